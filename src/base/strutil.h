@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Strings: numbers from text with every error reported, prefixes, vectors of strings, order of
+// names. Parsers take the whole string: no blanks, no signs where none belong, no rest. They return
+// 0, -EINVAL (not of the form, empty, NULL) or -ERANGE (does not fit).
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/utf8.h"
+
+// Decimal ("10", also "010"), or hexadecimal after 0x.
+int parse_u64(const char *s, uint64_t *ret_value);
+int parse_u32(const char *s, uint32_t *ret_value);
+int parse_i64(const char *s, int64_t *ret_value); // one leading '-' or '+'
+
+// Bytes: "4096", "64K", "10M", "2G", "1T", also "10MiB"; powers of 1024, upper or lower case.
+int parse_size(const char *s, uint64_t *ret_bytes);
+
+// Milliseconds: "250ms", "10s", "5m" (or "5min"), "1h30m", "2d", "1w"; each unit once, larger ones
+// first. A number without a unit is refused, except "0".
+int parse_duration_ms(const char *s, uint64_t *ret_ms);
+
+// yes/no, true/false, on/off, 1/0.
+int parse_bool(const char *s, bool *ret_value);
+
+// What follows the prefix, or NULL when s does not start with it.
+const char *str_startswith(const char *s, const char *prefix);
+bool str_endswith(const char *s, const char *suffix);
+
+// Order in which people expect names: runs of digits compare as numbers ("9-a" before "10-b"),
+// everything else by byte; names that differ only in leading zeros by byte. Never 0 for two
+// different strings.
+int natural_cmp(const char *a, const char *b);
+
+// For qsort() over an array of char *.
+int natural_cmp_qsort(const void *a, const void *b);
+
+// The word that was probably meant by `word`: at most one edit (a letter more, less, other, or two
+// swapped) for each three letters. NULL when none is near enough. For "did you mean ...?".
+const char *nearest_word(const char *word, const char *const *words, size_t n_words);
+
+// A strv is a NULL-terminated array of owned strings; NULL is an empty one.
+char **strv_free(char **v);
+DEFINE_CLEANUP(char **, strv_free)
+size_t strv_len(char *const *v);
+bool strv_contains(char *const *v, const char *s);
+
+// Appends a copy of s, or of its first len bytes. 0 or -ENOMEM; *v is valid either way.
+int strv_append(char ***v, const char *s);
+int strv_append_n(char ***v, const char *s, size_t len);
+
+// Splits at every byte of `separators`; empty pieces are dropped.
+int strv_split(const char *s, const char *separators, char ***ret_v);
+int strv_join(char *const *v, const char *separator, char **ret_s);
+void strv_sort_natural(char **v);
+
+// STRV_FOREACH(s, v) puts(*s);
+#define STRV_FOREACH(s, v) for (char *const *s = (v); s && *s; s++)
