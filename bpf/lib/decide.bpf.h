@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The verdict on an object's state: the first entry whose subject part holds, per operation. */
+#ifndef SG_BPF_DECIDE_H
+#define SG_BPF_DECIDE_H
+
+#include "subject.bpf.h"
+
+/* Bits of a decision that only the kernel side uses. */
+#define SG_DECISION_RETRY   (1ull << 62) /* the image changed: ask again */
+#define SG_DECISION_SUBJECT (1ull << 61) /* the task's subject is not known or out of date: compute it and ask again */
+#define SG_DECISION_RELABEL (1ull << 60) /* denied because the object would leave, or enter, the reach of a rule */
+
+/*
+ * Decides `ops` on an object in `state`, for the current task.
+ *   anybody   the task's subject cannot be kept: it counts as one that every denial speaks of and no permission
+ */
+__noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 anybody)
+{
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    const struct sg_accept *accept;
+    const struct sg_state *s;
+    const struct sg_entry *e;
+    const struct sg_subject *subject = NULL;
+    __u64 best = SG_DECISION_NONE, pending;
+    __u32 first, n;
+
+    if (!image)
+        return SG_DECISION_NONE;
+    header = sg_image_header(image);
+    if (!header || header->policy_id != policy_id)
+        return SG_DECISION_RETRY;
+    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    if (!s || !(s->ops & ops))
+        return SG_DECISION_NONE;
+    pending = s->ops & ops;
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept), sizeof(*accept));
+    if (!accept)
+        return SG_DECISION_NONE;
+    first = header->entries_off + accept->entry * (__u32)sizeof(struct sg_entry);
+    n = accept->n_entries;
+    /* One rule for everybody: no need to know who asks. */
+    e = sg_image_at(image, first, sizeof(*e));
+    if (!e || !n)
+        return SG_DECISION_NONE;
+    if (!e->pred && (e->ops & pending) == pending)
+        return sg_consider(e, 1, &pending, SG_DECISION_NONE);
+    if (!anybody) {
+        subject = sg_subject_current(header);
+        if (!subject)
+            return SG_DECISION_SUBJECT;
+    }
+    for (__u32 i = 0; i < SG_ENTRIES_MAX; i++) {
+        __u64 holds, pred;
+
+        if (i >= n || !pending)
+            break;
+        e = sg_image_at(image, first + i * (__u32)sizeof(*e), sizeof(*e));
+        if (!e)
+            break;
+        pred = e->pred & (SG_PREDS_MAX - 1);
+        holds = subject ? (subject->preds[pred / 64] >> (pred % 64)) & 1 : (__u64)(e->verdict >> 1 | !pred);
+        best = sg_consider(e, holds, &pending, best);
+    }
+    return best;
+}
+
+static __always_inline int sg_any_pred(const __u64 *denied, const struct sg_subject *subject)
+{
+    __u64 hit = denied[0] & 1; /* predicate 0 is everybody */
+
+    if (!subject) {
+        for (int i = 0; i < (int)SG_PRED_WORDS; i++)
+            hit |= denied[i];
+        return hit != 0;
+    }
+    for (int i = 0; i < (int)SG_PRED_WORDS; i++)
+        hit |= denied[i] & subject->preds[i];
+    return hit != 0;
+}
+
+/*
+ * An object is about to get another state: moved, or given a further name. What a rule denies must not be got round by
+ * that, so whoever is denied anything at the object or beneath it may not do it.
+ */
+__noinline __u64 sg_decide_relabel(__u32 state, __u32 policy_id, __u32 anybody)
+{
+    __u64 decision = sg_decide(state, SG_OPS_ANY, policy_id, anybody);
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    const struct sg_accept *accept;
+    const struct sg_state *s;
+    const struct sg_subject *subject = NULL;
+    const struct sg_below *below;
+
+    if (decision & (SG_DECISION_RETRY | SG_DECISION_SUBJECT) || !image)
+        return decision;
+    if (SG_DECISION_VERDICT(decision) >= SG_DENY)
+        return decision | SG_DECISION_RELABEL;
+    header = sg_image_header(image);
+    if (!header || header->policy_id != policy_id)
+        return SG_DECISION_RETRY;
+    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    if (!s)
+        return SG_DECISION_NONE;
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept), sizeof(*accept));
+    if (!accept || !accept->below)
+        return SG_DECISION_NONE;
+    below = sg_image_at(image, header->belows_off + accept->below * (__u32)sizeof(*below), sizeof(*below));
+    if (!below)
+        return SG_DECISION_NONE;
+    if (!anybody) {
+        subject = sg_subject_current(header);
+        if (!subject)
+            return SG_DECISION_SUBJECT;
+    }
+    if (sg_any_pred(below->enforce, subject))
+        return SG_DECISION(4, SG_RULE_BENEATH, SG_DENY, 0, SG_OP_RENAME) | SG_DECISION_RELABEL;
+    if (sg_any_pred(below->monitor, subject))
+        return SG_DECISION(2, SG_RULE_BENEATH, SG_DENY, SG_ENTRY_MONITOR, SG_OP_RENAME) | SG_DECISION_RELABEL;
+    return SG_DECISION_NONE;
+}
+
+#endif

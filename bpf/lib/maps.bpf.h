@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every map of the kernel side. The sensor pins all of them by name: enforcement and caches outlive the agent.
+ * Sizes here are defaults that the sensor may change before loading.
+ */
+#ifndef SG_BPF_MAPS_H
+#define SG_BPF_MAPS_H
+
+#include "common.bpf.h"
+
+/* One page of a policy image; images are arrays of such pages, as long as they need to be. */
+struct sg_page {
+    __u8 bytes[SG_IMAGE_PAGE];
+};
+
+struct image_map {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_INNER_MAP);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, sizeof(struct sg_page));
+};
+
+/* The policy in force: replaced in one step. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __array(values, struct image_map);
+} sg_images SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16384);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct sg_root_key);
+    __type(value, struct sg_root);
+} sg_roots SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct sg_pin_key);
+    __type(value, struct sg_pin);
+} sg_pins SEC(".maps");
+
+/* Files and the directories next to them. LSM programs only; made an ordinary array of one where it cannot be used. */
+struct {
+    __uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct sg_node);
+} sg_nodes SEC(".maps");
+
+/* Directories on the way, found by address. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct sg_dir_key);
+    __type(value, struct sg_dir);
+} sg_dirs SEC(".maps");
+
+/* Subjects, by thread id: works from 5.10 on. Entries go with their thread. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 65536);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, struct sg_subject);
+} sg_subjects SEC(".maps");
+
+/* Directories that are about to be moved to a place where other rules hold, by the address of their dentry. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u64);
+    __type(value, __u64);
+} sg_moves SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 8192);
+    __type(key, struct sg_merge_key);
+    __type(value, struct sg_merge);
+} sg_merged SEC(".maps");
+
+/* Denials are not crowded out by bulk audit: a ring of their own. */
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4 << 20);
+} sg_security SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 16 << 20);
+} sg_audit SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4 << 20);
+} sg_process SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SG_COUNT_MAX);
+    __type(key, __u32);
+    __type(value, __u64);
+} sg_counters SEC(".maps");
+
+/* Shared words, mapped by the sensor as .bss and .rodata of the object. */
+volatile union sg_generation sg_generation = {};
+/* Subjects whose time window is open; the epoch rises after a change of it. In .data: all are open at first. */
+volatile __u64 sg_subjects_on[SG_SUBJECT_WORDS] = {~0ull, ~0ull, ~0ull, ~0ull};
+volatile __u32 sg_subject_epoch = 1;
+
+const volatile bool sg_typed = true;       /* inode storage may be asked with what is walked from a hook's arguments */
+const volatile __u32 sg_agent_tgid = 0;    /* unused by decisions; the agent's own records are marked */
+const volatile __u64 sg_rename_lock = 0;   /* address of rename_lock from kallsyms, 0: unknown */
+
+#endif

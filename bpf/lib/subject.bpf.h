@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who asks: the subjects of the policy that a task is, as bits, kept by thread id.
+ *
+ * Computed when something that a subject can name has changed (program, ids, capabilities, cgroup, policy) and kept until
+ * then. What a task inherits (ancestors, subjects with `descendants`, the session) is handed on by the fork hook; tasks
+ * older than the policy get it from their living ancestors.
+ */
+#ifndef SG_BPF_SUBJECT_H
+#define SG_BPF_SUBJECT_H
+
+#include "task.bpf.h"
+#include "walk.bpf.h"
+
+#define SG_LINEAGE_MAX 24 /* living ancestors that are computed for a task older than the policy */
+#define SG_GROUPS_MAX  64 /* supplementary groups that are looked at */
+#define SG_CGROUP_DEPTH 64
+
+static const struct sg_subject sg_subject_zero = {};
+
+/* The path lists that a file is in: ORs them into `bits`. */
+static __always_inline void sg_atoms_of_state(void *image, const struct sg_image *header, __u32 state, __u64 *bits)
+{
+    const struct sg_state *s;
+    const struct sg_accept *accept;
+    const struct sg_atoms *atoms;
+    __u32 index;
+
+    if (!state)
+        return;
+    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    if (!s || !s->accept)
+        return;
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept), sizeof(*accept));
+    if (!accept || !accept->atoms)
+        return;
+    index = accept->atoms;
+    atoms = sg_image_at(image, header->atoms_off + index * (__u32)sizeof(*atoms), sizeof(*atoms));
+    if (!atoms)
+        return;
+    for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+        bits[i] |= atoms->bits[i];
+}
+
+static __always_inline struct kernfs_node *sg_kernfs_parent(struct kernfs_node *kn)
+{
+    if (bpf_core_field_exists(kn->parent))
+        return BPF_CORE_READ(kn, parent);
+    return BPF_CORE_READ((struct kernfs_node___rcu *)kn, __parent);
+}
+
+/* One cgroup down: '/' and its name. The walk's room is the caller's. */
+__noinline __u64 sg_cgroup_step(__u64 kn_address, __u32 policy_id, __u32 state)
+{
+    const char *name = BPF_CORE_READ((struct kernfs_node *)kn_address, name);
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    struct sg_walk *w = bpf_map_lookup_elem(&sg_walks, &tid);
+    __u64 answer = sg_enter(policy_id, state);
+    long len;
+
+    if (!w)
+        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
+    len = bpf_probe_read_kernel_str(w->name, sizeof(w->name), name);
+    if (len <= 1 || SG_ANSWER_FAILED(answer))
+        return answer;
+    return sg_run(policy_id, (__u32)answer, (__u64)name, (__u32)len - 1);
+}
+
+/* The state of a task's cgroup, by its path below the cgroup root. Of more than SG_CGROUP_DEPTH levels the upper ones count. */
+__noinline __u64 sg_cgroup_state(__u64 task_address, __u32 policy_id, __u32 state)
+{
+    struct kernfs_node *kn = BPF_CORE_READ((struct task_struct *)task_address, cgroups, dfl_cgrp, kn), *parent;
+    struct sg_walk *w = sg_walk_new();
+    __u64 answer = SG_ANSWER(state), slot;
+    __u32 n = 0;
+
+    if (!w)
+        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
+    for (int i = 0; i < SG_CGROUP_DEPTH; i++) {
+        if (!kn)
+            break;
+        parent = sg_kernfs_parent(kn);
+        if (!parent)
+            break;
+        slot = i & (SG_WALK_KEPT - 1);
+        w->up[slot] = (__u64)kn;
+        kn = parent;
+        n++;
+    }
+    n = sg_opaque(n);
+    for (int i = 0; i < SG_CGROUP_DEPTH; i++) {
+        if (!n || !answer || SG_ANSWER_FAILED(answer))
+            break;
+        n--;
+        slot = n & (SG_WALK_KEPT - 1);
+        answer = sg_cgroup_step(w->up[slot], policy_id, (__u32)answer);
+    }
+    sg_walk_free();
+    return answer;
+}
+
+__noinline __u32 sg_in_group(__u64 task_address, __u32 gid)
+{
+    const struct cred *cred = BPF_CORE_READ((struct task_struct *)task_address, cred);
+    const struct group_info *groups;
+    int n;
+
+    if (BPF_CORE_READ(cred, egid.val) == gid)
+        return 1;
+    groups = BPF_CORE_READ(cred, group_info);
+    n = BPF_CORE_READ(groups, ngroups);
+    for (int i = 0; i < SG_GROUPS_MAX; i++) {
+        kgid_t one;
+
+        if (i >= n)
+            break;
+        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]) && one.val == gid)
+            return 1;
+    }
+    return 0;
+}
+
+/* What a list of groups looks like, as a number: how a change of it is noticed. */
+__noinline __u64 sg_groups_digest(__u64 task_address)
+{
+    const struct group_info *groups = BPF_CORE_READ((struct task_struct *)task_address, cred, group_info);
+    int n = BPF_CORE_READ(groups, ngroups);
+    __u64 digest = (__u32)n;
+
+    for (int i = 0; i < SG_GROUPS_MAX; i++) {
+        kgid_t one;
+
+        if (i >= n)
+            break;
+        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]))
+            digest = (digest ^ one.val) * 0x100000001b3ull;
+    }
+    return digest;
+}
+
+static __always_inline int sg_bit(const __u64 *bits, __u64 index)
+{
+    index &= SG_ATOMS_MAX - 1;
+    return (bits[index / 64] >> (index % 64)) & 1;
+}
+
+/*
+ * Term `index`, taken into account for the task whose entry is under `tid`: alternatives within a dimension, all dimensions
+ * of a subject. What is found so far is in the entry: terms and predicates are looked at by functions of their own, one at a
+ * time, because a verifier walks every step of every loop.
+ * Returns 0 behind the last term, after which the last subject is settled.
+ */
+__noinline __u32 sg_term(__u64 task_address, __u32 tid, __u32 index)
+{
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    struct sg_subject *s = bpf_map_lookup_elem(&sg_subjects, &tid);
+    const struct sg_term *t = NULL;
+    __u32 matches = 0;
+    __u64 word;
+
+    if (!image || !s)
+        return 0;
+    header = sg_image_header(image);
+    if (!header)
+        return 0;
+    if (index < header->n_terms)
+        t = sg_image_at(image, header->terms_off + index * (__u32)sizeof(*t), sizeof(*t));
+    if (!t || t->subject != s->term_subject) {
+        word = s->term_subject / 64;
+        asm volatile("" : "+r"(word));
+        if (word < SG_SUBJECT_WORDS)
+            s->subjects[word] |= (__u64)(s->term_all & s->term_any) << (s->term_subject % 64);
+        if (!t)
+            return 0;
+        s->term_subject = t->subject;
+        s->term_dim = t->dim;
+        s->term_all = 1;
+        s->term_any = 0;
+    } else if (t->dim != s->term_dim) {
+        s->term_dim = t->dim;
+        s->term_all &= s->term_any;
+        s->term_any = 0;
+    }
+    switch (t->dim) {
+    case SG_DIM_EXE:
+        matches = sg_bit(s->exe, t->value);
+        break;
+    case SG_DIM_PARENT:
+        matches = sg_bit(s->parent_exe, t->value);
+        break;
+    case SG_DIM_ANCESTOR:
+        matches = sg_bit(s->ancestors, t->value);
+        break;
+    case SG_DIM_USER:
+        matches = s->euid == (__u32)t->value;
+        break;
+    case SG_DIM_GROUP:
+        matches = sg_in_group(task_address, (__u32)t->value);
+        break;
+    case SG_DIM_LOGIN:
+        matches = s->login_uid == (__u32)t->value;
+        break;
+    case SG_DIM_CAP:
+        matches = (s->caps & t->value) == t->value;
+        break;
+    case SG_DIM_CGROUP:
+        matches = sg_bit(s->cgroup, t->value);
+        break;
+    case SG_DIM_SESSION:
+        matches = s->session == (__u32)t->value;
+        break;
+    case SG_DIM_NAMESPACE:
+        matches = s->container == (__u32)t->value;
+        break;
+    }
+    s->term_any |= matches;
+    return 1;
+}
+
+/* Predicate `index`; 0 behind the last one. */
+__noinline __u32 sg_pred(__u32 tid, __u32 index)
+{
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    struct sg_subject *s = bpf_map_lookup_elem(&sg_subjects, &tid);
+    const struct sg_pred *p;
+    __u64 word = index / 64;
+
+    if (!image || !s)
+        return 0;
+    header = sg_image_header(image);
+    if (!header || index >= header->n_preds)
+        return 0;
+    p = sg_image_at(image, header->preds_off + index * (__u32)sizeof(*p), sizeof(*p));
+    asm volatile("" : "+r"(word)); /* the bound must hold in this register */
+    if (!p || word >= SG_PRED_WORDS)
+        return 0;
+    s->preds[word] |= sg_pred_holds(p, s->subjects) << (index % 64);
+    return 1;
+}
+
+static __always_inline struct sg_subject *sg_subject_find(struct task_struct *task)
+{
+    __u32 tid = BPF_CORE_READ(task, pid);
+    struct sg_subject *s = bpf_map_lookup_elem(&sg_subjects, &tid);
+
+    return s && s->start_ns == BPF_CORE_READ(task, start_boottime) ? s : NULL;
+}
+
+/* The task's entry, made when there is none. */
+static __always_inline struct sg_subject *sg_subject_entry(struct task_struct *task)
+{
+    __u32 tid = BPF_CORE_READ(task, pid);
+    __u64 start = BPF_CORE_READ(task, start_boottime);
+    struct sg_subject *s = bpf_map_lookup_elem(&sg_subjects, &tid);
+
+    if (s && s->start_ns == start)
+        return s;
+    bpf_map_update_elem(&sg_subjects, &tid, &sg_subject_zero, BPF_ANY);
+    s = bpf_map_lookup_elem(&sg_subjects, &tid);
+    if (!s) {
+        sg_count(SG_COUNT_TASK_STORAGE_FULL);
+        return NULL;
+    }
+    s->start_ns = start;
+    return s;
+}
+
+/* Which path lists the task's program is in. A step of its own: the walk needs the stack. */
+__noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
+{
+    struct task_struct *task = (void *)task_address;
+    struct dentry *dentry = BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
+    struct sg_subject *s;
+    void *image;
+    const struct sg_image *header;
+    __u64 answer = 0;
+
+    if (dentry)
+        answer = sg_object_state((__u64)dentry, policy_id);
+    s = sg_subject_entry(task);
+    image = sg_image_get();
+    if (!s || !image)
+        return 0;
+    header = sg_image_header(image);
+    if (!header || header->policy_id != policy_id)
+        return 0;
+    for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+        s->exe[i] = 0;
+    if (!SG_ANSWER_FAILED(answer))
+        sg_atoms_of_state(image, header, (__u32)answer, s->exe);
+    return 1;
+}
+
+/* Which path lists its cgroup is in. */
+__noinline __u32 sg_subject_cgroup(__u64 task_address, __u32 policy_id)
+{
+    struct task_struct *task = (void *)task_address;
+    struct sg_subject *s = sg_subject_entry(task);
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    __u64 answer;
+
+    if (!s || !image)
+        return 0;
+    header = sg_image_header(image);
+    if (!header || header->policy_id != policy_id)
+        return 0;
+    for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+        s->cgroup[i] = 0;
+    answer = sg_cgroup_state(task_address, policy_id, header->cgroup_state);
+    if (!SG_ANSWER_FAILED(answer))
+        sg_atoms_of_state(image, header, (__u32)answer, s->cgroup);
+    s->cgroup_id = sg_task_cgroup(task);
+    return 1;
+}
+
+/* Which session the program of `s` starts, or what the parent's is. */
+static __always_inline __u32 sg_session_of(const struct sg_subject *s, const struct sg_subject *parent, __u32 parent_tgid)
+{
+    if (sg_bit(s->exe, SG_ATOM_SESSION_SSH))
+        return SG_SESSION_SSH;
+    if (sg_bit(s->exe, SG_ATOM_SESSION_CRON))
+        return SG_SESSION_CRON;
+    if (sg_bit(s->exe, SG_ATOM_SESSION_CONSOLE))
+        return SG_SESSION_CONSOLE;
+    if (s->session)
+        return s->session;
+    if (parent && parent->session)
+        return parent->session;
+    return parent_tgid == 1 ? SG_SESSION_SERVICE : SG_SESSION_NONE;
+}
+
+/* What the task has from those it descends from, unless it was born with it (fork hook). */
+static __always_inline void sg_subject_inherit(struct sg_subject *s, const struct sg_subject *parent, __u32 policy_id)
+{
+    if (s->atoms_policy == policy_id)
+        return;
+    for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+        s->ancestors[i] = parent ? parent->ancestors[i] | parent->exe[i] : 0;
+    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++)
+        s->sticky[i] = parent ? parent->sticky[i] : 0;
+    s->session = SG_SESSION_NONE;
+}
+
+/*
+ * Computes what `task` is, from its entry's path lists and its credentials. Entries are only ever written with the same
+ * values by whoever computes them at the same time; policy_id, written last, says that one is complete.
+ */
+__noinline __u32 sg_subject_compute(__u64 task_address, __u32 policy_id)
+{
+    struct task_struct *task = (void *)task_address, *parent = BPF_CORE_READ(task, real_parent);
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    struct sg_subject *s = sg_subject_entry(task), *p = NULL;
+    __u32 tid = BPF_CORE_READ(task, pid);
+
+    if (!image || !s)
+        return 0;
+    header = sg_image_header(image);
+    if (!header || header->policy_id != policy_id)
+        return 0;
+    sg_count(SG_COUNT_SUBJECTS);
+    s->policy_id = 0;
+    if (parent && parent != task)
+        p = sg_subject_find(parent);
+    if (p && p->atoms_policy != policy_id)
+        p = NULL;
+    sg_subject_inherit(s, p, policy_id);
+    if (header->needs & SG_NEED_SESSION)
+        s->session = sg_session_of(s, p, BPF_CORE_READ(parent, tgid));
+    for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+        s->parent_exe[i] = p ? p->exe[i] : 0;
+    s->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
+    s->euid = BPF_CORE_READ(task, cred, euid.val);
+    s->egid = BPF_CORE_READ(task, cred, egid.val);
+    s->login_uid = BPF_CORE_READ(task, loginuid.val);
+    s->caps = sg_task_caps(task);
+    s->container = sg_task_contained(task);
+    s->epoch = sg_subject_epoch;
+    if (header->needs & SG_NEED_GROUPS)
+        s->groups = sg_groups_digest(task_address);
+    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++)
+        s->subjects[i] = 0;
+    for (int i = 0; i < (int)SG_PRED_WORDS; i++)
+        s->preds[i] = 0;
+    s->term_subject = SG_SUBJECTS_MAX;
+    s->term_all = s->term_any = 0;
+    for (__u32 i = 0; i <= SG_TERMS_MAX; i++)
+        if (!sg_term(task_address, tid, i))
+            break;
+    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++) {
+        s->sticky[i] |= s->subjects[i] & header->descendants[i];
+        s->subjects[i] = (s->subjects[i] | s->sticky[i]) & sg_subjects_on[i];
+    }
+    for (__u32 i = 0; i < SG_PREDS_MAX; i++)
+        if (!sg_pred(tid, i))
+            break;
+    s->atoms_policy = policy_id;
+    barrier();
+    s->policy_id = policy_id;
+    return 1;
+}
+
+/* The oldest living ancestor of a task, or the task itself, that is not known under this policy. */
+__noinline __u64 sg_oldest_unknown(__u64 task_address, __u32 policy_id)
+{
+    struct task_struct *task = (void *)task_address;
+
+    for (int i = 0; i < SG_LINEAGE_MAX; i++) {
+        struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+        struct sg_subject *p;
+
+        if (!parent || parent == task || BPF_CORE_READ(parent, pid) == 0)
+            break;
+        p = sg_subject_find(parent);
+        if (p && p->atoms_policy == policy_id)
+            break;
+        task = parent;
+    }
+    return (__u64)task;
+}
+
+static __always_inline const struct sg_image *sg_header_now(void)
+{
+    void *image = sg_image_get();
+
+    return image ? sg_image_header(image) : NULL;
+}
+
+/*
+ * Brings the current task's subject up to date, after its ancestors when the policy asks about those.
+ * Called by programs themselves, not from within a decision: the walk to a program's path needs the stack.
+ */
+__noinline __u32 sg_subject_prepare(void)
+{
+    const struct sg_image *header = sg_header_now();
+    __u64 current_task = bpf_get_current_task(), task = current_task;
+    __u32 policy_id, needs;
+
+    if (!header)
+        return 0;
+    policy_id = header->policy_id;
+    needs = header->needs;
+    for (int i = 0; i < SG_LINEAGE_MAX; i++) {
+        if (needs & SG_NEEDS_LINEAGE)
+            task = sg_oldest_unknown(current_task, policy_id);
+        if (needs & (SG_NEED_EXE | SG_NEEDS_LINEAGE))
+            sg_subject_exe(task, policy_id);
+        if (needs & SG_NEED_CGROUP)
+            sg_subject_cgroup(task, policy_id);
+        if (!sg_subject_compute(task, policy_id) || task == current_task)
+            break;
+    }
+    return 1;
+}
+
+/* The current task's subject under this policy. NULL: not known, or something that a subject can name has changed. */
+static __always_inline struct sg_subject *sg_subject_current(const struct sg_image *header)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct sg_subject *s = sg_subject_find(task);
+
+    if (!s || s->policy_id != header->policy_id || s->epoch != sg_subject_epoch ||
+        s->exec_id != (__u32)BPF_CORE_READ(task, self_exec_id) || s->euid != BPF_CORE_READ(task, cred, euid.val) ||
+        s->login_uid != BPF_CORE_READ(task, loginuid.val))
+        return NULL;
+    if (header->needs & SG_NEED_CAP && s->caps != sg_task_caps(task))
+        return NULL;
+    if (header->needs & SG_NEED_NAMESPACE && s->container != sg_task_contained(task))
+        return NULL;
+    if (header->needs & SG_NEED_GROUPS &&
+        (s->egid != BPF_CORE_READ(task, cred, egid.val) || s->groups != sg_groups_digest((__u64)task)))
+        return NULL;
+    if (header->needs & SG_NEED_CGROUP && s->cgroup_id != sg_task_cgroup(task))
+        return NULL;
+    return s;
+}
+
+#endif

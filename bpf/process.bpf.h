@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The life of processes: records for the agent's process table, and what a task hands on to its children. */
+#ifndef SG_BPF_PROCESS_H
+#define SG_BPF_PROCESS_H
+
+#include "lib/hook.bpf.h"
+
+/* A child is born with what its parent is worth; its own subject is computed when it first matters. */
+static __always_inline void sg_inherit(struct task_struct *parent, struct task_struct *child, const struct sg_image *header)
+{
+    struct sg_subject *s, *c;
+    __u32 tid = child->pid;
+
+    sg_subject_prepare();
+    s = sg_subject_current(header);
+    if (!s)
+        return;
+    bpf_map_update_elem(&sg_subjects, &tid, s, BPF_ANY);
+    c = bpf_map_lookup_elem(&sg_subjects, &tid);
+    if (!c) {
+        sg_count(SG_COUNT_TASK_STORAGE_FULL);
+        return;
+    }
+    c->policy_id = 0;
+    c->start_ns = child->start_boottime;
+    if (child->tgid != parent->tgid)
+        for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+            c->ancestors[i] |= s->exe[i];
+}
+
+static __always_inline const struct sg_image *sg_lineage_wanted(void)
+{
+    const struct sg_image *header = sg_header_now();
+
+    return header && header->needs & SG_NEEDS_LINEAGE ? header : NULL;
+}
+
+static __always_inline struct sg_record *sg_process_record(__u16 type)
+{
+    struct sg_record *r = bpf_ringbuf_reserve(&sg_process, sizeof(*r), 0);
+
+    if (!r) {
+        sg_count(SG_COUNT_PROCESS_LOST);
+        return NULL;
+    }
+    __builtin_memset(r, 0, sizeof(*r));
+    sg_start_record(r, type, 0);
+    sg_fill_process(r);
+    r->size = sizeof(*r);
+    sg_sent((__u8 *)r, SG_COUNT_PROCESS_SENT);
+    return r;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
+{
+    const struct sg_image *header = sg_lineage_wanted();
+    struct sg_record *r;
+
+    if (header)
+        sg_inherit(parent, child, header);
+    if (child->tgid == parent->tgid)
+        return 0;
+    r = sg_process_record(SG_RECORD_FORK);
+    if (r) {
+        r->value[0] = child->tgid;
+        r->value[1] = child->start_boottime;
+        bpf_ringbuf_submit(r, 0);
+    }
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+    const struct sg_image *header = sg_lineage_wanted();
+    struct file *file = bprm->file;
+    struct sg_report report = {.dentry = file->f_path.dentry, .inode = file->f_inode, .type = SG_RECORD_EXEC};
+
+    if (header)
+        sg_subject_prepare();
+    /* The program's path and identity; the agent adds the arguments from /proc. */
+    sg_emit(&report);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(tp_exit, struct task_struct *task)
+{
+    __u32 tid = task->pid;
+    struct sg_record *r;
+
+    bpf_map_delete_elem(&sg_subjects, &tid);
+    /* The last thread speaks for the process. */
+    if (task->signal->live.counter > 0)
+        return 0;
+    r = sg_process_record(SG_RECORD_EXIT);
+    if (r) {
+        r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
+        bpf_ringbuf_submit(r, 0);
+    }
+    return 0;
+}
+
+#endif
