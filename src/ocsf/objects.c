@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ocsf/objects.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "model/names.h"
+#include "ocsf/ocsf.h"
+
+// Values. ----------------------------------------------------------------------------------------------
+
+static struct bytes text(const char *s)
+{
+    return (struct bytes){s, (uint32_t)strlen(s)};
+}
+
+static struct bytes comm_of(const struct event *ev)
+{
+    return (struct bytes){ev->process.comm, ev->process.comm_len};
+}
+
+// When a process was started, nanoseconds since 1970; by the tick, as its uid has it.
+static uint64_t start_of(const struct ocsf_context *o, const struct process_ref *ref)
+{
+    return o->host.boot_ns + process_ref_ticks(ref) * PROCESS_TICK_NS;
+}
+
+// As a shell has it: 128 and the signal for what a signal ended.
+static uint32_t exit_code(uint32_t status)
+{
+    return WIFSIGNALED((int)status) ? 128u + (uint32_t)WTERMSIG((int)status)
+                                    : (uint32_t)WEXITSTATUS((int)status);
+}
+
+static uint32_t term_signal(uint32_t status)
+{
+    return WIFSIGNALED((int)status) ? (uint32_t)WTERMSIG((int)status) : 0;
+}
+
+// Kinds of values. Each writes the value and the comma behind it. --------------------------------------
+
+static void put_STR(struct out *out, struct bytes value)
+{
+    out_char(out, '"');
+    out_text(out, value);
+    out_lit(out, "\",");
+}
+
+// A path; its escaped form stays at hand for the sentence and the name.
+static void put_PATH(struct out *out, struct file_view *f)
+{
+    char *start;
+
+    out_char(out, '"');
+    start = out->p;
+    out_text(out, f->path);
+    f->escaped = (struct bytes){start, (uint32_t)(out->p - start)};
+    out_lit(out, "\",");
+}
+
+// The last component of the path that was just written. Without escapes in the path there are none.
+static void put_NAME(struct out *out, const struct file_view *f)
+{
+    out_char(out, '"');
+    if (f->escaped.len == f->path.len)
+        out_raw(out, f->name.s, f->name.len);
+    else
+        out_text(out, f->name);
+    out_lit(out, "\",");
+}
+
+static void put_WORD(struct out *out, struct bytes value)
+{
+    out_char(out, '"');
+    out_raw(out, value.s, value.len);
+    out_lit(out, "\",");
+}
+
+static void put_ERRNO(struct out *out, uint32_t error)
+{
+    const char *name;
+
+    if (error == EPERM) { // what a denial gives
+        out_lit(out, "\"EPERM\",");
+        return;
+    }
+    name = strerrorname_np((int)error);
+    put_WORD(out, text(name ? name : "unknown"));
+}
+
+static void put_UINT(struct out *out, uint64_t value)
+{
+    out_u64(out, value);
+    out_char(out, ',');
+}
+
+static void put_DEC(struct out *out, uint64_t value)
+{
+    out_char(out, '"');
+    out_u64(out, value);
+    out_lit(out, "\",");
+}
+
+static void put_MS(struct out *out, uint64_t ns)
+{
+    put_UINT(out, ns / NS_PER_MS);
+}
+
+static void put_BOOL(struct out *out, bool value)
+{
+    if (value)
+        out_lit(out, "true,");
+    else
+        out_lit(out, "false,");
+}
+
+static void put_HEX(struct out *out, struct bytes value)
+{
+    out_char(out, '"');
+    out_hex(out, value);
+    out_lit(out, "\",");
+}
+
+// s_dev of the kernel: MINORBITS is 20.
+static void put_DEV(struct out *out, uint32_t dev)
+{
+    out_char(out, '"');
+    out_u64(out, dev >> 20);
+    out_char(out, ':');
+    out_u64(out, dev & 0xfffff);
+    out_lit(out, "\",");
+}
+
+static void put_bits(struct out *out, uint32_t bits, const char *(*name)(unsigned))
+{
+    out_char(out, '[');
+    for (; bits; bits &= bits - 1) {
+        const char *word = name((unsigned)__builtin_ctz(bits));
+
+        if (word)
+            put_WORD(out, text(word));
+    }
+    out_end(out, ']');
+    out_char(out, ',');
+}
+
+static void put_BITS_ACCESS(struct out *out, uint32_t bits)
+{
+    put_bits(out, bits, access_name);
+}
+
+static void put_BITS_FLAGS(struct out *out, uint32_t bits)
+{
+    put_bits(out, bits, event_flag_name);
+}
+
+static void put_PROFILES(struct out *out, const void *unused)
+{
+    (void)unused;
+    out_lit(out, "[\"host\",\"security_control\",\"container\",\"linux/linux_users\"],");
+}
+
+static void put_uid_process(struct out *out, const struct ocsf_context *o,
+                            const struct process_ref *ref)
+{
+    out_char(out, '"');
+    out_raw(out, o->boot_id.s, o->boot_id.len);
+    out_char(out, ':');
+    out_u64(out, ref->tgid);
+    out_char(out, ':');
+    out_u64(out, process_ref_ticks(ref));
+    out_lit(out, "\",");
+}
+
+// A record's own name: boot, ring, CPU and number.
+static void put_uid_event(struct out *out, const struct ocsf_context *o,
+                          const struct record_view *v)
+{
+    struct bytes start = o->uid_starts[v->ev->ring];
+
+    out_char(out, '"');
+    out_raw(out, start.s, start.len);
+    out_u64(out, v->ev->cpu);
+    out_char(out, ':');
+    out_u64(out, v->ev->seq);
+    out_lit(out, "\",");
+}
+
+// The sentence for people. -----------------------------------------------------------------------------
+
+static void put_path(struct out *out, enum event_path_kind kind, struct bytes escaped)
+{
+    if (kind == EVENT_PATH_CUT)
+        out_lit(out, ".../");
+    if (escaped.len)
+        out_raw(out, escaped.s, escaped.len);
+    else
+        out_lit(out, "a file without a path");
+}
+
+void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x)
+{
+    struct bytes verb = x->before.len ? op->verb : op->past;
+
+    out_char(out, ' ');
+    if (x->before.len) {
+        out_raw(out, x->before.s, x->before.len);
+        out_char(out, ' ');
+    }
+    out_raw(out, verb.s, verb.len);
+    out_char(out, ' ');
+}
+
+static void put_file_sentence(struct out *out, const struct record_view *v)
+{
+    const struct event *ev = v->ev;
+    struct bytes tail = v->op->tail, joiner = v->op->joiner, after = v->outcome->after;
+
+    out_raw(out, v->phrase.s, v->phrase.len);
+    put_path(out, ev->path.kind, v->path);
+    if (tail.len)
+        out_raw(out, tail.s, tail.len);
+    if (ev->path2.kind == EVENT_PATH_TEXT) {
+        out_raw(out, joiner.s, joiner.len);
+        out_text(out, ev->path2.bytes);
+    } else if (v->has_result && joiner.len) {
+        out_raw(out, joiner.s, joiner.len);
+        put_path(out, ev->path2.kind, v->path2);
+    }
+    if (after.len)
+        out_raw(out, after.s, after.len);
+    if (ev->count > 1) {
+        out_lit(out, ", ");
+        out_u64(out, ev->count);
+        out_lit(out, " times");
+    }
+    if (v->rule.len)
+        out_raw(out, v->rule.s, v->rule.len);
+}
+
+static void put_process_sentence(struct out *out, const struct record_view *v)
+{
+    const struct event *ev = v->ev;
+    uint32_t signal = term_signal(ev->wait_status);
+
+    out_raw(out, v->phrase.s, v->phrase.len);
+    switch (ev->kind) {
+    case EVENT_FORK:
+        out_lit(out, "process ");
+        out_u64(out, ev->child.tgid);
+        break;
+    case EVENT_EXIT:
+        if (signal)
+            out_lit(out, "by signal ");
+        else
+            out_lit(out, "with code ");
+        out_u64(out, signal ? signal : exit_code(ev->wait_status));
+        break;
+    default:
+        out_text(out, ev->path.bytes);
+        break;
+    }
+}
+
+static void put_MESSAGE(struct out *out, const struct record_view *v)
+{
+    out_char(out, '"');
+    out_raw(out, v->actor.s, v->actor.len);
+    if (v->ev->kind == EVENT_FILE)
+        put_file_sentence(out, v);
+    else
+        put_process_sentence(out, v);
+    out_lit(out, "\",");
+}
+
+// Rows, as statements. ------------------------------------------------------------------------------------------------
+
+#define OBJECT(object)
+#define JOIN(object, into)
+#define PART(name, object)
+
+#define ATTR(name, kind, when, value)        \
+    if (when) {                              \
+        out_lit(out, "\"" #name "\":");      \
+        put_##kind(out, value);              \
+    }
+
+#define ENUM(name, caption_name, table, when, value)                    \
+    if (when) {                                                         \
+        out_lit(out, "\"" #name "\":");                                 \
+        put_UINT(out, value);                                           \
+        out_lit(out, "\"" #caption_name "\":");                         \
+        put_WORD(out, ocsf_caption(OCSF_TABLE_##table, (value)));       \
+    }
+
+#define OBJ(name, object, when, value)            \
+    if (when) {                                   \
+        out_lit(out, "\"" #name "\":{");          \
+        write_##object(out, o, value);            \
+        out_end(out, '}');                        \
+        out_char(out, ',');                       \
+    }
+
+#define LIST(name, object, when, n, item)         \
+    if (when) {                                   \
+        out_lit(out, "\"" #name "\":[");          \
+        for (uint32_t i = 0; i < (n); i++) {      \
+            out_char(out, '{');                   \
+            write_##object(out, o, item);         \
+            out_end(out, '}');                    \
+            out_char(out, ',');                   \
+        }                                         \
+        out_end(out, ']');                        \
+        out_char(out, ',');                       \
+    }
+
+// Kinds that need to know the host.
+#define put_UID_PROCESS(out, ref) put_uid_process(out, o, ref)
+#define put_UID_EVENT(out, v)     put_uid_event(out, o, v)
+
+// A writer of one object: its name, and what the rows call their value.
+#define WRITER(object, param) \
+    static void write_##object(struct out *out, const struct ocsf_context *o, param)
+
+WRITER(file_xattributes, const struct file_view *f)
+{
+    (void)o;
+#define OCSF_WANT_file_xattributes
+#include "ocsf/objects.def"
+#undef OCSF_WANT_file_xattributes
+}
+
+WRITER(file, struct file_view *f)
+{
+#define OCSF_WANT_file
+#include "ocsf/objects.def"
+#undef OCSF_WANT_file
+}
+
+WRITER(os, const struct host *h)
+{
+    (void)o;
+#define OCSF_WANT_os
+#include "ocsf/objects.def"
+#undef OCSF_WANT_os
+}
+
+WRITER(device, const struct host *h)
+{
+#define OCSF_WANT_device
+#include "ocsf/objects.def"
+#undef OCSF_WANT_device
+}
+
+WRITER(product, const void *unused)
+{
+    (void)o;
+    (void)unused;
+#define OCSF_WANT_product
+#include "ocsf/objects.def"
+#undef OCSF_WANT_product
+}
+
+WRITER(policy, const struct event *ev)
+{
+    (void)o;
+#define OCSF_WANT_policy
+#include "ocsf/objects.def"
+#undef OCSF_WANT_policy
+}
+
+WRITER(user, const struct user_view *u)
+{
+    (void)o;
+#define OCSF_WANT_user
+#include "ocsf/objects.def"
+#undef OCSF_WANT_user
+}
+
+WRITER(group, const struct who *w)
+{
+    (void)o;
+#define OCSF_WANT_group
+#include "ocsf/objects.def"
+#undef OCSF_WANT_group
+}
+
+WRITER(session, const struct who *w)
+{
+    (void)o;
+#define OCSF_WANT_session
+#include "ocsf/objects.def"
+#undef OCSF_WANT_session
+}
+
+WRITER(container, const struct who *w)
+{
+    (void)o;
+#define OCSF_WANT_container
+#include "ocsf/objects.def"
+#undef OCSF_WANT_container
+}
+
+WRITER(process_entity, const struct ancestor *a)
+{
+#define OCSF_WANT_process_entity
+#include "ocsf/objects.def"
+#undef OCSF_WANT_process_entity
+}
+
+void ocsf_put_event_kind(struct out *out, const struct ocsf_op *op)
+{
+#define OCSF_WANT_event_kind
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_kind
+}
+
+void ocsf_put_event_outcome(struct out *out, const struct ocsf_outcome *x)
+{
+#define OCSF_WANT_event_outcome
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_outcome
+}
+
+void ocsf_put_event_host(struct out *out, const struct ocsf_context *o)
+{
+    const struct host *h = &o->host;
+
+#define OCSF_WANT_event_host
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_host
+}
+
+void ocsf_put_metadata_host(struct out *out)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_metadata_host
+#include "ocsf/objects.def"
+#undef OCSF_WANT_metadata_host
+}
+
+void ocsf_put_event(struct out *out, const struct record_view *v)
+{
+    const struct event *ev = v->ev;
+
+#define OCSF_WANT_event
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event
+}
+
+void ocsf_put_metadata_ring(struct out *out, enum event_ring ring)
+{
+#define OCSF_WANT_metadata_ring
+#include "ocsf/objects.def"
+#undef OCSF_WANT_metadata_ring
+}
+
+void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const struct record_view *v)
+{
+    const struct event *ev = v->ev;
+
+#define OCSF_WANT_metadata
+#include "ocsf/objects.def"
+#undef OCSF_WANT_metadata
+}
+
+void ocsf_put_event_file(struct out *out, struct record_view *v)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_event_file
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_file
+    v->path = v->file.escaped;
+    v->path2 = v->result.escaped;
+    // What is not UTF-8 got longer.
+    v->path_not_utf8 = v->path.len != v->file.path.len && !out_is_utf8(v->file.path);
+    v->path2_not_utf8 = v->path2.len != v->result.path.len && !out_is_utf8(v->result.path);
+}
+
+void ocsf_put_event_rule(struct out *out, const struct event *ev)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_event_rule
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_rule
+}
+
+void ocsf_put_event_process(struct out *out, const struct record_view *v)
+{
+    const struct event *ev = v->ev;
+
+#define OCSF_WANT_event_process
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_process
+}
+
+void ocsf_put_unmapped(struct out *out, const struct record_view *v)
+{
+    const struct event *ev = v->ev;
+
+#define OCSF_WANT_unmapped
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped
+}
+
+void ocsf_put_unmapped_access(struct out *out, uint32_t access)
+{
+#define OCSF_WANT_unmapped_access
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_access
+}
+
+void ocsf_put_unmapped_hook(struct out *out, enum sg_hook hook)
+{
+#define OCSF_WANT_unmapped_hook
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_hook
+}
+
+void ocsf_put_unmapped_decision(struct out *out, enum sg_verdict verdict, enum event_mode mode)
+{
+#define OCSF_WANT_unmapped_decision
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_decision
+}
+
+void ocsf_put_unmapped_rule(struct out *out, const struct event *ev)
+{
+#define OCSF_WANT_unmapped_rule
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_rule
+}
+
+void ocsf_put_unmapped_actor(struct out *out, const struct who *w)
+{
+#define OCSF_WANT_unmapped_actor
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_actor
+}
+
+void ocsf_put_actor(struct out *out, const struct process_view *p)
+{
+    const struct ocsf_context *o = NULL;
+    const struct who *w = p->w;
+
+#define OCSF_WANT_actor
+#include "ocsf/objects.def"
+#undef OCSF_WANT_actor
+}
+
+void ocsf_put_process(struct out *out, const struct ocsf_context *o, struct process_view *p)
+{
+    const struct who *w = p->w;
+
+#define OCSF_WANT_process
+#include "ocsf/objects.def"
+#undef OCSF_WANT_process
+}
+
+void ocsf_put_process_thread(struct out *out, const struct event *ev)
+{
+#define OCSF_WANT_process_thread
+#include "ocsf/objects.def"
+#undef OCSF_WANT_process_thread
+}
+
+void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o,
+                              const struct event *ev, const struct process_ref *ref)
+{
+#define OCSF_WANT_process_unknown
+#include "ocsf/objects.def"
+#undef OCSF_WANT_process_unknown
+}

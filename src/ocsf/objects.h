@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of objects.def as functions: each writes one object, or a part of one. Private to src/ocsf.
+#pragma once
+
+#include "model/host.h"
+#include "ocsf/ops.h"
+#include "ocsf/out.h"
+
+// What all writers need to know of the host.
+struct ocsf_context {
+    struct host host;
+    struct bytes boot_id; // of host
+    struct bytes uid_starts[EVENT_RING_COUNT]; // of metadata.uid
+};
+
+struct file_view {
+    struct bytes path, name;
+    uint8_t type; // caption table file_type
+    bool deleted;
+    uint32_t mode, nlink, dev;
+    uint64_t ino; // 0: does not exist yet, or not known
+    struct bytes escaped; // the path, as it was written
+};
+
+struct user_view {
+    uint32_t id;
+    struct bytes name;
+};
+
+// A process, as far as it is not in struct who already.
+struct process_view {
+    const struct who *w;
+    struct bytes name;
+    struct file_view exe;
+    struct user_view user, login;
+    bool has_session;
+};
+
+// A record.
+struct record_view {
+    const struct event *ev;
+    const struct ocsf_op *op;
+    const struct ocsf_outcome *outcome;
+    struct file_view file, result;
+    bool has_result;
+    bool has_thread_comm; // another name than that of the process
+    bool truncated;
+    bool path_not_utf8, path2_not_utf8;
+    // Already escaped, for the sentence:
+    struct bytes path, path2;
+    struct bytes actor;  // "cat (pid 7, user ann)"
+    struct bytes phrase; // " was not allowed to open "
+    struct bytes rule;   // " (rule shadow)"
+};
+
+// What of the sentence depends on nothing but these.
+void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x);
+
+// Members, each with a comma behind it, without brackets.
+void ocsf_put_event_kind(struct out *out, const struct ocsf_op *op);
+void ocsf_put_event_outcome(struct out *out, const struct ocsf_outcome *x);
+void ocsf_put_event_host(struct out *out, const struct ocsf_context *o);
+void ocsf_put_metadata_host(struct out *out);
+void ocsf_put_event(struct out *out, const struct record_view *v);
+void ocsf_put_metadata_ring(struct out *out, enum event_ring ring);
+void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const struct record_view *v);
+void ocsf_put_event_file(struct out *out, struct record_view *v); // sets v->path, v->path2
+void ocsf_put_event_process(struct out *out, const struct record_view *v);
+void ocsf_put_event_rule(struct out *out, const struct event *ev);
+void ocsf_put_unmapped(struct out *out, const struct record_view *v);
+void ocsf_put_unmapped_access(struct out *out, uint32_t access);
+void ocsf_put_unmapped_hook(struct out *out, enum sg_hook hook);
+void ocsf_put_unmapped_decision(struct out *out, enum sg_verdict verdict, enum event_mode mode);
+void ocsf_put_unmapped_rule(struct out *out, const struct event *ev);
+void ocsf_put_unmapped_actor(struct out *out, const struct who *w);
+void ocsf_put_actor(struct out *out, const struct process_view *p);
+void ocsf_put_process(struct out *out, const struct ocsf_context *o, struct process_view *p);
+void ocsf_put_process_thread(struct out *out, const struct event *ev);
+void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o,
+                              const struct event *ev, const struct process_ref *ref);

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ocsf/ocsf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/alloc.h"
+#include "base/macro.h"
+#include "model/names.h"
+#include "ocsf/objects.h"
+#include "ocsf/parts.h"
+#include "ocsf/rules.h"
+
+#define FIRST_ROOM  8192u      // most records fit
+#define LARGEST     (1u << 20) // a record with the longest paths, every byte escaped, takes less
+#define OPS_MAX     64
+#define DEFAULT_CACHE (2u << 20)
+
+struct ocsf {
+    struct ocsf_context context;
+    uint16_t first_op[OCSF_HOOK_KEYS];
+    struct bytes heads[OPS_MAX];               // by op: "{" and event_kind
+    struct bytes phrases[OPS_MAX][OCSF_OUTCOME_COUNT];
+    struct bytes outcomes[OCSF_OUTCOME_COUNT]; // event_outcome
+    struct bytes host;                         // event_host, and metadata up to what differs
+    struct bytes rings[EVENT_RING_COUNT];      // metadata_ring
+    struct bytes accesses[SG_OP_COUNT];        // unmapped_access, of one bit
+    struct bytes hooks[SG_HOOK_COUNT];         // unmapped_hook
+    struct bytes decisions[SG_KILL + 1][EVENT_MODE_COUNT]; // unmapped_decision
+    char *prepared;                                        // what these lie in
+    struct parts *parts;
+    struct rules rules;
+    uint64_t records;
+};
+
+// Room for everything that is prepared at start: two passes are not worth it.
+#define PREPARED_SIZE (64u << 10)
+
+static struct bytes take(struct out *out, char **start)
+{
+    struct bytes part = {*start, (uint32_t)(out->p - *start)};
+
+    *start = out->p;
+    return part;
+}
+
+static void prepare_rings(struct ocsf *o, struct out *out, char **start)
+{
+    struct ocsf_context *c = &o->context;
+
+    for (size_t i = 0; i < EVENT_RING_COUNT; i++) {
+        const char *name = event_ring_name((enum event_ring)i);
+
+        ocsf_put_metadata_ring(out, (enum event_ring)i);
+        o->rings[i] = take(out, start);
+        out_raw(out, c->boot_id.s, c->boot_id.len);
+        out_char(out, ':');
+        out_raw(out, name, strlen(name));
+        out_char(out, ':');
+        c->uid_starts[i] = take(out, start);
+    }
+}
+
+static void prepare_phrases(struct ocsf *o, struct out *out, char **start)
+{
+    for (size_t i = 0; i < ocsf_n_ops; i++) {
+        for (size_t k = 0; k < OCSF_OUTCOME_COUNT; k++) {
+            ocsf_put_phrase(out, &ocsf_ops[i], &ocsf_outcomes[k]);
+            o->phrases[i][k] = take(out, start);
+        }
+    }
+}
+
+static void prepare_unmapped(struct ocsf *o, struct out *out, char **start)
+{
+    for (size_t i = 0; i < SG_OP_COUNT; i++) {
+        ocsf_put_unmapped_access(out, 1u << i);
+        o->accesses[i] = take(out, start);
+    }
+    for (size_t i = SG_HOOK_NONE + 1; i < SG_HOOK_COUNT; i++) {
+        ocsf_put_unmapped_hook(out, (enum sg_hook)i);
+        o->hooks[i] = take(out, start);
+    }
+    for (size_t i = 0; i < SG_KILL + 1; i++) {
+        for (size_t k = 0; k < EVENT_MODE_COUNT; k++) {
+            ocsf_put_unmapped_decision(out, (enum sg_verdict)i, (enum event_mode)k);
+            o->decisions[i][k] = take(out, start);
+        }
+    }
+}
+
+static int prepare(struct ocsf *o)
+{
+    struct out out;
+    char *start;
+
+    o->prepared = malloc(PREPARED_SIZE);
+    if (!o->prepared)
+        return -ENOMEM;
+    out = (struct out){.p = o->prepared, .end = o->prepared + PREPARED_SIZE};
+    start = out.p;
+    assert(ocsf_n_ops <= OPS_MAX);
+    for (size_t i = 0; i < ocsf_n_ops; i++) {
+        out_char(&out, '{');
+        ocsf_put_event_kind(&out, &ocsf_ops[i]);
+        o->heads[i] = take(&out, &start);
+    }
+    for (size_t i = 0; i < OCSF_OUTCOME_COUNT; i++) {
+        ocsf_put_event_outcome(&out, &ocsf_outcomes[i]);
+        o->outcomes[i] = take(&out, &start);
+    }
+    ocsf_put_event_host(&out, &o->context);
+    out_lit(&out, "\"metadata\":{");
+    ocsf_put_metadata_host(&out);
+    o->host = take(&out, &start);
+    prepare_rings(o, &out, &start);
+    prepare_phrases(o, &out, &start);
+    prepare_unmapped(o, &out, &start);
+    return out.full ? -ENOMEM : 0;
+}
+
+int ocsf_new(const struct host *host, size_t max_cached_bytes, struct ocsf **ret_ocsf)
+{
+    _cleanup_(ocsf_freep) struct ocsf *o = new0(struct ocsf, 1);
+    int r;
+
+    if (!o)
+        return -ENOMEM;
+    o->context.host = *host;
+    o->context.boot_id = (struct bytes){o->context.host.boot_id,
+                                        (uint32_t)strlen(o->context.host.boot_id)};
+    ocsf_ops_index(o->first_op);
+    r = parts_new(max_cached_bytes ? max_cached_bytes : DEFAULT_CACHE, &o->parts);
+    if (r < 0)
+        return r;
+    r = prepare(o);
+    if (r < 0)
+        return r;
+    *ret_ocsf = TAKE_PTR(o);
+    return 0;
+}
+
+struct ocsf *ocsf_free(struct ocsf *o)
+{
+    if (o) {
+        (void)parts_free(o->parts);
+        rules_done(&o->rules);
+        free(o->prepared);
+        free(o);
+    }
+    return NULL;
+}
+
+// S_IFMT shifted down, as it is in st_mode.
+static uint8_t file_type(const struct event *ev)
+{
+    static const uint8_t by_mode[16] = {
+        [S_IFIFO >> 12] = 6, [S_IFCHR >> 12] = 3, [S_IFDIR >> 12] = 2,  [S_IFBLK >> 12] = 4,
+        [S_IFREG >> 12] = 1, [S_IFLNK >> 12] = 7, [S_IFSOCK >> 12] = 5,
+    };
+    static const uint8_t by_hook[SG_HOOK_COUNT] = { // of what does not exist yet
+        [SG_HOOK_inode_create] = 1, [SG_HOOK_inode_mkdir] = 2, [SG_HOOK_inode_symlink] = 7,
+    };
+
+    return ev->mode_bits ? by_mode[(ev->mode_bits & S_IFMT) >> 12] : by_hook[ev->hook];
+}
+
+static struct bytes name_of(struct bytes path)
+{
+    return path.len == 1 ? path : bytes_basename(path); // "/" is called "/"
+}
+
+static bool is_name(const struct event_path *path)
+{
+    return path->kind != EVENT_PATH_NONE && path->kind != EVENT_PATH_TEXT;
+}
+
+static void view_files(const struct event *ev, struct record_view *v)
+{
+    v->file = (struct file_view){
+        .path = ev->path.bytes,
+        .name = name_of(ev->path.bytes),
+        .type = file_type(ev),
+        .mode = ev->mode_bits,
+        .nlink = ev->nlink,
+        .dev = ev->dev,
+        .ino = ev->ino,
+    };
+    if (!is_name(&ev->path2))
+        return;
+    v->has_result = true;
+    v->result = v->file;
+    v->result.path = ev->path2.bytes;
+    v->result.name = name_of(ev->path2.bytes);
+    v->result.dev = ev->dev2;
+}
+
+static void put_actor(struct ocsf *o, struct out *out, const struct part *part,
+                      const struct event *ev)
+{
+    out_lit(out, "\"actor\":{");
+    if (part->serial) {
+        out_raw(out, part->actor.s, part->actor.len);
+        out_lit(out, "\"process\":{");
+        out_raw(out, part->process.s, part->process.len);
+        ocsf_put_process_thread(out, ev);
+    } else {
+        out_lit(out, "\"process\":{");
+        ocsf_put_process_unknown(out, &o->context, ev, &ev->process.ref);
+    }
+    out_end(out, '}');
+    out_lit(out, "},");
+}
+
+// The process that was started, replaced or ended.
+static int put_target(struct ocsf *o, struct out *out, const struct event *ev)
+{
+    const struct part *part = NULL;
+    int r = 0;
+
+    out_lit(out, "\"process\":{");
+    if (ev->target)
+        r = parts_get(o->parts, &o->context, ev->target, &part);
+    if (r < 0)
+        return r;
+    if (part)
+        out_raw(out, part->process.s, part->process.len);
+    else
+        ocsf_put_process_unknown(out, &o->context, ev,
+                                 ev->kind == EVENT_FORK ? &ev->child : &ev->process.ref);
+    out_end(out, '}');
+    out_char(out, ',');
+    return 0;
+}
+
+static void put_access(struct ocsf *o, struct out *out, uint32_t access)
+{
+    size_t bit = access ? (size_t)__builtin_ctz(access) : SG_OP_COUNT;
+
+    if (bit < SG_OP_COUNT && access == 1u << bit)
+        out_raw(out, o->accesses[bit].s, o->accesses[bit].len);
+    else if (access)
+        ocsf_put_unmapped_access(out, access);
+}
+
+// The members of unmapped that lie prepared, and the others.
+static void put_unmapped(struct ocsf *o, struct out *out, const struct record_view *v,
+                         struct bytes actor, struct bytes rule)
+{
+    const struct event *ev = v->ev;
+
+    out_lit(out, "\"unmapped\":{");
+    out_raw(out, actor.s, actor.len);
+    out_raw(out, rule.s, rule.len);
+    out_raw(out, o->hooks[ev->hook].s, o->hooks[ev->hook].len);
+    put_access(o, out, ev->access);
+    if (ev->kind == EVENT_FILE) {
+        struct bytes decision = o->decisions[ev->verdict][ev->mode];
+
+        out_raw(out, decision.s, decision.len);
+    }
+    ocsf_put_unmapped(out, v);
+    out_end(out, '}');
+    out_char(out, ',');
+}
+
+// A record into the room there is; out->full when that is not enough.
+static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_view *v)
+{
+    static const struct part nobody;
+    static const struct rule_part no_rule;
+    enum ocsf_outcome_key outcome = ocsf_outcome_of(v->ev);
+    const struct event *ev = v->ev;
+    const struct part *part = &nobody;
+    const struct rule_part *rule = &no_rule;
+    char unknown[PART_UNKNOWN_MAX];
+    int r = 0;
+
+    if (ev->rule && ev->kind == EVENT_FILE)
+        r = rules_get(&o->rules, ev, &rule);
+    if (r == 0 && ev->who)
+        r = parts_get(o->parts, &o->context, ev->who, &part);
+    if (r < 0)
+        return r;
+    v->outcome = &ocsf_outcomes[outcome];
+    v->actor = ev->who ? part->sentence : parts_unknown(ev, unknown);
+    v->phrase = o->phrases[op][outcome];
+    v->rule = rule->sentence;
+    out_raw(out, o->heads[op].s, o->heads[op].len);
+    out_raw(out, o->outcomes[outcome].s, o->outcomes[outcome].len);
+    out_raw(out, o->host.s, o->host.len);
+    out_raw(out, o->rings[ev->ring].s, o->rings[ev->ring].len);
+    ocsf_put_metadata(out, &o->context, v);
+    out_end(out, '}');
+    out_char(out, ',');
+    out_raw(out, rule->event.s, rule->event.len);
+    put_actor(o, out, part, ev);
+    if (ev->kind == EVENT_FILE)
+        ocsf_put_event_file(out, v);
+    else
+        ocsf_put_event_process(out, v);
+    ocsf_put_event(out, v);
+    put_unmapped(o, out, v, part->unmapped, rule->unmapped);
+    // The last that needs `part`: another one may be put in its place now.
+    if (ev->kind != EVENT_FILE)
+        r = put_target(o, out, ev);
+    out_end(out, '}');
+    return r;
+}
+
+int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *sb)
+{
+    struct record_view v = {.ev = ev};
+    size_t op = ocsf_op_of(o->first_op, ev);
+    int r;
+
+    if (op >= ocsf_n_ops)
+        return -EOPNOTSUPP;
+    v.op = &ocsf_ops[op];
+    view_files(ev, &v);
+    v.has_thread_comm = !ev->who || !bytes_equal(ev->who->comm, (struct bytes){ev->process.comm, ev->process.comm_len});
+    v.truncated = ev->path.kind == EVENT_PATH_CUT || ev->path2.kind == EVENT_PATH_CUT ||
+                  (ev->who && ev->who->cmdline_cut);
+    for (size_t room = FIRST_ROOM; room <= LARGEST; room *= 2) {
+        char *start = sb_reserve(sb, room);
+        struct out out = {.p = start, .end = start + room};
+
+        if (!start)
+            return -ENOMEM;
+        r = put_record(o, &out, op, &v);
+        if (r < 0)
+            return r;
+        if (!out.full) {
+            sb_written(sb, (size_t)(out.p - start));
+            o->records++;
+            return 0;
+        }
+    }
+    return -ENOMEM;
+}
+
+void ocsf_counters(const struct ocsf *o, struct ocsf_counters *ret)
+{
+    parts_counters(o->parts, ret);
+    ret->records = o->records;
+}

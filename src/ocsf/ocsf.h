@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Events as JSON of the Open Cybersecurity Schema Framework: the only form in which they leave the host.
+// Called by src/agent and src/cli for every event. Owns prepared parts of records: what is the same for
+// all, and for each of the processes that were seen last. Looks nothing up, opens nothing, never logs:
+// what the event does not say is left out.
+//
+// Records always are valid JSON. Names that are not UTF-8 show U+FFFD, and for paths the exact bytes
+// stand next to them in hexadecimal digits (unmapped.path_bytes).
+//
+// process.uid is "<boot id>:<pid>:<start>", the start in ticks of 1/100 s since boot: procfs knows no
+// finer one, and the number has to stay the same when another run of the agent learns of the process.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/strbuf.h"
+#include "model/event.h"
+#include "model/host.h"
+
+#define OCSF_VERSION "1.8.0"
+
+struct ocsf;
+
+struct ocsf_counters {
+    uint64_t records;
+    uint64_t reused; // processes whose part was at hand
+    uint64_t built;
+    size_t cached_bytes;
+};
+
+// `host` is copied. max_cached_bytes bounds the prepared parts of processes; 0: 2 MiB. -ENOMEM.
+int ocsf_new(const struct host *host, size_t max_cached_bytes, struct ocsf **ret_ocsf);
+struct ocsf *ocsf_free(struct ocsf *o);
+DEFINE_CLEANUP(struct ocsf *, ocsf_free)
+
+// Appends one record to `out`: one line, without a newline.
+//   -EOPNOTSUPP  no class for this kind of event (a mount table that changed, a self-test)
+//   -ENOMEM      `out` is as it was before
+int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out);
+
+void ocsf_counters(const struct ocsf *o, struct ocsf_counters *ret);
+
+// Appends the closed JSON schema (2020-12) of what ocsf_write() makes. -ENOMEM.
+int ocsf_schema(struct strbuf *out);

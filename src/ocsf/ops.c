@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ocsf/ops.h"
+
+#include <string.h>
+
+#include "base/macro.h"
+
+#define OCSF_CATEGORY(uid, caption) static const char category_##uid[] = caption;
+#include "ocsf/classes.def"
+
+#define OCSF_CLASS(class, uid, category, caption) \
+    static const struct ocsf_class class_##class = {uid, category, caption, category_##category};
+#include "ocsf/classes.def"
+
+// The captions of the classes as literals, which the names of the types begin with.
+#define NAME_FILE    "File System Activity: "
+#define NAME_PROCESS "Process Activity: "
+
+const struct ocsf_op ocsf_ops[] = {
+#define OCSF_FILE_OP(hook, access, id, name, verb, past, tail, joiner)                          \
+    {SG_HOOK_##hook, access, id, 0, &class_FILE, name, BYTES(NAME_FILE name), BYTES(verb), \
+     BYTES(past), BYTES(tail), BYTES(joiner)},
+#include "ocsf/classes.def"
+#define OCSF_PROCESS_OP(kind, id, name, launch, verb, past)                              \
+    {EVENT_##kind, 0, id, launch, &class_PROCESS, name, BYTES(NAME_PROCESS name),        \
+     BYTES(verb), BYTES(past), BYTES(""), BYTES("")},
+#include "ocsf/classes.def"
+};
+const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);
+
+const struct ocsf_outcome ocsf_outcomes[OCSF_OUTCOME_COUNT] = {
+#define OCSF_OUTCOME(key, severity, status, action, disposition, alert, before, after) \
+    [OCSF_##key] = {severity, status, action, disposition, alert, BYTES(before), BYTES(after)},
+#include "ocsf/classes.def"
+};
+
+const struct ocsf_caption ocsf_captions[OCSF_TABLE_COUNT][OCSF_CAPTIONS_MAX] = {
+#define OCSF_CAPTION(table, id, caption) \
+    [OCSF_TABLE_##table][(id) % OCSF_CAPTIONS_MAX] = {id, BYTES(caption)},
+#include "ocsf/classes.def"
+};
+
+const struct ocsf_activity ocsf_activities[] = {
+#define OCSF_ACTIVITY(class, id, name) {&class_##class, id, name},
+#include "ocsf/classes.def"
+};
+const size_t ocsf_n_activities = ARRAY_SIZE(ocsf_activities);
+
+void ocsf_ops_index(uint16_t first[OCSF_HOOK_KEYS])
+{
+    for (size_t i = 0; i < OCSF_HOOK_KEYS; i++)
+        first[i] = (uint16_t)ocsf_n_ops;
+    for (size_t i = ocsf_n_ops; i-- > 0;) {
+        if (ocsf_ops[i].class == &class_FILE)
+            first[ocsf_ops[i].key] = (uint16_t)i;
+    }
+}
+
+// Names of extended attributes that the kernel asks when it decides about access: xattr(7).
+static bool decides_access(struct bytes name)
+{
+    static const struct bytes prefixes[] = {BYTES("security."), BYTES("system.posix_acl_")};
+
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+        if (name.len >= prefixes[i].len && memcmp(name.s, prefixes[i].s, prefixes[i].len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static size_t file_op(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev)
+{
+    uint32_t access = ev->access;
+    uint16_t hook = (uint16_t)ev->hook;
+    size_t i;
+
+    if (access & SG_OP_IO) {
+        hook = SG_HOOK_NONE;
+        access = ev->bytes_written ? SG_OP_WRITE : 0;
+    }
+    if (ev->xattr.len && decides_access(ev->xattr))
+        access |= OCSF_OP_SECURITY;
+    if (first[hook] == ocsf_n_ops)
+        hook = SG_HOOK_COUNT;
+    for (i = first[hook]; i < ocsf_n_ops && ocsf_ops[i].key == hook; i++) {
+        if ((access & ocsf_ops[i].access) == ocsf_ops[i].access)
+            return i;
+    }
+    return ocsf_n_ops;
+}
+
+size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev)
+{
+    if (ev->kind == EVENT_FILE)
+        return file_op(first, ev);
+    for (size_t i = 0; i < ocsf_n_ops; i++) {
+        if (ocsf_ops[i].class == &class_PROCESS && ocsf_ops[i].key == (uint16_t)ev->kind)
+            return i;
+    }
+    return ocsf_n_ops;
+}
+
+enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
+{
+    static const enum ocsf_outcome_key keys[EVENT_OUTCOME_COUNT] = {
+        [EVENT_OUTCOME_PASSED] = OCSF_ALLOWED,
+        [EVENT_OUTCOME_WOULD_DENY] = OCSF_WOULD_DENY,
+        [EVENT_OUTCOME_NOT_HELD] = OCSF_NOT_HELD,
+        [EVENT_OUTCOME_DENIED] = OCSF_DENIED,
+        [EVENT_OUTCOME_KILLED] = OCSF_KILLED,
+    };
+
+    if (ev->kind != EVENT_FILE)
+        return OCSF_PLAIN;
+    if (ev->outcome == EVENT_OUTCOME_PASSED && ev->verdict == SG_AUDIT)
+        return OCSF_AUDITED;
+    return keys[ev->outcome];
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rows of classes.def as tables, and the search in them. Private to src/ocsf.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/event.h"
+
+// An extended attribute in which the kernel keeps who may do what; above all bits of enum sg_op.
+#define OCSF_OP_SECURITY (1u << 16)
+
+struct ocsf_class {
+    uint32_t uid;
+    uint32_t category;
+    const char *name, *category_name;
+};
+
+// A kind of record: class, activity and the words for it.
+struct ocsf_op {
+    uint16_t key;    // enum sg_hook, or enum event_kind
+    uint32_t access; // all these bits
+    uint8_t activity;
+    uint8_t launch_type; // 0: none
+    const struct ocsf_class *class;
+    const char *name;
+    struct bytes type_name;
+    struct bytes verb, past, tail, joiner;
+};
+
+enum ocsf_outcome_key {
+#define OCSF_OUTCOME(key, ...) OCSF_##key,
+#include "ocsf/classes.def"
+    OCSF_OUTCOME_COUNT,
+};
+
+struct ocsf_outcome {
+    uint8_t severity, status, action, disposition; // 0: none
+    bool alert;
+    struct bytes before, after;
+};
+
+extern const struct ocsf_op ocsf_ops[];
+extern const size_t ocsf_n_ops;
+extern const struct ocsf_outcome ocsf_outcomes[OCSF_OUTCOME_COUNT];
+
+#define OCSF_HOOK_KEYS ((size_t)SG_HOOK_COUNT + 1)
+
+// Index in ocsf_ops of what an event is; ocsf_n_ops when it has no class. `first` is the table made by
+// ocsf_ops_index().
+void ocsf_ops_index(uint16_t first[OCSF_HOOK_KEYS]);
+size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev);
+
+enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev);
+
+// Numbers with captions, by table; a number stands at its remainder.
+enum ocsf_table {
+    OCSF_TABLE_severity,
+    OCSF_TABLE_status,
+    OCSF_TABLE_action,
+    OCSF_TABLE_disposition,
+    OCSF_TABLE_launch_type,
+    OCSF_TABLE_file_type,
+    OCSF_TABLE_device_type,
+    OCSF_TABLE_os_type,
+    OCSF_TABLE_COUNT,
+};
+#define OCSF_CAPTIONS_MAX 32
+
+struct ocsf_caption {
+    uint32_t id;
+    struct bytes caption; // empty: no such number
+};
+extern const struct ocsf_caption ocsf_captions[OCSF_TABLE_COUNT][OCSF_CAPTIONS_MAX];
+
+static inline struct bytes ocsf_caption(enum ocsf_table table, uint32_t id)
+{
+    return ocsf_captions[table][id % OCSF_CAPTIONS_MAX].caption;
+}
+
+struct ocsf_activity {
+    const struct ocsf_class *class;
+    uint32_t id;
+    const char *name;
+};
+extern const struct ocsf_activity ocsf_activities[];
+extern const size_t ocsf_n_activities;

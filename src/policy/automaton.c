@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The nondeterministic automaton and the mount table → the deterministic automaton with one start for
+// the host's paths, one for cgroups, and one for every superblock.
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "policy/compiler.h"
+
+#define JOIN_BYTES_MAX (4u << 20) // of sub-directories that are mounted, all together
+
+// A superblock and the nodes where its root starts.
+struct super {
+    uint32_t dev;
+    bool seen; // at least one mount leads to a path of the host
+    struct nfa_list start;
+};
+
+struct supers {
+    struct super *items;
+    size_t n, cap;
+};
+
+static void supers_done(struct supers *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        nfa_list_done(&s->items[i].start);
+    free(s->items);
+}
+
+static int list_append(struct nfa_list *l, const uint32_t *items, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (!GREEDY(l->items, l->cap, l->n + n))
+        return -ENOMEM;
+    memcpy(l->items + l->n, items, n * sizeof(*items));
+    l->n += n;
+    return 0;
+}
+
+// The nodes of a chain that reads fs_root and then goes on as the nodes of the mountpoint do: as an object
+// at its end, or behind a slash. Nothing else can follow.
+static int join(struct compiler *c, const char *fs_root, const struct nfa_list *at,
+                uint32_t *ret_head)
+{
+    _cleanup_(nfa_list_done) struct nfa_list behind = {};
+    uint32_t node, next;
+    int r;
+
+    r = nfa_step(c->nfa, at, '/', &behind);
+    if (r == 0)
+        r = nfa_add_node(c->nfa, &node);
+    if (r < 0)
+        return r;
+    *ret_head = node;
+    for (const char *s = fs_root; *s; s++) {
+        r = nfa_add_node(c->nfa, &next);
+        if (r == 0)
+            r = nfa_add_byte_edge(c->nfa, node, (uint8_t)*s, next);
+        if (r < 0)
+            return r;
+        node = next;
+    }
+    for (size_t i = 0; i < at->n; i++)
+        for (uint32_t m = c->nfa->nodes[at->items[i]].marks; m != NFA_NONE;
+             m = c->nfa->marks[m].next) {
+            r = nfa_add_mark(c->nfa, node, c->nfa->marks[m].id);
+            if (r < 0)
+                return r;
+        }
+    for (size_t i = 0; i < behind.n; i++) {
+        r = nfa_add_byte_edge(c->nfa, node, '/', behind.items[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+// True when no pattern ends in the nodes and none goes on behind a slash: an object there, and all that
+// is beneath it, matches nothing.
+static int is_idle(struct compiler *c, const struct nfa_list *at, bool *ret_idle)
+{
+    _cleanup_(nfa_list_done) struct nfa_list behind = {};
+    int r;
+
+    for (size_t i = 0; i < at->n; i++)
+        if (c->nfa->nodes[at->items[i]].marks != NFA_NONE) {
+            *ret_idle = false;
+            return 0;
+        }
+    r = nfa_step(c->nfa, at, '/', &behind);
+    if (r < 0)
+        return r;
+    *ret_idle = behind.n == 0;
+    return 0;
+}
+
+static int add_mount(struct compiler *c, struct super *super, const struct policy_mount *m,
+                     size_t *join_bytes)
+{
+    _cleanup_(nfa_list_done) struct nfa_list at = {};
+    const char *path = streq(m->mountpoint, "/") ? "" : m->mountpoint;
+    uint32_t head;
+    bool idle;
+    int r;
+
+    r = nfa_run(c->nfa, c->file_start, path, strlen(path), &at);
+    if (r == 0)
+        r = is_idle(c, &at, &idle);
+    if (r < 0 || idle)
+        return r;
+    if (streq(m->fs_root, "/"))
+        return list_append(&super->start, at.items, at.n);
+
+    *join_bytes += strlen(m->fs_root);
+    if (*join_bytes > JOIN_BYTES_MAX) {
+        policy_diag_add(c->diags, POLICY_ERROR, NULL, 0, 0,
+                        "the rules are about too many mounted sub-directories (bind mounts)");
+        return -EINVAL;
+    }
+    r = join(c, m->fs_root, &at, &head);
+    return r < 0 ? r : list_append(&super->start, &head, 1);
+}
+
+static int compare_dev(const void *a, const void *b)
+{
+    const struct policy_mount *x = *(const struct policy_mount *const *)a;
+    const struct policy_mount *y = *(const struct policy_mount *const *)b;
+
+    if (x->dev != y->dev)
+        return x->dev < y->dev ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+static int collect_supers(struct compiler *c, struct supers *out)
+{
+    const struct policy_mounts *mounts = c->mounts;
+    _cleanup_free_ const struct policy_mount **sorted = NULL;
+    size_t join_bytes = 0;
+    int r = 0;
+
+    sorted = new0(const struct policy_mount *, mounts->n);
+    if (!sorted)
+        return -ENOMEM;
+    for (size_t i = 0; i < mounts->n; i++)
+        sorted[i] = &mounts->items[i];
+    if (mounts->n > 0)
+        qsort(sorted, mounts->n, sizeof(*sorted), compare_dev);
+
+    for (size_t i = 0; r == 0 && i < mounts->n; i++) {
+        const struct policy_mount *m = sorted[i];
+
+        if (out->n == 0 || out->items[out->n - 1].dev != m->dev) {
+            if (!GREEDY(out->items, out->cap, out->n + 1))
+                return -ENOMEM;
+            out->items[out->n++] = (struct super){.dev = m->dev};
+        }
+        if (m->flags & POLICY_MOUNT_FOREIGN ||
+            (c->options.drop_hidden && m->flags & POLICY_MOUNT_HIDDEN))
+            continue;
+        out->items[out->n - 1].seen = true;
+        r = add_mount(c, &out->items[out->n - 1], m, &join_bytes);
+    }
+    for (size_t i = 0; r == 0 && i < out->n; i++)
+        r = nfa_close(c->nfa, &out->items[i].start);
+    return r;
+}
+
+// Makes room for the nodes that an automaton of one pattern needs, to find the one that explodes.
+static int states_alone(const struct policy_pattern *p, uint32_t max_states, uint32_t *ret_states)
+{
+    _cleanup_(nfa_freep) struct nfa *nfa = NULL;
+    _cleanup_(dfa_freep) struct dfa *dfa = NULL;
+    _cleanup_(nfa_list_done) struct nfa_list start = {};
+    _cleanup_(glob_done) struct glob g = {};
+    const struct dfa_limits limits = {.max_states = max_states, .max_bytes = SIZE_MAX};
+    uint32_t node, state;
+    int r;
+
+    r = glob_parse(p->text, p->len, &g, NULL);
+    if (r == 0)
+        r = nfa_new(&nfa);
+    if (r == 0)
+        r = nfa_add_node(nfa, &node);
+    if (r == 0)
+        r = nfa_add_glob(nfa, node, &g, 0);
+    if (r == 0)
+        r = nfa_run(nfa, node, "", 0, &start);
+    if (r == 0)
+        r = dfa_build(nfa, &start, 1, &limits, &state, &dfa);
+    if (r < 0 && r != -E2BIG)
+        return r;
+    *ret_states = (uint32_t)dfa->n_states;
+    return 0;
+}
+
+// The pattern that needs most states when it stands alone; a few thousand are enough to tell.
+static int worst_pattern(const struct compiler *c, const struct policy_pattern **ret_worst,
+                         uint32_t *ret_states)
+{
+    const uint64_t deadline = dfa_now() + UINT64_C(2000000000);
+    const uint32_t limit = 20000;
+
+    *ret_worst = NULL;
+    *ret_states = 0;
+    for (size_t i = 0; i < c->n_marks; i++) {
+        const struct policy_patterns *list;
+        uint32_t first = 0, n, states = 0;
+
+        if (c->marks[i].rule != UINT32_MAX) {
+            list = &c->policy->rules[c->marks[i].rule].paths;
+            first = c->marks[i].what;
+            n = 1;
+        } else {
+            list = c->atoms[c->marks[i].what].patterns;
+            n = list ? list->n : 0;
+        }
+        for (uint32_t k = first; k < first + n; k++) {
+            int r = states_alone(&list->items[k], limit, &states);
+
+            if (r < 0)
+                return r;
+            if (states > *ret_states) {
+                *ret_states = states;
+                *ret_worst = &list->items[k];
+            }
+            if (states >= limit || dfa_now() > deadline)
+                return 0;
+        }
+    }
+    return 0;
+}
+
+static int exploded(struct compiler *c, enum dfa_stop why)
+{
+    static const char *const reasons[] = {
+        [DFA_TOO_MANY_STATES] = "states",
+        [DFA_TOO_MANY_BYTES] = "memory",
+        [DFA_TOO_LONG] = "time",
+    };
+    const struct policy_pattern *worst;
+    struct policy_diag *d;
+    uint32_t states;
+    int r;
+
+    r = worst_pattern(c, &worst, &states);
+    if (r < 0)
+        return r;
+    if (!worst) {
+        policy_diag_add(c->diags, POLICY_ERROR, NULL, 0, 0,
+                        "the path patterns of the policy need too much %s", reasons[why]);
+        return -EINVAL;
+    }
+    d = compile_diag(c, POLICY_ERROR, worst->pos,
+                     "the path patterns of the policy need more %s than there may be; '%.*s' is the "
+                     "worst of them (%s%u states alone)",
+                     reasons[why], (int)worst->len, worst->text, states >= 20000 ? "more than " : "",
+                     states);
+    policy_diag_cure(c->diags, d,
+                     "use fewer '*' and '**' in one pattern, literal components in front of them, or "
+                     "one rule with a list of paths instead of many rules");
+    return -EINVAL;
+}
+
+static int put_roots(struct compiler *c, const struct supers *supers, const uint32_t *states)
+{
+    c->roots = new0(struct policy_root, supers->n + 1);
+    if (!c->roots)
+        return -ENOMEM;
+    c->n_roots = supers->n;
+    for (size_t i = 0; i < supers->n; i++) {
+        c->roots[i].dev = supers->items[i].dev;
+        c->roots[i].root.state = states[i];
+        c->roots[i].root.flags = supers->items[i].seen ? 0 : SG_ROOT_FOREIGN;
+    }
+    if (!c->mounts) {
+        c->n_roots = 1;
+        c->roots[0].root.state = c->start;
+    }
+    return 0;
+}
+
+int compile_automaton(struct compiler *c)
+{
+    const struct dfa_limits limits = {
+        .max_states = c->options.max_states,
+        .max_bytes = c->options.max_bytes,
+        .deadline = c->started + (uint64_t)c->options.max_ms * 1000000,
+    };
+    _cleanup_(supers_done) struct supers supers = {};
+    _cleanup_(nfa_list_done) struct nfa_list file = {}, cgroup = {};
+    _cleanup_free_ struct nfa_list *starts = NULL;
+    _cleanup_free_ uint32_t *states = NULL;
+    int r = 0;
+
+    if (c->mounts)
+        r = collect_supers(c, &supers);
+    if (r == 0)
+        r = nfa_run(c->nfa, c->file_start, "", 0, &file);
+    if (r == 0)
+        r = nfa_run(c->nfa, c->cgroup_start, "", 0, &cgroup);
+    if (r < 0)
+        return r;
+    starts = new0(struct nfa_list, supers.n + 2);
+    states = new0(uint32_t, supers.n + 2);
+    if (!starts || !states)
+        return -ENOMEM;
+    starts[0] = file; // all on loan
+    starts[1] = cgroup;
+    for (size_t i = 0; i < supers.n; i++)
+        starts[2 + i] = supers.items[i].start;
+
+    r = dfa_build(c->nfa, starts, supers.n + 2, &limits, states, &c->dfa);
+    if (r == -E2BIG)
+        return exploded(c, c->dfa->stop);
+    if (r < 0)
+        return r;
+    c->start = states[0];
+    c->cgroup_state = states[1];
+    return put_roots(c, &supers, states + 2);
+}

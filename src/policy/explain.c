@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/explain.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "policy/facts.h"
+#include "policy/image_read.h"
+
+static int start_state(const struct policy_image *image, const struct policy_query *q,
+                       uint32_t *ret_state)
+{
+    if (!q->has_dev) {
+        *ret_state = image->start;
+        return 0;
+    }
+    for (size_t i = 0; i < image->n_roots; i++)
+        if (image->roots[i].dev == q->dev) {
+            *ret_state = image->roots[i].root.state;
+            return 0;
+        }
+    return -ENODEV;
+}
+
+static bool path_ok(const struct policy_query *q)
+{
+    return q->path_len > 0 && q->path[0] == '/' &&
+           (q->path_len == 1 || q->path[q->path_len - 1] != '/');
+}
+
+static void find_preds(const struct policy_image *image, struct policy_decision *d)
+{
+    const struct sg_image *h = policy_image_head(image);
+    const struct sg_pred *preds = sg_image_at(image, h->preds_off, 0);
+    __u64 subjects[SG_SUBJECT_WORDS];
+
+    memcpy(subjects, d->subjects, sizeof(subjects));
+    for (uint32_t i = 0; i < h->n_preds; i++)
+        if (sg_pred_holds(&preds[i], subjects))
+            d->preds[i / 64] |= SG_BIT(i % 64);
+}
+
+// Operations that a rule took are noted one by one.
+static void note_ops(struct policy_decision *d, uint32_t took, const struct sg_entry *e)
+{
+    for (size_t i = 0; i < d->n_ops; i++)
+        if (took & d->ops[i].op) {
+            d->ops[i].matched = true;
+            d->ops[i].rule = e->rule;
+            d->ops[i].verdict = e->verdict;
+            d->ops[i].monitor = e->flags & SG_ENTRY_MONITOR;
+        }
+}
+
+static void walk_entries(const struct policy_image *image, const struct sg_accept *accept,
+                         uint32_t ops, struct policy_decision *d)
+{
+    const struct sg_image *h = policy_image_head(image);
+    const struct sg_entry *entries = sg_image_at(image, h->entries_off, 0);
+    __u64 pending = ops, best = SG_DECISION_NONE;
+
+    for (uint32_t i = 0; i < accept->n_entries; i++) {
+        const struct sg_entry *e = &entries[accept->entry + i];
+        __u64 holds = d->preds[e->pred / 64] >> (e->pred % 64) & 1;
+        __u64 before = pending;
+
+        best = sg_consider(e, holds, &pending, best);
+        note_ops(d, (uint32_t)(before & ~pending), e);
+    }
+    if (best == SG_DECISION_NONE)
+        return;
+    d->overall = (struct policy_op_decision){
+        .op = SG_DECISION_OPS(best),
+        .matched = true,
+        .rule = SG_DECISION_RULE(best),
+        .verdict = SG_DECISION_VERDICT(best),
+        .monitor = SG_DECISION_FLAGS(best) & SG_ENTRY_MONITOR,
+    };
+    d->blocked = d->overall.verdict >= SG_DENY && !d->overall.monitor;
+}
+
+static void look_below(const struct policy_image *image, const struct sg_accept *accept,
+                       struct policy_decision *d)
+{
+    const struct sg_image *h = policy_image_head(image);
+    const struct sg_below *below = sg_image_at(
+        image, h->belows_off + accept->below * (uint32_t)sizeof(*below), sizeof(*below));
+
+    for (size_t w = 0; w < SG_PRED_WORDS; w++) {
+        d->below_enforced |= (below->enforce[w] & d->preds[w]) != 0;
+        d->below_monitored |= (below->monitor[w] & d->preds[w]) != 0;
+    }
+}
+
+int policy_explain(const struct policy_image *image, const struct policy_query *query,
+                   struct policy_decision *ret_decision)
+{
+    const struct sg_image *h = policy_image_head(image);
+    const struct sg_state *state;
+    const struct sg_accept *accept;
+    struct policy_decision d = {};
+    struct task_facts facts;
+    int r;
+
+    if (!path_ok(query) || query->ops == 0 || query->ops >= 1u << SG_OP_COUNT)
+        return -EINVAL;
+    r = facts_init(image, query, &facts);
+    if (r == 0)
+        r = start_state(image, query, &d.state);
+    if (r < 0)
+        return r;
+    d.state = policy_image_walk(image, d.state, query->path,
+                                query->path_len == 1 ? 0 : query->path_len);
+    for (uint32_t op = 1; op < 1u << SG_OP_COUNT; op <<= 1)
+        if (query->ops & op)
+            d.ops[d.n_ops++].op = op;
+    for (uint32_t i = 0; i < image->n_subjects; i++)
+        if (facts_subject(&facts, i))
+            d.subjects[i / 64] |= SG_BIT(i % 64);
+    find_preds(image, &d);
+    state = sg_image_at(image, h->states_off + d.state * (uint32_t)sizeof(*state), sizeof(*state));
+    accept = sg_image_at(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept),
+                         sizeof(*accept));
+    walk_entries(image, accept, query->ops, &d);
+    look_below(image, accept, &d);
+    *ret_decision = d;
+    return 0;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the readers of the YAML tree share. Private to the room. Readers return 0 or -ENOMEM; a mistake of
+// the author is reported, remembered in `bad`, and reading goes on, so that one run shows all of them.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/table.h"
+#include "policy/arena.h"
+#include "policy/policy.h"
+#include "policy/yaml.h"
+
+struct loader {
+    struct policy_arena *arena;
+    struct policy_diags *diags;
+    const struct policy_resolver *resolver;
+
+    struct policy_source *files;
+    size_t n_files, cap_files;
+    struct policy_subject *subjects;
+    size_t n_subjects, cap_subjects;
+    struct policy_rule *rules;
+    size_t n_rules, cap_rules;
+    size_t n_patterns; // of all rules
+
+    // of the file at hand
+    struct map *names; // subject's name → index + 1
+    bool *used;        // by index of the subject
+    size_t cap_used;
+    size_t first_subject;
+    bool bad; // of any file
+};
+
+// A row of a table of keys. `read` gets the value; `refuse` instead of it is why the key cannot be used.
+struct key_row {
+    const char *name;
+    int (*read)(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+                void *ctx);
+    const char *refuse, *cure;
+};
+
+// Reads a map by a table. Unknown keys are errors with a suggestion. `what` names the map in messages.
+int read_map(struct loader *ld, const struct yaml_node *map, const struct key_row *rows,
+             size_t n_rows, const char *what, void *ctx);
+
+// Calls fn for a scalar, or for each element of a list of scalars; everything else is an error that
+// says `expected`.
+typedef int (*read_one_fn)(struct loader *ld, const struct yaml_node *node, void *ctx);
+int read_each(struct loader *ld, const struct yaml_node *node, const char *expected,
+              read_one_fn fn, void *ctx);
+
+// True when node is a scalar that is not empty; otherwise reports what was expected.
+bool read_is_word(struct loader *ld, const struct yaml_node *node, const char *expected);
+
+struct policy_pos read_pos(const struct loader *ld, const struct yaml_node *node);
+
+// A mistake or warning at a node. The result goes to policy_diag_expected() and _cure().
+struct policy_diag *read_error(struct loader *ld, const struct yaml_node *node, const char *fmt, ...)
+    _printf_(3, 4);
+struct policy_diag *read_warning(struct loader *ld, const struct yaml_node *node, const char *fmt,
+                                 ...) _printf_(3, 4);
+
+// "'rad' is not an access; did you mean 'read'?" with all words as what was expected.
+void read_unknown_word(struct loader *ld, const struct yaml_node *node, const char *what,
+                       const char *const *words, size_t n_words);
+
+// One path pattern, or a list of them.
+int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
+                  struct policy_patterns *ret_patterns);
+
+// A map that describes a subject (name NULL: inline). Appends it; *ret_index is UINT32_MAX when it is bad.
+int read_subject(struct loader *ld, const struct yaml_node *node, const char *name,
+                 uint32_t *ret_index);
+int read_subjects(struct loader *ld, const struct yaml_node *node);
+
+// A window of time: "08:00-18:00", "mon-fri", "mon,wed 22:00-06:00". NULL, or what is wrong.
+const char *window_parse(const char *text, struct policy_window *ret_window);
+
+// One whole file. The text is kept.
+int read_file(struct loader *ld, const char *path, const char *text, size_t len);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The mount table as policies need it: which superblock is seen under which path. Filled from the text
+// of /proc/PID/mountinfo or entry by entry. Used by compile.h, called by the agent. Owns its texts.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+#define POLICY_MOUNTS_MAX 65536 // kept; the rest is counted
+
+enum {
+    POLICY_MOUNT_FOREIGN = 1u << 0, // only in another mount namespace: no path of the host leads there
+    POLICY_MOUNT_HIDDEN = 1u << 1,  // another mount lies over it, or over a directory above it
+};
+
+struct policy_mount {
+    uint32_t dev;   // s_dev as the kernel has it: major << 20 | minor
+    uint32_t flags; // POLICY_MOUNT_*
+    uint32_t id, parent; // of the mount; 0: unknown
+    char *fs_root;    // what of the file system is mounted: "/" or "/sub"
+    char *mountpoint; // where
+    char *fstype;     // "" when unknown
+};
+
+struct policy_mounts {
+    struct policy_mount *items; // in the order of the table: later ones lie over earlier ones
+    size_t n, cap;
+    size_t n_bad;     // lines that could not be read
+    size_t n_dropped; // lines above POLICY_MOUNTS_MAX
+};
+
+// Makes the kernel's device number from the two numbers of mountinfo.
+static inline uint32_t policy_dev(uint32_t major, uint32_t minor)
+{
+    return major << 20 | (minor & 0xfffff);
+}
+
+// Reads the text of a mountinfo file. Lines that are not of the form are counted, never fatal.
+// 0 or -ENOMEM.
+int mounts_parse(const char *buf, size_t len, struct policy_mounts **ret_mounts);
+
+// An empty table, and a further mount. -EINVAL: fs_root or mountpoint is not an absolute path.
+int mounts_new(struct policy_mounts **ret_mounts);
+int mounts_add(struct policy_mounts *m, uint32_t dev, const char *fs_root, const char *mountpoint,
+               uint32_t flags);
+
+struct policy_mounts *mounts_free(struct policy_mounts *m);
+DEFINE_CLEANUP(struct policy_mounts *, mounts_free)

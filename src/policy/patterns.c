@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// All patterns of rules and subjects → one nondeterministic automaton with two starts: files and cgroups.
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "policy/compiler.h"
+
+static int add_mark(struct compiler *c, uint32_t rule, uint32_t what, uint32_t *ret_mark)
+{
+    if (!GREEDY(c->marks, c->cap_marks, c->n_marks + 1))
+        return -ENOMEM;
+    c->marks[c->n_marks] = (struct mark){.rule = rule, .what = what};
+    *ret_mark = (uint32_t)c->n_marks++;
+    return 0;
+}
+
+static int add_text(struct compiler *c, uint32_t start, const char *text, size_t len, uint32_t mark)
+{
+    _cleanup_(glob_done) struct glob g = {};
+    int r;
+
+    r = glob_parse(text, len, &g, NULL);
+    return r < 0 ? r : nfa_add_glob(c->nfa, start, &g, mark);
+}
+
+// A path of a cgroup also stands for everything beneath it.
+static int add_cgroup(struct compiler *c, const char *text, size_t len, uint32_t mark)
+{
+    _cleanup_(glob_done) struct glob g = {};
+    static const struct glob_item beneath[] = {{.kind = GLOB_BYTE, .byte = '/'},
+                                               {.kind = GLOB_BENEATH}};
+    int r;
+
+    r = glob_parse(text, len, &g, NULL);
+    if (r == 0)
+        r = nfa_add_glob(c->nfa, c->cgroup_start, &g, mark);
+    if (r < 0 || g.beneath)
+        return r;
+    if (!GREEDY(g.items, g.cap, g.n + ARRAY_SIZE(beneath)))
+        return -ENOMEM;
+    memcpy(g.items + g.n, beneath, sizeof(beneath));
+    g.n += ARRAY_SIZE(beneath);
+    return nfa_add_glob(c->nfa, c->cgroup_start, &g, mark);
+}
+
+static int add_atom(struct compiler *c, uint32_t number)
+{
+    const struct atom *atom = &c->atoms[number];
+    uint32_t mark;
+    int r;
+
+    if (!atom->patterns && !atom->paths)
+        return 0;
+    r = add_mark(c, UINT32_MAX, number, &mark);
+    for (size_t i = 0; r == 0 && atom->paths && atom->paths[i]; i++)
+        r = add_text(c, c->file_start, atom->paths[i], strlen(atom->paths[i]), mark);
+    for (uint32_t i = 0; r == 0 && atom->patterns && i < atom->patterns->n; i++) {
+        const struct policy_pattern *p = &atom->patterns->items[i];
+
+        r = p->cgroup ? add_cgroup(c, p->text, p->len, mark)
+                      : add_text(c, c->file_start, p->text, p->len, mark);
+    }
+    return r;
+}
+
+static int add_rule(struct compiler *c, uint32_t number)
+{
+    const struct policy_rule *rule = &c->policy->rules[number];
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < rule->paths.n; i++) {
+        uint32_t mark;
+
+        r = add_mark(c, number, i, &mark);
+        if (r == 0)
+            r = add_text(c, c->file_start, rule->paths.items[i].text, rule->paths.items[i].len,
+                         mark);
+    }
+    return r;
+}
+
+// Rules come first, then atoms.
+static int set_owners(struct compiler *c)
+{
+    _cleanup_free_ uint32_t *owners = new0(uint32_t, c->n_marks);
+
+    if (!owners)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n_marks; i++)
+        owners[i] = c->marks[i].rule != UINT32_MAX ? c->marks[i].rule
+                                                   : c->policy->n_rules + c->marks[i].what;
+    return nfa_set_owners(c->nfa, owners);
+}
+
+int compile_patterns(struct compiler *c)
+{
+    int r;
+
+    r = nfa_new(&c->nfa);
+    if (r == 0)
+        r = nfa_add_node(c->nfa, &c->file_start);
+    if (r == 0)
+        r = nfa_add_node(c->nfa, &c->cgroup_start);
+    for (uint32_t i = 0; r == 0 && i < c->policy->n_rules; i++)
+        r = add_rule(c, i);
+    for (uint32_t i = 0; r == 0 && i < c->n_atoms; i++)
+        r = add_atom(c, i);
+    return r < 0 ? r : set_owners(c);
+}

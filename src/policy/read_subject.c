@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The section `subjects`, and subjects written inline.
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/strutil.h"
+#include "model/names.h"
+#include "policy/glob.h"
+#include "policy/loader.h"
+
+// Capabilities are a mask of 64 bits.
+#define CAP(name, number) STATIC_ASSERT((number) < 64, #name);
+#include "policy/caps.def"
+#undef CAP
+
+static const char *const cap_names[] = {
+#define CAP(name, number) #name,
+#include "policy/caps.def"
+#undef CAP
+};
+
+static const uint8_t cap_numbers[] = {
+#define CAP(name, number) number,
+#include "policy/caps.def"
+#undef CAP
+};
+
+static const struct {
+    const char *prefix, *suffix;
+} containers[] = {
+#define CONTAINER(engine, prefix, suffix) {prefix, suffix},
+#include "policy/containers.def"
+#undef CONTAINER
+};
+
+// A subject while it is read.
+struct draft {
+    struct policy_subject s;
+    const struct yaml_node *cgroup_key, *container_key;
+    struct policy_pattern *patterns; // of containers
+    size_t n_patterns, cap_patterns;
+    struct strbuf names;
+    uint32_t *ids; // of the key at hand
+    size_t n_ids, cap_ids;
+    bool group, none_allowed; // what the ids are
+    struct policy_window *windows;
+    size_t n_windows, cap_windows;
+};
+
+static void draft_done(struct draft *d)
+{
+    free(d->patterns);
+    sb_done(&d->names);
+    free(d->ids);
+    free(d->windows);
+}
+
+static int read_exe(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+                    void *ctx)
+{
+    struct draft *d = ctx;
+
+    if (streq(key->text, "exe")) {
+        d->s.keys |= POLICY_KEY_EXE;
+        return read_patterns(ld, value, false, &d->s.exe);
+    }
+    if (streq(key->text, "parent")) {
+        d->s.keys |= POLICY_KEY_PARENT;
+        return read_patterns(ld, value, false, &d->s.parent);
+    }
+    if (streq(key->text, "ancestor")) {
+        d->s.keys |= POLICY_KEY_ANCESTOR;
+        return read_patterns(ld, value, false, &d->s.ancestor);
+    }
+    d->s.keys |= POLICY_KEY_CGROUP;
+    d->cgroup_key = key;
+    return read_patterns(ld, value, true, &d->s.cgroup);
+}
+
+static int read_descendants(struct loader *ld, const struct yaml_node *key _unused_,
+                            const struct yaml_node *value, void *ctx)
+{
+    struct draft *d = ctx;
+
+    if (!read_is_word(ld, value, "true or false"))
+        return 0;
+    if (value->quoted || (!streq(value->text, "true") && !streq(value->text, "false"))) {
+        policy_diag_expected(ld->diags,
+                             read_error(ld, value, "'%s' is not true or false", value->text),
+                             "true or false, without quotes");
+        return 0;
+    }
+    if (streq(value->text, "true")) {
+        d->s.descendants = true;
+        d->s.keys |= POLICY_KEY_DESCENDANTS;
+    }
+    return 0;
+}
+
+static int resolve(struct loader *ld, const struct yaml_node *node, const struct draft *d,
+                   uint32_t *ret_id, bool *ret_known)
+{
+    const char *what = d->group ? "group" : "user";
+    int r;
+
+    *ret_known = false;
+    if (strspn(node->text, "0123456789") == node->len) {
+        // (uid_t)-1 stands for nobody: no process has it.
+        if (parse_u32(node->text, ret_id) < 0 || *ret_id == UINT32_MAX)
+            policy_diag_expected(
+                ld->diags, read_error(ld, node, "'%s' is not the number of a %s", node->text, what),
+                "a name, or a number from 0 to 4294967294");
+        else
+            *ret_known = true;
+        return 0;
+    }
+    if (d->none_allowed && streq(node->text, "none")) {
+        *ret_id = UINT32_MAX;
+        *ret_known = true;
+        return 0;
+    }
+    r = d->group ? ld->resolver->group(ld->resolver->ctx, node->text, ret_id)
+                 : ld->resolver->user(ld->resolver->ctx, node->text, ret_id);
+    if (r == -ENOMEM)
+        return r;
+    if (r == -ESRCH)
+        policy_diag_cure(ld->diags,
+                         read_error(ld, node, "there is no %s '%s' on this host", what, node->text),
+                         "create it before, write its number, or take it out");
+    else if (r < 0)
+        policy_diag_cure(ld->diags,
+                         read_error(ld, node, "the %s '%s' could not be looked up: %s", what,
+                                    node->text, strerror(-r)),
+                         "write its number");
+    *ret_known = r >= 0;
+    return 0;
+}
+
+static int read_id(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    struct draft *d = ctx;
+    uint32_t id;
+    bool known;
+    int r;
+
+    r = resolve(ld, node, d, &id, &known);
+    if (r < 0 || !known)
+        return r;
+    if (d->n_ids >= POLICY_LIST_MAX) {
+        read_error(ld, node, "the list has more than %d entries", POLICY_LIST_MAX);
+        return 0;
+    }
+    if (!GREEDY(d->ids, d->cap_ids, d->n_ids + 1))
+        return -ENOMEM;
+    d->ids[d->n_ids++] = id;
+    return 0;
+}
+
+static int read_ids(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+                    void *ctx)
+{
+    struct draft *d = ctx;
+    struct policy_ids *out;
+    int r;
+
+    d->n_ids = 0;
+    d->group = streq(key->text, "group");
+    d->none_allowed = streq(key->text, "login_user");
+    out = d->group ? &d->s.groups : d->none_allowed ? &d->s.logins : &d->s.users;
+    d->s.keys |= d->group ? POLICY_KEY_GROUP : d->none_allowed ? POLICY_KEY_LOGIN : POLICY_KEY_USER;
+    r = read_each(ld, value,
+                  d->group          ? "the name or number of a group"
+                  : d->none_allowed ? "the name or number of a user, or none"
+                                    : "the name or number of a user",
+                  read_id, d);
+    if (r < 0)
+        return r;
+    out->items = arena_dup(ld->arena, d->ids, d->n_ids, sizeof(*d->ids));
+    out->n = (uint32_t)d->n_ids;
+    return out->items ? 0 : -ENOMEM;
+}
+
+static int read_cap(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    struct draft *d = ctx;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cap_names); i++)
+        if (streq(node->text, cap_names[i])) {
+            d->s.caps |= SG_BIT(cap_numbers[i]);
+            return 0;
+        }
+    read_unknown_word(ld, node, "a capability", cap_names, ARRAY_SIZE(cap_names));
+    return 0;
+}
+
+static int read_caps(struct loader *ld, const struct yaml_node *key _unused_,
+                     const struct yaml_node *value, void *ctx)
+{
+    ((struct draft *)ctx)->s.keys |= POLICY_KEY_CAP;
+    return read_each(ld, value, "the name of a capability, such as CAP_SYS_ADMIN", read_cap, ctx);
+}
+
+static int add_container(struct loader *ld, const struct yaml_node *node, struct draft *d,
+                         const char *name, const char *more)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(containers); i++) {
+        _cleanup_(sb_done) struct strbuf sb = {};
+        _cleanup_(glob_done) struct glob g = {};
+        struct glob_error err = {};
+        char *text;
+        int r;
+
+        sb_printf(&sb, "%s%s%s%s", containers[i].prefix, name, more, containers[i].suffix);
+        if (sb.failed)
+            return -ENOMEM;
+        r = glob_parse(sb_str(&sb), sb.len, &g, &err);
+        if (r == -EINVAL) {
+            policy_diag_expected(ld->diags,
+                                 read_error(ld, node, "the name of a container: %s", err.what),
+                                 "any, or a container's name or id");
+            return 0;
+        }
+        if (r < 0)
+            return r;
+        text = arena_strn(ld->arena, sb_str(&sb), sb.len);
+        if (!text || !GREEDY(d->patterns, d->cap_patterns, d->n_patterns + 1))
+            return -ENOMEM;
+        d->patterns[d->n_patterns++] = (struct policy_pattern){
+            .text = text, .len = (uint32_t)sb.len, .cgroup = true, .pos = read_pos(ld, node)};
+    }
+    return 0;
+}
+
+static int read_container_name(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    struct draft *d = ctx;
+    size_t hex = strspn(node->text, "0123456789abcdef");
+
+    if (strchr(node->text, '/')) {
+        policy_diag_cure(ld->diags,
+                         read_error(ld, node, "the name of a container holds no slash"),
+                         "use `cgroup` for the path of a control group");
+        return 0;
+    }
+    if (d->n_patterns >= POLICY_LIST_MAX) {
+        read_error(ld, node, "the list has too many entries");
+        return 0;
+    }
+    sb_printf(&d->names, "%s%s", d->names.len > 0 ? " " : "", node->text);
+    if (streq(node->text, "any"))
+        return add_container(ld, node, d, "*", "");
+    // People know ids by their first 12 digits.
+    return add_container(ld, node, d, node->text,
+                         hex == node->len && hex >= 12 && hex < 64 ? "*" : "");
+}
+
+static int read_container(struct loader *ld, const struct yaml_node *key,
+                          const struct yaml_node *value, void *ctx)
+{
+    struct draft *d = ctx;
+    int r;
+
+    d->s.keys |= POLICY_KEY_CONTAINER;
+    d->container_key = key;
+    r = read_each(ld, value, "any, or a container's name or id", read_container_name, d);
+    if (r < 0)
+        return r;
+    d->s.container.items =
+        arena_dup(ld->arena, d->patterns, d->n_patterns, sizeof(*d->patterns));
+    d->s.container.n = (uint32_t)d->n_patterns;
+    d->s.container_names = arena_strn(ld->arena, sb_str(&d->names), d->names.len);
+    return d->s.container.items && d->s.container_names && !d->names.failed ? 0 : -ENOMEM;
+}
+
+static int read_session_name(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    const char *names[SG_SESSION_COUNT];
+
+    for (uint32_t i = 0; i < SG_SESSION_COUNT; i++) {
+        names[i] = session_name(i);
+        if (streq(node->text, names[i])) {
+            ((struct draft *)ctx)->s.sessions |= 1u << i;
+            return 0;
+        }
+    }
+    read_unknown_word(ld, node, "a kind of session", names, ARRAY_SIZE(names));
+    return 0;
+}
+
+static int read_session(struct loader *ld, const struct yaml_node *key _unused_,
+                        const struct yaml_node *value, void *ctx)
+{
+    ((struct draft *)ctx)->s.keys |= POLICY_KEY_SESSION;
+    return read_each(ld, value, "ssh, cron, console, service or none", read_session_name, ctx);
+}
+
+static int read_namespace_name(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    static const char *const names[] = {"host", "container"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (streq(node->text, names[i])) {
+            ((struct draft *)ctx)->s.namespaces |= 1u << i;
+            return 0;
+        }
+    read_unknown_word(ld, node, "a namespace", names, ARRAY_SIZE(names));
+    return 0;
+}
+
+static int read_namespace(struct loader *ld, const struct yaml_node *key _unused_,
+                          const struct yaml_node *value, void *ctx)
+{
+    ((struct draft *)ctx)->s.keys |= POLICY_KEY_NAMESPACE;
+    return read_each(ld, value, "host or container", read_namespace_name, ctx);
+}
+
+static int read_window(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    struct draft *d = ctx;
+    struct policy_window window;
+    const char *wrong = window_parse(node->text, &window);
+
+    if (wrong) {
+        policy_diag_expected(ld->diags, read_error(ld, node, "%s", wrong),
+                             "such as \"08:00-18:00\", \"mon-fri 08:00-18:00\" or \"sat,sun\"");
+        return 0;
+    }
+    if (d->n_windows >= POLICY_LIST_MAX) {
+        read_error(ld, node, "the list has more than %d entries", POLICY_LIST_MAX);
+        return 0;
+    }
+    if (!GREEDY(d->windows, d->cap_windows, d->n_windows + 1))
+        return -ENOMEM;
+    d->windows[d->n_windows++] = window;
+    return 0;
+}
+
+static int read_time(struct loader *ld, const struct yaml_node *key _unused_,
+                     const struct yaml_node *value, void *ctx)
+{
+    struct draft *d = ctx;
+    int r;
+
+    d->s.keys |= POLICY_KEY_TIME;
+    r = read_each(ld, value, "a time such as \"08:00-18:00\"", read_window, d);
+    if (r < 0)
+        return r;
+    d->s.windows = arena_dup(ld->arena, d->windows, d->n_windows, sizeof(*d->windows));
+    d->s.n_windows = (uint32_t)d->n_windows;
+    return d->s.windows ? 0 : -ENOMEM;
+}
+
+static const struct key_row subject_keys[] = {
+    {.name = "exe", .read = read_exe},
+    {.name = "parent", .read = read_exe},
+    {.name = "ancestor", .read = read_exe},
+    {.name = "descendants", .read = read_descendants},
+    {.name = "user", .read = read_ids},
+    {.name = "group", .read = read_ids},
+    {.name = "login_user", .read = read_ids},
+    {.name = "capability", .read = read_caps},
+    {.name = "cgroup", .read = read_exe},
+    {.name = "container", .read = read_container},
+    {.name = "session", .read = read_session},
+    {.name = "namespace", .read = read_namespace},
+    {.name = "time", .read = read_time},
+    {.name = "env",
+     .refuse = "`env` is not there yet: this version does not look at environments",
+     .cure = "take it out; a rule with it would not do what it says"},
+};
+
+static void check_subject(struct loader *ld, const struct yaml_node *node, const struct draft *d)
+{
+    if (d->cgroup_key && d->container_key)
+        policy_diag_cure(ld->diags,
+                         read_error(ld, d->container_key,
+                                    "`container` and `cgroup` cannot stand in one subject"),
+                         "write the control group of the container in `cgroup`");
+    if ((d->s.keys & ~(uint32_t)POLICY_KEY_DESCENDANTS) == 0)
+        policy_diag_cure(ld->diags,
+                         read_error(ld, node, "a subject without a condition is everybody"),
+                         "say who is meant, or leave `by` out of the rule");
+}
+
+int read_subject(struct loader *ld, const struct yaml_node *node, const char *name,
+                 uint32_t *ret_index)
+{
+    _cleanup_(draft_done) struct draft d = {.s = {.name = name, .pos = read_pos(ld, node)}};
+    bool bad_before = ld->bad, bad;
+    int r;
+
+    *ret_index = UINT32_MAX;
+    ld->bad = false;
+    r = read_map(ld, node, subject_keys, ARRAY_SIZE(subject_keys), "a subject", &d);
+    if (r < 0)
+        return r;
+    if (node->kind == YAML_MAP && !ld->bad)
+        check_subject(ld, node, &d);
+    bad = ld->bad;
+    ld->bad |= bad_before;
+    if (bad)
+        return 0;
+    if (ld->n_subjects >= POLICY_SUBJECTS_MAX) {
+        read_error(ld, node, "the policy has more than %d subjects", POLICY_SUBJECTS_MAX);
+        return 0;
+    }
+    if (!GREEDY(ld->subjects, ld->cap_subjects, ld->n_subjects + 1) ||
+        !GREEDY(ld->used, ld->cap_used, ld->n_subjects + 1))
+        return -ENOMEM;
+    ld->subjects[ld->n_subjects] = d.s;
+    *ret_index = (uint32_t)ld->n_subjects++;
+    return 0;
+}
+
+static bool good_name(const struct yaml_node *key)
+{
+    for (uint32_t i = 0; i < key->len; i++) {
+        unsigned char c = (unsigned char)key->text[i];
+
+        if (!isalnum(c) && !strchr("-_.", c))
+            return false;
+    }
+    return key->len > 0 && key->len <= POLICY_NAME_MAX;
+}
+
+static int named_subject(struct loader *ld, const struct yaml_node *key, uint32_t *ret_index)
+{
+    char *name = arena_strn(ld->arena, key->text, key->len);
+
+    return name ? read_subject(ld, key->next, name, ret_index) : -ENOMEM;
+}
+
+int read_subjects(struct loader *ld, const struct yaml_node *node)
+{
+    uint32_t index;
+    int r;
+
+    if (node->kind != YAML_MAP) {
+        policy_diag_expected(ld->diags,
+                             read_error(ld, node, "`subjects` has to be a map, this is %s",
+                                        yaml_kind_name(node)),
+                             "names and their conditions: web: {exe: /usr/sbin/nginx}");
+        return 0;
+    }
+    for (const struct yaml_node *key = node->first; key; key = key->next->next) {
+        if (key->kind != YAML_SCALAR)
+            continue;
+        if (!good_name(key)) {
+            policy_diag_expected(
+                ld->diags, read_error(ld, key, "'%s' cannot be the name of a subject", key->text),
+                "1 to %d letters, digits, '-', '_' or '.'", POLICY_NAME_MAX);
+            continue;
+        }
+        r = named_subject(ld, key, &index);
+        if (r < 0)
+            return r;
+        if (index != UINT32_MAX)
+            ld->subjects[index].pos = read_pos(ld, key);
+        // A bad subject keeps its name, so that rules that use it are not reported too.
+        r = map_put_mem(ld->names, key->text, key->len,
+                        (void *)(uintptr_t)(index == UINT32_MAX ? UINT32_MAX : index + 1));
+        if (r < 0 && r != -EEXIST)
+            return r;
+    }
+    return 0;
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/macro.h"
+#include "model/names.h"
+#include "policy/policy.h"
+
+const char *policy_op_name(uint32_t op_bit)
+{
+    if (op_bit == 0 || (op_bit & (op_bit - 1)) != 0)
+        return NULL;
+    return access_name((unsigned)__builtin_ctz(op_bit));
+}
+
+uint32_t policy_ops_from_word(const char *word)
+{
+    if (streq(word, "any"))
+        return SG_OPS_ANY;
+    if (streq(word, "write")) // everything that changes, not only writing
+        return SG_OPS_WRITE;
+    for (unsigned i = 0; i < SG_OP_COUNT; i++)
+        if (streq(word, access_name(i)))
+            return 1u << i;
+    return 0;
+}
+
+void policy_ops_format(uint32_t ops, struct strbuf *sb)
+{
+    const char *comma = "";
+
+    if (ops == SG_OPS_ANY || ops == SG_OPS_WRITE) {
+        sb_puts(sb, ops == SG_OPS_ANY ? "any" : "write (everything that changes)");
+        return;
+    }
+    for (unsigned i = 0; i < SG_OP_COUNT; i++)
+        if (ops >> i & 1) {
+            sb_printf(sb, "%s%s", comma, access_name(i));
+            comma = ", ";
+        }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The self-test: a process tries what every attached hook has to refuse; refused and recorded is proved.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "sensor/internal.h"
+
+#define TRY_NS    (5 * NS_PER_SEC) // for all acts together
+#define RECORD_NS (2 * NS_PER_SEC) // for records that are still on their way
+
+bool canary_take(struct canary *c, const struct sg_record *record)
+{
+    bool file = record->type == SG_RECORD_FILE || record->type == SG_RECORD_CANARY;
+
+    if (!file || !c->dev)
+        return false;
+    // The place of the tests is out of everybody else's reach. Its mount on the host is not, and who else
+    // takes that away should be heard of.
+    if (record->dev != c->dev &&
+        (record->dev != c->umount_dev || !c->child || record->tgid != (uint32_t)c->child))
+        return false;
+    if (record->hook < SG_HOOK_COUNT && record->time_ns >= c->started_ns)
+        c->seen[record->hook] = true;
+    return true;
+}
+
+// One result from the child. 0: it has ended.
+static int read_result(int fd, uint64_t deadline, struct canary_result *ret)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    for (;;) {
+        uint64_t now = now_ns(CLOCK_MONOTONIC);
+        ssize_t n;
+        int k;
+
+        if (now >= deadline)
+            return -ETIMEDOUT;
+        k = poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1);
+        if (k < 0 && errno != EINTR)
+            return -errno;
+        if (k <= 0)
+            continue;
+        n = read(fd, ret, sizeof(*ret)); // written in one piece, shorter than PIPE_BUF
+        if (n < 0)
+            return -errno;
+        return n == sizeof(*ret) ? 1 : 0;
+    }
+}
+
+static int try_acts(struct sensor *s, uint64_t kinds, struct canary_result results[CANARY_COUNT])
+{
+    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS;
+    _cleanup_close_ int reader = -1, writer = -1;
+    struct canary_result result;
+    int fds[2], r;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    reader = fds[0];
+    writer = fds[1];
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        canary_child(&s->canary, kinds, writer);
+    s->canary.child = pid;
+    writer = safe_close(writer);
+    while ((r = read_result(reader, deadline, &result)) > 0)
+        if (result.kind < CANARY_COUNT)
+            results[result.kind] = result;
+    if (r < 0)
+        (void)kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return r;
+}
+
+static bool testable(const struct sensor *s, size_t i)
+{
+    return hook_row(i)->canary != CANARY_none && *s->choices.hooks[i].program &&
+           links_get(&s->links, s->choices.hooks[i].program);
+}
+
+// A record is in its ring before the access comes back, unless another processor is still writing one that
+// was begun earlier.
+static int wait_for_records(struct sensor *s, const bool expected[HOOKS])
+{
+    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + RECORD_NS;
+    bool missing = true;
+    int r = 0;
+
+    r = rings_drain_security(s, 0);
+    while (r >= 0 && missing) {
+        missing = false;
+        for (size_t i = 0; i < HOOKS; i++)
+            missing = missing || (expected[i] && !s->canary.seen[i + 1]);
+        if (!missing || now_ns(CLOCK_MONOTONIC) >= deadline)
+            break;
+        r = rings_drain_security(s, deadline);
+    }
+    return MIN(r, 0);
+}
+
+static int judge(struct sensor *s, const struct canary_result results[CANARY_COUNT])
+{
+    int failed = 0;
+
+    for (size_t i = 0; i < HOOKS; i++) {
+        const struct canary_result *result = &results[hook_row(i)->canary];
+        struct proof *p = &s->proofs[i];
+        uint64_t proved_ns = p->proved_ns;
+
+        if (!testable(s, i))
+            continue;
+        *p = (struct proof){
+            .tested = true,
+            .denied = result->error == EPERM,
+            .seen = s->canary.seen[i + 1],
+            .error = result->error,
+            .skipped = result->kind ? result->skipped : ECANCELED,
+            .proved_ns = proved_ns,
+        };
+        if (p->skipped)
+            continue;
+        if (p->seen && (p->denied || !s->enforcing))
+            p->proved_ns = now_ns(CLOCK_BOOTTIME);
+        else
+            failed++;
+    }
+    return failed;
+}
+
+int sensor_self_test(struct sensor *s, struct error *err)
+{
+    struct canary_result results[CANARY_COUNT] = {};
+    bool expected[HOOKS] = {};
+    uint64_t kinds = 0;
+    int r;
+
+    if (!s->in_force)
+        return error_set(err, -ENOENT, "the self-test needs a policy in force");
+    if (*s->canary.problem)
+        return error_set(err, -EADDRNOTAVAIL, "the self-test cannot be run: %s", s->canary.problem);
+    // Room for our records: what waits is kept for the next sensor_consume().
+    r = rings_drain_security(s, 0);
+    if (r < 0)
+        return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
+    for (size_t i = 0; i < HOOKS; i++)
+        if (testable(s, i) && (hook_row(i)->canary != CANARY_umount || s->canary.umount_state))
+            kinds |= SG_BIT(hook_row(i)->canary);
+    memset(s->canary.seen, 0, sizeof(s->canary.seen));
+    s->canary.started_ns = now_ns(CLOCK_BOOTTIME);
+    r = try_acts(s, kinds, results);
+    if (r < 0 && r != -ETIMEDOUT)
+        return error_set(err, r, "the self-test cannot be run: %s", strerror(-r));
+    for (size_t i = 0; i < HOOKS; i++)
+        expected[i] = testable(s, i) && results[hook_row(i)->canary].kind &&
+                      !results[hook_row(i)->canary].skipped;
+    r = wait_for_records(s, expected);
+    s->canary.child = 0;
+    if (r < 0)
+        return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
+    return judge(s, results);
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the self-test tries, each in the directory named after its kind. Runs in a process that was forked
+// from a program with threads: only system calls, nothing that allocates or locks. Every act is one that
+// harms nothing when it is allowed.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "sensor/internal.h"
+
+// Result of an act: 0: it was allowed; > 0: the errno it failed with; < 0: it could not be tried.
+typedef int (*act_fn)(const struct canary *c);
+
+static int outcome(long result)
+{
+    return result < 0 ? errno : 0;
+}
+
+static int act_open(const struct canary *c)
+{
+    int fd = open("open/file", O_RDONLY | O_CLOEXEC);
+
+    (void)c;
+    if (fd >= 0)
+        (void)close(fd);
+    return fd < 0 ? errno : 0;
+}
+
+static int act_truncate(const struct canary *c)
+{
+    (void)c;
+    return outcome(truncate("truncate/file", 3));
+}
+
+static int act_ftruncate(const struct canary *c)
+{
+    return outcome(ftruncate(c->old_fd, 4096));
+}
+
+static int act_create(const struct canary *c)
+{
+    int fd = open("create/new", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    int r = fd < 0 ? errno : 0;
+
+    (void)c;
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)unlink("create/new");
+    }
+    return r;
+}
+
+static int act_mkdir(const struct canary *c)
+{
+    int r = outcome(mkdir("mkdir/new", 0700));
+
+    (void)c;
+    if (r == 0)
+        (void)rmdir("mkdir/new");
+    return r;
+}
+
+static int act_mknod(const struct canary *c)
+{
+    int r = outcome(mknod("mknod/new", S_IFIFO | 0600, 0));
+
+    (void)c;
+    if (r == 0)
+        (void)unlink("mknod/new");
+    return r;
+}
+
+static int act_symlink(const struct canary *c)
+{
+    int r = outcome(symlink("file", "symlink/new"));
+
+    (void)c;
+    if (r == 0)
+        (void)unlink("symlink/new");
+    return r;
+}
+
+static int act_link(const struct canary *c)
+{
+    int r = outcome(link("link/file", "link/new"));
+
+    (void)c;
+    if (r == 0)
+        (void)unlink("link/new");
+    return r;
+}
+
+static int act_rename(const struct canary *c)
+{
+    int r = outcome(rename("rename/file", "rename/new"));
+
+    (void)c;
+    if (r == 0)
+        (void)rename("rename/new", "rename/file");
+    return r;
+}
+
+static int act_unlink(const struct canary *c)
+{
+    int r = outcome(unlink("unlink/file"));
+
+    (void)c;
+    if (r == 0)
+        (void)mknod("unlink/file", S_IFREG | 0600, 0);
+    return r;
+}
+
+static int act_rmdir(const struct canary *c)
+{
+    int r = outcome(rmdir("rmdir/dir"));
+
+    (void)c;
+    if (r == 0)
+        (void)mkdir("rmdir/dir", 0700);
+    return r;
+}
+
+static int act_chmod(const struct canary *c)
+{
+    (void)c;
+    return outcome(chmod("chmod/file", 0600));
+}
+
+static int act_setxattr(const struct canary *c)
+{
+    (void)c;
+    return outcome(setxattr("setxattr/file", "trusted.safeguard", "1", 1, 0));
+}
+
+static int act_removexattr(const struct canary *c)
+{
+    (void)c;
+    return outcome(removexattr("removexattr/file", "trusted.safeguard"));
+}
+
+// linux/posix_acl_xattr.h: version 2, entries of tag, permissions, id: owner rw-, group ---, others ---.
+static const struct {
+    uint32_t version;
+    struct {
+        uint16_t tag, perm;
+        uint32_t id;
+    } entries[3];
+} acl = {2, {{0x01, 6, UINT32_MAX}, {0x04, 0, UINT32_MAX}, {0x20, 0, UINT32_MAX}}};
+
+static int act_set_acl(const struct canary *c)
+{
+    (void)c;
+    return outcome(setxattr("set_acl/file", "system.posix_acl_access", &acl, sizeof(acl), 0));
+}
+
+static int act_remove_acl(const struct canary *c)
+{
+    (void)c;
+    return outcome(removexattr("remove_acl/file", "system.posix_acl_access"));
+}
+
+static int act_mmap(const struct canary *c)
+{
+    void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, c->old_fd, 0);
+
+    return p == MAP_FAILED ? errno : 0;
+}
+
+static int act_mprotect(const struct canary *c)
+{
+    return outcome(mprotect(c->old_map, 4096, PROT_READ | PROT_WRITE));
+}
+
+static int act_receive(const struct canary *c)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SCM_RIGHTS}};
+    char byte = 0;
+    struct iovec iov = {&byte, 1};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = sizeof(control)};
+    int pair[2];
+
+    memcpy(CMSG_DATA(&control.header), &c->old_fd, sizeof(int));
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    if (sendmsg(pair[0], &m, 0) < 0)
+        return -errno;
+    m.msg_controllen = sizeof(control);
+    if (recvmsg(pair[1], &m, 0) < 0)
+        return -errno;
+    // A refused descriptor is left out; the rest of the message arrives.
+    return m.msg_controllen >= CMSG_LEN(sizeof(int)) && !(m.msg_flags & MSG_CTRUNC) ? 0 : EPERM;
+}
+
+static int act_ioctl(const struct canary *c)
+{
+    int flags = 0;
+
+    return outcome(ioctl(c->old_fd, FS_IOC_SETFLAGS, &flags));
+}
+
+static int act_mount(const struct canary *c)
+{
+    int r = outcome(mount("none", "mount/dir", "tmpfs", 0, "size=4k"));
+
+    (void)c;
+    if (r == 0)
+        (void)umount2("mount/dir", MNT_DETACH);
+    return r;
+}
+
+static int act_move_mount(const struct canary *c)
+{
+    int context, from, r;
+
+    (void)c;
+    context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    if (context < 0 || fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    from = fsmount(context, FSMOUNT_CLOEXEC, 0);
+    if (from < 0)
+        return -errno;
+    r = outcome(move_mount(from, "", AT_FDCWD, "move_mount/dir", MOVE_MOUNT_F_EMPTY_PATH));
+    if (r == 0)
+        (void)umount2("move_mount/dir", MNT_DETACH);
+    return r;
+}
+
+// Executes a file that no handler knows, so that it never runs, with a descriptor that stays open.
+static int act_inherit(const struct canary *c)
+{
+    static char name[] = "canary";
+    char *const argv[] = {name, NULL}, *const envp[] = {NULL};
+
+    if (c->exe_fd < 0)
+        return c->exe_fd;
+    if (fcntl(c->old_fd, F_SETFD, 0) < 0)
+        return -errno;
+    return outcome(syscall(SYS_execveat, c->exe_fd, "", argv, envp, AT_EMPTY_PATH));
+}
+
+static int act_umount(const struct canary *c)
+{
+    // Asks for two things that exclude each other: refused after the hook, whatever the hook says.
+    return outcome(umount2(c->umount_path, MNT_EXPIRE | MNT_DETACH));
+}
+
+static const act_fn acts[CANARY_COUNT] = {
+#define CANARY(kind, act, help) [CANARY_##kind] = act,
+#include "sensor/canary.def"
+};
+
+// The kernel side guards mounts in the host's mount namespace only.
+static bool needs_host_ns(uint32_t kind)
+{
+    return kind == CANARY_mount || kind == CANARY_move_mount || kind == CANARY_umount;
+}
+
+static int enter_host_ns(const struct canary *c)
+{
+    if (c->host_ns_fd < 0)
+        return 0;
+    if (setns(c->host_ns_fd, CLONE_NEWNS) < 0 || fchdir(c->root_fd) < 0)
+        return -errno;
+    return 0;
+}
+
+void canary_child(const struct canary *c, uint64_t kinds, int report_fd)
+{
+    bool entered = false;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (fchdir(c->root_fd) < 0)
+        _exit(1);
+    for (uint32_t kind = 1; kind < CANARY_COUNT; kind++) {
+        struct canary_result result = {.kind = kind};
+        int r = 0;
+
+        if (!(kinds & SG_BIT(kind)))
+            continue;
+        if (needs_host_ns(kind) && !entered) {
+            r = enter_host_ns(c);
+            entered = r == 0;
+        }
+        if (r == 0)
+            r = acts[kind](c);
+        result.error = MAX(r, 0);
+        result.skipped = MAX(-r, 0);
+        if (write(report_fd, &result, sizeof(result)) != sizeof(result))
+            _exit(1);
+    }
+    _exit(0);
+}

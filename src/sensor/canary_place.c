@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the self-test takes place: a file system of the sensor's own, mounted nowhere, which gets the state
+// that the canary directory has under the policy. So nobody else can come near it, descriptors can be
+// opened before its state is known to the kernel (also when an earlier agent's programs are attached), and
+// what is proved is still the whole way from the root of a file system to the verdict. One small mount in
+// the canary directory is real, for umount, which the kernel refuses everywhere else before it asks a hook.
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+#include "sensor/internal.h"
+#include "sensor/where.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U // linux/memfd.h, from 6.3 on
+#endif
+
+#define MOUNTINFO_MAX ((size_t)32 << 20)
+
+static const char *const kinds[] = {
+    "old",
+#define CANARY(kind, act, help) #kind,
+#include "sensor/canary.def"
+};
+
+static int make_file_system(const char *size, int *ret_fd)
+{
+    _cleanup_close_ int context = -1;
+    int fd;
+
+    context = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    if (context < 0 || fsconfig(context, FSCONFIG_SET_STRING, "size", size, 0) < 0 ||
+        fsconfig(context, FSCONFIG_SET_STRING, "mode", "0700", 0) < 0 ||
+        fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return -errno;
+    fd = fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+// s_dev from st_dev: what the programs and mountinfo say, for file systems that do not disguise it.
+static uint32_t kernel_dev(dev_t dev)
+{
+    return major(dev) << 20 | (minor(dev) & 0xfffff);
+}
+
+static int populate(int root)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        _cleanup_close_ int dir = -1, fd = -1;
+
+        if (mkdirat(root, kinds[i], 0700) < 0)
+            return -errno;
+        dir = openat(root, kinds[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0 || mkdirat(dir, "dir", 0700) < 0)
+            return -errno;
+        fd = openat(dir, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 || write(fd, "canary\n", 7) != 7)
+            return -errno;
+    }
+    return 0;
+}
+
+static int make_place(struct canary *c)
+{
+    struct stat st;
+    int r;
+
+    r = make_file_system("256k", &c->root_fd);
+    if (r < 0)
+        return r;
+    if (fstat(c->root_fd, &st) < 0)
+        return -errno;
+    c->dev = kernel_dev(st.st_dev);
+    r = populate(c->root_fd);
+    if (r < 0)
+        return r;
+    c->old_fd = openat(c->root_fd, "old/file", O_RDWR | O_CLOEXEC);
+    if (c->old_fd < 0)
+        return -errno;
+    c->old_map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, c->old_fd, 0);
+    if (c->old_map == MAP_FAILED) {
+        c->old_map = NULL;
+        return -errno;
+    }
+    return 0;
+}
+
+// Something that has the right to be executed and that no handler knows. Not from a file of the host: /run
+// may be mounted noexec.
+static int make_executable(void)
+{
+    _cleanup_close_ int fd = memfd_create("safeguard-canary", MFD_CLOEXEC | MFD_EXEC);
+    char path[64];
+    int exe;
+
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("safeguard-canary", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, "canary\n", 7) != 7)
+        return -errno;
+    // Again for reading only: what somebody may write to cannot be executed.
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    exe = open(path, O_RDONLY | O_CLOEXEC);
+    return exe < 0 ? -errno : exe;
+}
+
+static int host_namespace(int *ret_fd)
+{
+    struct stat ours, host;
+    int fd;
+
+    if (stat("/proc/self/ns/mnt", &ours) < 0 || stat("/proc/1/ns/mnt", &host) < 0)
+        return -errno;
+    if (ours.st_ino == host.st_ino)
+        return 0;
+    fd = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+static int find(const char *path, struct where *ret)
+{
+    _cleanup_free_ char *text = NULL;
+    int r;
+
+    r = read_file_bounded(AT_FDCWD, "/proc/1/mountinfo", MOUNTINFO_MAX, &text, NULL);
+    return r < 0 ? r : where_find(text, path, ret);
+}
+
+// Runs fn in the host's mount namespace, in a process of its own: a thread cannot go there and come back.
+static int in_host(const struct canary *c, int (*fn)(const struct canary *c, int fd), int fd)
+{
+    int status;
+    pid_t pid;
+
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        int r = c->host_ns_fd >= 0 && setns(c->host_ns_fd, CLONE_NEWNS) < 0 ? -errno : fn(c, fd);
+
+        _exit(r < 0 ? MIN(-r, 255) : 0);
+    }
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+static int host_mount(const struct canary *c, int fd)
+{
+    if (mkdir(c->dir, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    if (mkdir(c->umount_path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    return move_mount(fd, "", AT_FDCWD, c->umount_path, MOVE_MOUNT_F_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static int host_umount(const struct canary *c, int fd)
+{
+    (void)fd;
+    if (umount2(c->umount_path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
+        errno != ENOENT)
+        return -errno;
+    if ((rmdir(c->umount_path) < 0 || rmdir(c->dir) < 0) && errno != ENOENT)
+        return -errno;
+    return 0;
+}
+
+// A mount that an earlier agent left is used again: nobody may mount there any more.
+static void make_umount(struct canary *c)
+{
+    _cleanup_close_ int fd = -1;
+    struct where w;
+
+    if (find(c->umount_path, &w) < 0)
+        return;
+    if (!w.mountpoint) {
+        if (make_file_system("16k", &fd) < 0 || in_host(c, host_mount, fd) < 0 ||
+            find(c->umount_path, &w) < 0 || !w.mountpoint)
+            return;
+    }
+    c->umount_dev = w.dev;
+}
+
+void canary_prepare(struct canary *c, const char *dir)
+{
+    char real[4096];
+    int r;
+
+    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -EBADF, .host_ns_fd = -1};
+    // Missing, or not to be made because it is protected already: its name is what counts.
+    (void)mkdir_p(AT_FDCWD, dir, 0700);
+    if (!realpath(dir, real))
+        (void)snprintf(real, sizeof(real), "%s", dir);
+    if (strlen(real) >= sizeof(c->dir)) {
+        (void)snprintf(c->problem, sizeof(c->problem), "the canary directory's name is too long");
+        return;
+    }
+    memcpy(c->dir, real, strlen(real) + 1);
+    (void)snprintf(c->umount_path, sizeof(c->umount_path), "%s/umount", c->dir);
+    r = host_namespace(&c->host_ns_fd);
+    r = r < 0 ? r : make_place(c);
+    if (r < 0) {
+        (void)snprintf(c->problem, sizeof(c->problem), "no place for the self-test can be made: %s",
+                       strerror(-r));
+        return;
+    }
+    c->exe_fd = make_executable();
+    make_umount(c);
+}
+
+void canary_close(struct canary *c)
+{
+    if (c->old_map)
+        (void)munmap(c->old_map, 4096);
+    (void)safe_close(c->old_fd);
+    (void)safe_close(c->exe_fd);
+    (void)safe_close(c->root_fd);
+    (void)safe_close(c->host_ns_fd);
+    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -EBADF, .host_ns_fd = -1};
+}
+
+int canary_remove(struct canary *c)
+{
+    return in_host(c, host_umount, -1);
+}
+
+void canary_resolve(struct canary *c, const struct image_view *image,
+                    const struct sensor_root *roots, size_t n_roots)
+{
+    const struct sensor_root *root = NULL;
+    struct where w;
+    int r;
+
+    c->state = c->umount_state = 0;
+    if (!c->dev)
+        return;
+    c->problem[0] = '\0';
+    r = find(c->dir, &w);
+    for (size_t i = 0; i < n_roots && r == 0 && !root; i++)
+        if (roots[i].dev == w.dev)
+            root = &roots[i];
+    if (!root) {
+        (void)snprintf(c->problem, sizeof(c->problem),
+                       "the policy does not know the file system that the canary directory is in");
+        return;
+    }
+    c->state = image_walk(image, root->root.state, w.path, strlen(w.path));
+    c->umount_state = image_walk(image, c->state, "/umount", strlen("/umount"));
+    if (!image_denies_all(image, image_walk(image, c->state, "/open/file", strlen("/open/file")),
+                          SG_OP_READ)) {
+        c->state = c->umount_state = 0;
+        (void)snprintf(c->problem, sizeof(c->problem), "no rule of the policy denies %.100s/**",
+                       c->dir);
+    }
+}
+
+size_t canary_add_roots(const struct canary *c, struct sensor_root *roots, size_t n_roots)
+{
+    const struct sensor_root own[] = {
+        {.dev = c->dev, .root = {.state = c->state}},
+        {.dev = c->umount_dev, .root = {.state = c->umount_state}},
+    };
+
+    for (size_t k = 0; k < ARRAY_SIZE(own); k++) {
+        bool named = !own[k].dev || !own[k].root.state;
+
+        for (size_t i = 0; i < n_roots && !named; i++)
+            named = roots[i].dev == own[k].dev;
+        if (!named)
+            roots[n_roots++] = own[k];
+    }
+    return n_roots;
+}

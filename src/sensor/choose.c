@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/macro.h"
+#include "sensor/internal.h"
+#include "sensor/kernel.h"
+
+// The most special program that exists for the function's number of arguments.
+static void choose_hook(const struct bpf_object *object, const struct btf *btf, const char *prefix,
+                        const char *id, bool in_union, struct choice *ret)
+{
+    const struct bpf_program *base;
+    char name[PROGRAM_NAME];
+    int n_args;
+
+    kernel_program_name(KERNEL_PROGRAM_NAMES - 1, prefix, id, 0, name, sizeof(name));
+    base = bpf_object__find_program_by_name(object, name);
+    if (!base) {
+        (void)snprintf(ret->reason, sizeof(ret->reason), "this build has no program %s", name);
+        return;
+    }
+    n_args = kernel_target_args(btf, bpf_program__section_name(base));
+    if (n_args < 0) {
+        const char *sibling = hook_sibling(id);
+
+        (void)snprintf(ret->reason, sizeof(ret->reason), "this kernel does not have it%s%s%s",
+                       sibling ? "; hook " : "", strempty(sibling),
+                       sibling ? " sees the same" : "");
+        return;
+    }
+    for (unsigned i = in_union ? 0 : 2; i < KERNEL_PROGRAM_NAMES; i++) {
+        kernel_program_name(i, prefix, id, n_args, name, sizeof(name));
+        if (bpf_object__find_program_by_name(object, name))
+            break;
+    }
+    (void)snprintf(ret->program, sizeof(ret->program), "%s", name);
+}
+
+static void choose_extra(const struct bpf_object *object, const struct btf *btf,
+                         const struct extra_row *row, struct choice *ret)
+{
+    const struct bpf_program *program = bpf_object__find_program_by_name(object, row->program);
+
+    if (!program)
+        (void)snprintf(ret->reason, sizeof(ret->reason), "this build has no program %s",
+                       row->program);
+    else if (kernel_target_args(btf, bpf_program__section_name(program)) < 0)
+        (void)snprintf(ret->reason, sizeof(ret->reason),
+                       "this kernel does not have what %s attaches to", row->program);
+    else
+        (void)snprintf(ret->program, sizeof(ret->program), "%s", row->program);
+}
+
+void choose_programs(const struct bpf_object *object, const struct btf *btf, const char *release,
+                     enum sensor_attach attach, struct choices *ret)
+{
+    const char *prefix = attach == SENSOR_ATTACH_LSM ? "lsm" : "fmod";
+    bool in_union = kernel_f_path_in_union(btf);
+    const struct extra_row *row;
+
+    *ret = (struct choices){.typed = kernel_version(release) < KERNEL(6, 13)};
+    for (size_t i = 0; i < HOOKS; i++)
+        choose_hook(object, btf, prefix, hook_row(i)->id, in_union, &ret->hooks[i]);
+    for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(ret->extras); i++)
+        choose_extra(object, btf, row, &ret->extras[i]);
+}
+
+bool names_has(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (streq(names->items[i], name))
+            return true;
+    return false;
+}
+
+static void names_add(struct names *names, const struct choice *c)
+{
+    if (*c->program && names->n < ARRAY_SIZE(names->items))
+        names->items[names->n++] = c->program;
+}
+
+int choose_wanted(const struct choices *c, uint32_t ops, bool old_descriptors, struct names *ret,
+                  struct error *err)
+{
+    size_t rename_row = hook_index("inode_rename"), permission_row = hook_index("file_permission");
+    struct names names = {};
+    const struct extra_row *row;
+    bool renames = false;
+
+    for (size_t i = 0; i < HOOKS; i++) {
+        if (!(hook_row(i)->ops & ops) && !(i == permission_row && old_descriptors))
+            continue;
+        names_add(&names, &c->hooks[i]);
+        renames = renames || i == rename_row;
+    }
+    for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(c->extras); i++) {
+        if (row->required && !*c->extras[i].program)
+            return error_set(err, -ENOTSUP, "%s", c->extras[i].reason);
+        if (renames || !row->with_rename)
+            names_add(&names, &c->extras[i]);
+    }
+    *ret = names;
+    return 0;
+}

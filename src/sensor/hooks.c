@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What became of each hook, in words for people.
+#include <bpf/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+#include "sensor/hostfile.h"
+#include "sensor/internal.h"
+
+#define REASON(h, ...) (void)snprintf((h)->reason, sizeof((h)->reason), __VA_ARGS__)
+#define CURE(h, ...)   (void)snprintf((h)->cure, sizeof((h)->cure), __VA_ARGS__)
+
+static const char *const attach_names[] = {
+    [SENSOR_ATTACH_NONE] = "none",
+    [SENSOR_ATTACH_LSM] = "lsm",
+    [SENSOR_ATTACH_FMOD_RET] = "fmod_ret",
+};
+
+static const char *const preemption_names[] = {
+    [SENSOR_PREEMPT_UNKNOWN] = "unknown",     [SENSOR_PREEMPT_NONE] = "none",
+    [SENSOR_PREEMPT_VOLUNTARY] = "voluntary", [SENSOR_PREEMPT_FULL] = "full",
+    [SENSOR_PREEMPT_LAZY] = "lazy",           [SENSOR_PREEMPT_RT] = "rt",
+};
+
+static const char *const state_names[] = {
+    [SENSOR_HOOK_OFF] = "off",           [SENSOR_HOOK_PROVED] = "proved",
+    [SENSOR_HOOK_ATTACHED] = "attached", [SENSOR_HOOK_RECORDING] = "recording",
+    [SENSOR_HOOK_FAILED] = "failed",     [SENSOR_HOOK_UNAVAILABLE] = "unavailable",
+};
+
+const char *sensor_attach_name(enum sensor_attach a)
+{
+    return (size_t)a < ARRAY_SIZE(attach_names) ? attach_names[a] : "?";
+}
+
+const char *sensor_preemption_name(enum sensor_preemption p)
+{
+    return (size_t)p < ARRAY_SIZE(preemption_names) ? preemption_names[p] : "?";
+}
+
+const char *sensor_hook_state_name(enum sensor_hook_state s)
+{
+    return (size_t)s < ARRAY_SIZE(state_names) ? state_names[s] : "?";
+}
+
+static uint64_t missed_runs(uint32_t prog_id)
+{
+    _cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
+    struct bpf_prog_info info = {};
+    uint32_t len = sizeof(info);
+
+    if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len) < 0)
+        return 0;
+    return info.recursion_misses;
+}
+
+static void explain_failure(const struct proof *p, struct sensor_hook *h)
+{
+    char text[16];
+
+    if (p->seen)
+        REASON(h, "the self-test was recorded but not refused (%s)",
+               p->error ? strerror(p->error) : "it passed");
+    else if (p->denied)
+        REASON(h, "the self-test was refused but its record did not come");
+    else
+        REASON(h, "the self-test was neither refused nor recorded (%s)",
+               p->error ? strerror(p->error) : "it passed");
+    if (hostfile_read("", "/proc/sys/kernel/ftrace_enabled", text, sizeof(text)) == 0 &&
+        streq(text, "0"))
+        CURE(h, "sysctl -w kernel.ftrace_enabled=1: somebody switched all attached programs off");
+    else if (!p->seen && !p->denied)
+        CURE(
+            h,
+            "see that bpf is in /sys/kernel/security/lsm ('safeguard doctor'), and restart the agent");
+    else
+        CURE(h, "run 'safeguard doctor'; when records are lost, give the rings more room");
+}
+
+static void explain_recording(const struct sensor *s, struct sensor_hook *h)
+{
+    REASON(
+        h,
+        "fmod_ret is skipped for a task that comes while another is preempted in it (preemption: %s)",
+        sensor_preemption_name(s->probe.preemption));
+    CURE(h, "make bpf an active security module: 'safeguard doctor' prints the lsm= line");
+}
+
+static void explain_skipped(const struct sensor *s, size_t i, int error, struct sensor_hook *h)
+{
+    if (hook_row(i)->canary == CANARY_umount && error == ECANCELED)
+        REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
+    else
+        REASON(h, "not proved: the self-test could not be made ready (%s)", strerror(error));
+}
+
+static void judge_attached(const struct sensor *s, size_t i, struct sensor_hook *h)
+{
+    const struct proof *p = &s->proofs[i];
+
+    h->proved_ns = p->proved_ns;
+    h->state = s->enforcing ? SENSOR_HOOK_ATTACHED : SENSOR_HOOK_RECORDING;
+    if (hook_row(i)->canary == CANARY_none) {
+        REASON(h, "there is nothing that it could refuse as a test");
+    } else if (!p->tested) {
+        REASON(h, "the self-test has not run");
+    } else if (p->skipped) {
+        explain_skipped(s, i, p->skipped, h);
+    } else if (!p->seen || (s->enforcing && !p->denied)) {
+        h->state = SENSOR_HOOK_FAILED;
+        explain_failure(p, h);
+        return;
+    } else if (s->enforcing) {
+        h->state = SENSOR_HOOK_PROVED;
+        return;
+    }
+    if (!s->enforcing)
+        explain_recording(s, h);
+}
+
+static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
+{
+    const struct choice *c = &s->choices.hooks[i];
+    const struct hook_row *row = hook_row(i);
+    const char *sibling = hook_sibling(row->id);
+    const struct link *link = *c->program ? links_get(&s->links, c->program) : NULL;
+
+    *h = (struct sensor_hook){.id = row->id, .help = row->help, .ops = row->ops};
+    if (link) {
+        h->attach = s->attach;
+        h->missed = missed_runs(link->prog_id);
+        judge_attached(s, i, h);
+    } else if (!*c->program) {
+        bool served = sibling && *s->choices.hooks[hook_index(sibling)].program;
+
+        h->state = served ? SENSOR_HOOK_OFF : SENSOR_HOOK_UNAVAILABLE;
+        REASON(h, "%s", c->reason);
+        if (!served)
+            CURE(h, "a later kernel; what it guards is not guarded here");
+    }
+}
+
+const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)
+{
+    for (size_t i = 0; i < HOOKS; i++)
+        fill(s, i, &s->hooks[i]);
+    *ret_n = HOOKS;
+    return s->hooks;
+}

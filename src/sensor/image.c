@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/macro.h"
+#include "sensor/internal.h"
+
+int image_check(const void *image, size_t len, struct error *err)
+{
+    const struct sg_image *head = image;
+
+    if (len < SG_IMAGE_PAGE || len % SG_IMAGE_PAGE != 0 || len / SG_IMAGE_PAGE > SG_IMAGE_PAGES_MAX)
+        return error_set(err, -EBADMSG, "a policy image of %zu bytes", len);
+    if (head->magic != SG_IMAGE_MAGIC)
+        return error_set(err, -EBADMSG, "this is not a policy image");
+    if (head->version != SG_IMAGE_VERSION)
+        return error_set(err, -EBADMSG, "a policy image of version %u, not %u", head->version,
+                         SG_IMAGE_VERSION);
+    if (head->n_pages != len / SG_IMAGE_PAGE)
+        return error_set(err, -EBADMSG, "a policy image of %u pages in %zu bytes", head->n_pages,
+                         len);
+    return 0;
+}
+
+// A descriptor of the image in force, or -ENOENT.
+static int current_image(const struct sensor *s)
+{
+    uint32_t zero = 0, id = 0;
+    int fd;
+
+    if (bpf_map_lookup_elem(map_fd(s, "sg_images"), &zero, &id) < 0)
+        return -errno;
+    fd = bpf_map_get_fd_by_id(id);
+    return fd < 0 ? -errno : fd;
+}
+
+uint32_t image_current_id(const struct sensor *s)
+{
+    _cleanup_close_ int fd = current_image(s);
+    _cleanup_free_ struct sg_image *page = mallocz(SG_IMAGE_PAGE);
+    uint32_t zero = 0;
+
+    if (fd >= 0 && page && bpf_map_lookup_elem(fd, &zero, page) == 0)
+        return page->policy_id;
+    return s->maps.words.generation ? s->maps.words.generation->policy_id : 0;
+}
+
+static int write_image(const void *image, size_t len, uint32_t policy_id, int *ret_fd)
+{
+    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+    _cleanup_free_ char *first = memdup(image, SG_IMAGE_PAGE);
+    uint32_t n_pages = (uint32_t)(len / SG_IMAGE_PAGE);
+    _cleanup_close_ int fd = -1;
+
+    if (!first)
+        return -ENOMEM;
+    ((struct sg_image *)first)->policy_id = policy_id;
+    fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sg_image", sizeof(uint32_t), SG_IMAGE_PAGE, n_pages,
+                        &opts);
+    if (fd < 0)
+        return -errno;
+    for (uint32_t i = 0; i < n_pages; i++) {
+        const void *page = i ? (const char *)image + (size_t)i * SG_IMAGE_PAGE : first;
+
+        if (bpf_map_update_elem(fd, &i, page, BPF_ANY) < 0)
+            return -errno;
+    }
+    // From here on nobody changes it, root included.
+    if (bpf_map_freeze(fd) < 0)
+        return -errno;
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+// All keys of a hash map at this moment; what comes later may be missing. The caller frees.
+static int list_keys(int fd, uint32_t max, size_t key_size, char **ret_keys, size_t *ret_n)
+{
+    _cleanup_free_ char *keys = mallocz_array(max, key_size);
+    const char *last = NULL;
+    size_t n = 0;
+
+    if (!keys)
+        return -ENOMEM;
+    while (n < max) {
+        if (bpf_map_get_next_key(fd, last, keys + n * key_size) < 0) {
+            if (errno == ENOENT)
+                break;
+            return -errno;
+        }
+        last = keys + n * key_size;
+        n++;
+    }
+    *ret_keys = TAKE_PTR(keys);
+    *ret_n = n;
+    return 0;
+}
+
+static uint32_t map_max(const struct sensor *s, const char *name)
+{
+    for (size_t i = 0; i < s->maps.n; i++)
+        if (streq(s->maps.items[i].name, name))
+            return s->maps.items[i].max_entries;
+    return 0;
+}
+
+// Forgets the roots of one policy, or of all others.
+static void drop_roots(const struct sensor *s, uint32_t policy_id, bool drop_this)
+{
+    int fd = map_fd(s, "sg_roots");
+    _cleanup_free_ char *keys = NULL;
+    size_t n = 0;
+
+    if (list_keys(fd, map_max(s, "sg_roots"), sizeof(struct sg_root_key), &keys, &n) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
+
+        if ((key->policy_id == policy_id) == drop_this)
+            (void)bpf_map_delete_elem(fd, key);
+    }
+}
+
+static void drop_old_pins(const struct sensor *s, uint32_t policy_id)
+{
+    int fd = map_fd(s, "sg_pins");
+    _cleanup_free_ char *keys = NULL;
+    size_t n = 0;
+
+    if (list_keys(fd, map_max(s, "sg_pins"), sizeof(struct sg_pin_key), &keys, &n) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const struct sg_pin_key *key = (const struct sg_pin_key *)keys + i;
+
+        if (key->policy_id != policy_id)
+            (void)bpf_map_delete_elem(fd, key);
+    }
+}
+
+static int write_roots(const struct sensor *s, uint32_t policy_id, const struct sensor_root *roots,
+                       size_t n_roots)
+{
+    int fd = map_fd(s, "sg_roots");
+
+    for (size_t i = 0; i < n_roots; i++) {
+        struct sg_root_key key = {.policy_id = policy_id, .dev = roots[i].dev};
+
+        if (bpf_map_update_elem(fd, &key, &roots[i].root, BPF_ANY) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
+               size_t n_roots, struct error *err)
+{
+    uint32_t old_id = image_current_id(s), id = old_id + 1 ? old_id + 1 : 1, zero = 0;
+    _cleanup_close_ int fd = -1;
+    int r;
+
+    r = write_image(image, len, id, &fd);
+    if (r < 0)
+        return error_set(err, r, "the kernel has no room for a policy of %zu bytes: %s", len,
+                         strerror(-r));
+    // An agent that was killed here may have left some of this number.
+    drop_roots(s, id, true);
+    r = write_roots(s, id, roots, n_roots);
+    if (r < 0) {
+        drop_roots(s, id, true);
+        return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_roots,
+                         strerror(-r));
+    }
+    // The step that counts. It returns after every decision that began with the old image has ended, so
+    // that what only those need can go afterwards.
+    if (bpf_map_update_elem(map_fd(s, "sg_images"), &zero, &fd, BPF_ANY) < 0) {
+        r = -errno;
+        drop_roots(s, id, true);
+        return error_set(err, r, "the policy cannot be put in force: %s", strerror(-r));
+    }
+    __atomic_store_n(&s->maps.words.generation->policy_id, id, __ATOMIC_SEQ_CST);
+    s->policy_id = id;
+    s->image_bytes = len;
+    map_clear(s->provisional);
+    drop_roots(s, id, false);
+    drop_old_pins(s, id);
+    return 0;
+}
+
+// A root that a mount hook seeded and nobody named: the caller's mount table may be older than the mount.
+// It stays for one round.
+static bool keep_provisional(struct sensor *s, int fd, const struct sg_root_key *key)
+{
+    struct sg_root root;
+
+    if (bpf_map_lookup_elem(fd, key, &root) < 0 || !(root.flags & SG_ROOT_PROVISIONAL))
+        return false;
+    if (map_get_u64(s->provisional, key->dev)) {
+        (void)map_delete_u64(s->provisional, key->dev);
+        return false;
+    }
+    return map_put_u64(s->provisional, key->dev, s) == 0;
+}
+
+static int compare_dev(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n_roots,
+                     struct error *err)
+{
+    int fd = map_fd(s, "sg_roots"), r;
+    _cleanup_free_ struct sensor_root *all = NULL;
+    _cleanup_free_ uint32_t *devs = NULL;
+    _cleanup_free_ char *keys = NULL;
+    size_t n = 0, n_all;
+
+    if (!s->policy_id)
+        return error_set(err, -ENOENT, "no policy is in force");
+    all = new0(struct sensor_root, n_roots + 2);
+    devs = new0(uint32_t, n_roots + 2);
+    if (!all || !devs)
+        return error_set(err, -ENOMEM, "out of memory");
+    if (n_roots)
+        memcpy(all, roots, n_roots * sizeof(*roots));
+    n_all = canary_add_roots(&s->canary, all, n_roots);
+    for (size_t i = 0; i < n_all; i++)
+        devs[i] = all[i].dev;
+    qsort(devs, n_all, sizeof(*devs), compare_dev);
+
+    // New ones first: a full table keeps what it has.
+    r = write_roots(s, s->policy_id, all, n_all);
+    if (r < 0)
+        return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_all,
+                         strerror(-r));
+    r = list_keys(fd, map_max(s, "sg_roots"), sizeof(struct sg_root_key), &keys, &n);
+    if (r < 0)
+        return error_set(err, r, "the table of roots cannot be read: %s", strerror(-r));
+    for (size_t i = 0; i < n; i++) {
+        const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
+
+        if (key->policy_id != s->policy_id ||
+            bsearch(&key->dev, devs, n_all, sizeof(*devs), compare_dev)) {
+            (void)map_delete_u64(s->provisional, key->dev);
+            continue;
+        }
+        if (!keep_provisional(s, fd, key))
+            (void)bpf_map_delete_elem(fd, key);
+    }
+    return 0;
+}
+
+int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t state)
+{
+    struct sg_pin_key key = {.ino = ino, .dev = dev, .policy_id = s->policy_id};
+    int fd = map_fd(s, "sg_pins");
+    struct sg_pin pin = {};
+    size_t i;
+
+    if (!s->policy_id)
+        return -ENOENT;
+    if (!state)
+        return -EINVAL;
+    if (bpf_map_lookup_elem(fd, &key, &pin) < 0 && errno != ENOENT)
+        return -errno;
+    for (i = 0; i < SG_PIN_STATES && pin.state[i]; i++)
+        if (pin.state[i] == state)
+            return 0;
+    if (i == SG_PIN_STATES)
+        return -ENOSPC;
+    pin.state[i] = state;
+    return bpf_map_update_elem(fd, &key, &pin, BPF_ANY) < 0 ? -errno : 0;
+}
+
+int sensor_set_switches(struct sensor *s, const uint64_t on[SG_SUBJECT_WORDS])
+{
+    const struct shared_words *w = &s->maps.words;
+
+    for (size_t i = 0; i < SG_SUBJECT_WORDS; i++)
+        __atomic_store_n(&w->subjects_on[i], on[i], __ATOMIC_RELAXED);
+    // What was computed before the words changed is computed again.
+    (void)__atomic_add_fetch(w->subject_epoch, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}

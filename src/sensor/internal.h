@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sensor from inside: its state, and what its files offer one another. One file, one part of the state:
+//
+//   sensor.c   new, free, detach; the order in which the others are called
+//   choose.c   which program serves which hook on this kernel
+//   object.c   the object: opened for this kernel, maps made or taken over, words shared with programs
+//   pins.c     directories in bpffs: what is there, of which build, how one set replaces another
+//   links.c    attached programs: changed in one piece, or not at all
+//   image.c    the policy: images, roots, pinned objects, switches
+//   rings.c    records; merged.c  records that stand for many
+//   canary.c   the self-test
+//   hooks.c    what became of each hook, for people
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/cleanup.h"
+#include "base/strbuf.h"
+#include "base/table.h"
+#include "sensor/rows.h"
+#include "sensor/sensor.h"
+
+struct bpf_object;
+struct bpf_map;
+struct bpf_link;
+struct btf;
+struct ring_buffer;
+
+#define SENSOR_MAPS_MAX 32
+#define SENSOR_PATH_MAX 512
+#define SENSOR_FAILURES \
+    "/run/safeguard/verifier.log" // what the kernel said of the last refused program
+
+// choose.c ---------------------------------------------------------------------------------------------
+
+// The program for one hook or one extra row on this kernel; empty name: this kernel cannot.
+struct choice {
+    char program[PROGRAM_NAME];
+    char reason[160]; // when there is none
+};
+
+struct choices {
+    struct choice hooks[HOOKS];
+    struct choice extras[16];
+    bool typed; // first guess for sg_typed
+};
+
+// Chooses from the programs of the object for this way to attach. `btf` is the kernel's.
+void choose_programs(const struct bpf_object *object, const struct btf *btf, const char *release,
+                     enum sensor_attach attach, struct choices *ret);
+
+// A list of program names without doubles.
+struct names {
+    const char *items[HOOKS + 16];
+    size_t n;
+};
+bool names_has(const struct names *names, const char *name);
+
+// The programs that rules with these operations need. -ENOTSUP with err: a required one is not there.
+int choose_wanted(const struct choices *c, uint32_t ops, bool old_descriptors, struct names *ret,
+                  struct error *err);
+
+// object.c ---------------------------------------------------------------------------------------------
+
+struct sensor_map {
+    char name[32]; // as in the object, without the object's own prefix: "sg_images", "bss"
+    int fd;
+    uint32_t type, key_size, value_size, max_entries;
+};
+
+// Words that programs and the sensor share, in maps that are mapped into memory.
+struct shared_words {
+    union sg_generation *generation;
+    uint64_t *subjects_on; // SG_SUBJECT_WORDS
+    uint32_t *subject_epoch;
+    uint32_t *host_mnt_ns;
+    struct {
+        size_t map; // index of the map
+        void *address;
+        size_t size;
+    } mapped[4];
+    size_t n_mapped;
+};
+
+struct maps {
+    struct sensor_map items[SENSOR_MAPS_MAX];
+    size_t n;
+    struct shared_words words;
+};
+
+// The object that was built with this program.
+const void *object_bytes(size_t *ret_len);
+
+// "0123456789abcdef" of the object's bytes, and of everything about its maps that programs of another
+// build must agree on to use them: kinds, sizes, layouts of keys and values, places of shared words.
+#define OBJECT_HASH 17
+void object_build(char ret_hash[OBJECT_HASH]);
+int object_layout(const struct bpf_object *object, char ret_hash[OBJECT_HASH]);
+
+struct sensor;
+
+// Opens the object for this kernel: sizes, constants, maps already made by this sensor; no program is
+// wanted yet. The caller closes it with bpf_object__close().
+int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct error *err);
+
+// Makes the maps and pins them in `dir`, or opens those pinned there.
+int maps_make(struct sensor *s, const char *dir, struct error *err);
+int maps_adopt(struct sensor *s, const char *dir, struct error *err);
+void maps_close(struct maps *m);
+int map_fd(const struct sensor *s, const char *name); // -ENOENT
+
+// pins.c -----------------------------------------------------------------------------------------------
+
+// pin_dir/{maps,links,build-<build>-<layout>} is what is in force; pin_dir/next the same while a set that
+// cannot share the maps is being built, and pin_dir/next/ready once it is complete.
+struct pins {
+    char dir[SENSOR_PATH_MAX];
+    char maps[SENSOR_PATH_MAX], links[SENSOR_PATH_MAX]; // of the set that this sensor works on
+    bool next;                                          // that set is pin_dir/next
+    bool made;                                          // … and has no maps yet
+    bool same_build;
+    int lock_fd;
+};
+
+// Mounts bpffs when it is not there, makes the directory, takes its lock (-EBUSY: another agent), finishes
+// or clears away what an earlier agent left half done, and says which set to work on.
+int pins_open(struct pins *p, const char *dir, const char *build, const char *layout,
+              struct error *err);
+void pins_close(struct pins *p);
+
+// The set is as this build has it.
+int pins_mark(struct pins *p, const char *build, const char *layout, struct error *err);
+
+// pin_dir/next takes the place of what is in pin_dir.
+int pins_swap(struct pins *p, struct error *err);
+
+// Removes everything, the directory too.
+int pins_remove(struct pins *p, struct error *err);
+
+// links.c ----------------------------------------------------------------------------------------------
+
+struct link {
+    char program[PROGRAM_NAME];
+    struct bpf_link *link;
+    uint32_t prog_id;
+    bool stale; // of another build: to be replaced
+};
+
+struct links {
+    struct link *items;
+    size_t n, cap;
+};
+
+const struct link *links_get(const struct links *l, const char *program);
+void links_free(struct links *l); // what is pinned stays
+
+// What an earlier agent left attached.
+int links_adopt(struct sensor *s, bool stale, struct error *err);
+
+// First half of a change: loads, attaches and pins what `wanted` has and we do not. Nothing that was
+// attached is touched. On failure everything is as it was.
+int links_prepare(struct sensor *s, const struct names *wanted, struct links *ret_added,
+                  struct error *err);
+// Second half: either the new ones take their places and what is not wanted goes, or the new ones go.
+int links_commit(struct sensor *s, const struct names *wanted, struct links *added,
+                 struct error *err);
+void links_rollback(struct sensor *s, struct links *added);
+
+// image.c ----------------------------------------------------------------------------------------------
+
+struct image_view {
+    const void *mem;
+    size_t len;
+};
+
+// The state after `len` bytes of path from `state`, and whether a rule denies everybody `op` there.
+uint32_t image_walk(const struct image_view *image, uint32_t state, const char *path, size_t len);
+bool image_denies_all(const struct image_view *image, uint32_t state, uint32_t op);
+
+// 0 or -EBADMSG with err: what every later step relies on.
+int image_check(const void *image, size_t len, struct error *err);
+
+// The policy in force by the kernel's own account; 0: none.
+uint32_t image_current_id(const struct sensor *s);
+
+// Puts image and roots in place and makes them the policy in force. On failure the old one is.
+int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
+               size_t n_roots, struct error *err);
+
+// rings.c ----------------------------------------------------------------------------------------------
+
+enum ring { RING_SECURITY, RING_AUDIT, RING_PROCESS, RINGS };
+
+struct queued {
+    struct queued *next;
+    size_t len;
+    uint64_t data[];
+};
+
+#define QUEUE_BYTES_MAX ((size_t)4 << 20)
+
+struct rings {
+    struct sensor *sensor;
+    struct ring_buffer *rings[RINGS];
+    int epoll_fd;
+    int event_fd; // readable while the queue holds something
+    struct queued *first, **last;
+    size_t queued_bytes;
+    uint64_t dropped;    // records that the queue had no room for
+    sensor_record_fn fn; // during one sensor_consume()
+    void *userdata;
+    enum ring reading;
+    int result;
+    size_t budget, handed;
+};
+
+int rings_open(struct sensor *s, struct error *err);
+void rings_close(struct rings *r);
+
+// Reads the ring of denials only: the self-test's own records go to the canary, others into the queue.
+// Waits until something can be read or deadline_ns (CLOCK_MONOTONIC) has passed: 0 records then.
+int rings_drain_security(struct sensor *s, uint64_t deadline_ns);
+
+// merged.c ---------------------------------------------------------------------------------------------
+
+struct merged {
+    struct map *records; // merge key → struct kept
+    struct kept *oldest, *newest;
+    size_t bytes;
+    void *keys, *values; // room for one batch
+    uint32_t room;
+};
+
+int merged_open(struct merged *m);
+void merged_close(struct merged *m);
+
+// Remembers a denial that was handed on, for the case that others like it are only counted.
+void merged_remember(struct merged *m, const struct sg_record *record, size_t len);
+
+// canary.c ---------------------------------------------------------------------------------------------
+
+struct canary {
+    char dir[SENSOR_PATH_MAX];
+    char umount_path[SENSOR_PATH_MAX + 8]; // a mount of its own in the host's namespace
+    int root_fd;                           // of a file system of its own that nobody else can reach
+    int old_fd;                            // a file there, opened before any rule
+    void *old_map;                         // the same, mapped before any rule
+    int exe_fd;                            // something to execute; negative errno: why not
+    int host_ns_fd;               // the host's mount namespace when it is not ours; -1: it is
+    uint32_t dev, umount_dev;     // s_dev; 0: there is none
+    uint32_t state, umount_state; // of the two roots under the policy in force
+    char problem[160];            // why the self-test cannot be run; "" when it can
+    uint64_t started_ns;          // CLOCK_BOOTTIME of the running test
+    pid_t child;                  // of the running test; 0: none runs
+    bool seen[SG_HOOK_COUNT];     // its record came, by the number of the hook
+};
+
+// Makes what the tests need, before any hook is attached. Never fails: `problem` says what is missing.
+void canary_prepare(struct canary *c, const char *dir);
+void canary_close(struct canary *c);
+int canary_remove(struct canary *c); // what it left on the host
+
+// Computes the states of its roots under an image that comes with these roots.
+void canary_resolve(struct canary *c, const struct image_view *image,
+                    const struct sensor_root *roots, size_t n_roots);
+
+// Adds its own to the caller's roots, which have room for two more. Returns how many there are.
+size_t canary_add_roots(const struct canary *c, struct sensor_root *roots, size_t n_roots);
+
+// True: the record is the self-test's own.
+bool canary_take(struct canary *c, const struct sg_record *record);
+
+// canary_acts.c: does all of the kinds in `kinds` (bits), in a process that was forked for it; writes one
+// struct canary_result each. Never returns.
+struct canary_result {
+    uint32_t kind;
+    int32_t error;   // errno, 0: it was allowed
+    int32_t skipped; // errno of what had to be done before; the act was not tried
+};
+void canary_child(const struct canary *c, uint64_t kinds, int report_fd) __attribute__((noreturn));
+
+// sensor.c ---------------------------------------------------------------------------------------------
+
+struct proof {
+    bool tested, denied, seen;
+    int error;   // of the access that was not denied
+    int skipped; // errno: could not be tried
+    uint64_t proved_ns;
+};
+
+struct sensor {
+    struct sensor_probe probe;
+    enum sensor_attach attach;
+    bool enforcing, taken_over, typed;
+    uint32_t ring_bytes;
+    uint64_t rename_lock;
+    uint32_t host_mnt_ns;
+    char build[OBJECT_HASH], layout[OBJECT_HASH];
+    struct choices choices;
+    struct pins pins;
+    struct maps maps;
+    struct links links;
+    struct rings rings;
+    struct merged merged;
+    struct canary canary;
+    struct map *provisional; // dev → rounds in which nobody named it
+    bool in_force;           // a policy was set by this sensor
+    bool old_descriptors;
+    uint32_t ops, policy_id;
+    size_t image_bytes;
+    struct proof proofs[HOOKS];
+    struct sensor_hook hooks[HOOKS];
+};

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/kernel.h"
+
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/macro.h"
+#include "base/strutil.h"
+
+uint32_t kernel_version(const char *release)
+{
+    unsigned major = 0, minor = 0;
+
+    if (sscanf(release, "%3u.%5u", &major, &minor) != 2)
+        return 0;
+    return KERNEL(major, minor);
+}
+
+// What stands in front of the '/' of a section, and what the kernel puts before the name.
+static const struct {
+    const char *section, *prefix;
+    bool function;
+} targets[] = {
+    {"lsm/", "bpf_lsm_", true},       {"lsm.s/", "bpf_lsm_", true}, {"fmod_ret/", "", true},
+    {"fmod_ret.s/", "", true},        {"fentry/", "", true},        {"fexit/", "", true},
+    {"tp_btf/", "btf_trace_", false},
+};
+
+static int target_kind(const char *section)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+        if (str_startswith(section, targets[i].section))
+            return (int)i;
+    return -EINVAL;
+}
+
+int kernel_target_name(const char *section, char *ret_name, size_t size)
+{
+    int kind = target_kind(section), n;
+    const char *rest;
+
+    if (kind < 0)
+        return kind;
+    rest = section + strlen(targets[kind].section);
+    n = snprintf(ret_name, size, "%s%s", targets[kind].prefix, rest);
+    return n > 0 && (size_t)n < size ? 0 : -ENOSPC;
+}
+
+int kernel_target_args(const struct btf *btf, const char *section)
+{
+    int kind = target_kind(section), id, r;
+    const struct btf_type *type;
+    char name[128];
+
+    if (kind < 0)
+        return kind;
+    r = kernel_target_name(section, name, sizeof(name));
+    if (r < 0)
+        return r;
+    id = btf__find_by_name_kind(btf, name,
+                                targets[kind].function ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
+    if (id < 0)
+        return -ENOENT;
+    if (!targets[kind].function)
+        return 0;
+    type = btf__type_by_id(btf, btf__type_by_id(btf, (__u32)id)->type);
+    if (!type || !btf_is_func_proto(type))
+        return -ENOENT;
+    return btf_vlen(type);
+}
+
+bool kernel_f_path_in_union(const struct btf *btf)
+{
+    int id = btf__find_by_name_kind(btf, "file", BTF_KIND_STRUCT);
+    const struct btf_type *type;
+    const struct btf_member *member;
+
+    if (id < 0)
+        return false;
+    type = btf__type_by_id(btf, (__u32)id);
+    member = btf_members(type);
+    for (int i = 0; i < btf_vlen(type); i++) {
+        const char *name = btf__name_by_offset(btf, member[i].name_off);
+
+        if (name && streq(name, "f_path"))
+            return false;
+    }
+    return true;
+}
+
+int kernel_symbol(const char *kallsyms, const char *name, uint64_t *ret_address)
+{
+    _cleanup_fclose_ FILE *f = fopen(kallsyms, "re");
+    _cleanup_free_ char *line = NULL;
+    size_t cap = 0, name_len = strlen(name);
+    ssize_t n;
+
+    if (!f)
+        return -errno;
+    while ((n = getline(&line, &cap, f)) > 0) {
+        unsigned long long address = 0;
+        int name_at = 0;
+
+        // Modules' symbols end in "\t[module]"; what we look for is the kernel's own.
+        if ((size_t)n < name_len + 1 || line[n - 1] != '\n' ||
+            memcmp(line + n - 1 - name_len, name, name_len) != 0)
+            continue;
+        if (sscanf(line, "%llx %*c %n", &address, &name_at) != 1 ||
+            (size_t)name_at + name_len + 1 != (size_t)n)
+            continue;
+        if (address == 0)
+            return -EACCES;
+        *ret_address = address;
+        return 0;
+    }
+    return ferror(f) ? -EIO : -ENOENT;
+}
+
+void kernel_program_name(unsigned i, const char *prefix, const char *id, int n_args, char *ret_name,
+                         size_t size)
+{
+    const char *const u = i < 2 ? "_u" : "";
+    int n;
+
+    if (i % 2 == 0)
+        n = snprintf(ret_name, size, "%s_%s_%d%s", prefix, id, n_args, u);
+    else
+        n = snprintf(ret_name, size, "%s_%s%s", prefix, id, u);
+    if (n < 0 || (size_t)n >= size)
+        ret_name[0] = '\0';
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/macro.h"
+#include "sensor/internal.h"
+
+// In one go from each ring, so that a full audit ring does not keep denials waiting; and in one call, so that
+// the caller's loop gets to its other work. What is left makes the descriptor readable again.
+#define TURN 512
+#define CALL 8192
+
+static const char *const ring_maps[RINGS] = {
+    [RING_SECURITY] = "sg_security",
+    [RING_AUDIT] = "sg_audit",
+    [RING_PROCESS] = "sg_process",
+};
+
+// Denials first, then what says who did it, then bulk.
+static const enum ring order[RINGS] = {RING_SECURITY, RING_PROCESS, RING_AUDIT};
+
+static bool is_record(const void *data, size_t len)
+{
+    const struct sg_record *r = data;
+
+    return len >= sizeof(*r) && r->size >= sizeof(*r) && r->size <= len;
+}
+
+static int on_record(void *ctx, void *data, size_t len)
+{
+    struct rings *r = ctx;
+    struct sensor *s = r->sensor;
+    bool record = is_record(data, len);
+
+    if (record && canary_take(&s->canary, data))
+        return 0;
+    if (record && r->reading == RING_SECURITY)
+        merged_remember(&s->merged, data, len);
+    r->result = r->fn(r->userdata, data, len);
+    if (r->result >= 0) {
+        r->handed++;
+        r->budget--;
+    }
+    // libbpf stops after this record, which counts as read.
+    return r->result < 0 || r->budget == 0 ? -ECANCELED : 0;
+}
+
+static int on_record_while_testing(void *ctx, void *data, size_t len)
+{
+    struct rings *r = ctx;
+    struct queued *q;
+
+    if (is_record(data, len) && canary_take(&r->sensor->canary, data))
+        return 0;
+    if (r->queued_bytes + len > QUEUE_BYTES_MAX || !(q = mallocz(sizeof(*q) + len))) {
+        r->dropped++;
+        return 0;
+    }
+    q->len = len;
+    memcpy(q->data, data, len);
+    *r->last = q;
+    r->last = &q->next;
+    r->queued_bytes += len;
+    if (r->first == q)
+        (void)eventfd_write(r->event_fd, 1);
+    return 0;
+}
+
+static int on_any(void *ctx, void *data, size_t len)
+{
+    struct rings *r = ctx;
+
+    return r->fn ? on_record(ctx, data, len) : on_record_while_testing(ctx, data, len);
+}
+
+static int watch(struct rings *r, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+int rings_open(struct sensor *s, struct error *err)
+{
+    struct rings *r = &s->rings;
+    int k;
+
+    *r = (struct rings){.sensor = s, .epoll_fd = -1, .event_fd = -1, .last = &r->first};
+    r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->epoll_fd < 0 || r->event_fd < 0)
+        return error_set(err, -errno, "no descriptors: %m");
+    k = watch(r, r->event_fd);
+    for (size_t i = 0; i < RINGS && k == 0; i++) {
+        int fd = map_fd(s, ring_maps[i]);
+
+        r->rings[i] = ring_buffer__new(fd, on_any, r, NULL);
+        k = r->rings[i] ? watch(r, fd) : -errno;
+        if (k < 0)
+            return error_set(err, k, "ring %s: %s", ring_maps[i], strerror(-k));
+    }
+    return k;
+}
+
+static void queue_pop(struct rings *r)
+{
+    struct queued *q = r->first;
+
+    r->first = q->next;
+    if (!r->first)
+        r->last = &r->first;
+    r->queued_bytes -= q->len;
+    free(q);
+}
+
+void rings_close(struct rings *r)
+{
+    for (size_t i = 0; i < RINGS; i++)
+        ring_buffer__free(r->rings[i]);
+    while (r->first)
+        queue_pop(r);
+    (void)safe_close(r->epoll_fd);
+    (void)safe_close(r->event_fd);
+    *r = (struct rings){.epoll_fd = -1, .event_fd = -1};
+}
+
+static int deliver_queue(struct rings *r)
+{
+    eventfd_t value;
+
+    while (r->first) {
+        struct queued *q = r->first;
+        int k;
+
+        if (is_record(q->data, q->len))
+            merged_remember(&r->sensor->merged, (const struct sg_record *)q->data, q->len);
+        k = r->fn(r->userdata, q->data, q->len);
+        queue_pop(r);
+        if (k < 0)
+            return k;
+        r->handed++;
+    }
+    (void)eventfd_read(r->event_fd, &value);
+    return 0;
+}
+
+// Reads up to TURN records of one ring. 1: there may be more.
+static int take_turn(struct rings *r, enum ring ring)
+{
+    int k;
+
+    r->reading = ring;
+    r->budget = TURN;
+    r->result = 0;
+    k = ring_buffer__consume(r->rings[ring]);
+    if (r->result < 0)
+        return r->result;
+    if (k < 0 && k != -ECANCELED)
+        return k;
+    return r->budget == 0;
+}
+
+int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata)
+{
+    struct rings *r = &s->rings;
+    int more = 1, k;
+
+    r->fn = fn;
+    r->userdata = userdata;
+    r->handed = 0;
+    k = deliver_queue(r);
+    while (k >= 0 && more && r->handed < CALL) {
+        more = 0;
+        for (size_t i = 0; i < RINGS && k >= 0; i++) {
+            k = take_turn(r, order[i]);
+            more |= k > 0;
+        }
+    }
+    r->fn = NULL;
+    return k < 0 ? k : (int)r->handed;
+}
+
+int rings_drain_security(struct sensor *s, uint64_t deadline_ns)
+{
+    struct pollfd p = {.fd = map_fd(s, ring_maps[RING_SECURITY]), .events = POLLIN};
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
+    int k, wait;
+
+    wait = now < deadline_ns ? (int)((deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS) : 0;
+    k = poll(&p, 1, wait);
+    if (k < 0)
+        return errno == EINTR ? 0 : -errno;
+    return k == 0 ? 0 : ring_buffer__consume(s->rings.rings[RING_SECURITY]);
+}
+
+int sensor_fd(struct sensor *s)
+{
+    return s->rings.epoll_fd;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/rows.h"
+
+#include "base/macro.h"
+
+static const struct hook_row rows[] = {
+#define SG_HOOK(name, op_bits, kind, text) \
+    {.id = #name, .help = (text), .ops = (op_bits), .canary = CANARY_##kind},
+#include "abi/hooks.def"
+};
+
+STATIC_ASSERT(ARRAY_SIZE(rows) == HOOKS, "a row a hook");
+
+static const struct {
+    const char *id, *sibling;
+} siblings[] = {
+    {"file_truncate", "path_truncate"},
+    {"inode_set_acl", "inode_setxattr"},
+    {"inode_remove_acl", "inode_removexattr"},
+    {"file_ioctl_compat", "file_ioctl"},
+};
+
+static const struct extra_row extras[] = {
+    {.program = "tp_fork", .required = true},
+    {.program = "tp_exec", .required = true},
+    {.program = "tp_exit", .required = true},
+    {.program = "tp_task_free", .without = "what is known of a thread is forgotten late"},
+    {.program = "fexit_d_move",
+     .with_rename = true,
+     .without = "what is known beneath a moved directory is noticed late"},
+    {.program = "fexit_d_exchange",
+     .with_rename = true,
+     .without = "what is known beneath exchanged directories is noticed late"},
+};
+
+const struct hook_row *hook_row(size_t i)
+{
+    return i < HOOKS ? &rows[i] : NULL;
+}
+
+size_t hook_index(const char *id)
+{
+    for (size_t i = 0; i < HOOKS; i++)
+        if (streq(rows[i].id, id))
+            return i;
+    return HOOKS;
+}
+
+const char *hook_sibling(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(siblings); i++)
+        if (streq(siblings[i].id, id))
+            return siblings[i].sibling;
+    return NULL;
+}
+
+const struct extra_row *extra_row(size_t i)
+{
+    return i < ARRAY_SIZE(extras) ? &extras[i] : NULL;
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tables of the sensor: one row a hook (made of abi/hooks.def), one row a program that serves all of
+// them. Read by every other file of the room, owned by nobody, never changed.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/policy.h"
+#include "abi/shared.h"
+
+#define HOOKS        ((size_t)SG_HOOK_COUNT - 1) // rows; row i is hook i + 1 in records
+#define PROGRAM_NAME 64                          // bytes of a program's name with its NUL
+
+enum canary_kind {
+    CANARY_none = 0,
+#define CANARY(kind, act, help) CANARY_##kind,
+#include "sensor/canary.def"
+    CANARY_COUNT,
+};
+
+struct hook_row {
+    const char *id, *help;
+    uint32_t ops;
+    enum canary_kind canary;
+};
+
+// Row i < HOOKS.
+const struct hook_row *hook_row(size_t i);
+
+// The row of this name, or HOOKS.
+size_t hook_index(const char *id);
+
+// The older hook that sees the same on kernels without this one; NULL: none.
+const char *hook_sibling(const char *id);
+
+// Programs that are no hooks: lineage, and the moves of directories.
+struct extra_row {
+    const char *program;
+    bool with_rename;    // only while a program on inode_rename is attached; else always
+    bool required;       // without it the sensor does not attach anything
+    const char *without; // what is lost without it
+};
+
+const struct extra_row *extra_row(size_t i); // NULL after the last one

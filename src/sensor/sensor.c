@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sensor/sensor.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/macro.h"
+#include "sensor/capture.h"
+#include "sensor/internal.h"
+#include "sensor/kernel.h"
+
+#define PIN_DIR    "/sys/fs/bpf/safeguard"
+#define CANARY_DIR "/run/safeguard/canary"
+
+// The first thing that is missing, in the probe's own words.
+static int refuse(const struct sensor_probe *p, struct error *err)
+{
+    for (size_t i = 0; i < p->n_capabilities; i++) {
+        const struct sensor_capability *c = &p->capabilities[i];
+
+        if (c->ok || !c->required)
+            continue;
+        (void)error_set(err, streq(c->id, "privilege") ? -EPERM : -ENOTSUP, "%s: %s", c->id,
+                        c->detail);
+        error_cure(err, "%s", c->cure);
+        return streq(c->id, "privilege") ? -EPERM : -ENOTSUP;
+    }
+    (void)error_set(err, -ENOTSUP, "this kernel offers no hook that programs can be attached to");
+    error_cure(err, "a kernel with CONFIG_BPF_LSM=y, or with CONFIG_DEBUG_INFO_BTF=y and fmod_ret");
+    return -ENOTSUP;
+}
+
+static int choose_attach(struct sensor *s, enum sensor_attach force, struct error *err)
+{
+    bool preemption_is_harmless = s->probe.preemption == SENSOR_PREEMPT_NONE ||
+                                  s->probe.preemption == SENSOR_PREEMPT_VOLUNTARY;
+
+    if (!s->probe.can_record)
+        return refuse(&s->probe, err);
+    s->attach = force != SENSOR_ATTACH_NONE ? force : s->probe.attach;
+    s->enforcing = s->attach == SENSOR_ATTACH_LSM || preemption_is_harmless;
+    return 0;
+}
+
+// What is read from the kernel once: the choice of programs, and what the maps of this build look like.
+static int study_kernel(struct sensor *s, struct error *err)
+{
+    struct bpf_object *object = NULL;
+    struct capture quiet;
+    struct btf *btf;
+    struct stat st;
+    int r;
+
+    (void)kernel_symbol("/proc/kallsyms", "rename_lock", &s->rename_lock);
+    if (stat("/proc/1/ns/mnt", &st) < 0)
+        return error_set(err, -errno, "the host's mount namespace: /proc/1/ns/mnt: %m");
+    s->host_mnt_ns = (uint32_t)st.st_ino;
+    r = object_open(s, true, &object, err);
+    if (r < 0)
+        return r;
+    capture_begin(&quiet);
+    btf = btf__load_vmlinux_btf();
+    capture_end(&quiet);
+    r = (int)libbpf_get_error(btf);
+    if (r < 0) {
+        (void)error_set(err, r, "the kernel's types cannot be read: %s", strerror(-r));
+    } else {
+        choose_programs(object, btf, s->probe.release, s->attach, &s->choices);
+        s->typed = s->choices.typed;
+        btf__free(btf);
+        object_build(s->build);
+        r = object_layout(object, s->layout);
+    }
+    bpf_object__close(object);
+    return r;
+}
+
+static int open_set(struct sensor *s, const char *pin_dir, struct error *err)
+{
+    int r;
+
+    r = pins_open(&s->pins, pin_dir, s->build, s->layout, err);
+    if (r < 0)
+        return r;
+    if (s->pins.made)
+        return maps_make(s, s->pins.maps, err);
+    r = maps_adopt(s, s->pins.maps, err);
+    if (r < 0)
+        return r;
+    s->taken_over = true;
+    s->policy_id = image_current_id(s);
+    return links_adopt(s, !s->pins.same_build, err);
+}
+
+int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err)
+{
+    _cleanup_(sensor_freep) struct sensor *s = new0(struct sensor, 1);
+    int r;
+
+    if (!s)
+        return error_set(err, -ENOMEM, "out of memory");
+    s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = -1;
+    s->canary = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -EBADF, .host_ns_fd = -1};
+    s->ring_bytes = options->ring_bytes;
+    r = sensor_probe(&s->probe);
+    if (r < 0)
+        return error_set(err, r, "the kernel cannot be asked: %s", strerror(-r));
+    r = choose_attach(s, options->force, err);
+    r = r < 0 ? r : study_kernel(s, err);
+    r = r < 0 ? r : open_set(s, options->pin_dir ? options->pin_dir : PIN_DIR, err);
+    r = r < 0 ? r : rings_open(s, err);
+    if (r < 0)
+        return r;
+    if (merged_open(&s->merged) < 0 || map_new(MAP_U64, 65536, NULL, &s->provisional) < 0)
+        return error_set(err, -ENOMEM, "out of memory");
+    canary_prepare(&s->canary, options->canary_dir ? options->canary_dir : CANARY_DIR);
+    *ret = TAKE_PTR(s);
+    return 0;
+}
+
+struct sensor *sensor_free(struct sensor *s)
+{
+    if (!s)
+        return NULL;
+    canary_close(&s->canary);
+    rings_close(&s->rings);
+    merged_close(&s->merged);
+    (void)map_free(s->provisional);
+    links_free(&s->links);
+    maps_close(&s->maps);
+    pins_close(&s->pins);
+    free(s);
+    return NULL;
+}
+
+int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
+                      const struct sensor_root *roots, size_t n_roots, struct error *err)
+{
+    const struct image_view view = {image, len};
+    _cleanup_free_ struct sensor_root *all = NULL;
+    struct links added = {};
+    struct names wanted;
+    size_t n_all;
+    int r;
+
+    r = image_check(image, len, err);
+    r = r < 0 ? r : choose_wanted(&s->choices, ops, s->old_descriptors, &wanted, err);
+    if (r < 0)
+        return r;
+    all = new0(struct sensor_root, n_roots + 2);
+    if (!all)
+        return error_set(err, -ENOMEM, "out of memory");
+    if (n_roots)
+        memcpy(all, roots, n_roots * sizeof(*roots));
+    canary_resolve(&s->canary, &view, roots, n_roots);
+    n_all = canary_add_roots(&s->canary, all, n_roots);
+    *s->maps.words.host_mnt_ns = s->host_mnt_ns;
+
+    r = links_prepare(s, &wanted, &added, err);
+    if (r < 0)
+        return r;
+    r = image_swap(s, image, len, all, n_all, err);
+    if (r < 0) {
+        links_rollback(s, &added);
+        return r;
+    }
+    s->in_force = true;
+    s->ops = ops;
+    for (size_t i = 0; i < HOOKS; i++)
+        if (links_get(&added, s->choices.hooks[i].program) ||
+            !names_has(&wanted, s->choices.hooks[i].program))
+            s->proofs[i] = (struct proof){};
+    // From here on the policy is in force; what fails now is said, and made good by the next call.
+    r = links_commit(s, &wanted, &added, err);
+    if (r == 0 && !s->pins.same_build)
+        r = pins_mark(&s->pins, s->build, s->layout, err);
+    return r < 0 ? r : pins_swap(&s->pins, err);
+}
+
+int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err)
+{
+    struct links added = {};
+    struct names wanted;
+    int r;
+
+    if (!s->in_force || s->old_descriptors == on) {
+        s->old_descriptors = on;
+        return 0;
+    }
+    r = choose_wanted(&s->choices, s->ops, on, &wanted, err);
+    r = r < 0 ? r : links_prepare(s, &wanted, &added, err);
+    if (r < 0)
+        return r;
+    s->old_descriptors = on;
+    return links_commit(s, &wanted, &added, err);
+}
+
+// Programs end some time after their last link; until then they still run.
+static void wait_until_gone(const uint32_t *ids, size_t n)
+{
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + 5 * NS_PER_SEC;
+
+    // The kernel tells nobody when a program is gone.
+    for (size_t i = 0; i < n && now_ns(CLOCK_MONOTONIC) < deadline;) {
+        int fd = bpf_prog_get_fd_by_id(ids[i]);
+
+        if (fd < 0) {
+            i++;
+            continue;
+        }
+        (void)close(fd);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+int sensor_detach(struct sensor *s, struct error *err)
+{
+    uint32_t ids[ARRAY_SIZE(((struct names *)0)->items)];
+    size_t n = 0;
+    int r;
+
+    for (size_t i = 0; i < s->links.n && n < ARRAY_SIZE(ids); i++)
+        ids[n++] = s->links.items[i].prog_id;
+    r = pins_remove(&s->pins, err);
+    links_free(&s->links);
+    s->in_force = false;
+    wait_until_gone(ids, n);
+    if (r == 0) {
+        r = canary_remove(&s->canary);
+        if (r < 0)
+            return error_set(err, r, "%s cannot be removed: %s", s->canary.umount_path,
+                             strerror(-r));
+    }
+    return r;
+}
+
+int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
+{
+    int n_cpus = libbpf_num_possible_cpus(), fd = map_fd(s, "sg_counters");
+    _cleanup_free_ uint64_t *values = NULL;
+    uint64_t sums[SG_COUNT_MAX] = {};
+
+    if (n_cpus < 0)
+        return n_cpus;
+    values = new0(uint64_t, (size_t)n_cpus);
+    if (!values)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < SG_COUNT_MAX; i++) {
+        if (bpf_map_lookup_elem(fd, &i, values) < 0)
+            return -errno;
+        for (int cpu = 0; cpu < n_cpus; cpu++)
+            sums[i] += values[cpu];
+    }
+    sums[SG_COUNT_SECURITY_LOST] += s->rings.dropped;
+    memcpy(ret, sums, sizeof(sums));
+    return 0;
+}
+
+void sensor_facts(struct sensor *s, struct sensor_facts *ret)
+{
+    *ret = (struct sensor_facts){
+        .attach = s->attach,
+        .enforcing = s->enforcing,
+        .policy_id = s->policy_id,
+        .generation = s->maps.words.generation->both,
+        .image_bytes = s->image_bytes,
+        .taken_over = s->taken_over,
+    };
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The sensor: everything between the agent and the kernel programs.
+ *
+ * It probes what this kernel can do, loads and attaches exactly the programs that the loaded rules need, proves each hook
+ * by a denial of its own, swaps policies without a gap, keeps everything pinned so that enforcement outlives the agent,
+ * and reads the rings. Called by src/agent only. Owns the BPF object, its links, pins and ring buffers. Never decides
+ * anything about a policy, never logs, never touches YAML: it is handed a compiled image.
+ *
+ * Not thread safe: one thread owns a sensor.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/event.h"
+#include "abi/policy.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+
+/* How a hook is attached, and what that is worth (KRSI; fmod_ret fails open when preempted). */
+enum sensor_attach {
+    SENSOR_ATTACH_NONE = 0,
+    SENSOR_ATTACH_LSM,      /* enforces on every preemption model */
+    SENSOR_ATTACH_FMOD_RET, /* enforces only where the kernel never preempts inside it */
+};
+
+enum sensor_preemption {
+    SENSOR_PREEMPT_UNKNOWN = 0,
+    SENSOR_PREEMPT_NONE,
+    SENSOR_PREEMPT_VOLUNTARY,
+    SENSOR_PREEMPT_FULL,
+    SENSOR_PREEMPT_LAZY,
+    SENSOR_PREEMPT_RT,
+};
+
+/* What this kernel can do. Every "no" comes with a reason and a cure that a person can follow. */
+struct sensor_capability {
+    const char *
+        id; /* "bpf-lsm", "btf", "ringbuf", "inode-storage", "task-storage", "lockdown", "jit", "fmod-ret", "preemption", … */
+    bool ok;
+    bool required;    /* without it nothing is enforced */
+    char detail[192]; /* what was found */
+    char cure[256];   /* what to do; empty when ok */
+};
+#define SENSOR_CAPABILITIES_MAX 24
+
+struct sensor_probe {
+    char release[65], machine[65];
+    char lsm[256]; /* the active list as the kernel prints it */
+    enum sensor_preemption preemption;
+    enum sensor_attach attach; /* what will be used */
+    bool can_enforce;          /* with that attach type and this preemption model */
+    bool can_record;
+    struct sensor_capability capabilities[SENSOR_CAPABILITIES_MAX];
+    size_t n_capabilities;
+};
+
+/* Reads /proc, /sys and asks the kernel by small BPF calls of its own; leaves nothing behind. Does not need root to say that root is needed. */
+int sensor_probe(struct sensor_probe *ret);
+
+struct sensor_options {
+    const char *pin_dir;      /* NULL: /sys/fs/bpf/safeguard */
+    const char *canary_dir;   /* NULL: /run/safeguard/canary */
+    enum sensor_attach force; /* SENSOR_ATTACH_NONE: choose */
+    uint32_t ring_bytes;      /* each ring, rounded up to a power of two pages; 0: 8 MiB */
+};
+
+struct sensor;
+
+/*
+ * Opens, or takes over what an earlier agent left pinned: maps are reused, programs are replaced one by one (new link
+ * first, then the old one goes), so that nothing is undecided in between. Nothing is attached before a policy is set.
+ * Returns 0 or a negative errno with `err` filled.
+ */
+int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err);
+
+/* Releases the memory and descriptors. What is pinned stays and goes on enforcing. */
+struct sensor *sensor_free(struct sensor *s);
+DEFINE_CLEANUP(struct sensor *, sensor_free)
+
+/* Detaches everything and removes the pins: the host is as it was. */
+int sensor_detach(struct sensor *s, struct error *err);
+
+struct sensor_root {
+    uint32_t dev; /* s_dev in the kernel's encoding, major << 20 | minor */
+    struct sg_root root;
+};
+
+/*
+ * Puts a compiled image in force: attaches hooks that are newly needed, writes roots, replaces the image in one step,
+ * raises the generation, detaches hooks that are no longer needed. On failure the old policy stays in force whole.
+ *   image, len   as the policy room built it (abi/policy.h), len a multiple of SG_IMAGE_PAGE
+ *   ops          enum sg_op bits that decide which hooks are attached (the canary's own rule not counted)
+ */
+int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
+                      const struct sensor_root *roots, size_t n_roots, struct error *err);
+
+/* New or gone file systems under the policy in force. Roots that are not named are removed. */
+int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n_roots,
+                     struct error *err);
+
+/* Objects with several names (dev, ino → state), see abi/policy.h. */
+int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t state);
+
+/* Which subjects are switched on now (time windows). */
+int sensor_set_switches(struct sensor *s, const uint64_t on[SG_SUBJECT_WORDS]);
+
+/* Attaches or detaches the hooks for descriptors that were open before their rule came (file_permission). */
+int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err);
+
+/* What became of a hook. */
+enum sensor_hook_state {
+    SENSOR_HOOK_OFF = 0,     /* no loaded rule needs it */
+    SENSOR_HOOK_PROVED,      /* its canary was denied and its record seen */
+    SENSOR_HOOK_ATTACHED,    /* attached; it has no canary, or the self-test has not run yet */
+    SENSOR_HOOK_RECORDING,   /* attached, sees, but cannot be trusted to deny here */
+    SENSOR_HOOK_FAILED,      /* attached but the canary was not denied or not seen */
+    SENSOR_HOOK_UNAVAILABLE, /* this kernel does not have it */
+};
+
+struct sensor_hook {
+    const char *id, *help;
+    uint32_t ops;
+    enum sensor_hook_state state;
+    enum sensor_attach attach;
+    uint64_t proved_ns; /* CLOCK_BOOTTIME of the last proof, 0: never */
+    uint64_t missed;    /* recursion_misses of its program: times it was skipped */
+    char reason[160], cure[200];
+};
+
+/* Loan of n rows in the order of abi/hooks.def, valid until the next call that takes the sensor. */
+const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n);
+
+/* Runs every attached hook's canary (in a child process of its own), reads back the records. 0: all proved; > 0: hooks that failed. */
+int sensor_self_test(struct sensor *s, struct error *err);
+
+/* One descriptor for the event loop: readable when a ring has records. */
+int sensor_fd(struct sensor *s);
+
+/*
+ * Hands every waiting record of all rings to `fn`, security first. The memory is the ring's own and lent for the call.
+ * Returns how many, or the first negative value of `fn`.
+ */
+typedef int (*sensor_record_fn)(void *userdata, const void *data, size_t len);
+int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata);
+
+/* Sums over the CPUs, indexed by enum sg_counter. */
+int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX]);
+
+/* Merged denials whose window is over: `fn` gets the record again with its count. Call about once a second. */
+int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
+
+struct sensor_facts {
+    enum sensor_attach attach;
+    bool enforcing; /* the attach type can be trusted here */
+    uint32_t policy_id;
+    uint64_t generation;
+    size_t image_bytes;
+    bool taken_over;
+};
+void sensor_facts(struct sensor *s, struct sensor_facts *ret);
+
+const char *sensor_attach_name(enum sensor_attach a);
+const char *sensor_preemption_name(enum sensor_preemption p);
+const char *sensor_hook_state_name(enum sensor_hook_state s);

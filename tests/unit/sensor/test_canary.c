@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/unit.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/fd.h"
+#include "base/macro.h"
+#include "sensor/internal.h"
+#include "sensor/where.h"
+#include "tests/vm/sensor/tiny_image.h"
+
+static void test_its_records_are_its_own(void **state)
+{
+    struct canary c = {.dev = 5, .umount_dev = 6, .started_ns = 100};
+    struct sg_record r = {.type = SG_RECORD_FILE,
+                          .dev = 5,
+                          .hook = SG_HOOK_inode_mkdir,
+                          .time_ns = 200};
+
+    (void)state;
+    assert_true(canary_take(&c, &r));
+    assert_true(c.seen[SG_HOOK_inode_mkdir]);
+    assert_false(c.seen[SG_HOOK_file_open]);
+    // Of an earlier test: taken, but no proof.
+    r.hook = SG_HOOK_file_open;
+    r.time_ns = 99;
+    assert_true(canary_take(&c, &r));
+    assert_false(c.seen[SG_HOOK_file_open]);
+    // Of another file system, of another kind, of a hook that does not exist.
+    r.dev = 7;
+    assert_false(canary_take(&c, &r));
+    r.dev = 5;
+    r.type = SG_RECORD_EXEC;
+    assert_false(canary_take(&c, &r));
+    r.type = SG_RECORD_FILE;
+    r.hook = 999;
+    r.time_ns = 200;
+    assert_true(canary_take(&c, &r));
+}
+
+static void test_somebody_unmounts_it(void **state)
+{
+    struct canary c = {.dev = 5, .umount_dev = 6};
+    struct sg_record r = {.type = SG_RECORD_FILE, .dev = 6, .hook = SG_HOOK_sb_umount, .tgid = 42};
+
+    (void)state;
+    assert_false(canary_take(&c, &r));
+    c.child = 43;
+    assert_false(canary_take(&c, &r));
+    c.child = 42;
+    assert_true(canary_take(&c, &r));
+    assert_true(c.seen[SG_HOOK_sb_umount]);
+}
+
+static void test_no_place_no_records(void **state)
+{
+    struct canary c = {};
+    struct sg_record r = {.type = SG_RECORD_FILE, .dev = 0};
+
+    (void)state;
+    assert_false(canary_take(&c, &r));
+}
+
+static void test_roots(void **state)
+{
+    struct canary c = {.dev = 5, .state = 50, .umount_dev = 6, .umount_state = 60};
+    struct sensor_root roots[4] = {{.dev = 1}, {.dev = 6, .root = {.state = 61}}};
+
+    (void)state;
+    // What the caller names stays as it is.
+    assert_int_equal(canary_add_roots(&c, roots, 2), 3);
+    assert_int_equal(roots[1].root.state, 61);
+    assert_int_equal(roots[2].dev, 5);
+    assert_int_equal(roots[2].root.state, 50);
+    assert_int_equal(canary_add_roots(&c, roots, 0), 2);
+    c.state = c.umount_state = 0;
+    assert_int_equal(canary_add_roots(&c, roots, 1), 1);
+}
+
+static void test_the_policy_must_deny_it(void **state)
+{
+    char *dir = unit_mkdtemp(), *text = NULL;
+    const struct tiny_rule rules[] = {
+        {.path = dir, .beneath = true, .ops = SG_OPS_ANY, .verdict = SG_DENY},
+        {.path = "/no/such", .ops = SG_OP_READ, .verdict = SG_DENY}};
+    struct sensor_root root = {};
+    struct image_view view;
+    struct canary c = {.dev = 5};
+    struct where w;
+    void *mem;
+
+    (void)state;
+    (void)snprintf(c.dir, sizeof(c.dir), "%s", dir);
+    assert_int_equal(read_file_bounded(AT_FDCWD, "/proc/1/mountinfo", 1 << 24, &text, NULL), 0);
+    assert_int_equal(where_find(text, dir, &w), 0);
+    free(text);
+    tiny_image(rules, 2, &mem, &view.len);
+    view.mem = mem;
+    // The mount that holds it is at what is left of its path.
+    root.dev = w.dev;
+    root.root.state = image_walk(&view, TINY_START, dir, strlen(dir) - strlen(w.path));
+
+    canary_resolve(&c, &view, &root, 1);
+    assert_string_equal(c.problem, "");
+    assert_int_equal(c.state, image_walk(&view, TINY_START, dir, strlen(dir)));
+    assert_int_not_equal(c.umount_state, 0);
+    root.dev++;
+    canary_resolve(&c, &view, &root, 1);
+    assert_non_null(strstr(c.problem, "does not know the file system"));
+    assert_int_equal(c.state, 0);
+    free(mem);
+
+    root.dev--;
+    tiny_image(rules + 1, 1, &mem, &view.len);
+    view.mem = mem;
+    canary_resolve(&c, &view, &root, 1);
+    assert_non_null(strstr(c.problem, "no rule of the policy denies"));
+    free(mem);
+    unit_rmdir(dir);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_its_records_are_its_own),
+          cmocka_unit_test(test_somebody_unmounts_it), cmocka_unit_test(test_no_place_no_records),
+          cmocka_unit_test(test_roots), cmocka_unit_test(test_the_policy_must_deny_it))

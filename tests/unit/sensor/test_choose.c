@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which of the object's programs serve a kernel. The object is the real one; the kernels are made up.
+#include "tests/unit/unit.h"
+
+#include <bpf/libbpf.h>
+
+#include "base/macro.h"
+#include "base/strutil.h"
+#include "sensor/internal.h"
+#include "sensor/object.h"
+#include "tests/unit/sensor/kernel_btf.h"
+
+static struct bpf_object *open_object(void)
+{
+    size_t len;
+    const void *bytes = object_bytes(&len);
+    struct bpf_object *object = bpf_object__open_mem(bytes, len, NULL);
+
+    assert_non_null(object);
+    return object;
+}
+
+// A kernel that has every hook with as many arguments as the plain program expects, but for those named.
+static struct btf *kernel_without(const char *missing)
+{
+    struct btf *btf = fake_btf_new();
+    char name[64];
+
+    for (size_t i = 0; i < HOOKS; i++) {
+        if (missing && streq(hook_row(i)->id, missing))
+            continue;
+        (void)snprintf(name, sizeof(name), "bpf_lsm_%s", hook_row(i)->id);
+        fake_btf_function(btf, name, 99);
+    }
+    fake_btf_tracepoint(btf, "btf_trace_sched_process_fork");
+    fake_btf_tracepoint(btf, "btf_trace_sched_process_exec");
+    fake_btf_tracepoint(btf, "btf_trace_sched_process_exit");
+    fake_btf_file(btf, 0);
+    return btf;
+}
+
+static const char *chosen(const struct choices *c, const char *id)
+{
+    return c->hooks[hook_index(id)].program;
+}
+
+static void test_every_hook_has_its_program(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without(NULL);
+    struct choices c;
+
+    (void)state;
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    for (size_t i = 0; i < HOOKS; i++) {
+        char name[64];
+
+        (void)snprintf(name, sizeof(name), "lsm_%s", hook_row(i)->id);
+        assert_string_equal(c.hooks[i].program, name);
+        (void)snprintf(name, sizeof(name), "fmod_%s", hook_row(i)->id);
+        assert_non_null(bpf_object__find_program_by_name(object, name));
+    }
+    assert_true(c.typed);
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
+static void test_arguments_decide(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct choices c;
+
+    (void)state;
+    for (int n_args = 2; n_args <= 3; n_args++) {
+        struct btf *btf = fake_btf_new();
+
+        fake_btf_function(btf, "bpf_lsm_inode_setattr", n_args);
+        choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+        assert_string_equal(chosen(&c, "inode_setattr"),
+                            n_args == 3 ? "lsm_inode_setattr_3" : "lsm_inode_setattr");
+        btf__free(btf);
+    }
+    bpf_object__close(object);
+}
+
+static void test_what_is_missing_is_said(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without("file_truncate");
+    struct choices c;
+
+    (void)state;
+    choose_programs(object, btf, "6.14.1", SENSOR_ATTACH_LSM, &c);
+    assert_string_equal(chosen(&c, "file_truncate"), "");
+    assert_non_null(
+        strstr(c.hooks[hook_index("file_truncate")].reason, "path_truncate sees the same"));
+    assert_string_equal(chosen(&c, "path_truncate"), "lsm_path_truncate");
+    assert_false(c.typed);
+    // The functions that fmod_ret changes are not there at all.
+    choose_programs(object, btf, "6.14.1", SENSOR_ATTACH_FMOD_RET, &c);
+    assert_string_equal(chosen(&c, "file_open"), "");
+    assert_true(*c.hooks[hook_index("file_open")].reason != '\0');
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
+static void test_operations_decide_what_is_attached(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without(NULL);
+    struct error err = {};
+    struct choices c;
+    struct names names;
+
+    (void)state;
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    assert_int_equal(choose_wanted(&c, 0, false, &names, &err), 0);
+    assert_int_equal(names.n, 3);
+    assert_true(names_has(&names, "tp_fork") && names_has(&names, "tp_exec") &&
+                names_has(&names, "tp_exit"));
+
+    assert_int_equal(choose_wanted(&c, SG_OP_EXEC, false, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_file_open") && names_has(&names, "lsm_inode_rename"));
+    assert_false(names_has(&names, "lsm_inode_setattr"));
+    assert_false(names_has(&names, "lsm_file_permission"));
+
+    assert_int_equal(choose_wanted(&c, SG_OPS_ANY, true, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_inode_setattr") && names_has(&names, "lsm_file_permission"));
+    // This kernel has no d_move: the rest goes on without.
+    assert_false(names_has(&names, "fexit_d_move"));
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
+static void test_no_lineage_no_policy(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = fake_btf_new();
+    struct error err = {};
+    struct choices c;
+    struct names names;
+
+    (void)state;
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    assert_int_equal(choose_wanted(&c, SG_OP_READ, false, &names, &err), -ENOTSUP);
+    assert_non_null(strstr(err.what, "tp_fork"));
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
+static void test_shared_words_are_found(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct object_variable v;
+
+    (void)state;
+    assert_int_equal(object_find_variable(object, "sg_generation", &v), 0);
+    assert_string_equal(v.section, ".bss");
+    assert_int_equal(v.size, 8);
+    assert_int_equal(v.offset % 8, 0);
+    assert_int_equal(object_find_variable(object, "sg_subjects_on", &v), 0);
+    assert_string_equal(v.section, ".data");
+    assert_int_equal(object_find_variable(object, "sg_typed", &v), 0);
+    assert_string_equal(v.section, ".rodata");
+    assert_int_equal(object_find_variable(object, "sg_no_such_word", &v), -ENOENT);
+    bpf_object__close(object);
+}
+
+static void test_layout_knows_the_kinds_of_maps(void **state)
+{
+    struct bpf_object *object = open_object();
+    char one[OBJECT_HASH], two[OBJECT_HASH];
+    struct bpf_map *map;
+
+    (void)state;
+    assert_int_equal(object_layout(object, one), 0);
+    assert_int_equal(object_layout(object, two), 0);
+    assert_string_equal(one, two);
+    // The size of a ring is not part of it, the size of a table is.
+    map = bpf_object__find_map_by_name(object, "sg_audit");
+    assert_int_equal(bpf_map__set_max_entries(map, 1 << 12), 0);
+    assert_int_equal(object_layout(object, two), 0);
+    assert_string_equal(one, two);
+    map = bpf_object__find_map_by_name(object, "sg_roots");
+    assert_int_equal(bpf_map__set_max_entries(map, 17), 0);
+    assert_int_equal(object_layout(object, two), 0);
+    assert_string_not_equal(one, two);
+    bpf_object__close(object);
+}
+
+static void test_constants_have_no_map_of_their_own(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct bpf_map *map;
+    size_t shared = 0, sections = 0;
+    char name[32];
+
+    (void)state;
+    bpf_object__for_each_map(map, object)
+    {
+        if (!object_map_shared(map, name, sizeof(name))) {
+            assert_non_null(strstr(bpf_map__name(map), ".rodata"));
+            continue;
+        }
+        assert_null(strchr(name, '.')); // bpffs takes no dots
+        shared++;
+        sections += streq(name, "bss") || streq(name, "data");
+    }
+    assert_int_equal(sections, 2);
+    assert_true(shared > 10 && shared <= SENSOR_MAPS_MAX);
+    bpf_object__close(object);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_every_hook_has_its_program),
+          cmocka_unit_test(test_arguments_decide), cmocka_unit_test(test_what_is_missing_is_said),
+          cmocka_unit_test(test_operations_decide_what_is_attached),
+          cmocka_unit_test(test_no_lineage_no_policy),
+          cmocka_unit_test(test_shared_words_are_found),
+          cmocka_unit_test(test_layout_knows_the_kinds_of_maps),
+          cmocka_unit_test(test_constants_have_no_map_of_their_own))

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/unit.h"
+
+#include "base/macro.h"
+#include "sensor/rows.h"
+
+static void test_hooks_are_numbered_as_in_records(void **state)
+{
+    (void)state;
+    assert_string_equal(hook_row(SG_HOOK_file_open - 1)->id, "file_open");
+    assert_string_equal(hook_row(SG_HOOK_sb_umount - 1)->id, "sb_umount");
+    assert_int_equal(hook_index("file_open"), SG_HOOK_file_open - 1);
+    assert_int_equal(hook_index("no_such_hook"), HOOKS);
+    assert_null(hook_row(HOOKS));
+}
+
+static void test_ids_are_unique_and_explained(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < HOOKS; i++) {
+        assert_int_equal(hook_index(hook_row(i)->id), i);
+        assert_true(strlen(hook_row(i)->help) > 10);
+    }
+}
+
+static void test_a_canary_proves_one_hook(void **state)
+{
+    size_t used[CANARY_COUNT] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < HOOKS; i++)
+        used[hook_row(i)->canary]++;
+    for (size_t kind = 1; kind < CANARY_COUNT; kind++)
+        assert_int_equal(used[kind], 1);
+}
+
+static void test_siblings_are_hooks(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    for (size_t i = 0; i < HOOKS; i++) {
+        const char *sibling = hook_sibling(hook_row(i)->id);
+
+        if (!sibling)
+            continue;
+        n++;
+        assert_true(hook_index(sibling) < HOOKS);
+        assert_null(hook_sibling(sibling));
+    }
+    assert_int_equal(n, 4);
+}
+
+static void test_extras_say_what_is_lost(void **state)
+{
+    const struct extra_row *row;
+    size_t n = 0;
+
+    (void)state;
+    for (; (row = extra_row(n)); n++)
+        assert_true(row->required || row->without);
+    assert_true(n >= 3 && n <= 16);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_hooks_are_numbered_as_in_records),
+          cmocka_unit_test(test_ids_are_unique_and_explained),
+          cmocka_unit_test(test_a_canary_proves_one_hook),
+          cmocka_unit_test(test_siblings_are_hooks), cmocka_unit_test(test_extras_say_what_is_lost))

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Many forbidden opens at once, while directories and links move around them; and opens of two files
+ * of which two alternating policies deny one each. */
+#include "attack.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct counts {
+    uint64_t attempts, denied, passed, failed, moves, move_failures;
+    int first_error;
+    char _pad[76]; /* two cache lines a process */
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void try_open(struct counts *c, const char *path, int flags)
+{
+    int fd = open(path, flags | O_CLOEXEC);
+
+    c->attempts++;
+    if (fd >= 0) {
+        c->passed++;
+        close(fd);
+    } else if (errno == EPERM || errno == EACCES) {
+        c->denied++;
+    } else {
+        c->failed++;
+        c->first_error = c->first_error ? c->first_error : errno;
+    }
+}
+
+static void moved(struct counts *c, int rc)
+{
+    if (rc == 0)
+        c->moves++;
+    else
+        c->move_failures++;
+}
+
+struct churn {
+    char *dir[3], *file, *link[2];
+};
+
+/* Every process has names of its own, so each move has to succeed. */
+static bool churn_make(const char *root, unsigned number, struct churn *ret)
+{
+    struct churn c;
+    int fd;
+
+    for (unsigned i = 0; i < ARRAY_LEN(c.dir); i++)
+        c.dir[i] = fmt("%s/scratch/race%u.%u", root, number, i);
+    c.file = fmt("%s/file", c.dir[0]);
+    c.link[0] = fmt("%s/scratch/race%u.link", root, number);
+    c.link[1] = fmt("%s/scratch/race%u.moved", root, number);
+    if (mkdir(c.dir[0], 0755) < 0 || mkdir(c.dir[2], 0755) < 0)
+        return false;
+    fd = open(c.file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    close(fd);
+    *ret = c;
+    return true;
+}
+
+static void churn_step(struct churn *ch, struct counts *c)
+{
+    char *inside = fmt("%s/in", ch->dir[2]);
+
+    moved(c, link(ch->file, ch->link[0]));
+    moved(c, rename(ch->dir[0], ch->dir[1]));
+    moved(c, rename(ch->link[0], ch->link[1]));
+    moved(c, rename(ch->dir[1], inside));
+    moved(c, unlink(ch->link[1]));
+    moved(c, rename(inside, ch->dir[0]));
+    free(inside);
+}
+
+static void race_child(const char *root, unsigned number, uint64_t end, struct counts *c)
+{
+    char *secret = fmt("%s/vault/secret", root);
+    char *deep = fmt("%s/vault/tree/a/b/c/deep.txt", root);
+    char *old = fmt("%s/open/oldlink", root);
+    struct churn ch = {0};
+    bool churn = number % 2 == 1;
+
+    if (churn && !churn_make(root, number, &ch)) {
+        c->move_failures++;
+        churn = false;
+    }
+    do {
+        for (int i = 0; i < 16; i++) {
+            try_open(c, secret, O_RDONLY);
+            try_open(c, deep, O_WRONLY);
+            try_open(c, secret, O_WRONLY);
+            try_open(c, deep, O_RDONLY);
+            try_open(c, old, i & 1 ? O_RDONLY : O_WRONLY);
+        }
+        if (churn)
+            churn_step(&ch, c);
+    } while (now_ns() < end);
+    if (churn) {
+        tree_remove(ch.dir[0]);
+        tree_remove(ch.dir[2]);
+    }
+}
+
+/* Starts n processes with a record each, waits for all. NULL when that did not work. */
+static void *run_all(const char *root, unsigned seconds, unsigned n, size_t size,
+                     void (*child)(const char *, unsigned, uint64_t, void *))
+{
+    uint64_t end = now_ns() + (uint64_t)seconds * 1000000000u;
+    char *shared = mmap(NULL, n * size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bool ok = shared != MAP_FAILED;
+    int status;
+
+    if (!ok)
+        return NULL;
+    for (unsigned i = 0; i < n; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            child(root, i, end, shared + i * size);
+            _exit(0);
+        }
+        ok &= pid > 0;
+    }
+    while (wait(&status) > 0)
+        ok &= status == 0;
+    if (!ok)
+        fprintf(stderr, "sg-attack: a process could not be started or died\n");
+    return ok ? shared : NULL;
+}
+
+static void race_entry(const char *root, unsigned number, uint64_t end, void *record)
+{
+    race_child(root, number, end, record);
+}
+
+int race_main(const char *root, unsigned seconds, unsigned n_proc)
+{
+    struct counts *c = run_all(root, seconds, n_proc, sizeof(*c), race_entry), t = {0};
+
+    if (!c)
+        return 2;
+    for (unsigned i = 0; i < n_proc; i++) {
+        t.attempts += c[i].attempts;
+        t.denied += c[i].denied;
+        t.passed += c[i].passed;
+        t.failed += c[i].failed;
+        t.moves += c[i].moves;
+        t.move_failures += c[i].move_failures;
+        t.first_error = t.first_error ? t.first_error : c[i].first_error;
+    }
+    printf("{\"processes\":%u,\"seconds\":%u,\"attempts\":%llu,\"denied\":%llu,\"passed\":%llu,"
+           "\"failed\":%llu,\"first_error\":\"%s\",\"moves\":%llu,\"move_failures\":%llu}\n",
+           n_proc, seconds, (unsigned long long)t.attempts, (unsigned long long)t.denied,
+           (unsigned long long)t.passed, (unsigned long long)t.failed,
+           t.first_error ? strerrorname_np(t.first_error) : "", (unsigned long long)t.moves,
+           (unsigned long long)t.move_failures);
+    return t.passed > 0 || t.failed > 0 || t.move_failures > 0 ? 1 : 0;
+}
+
+/* One look: pair.a, pair.b, pair.a again. When both looks at a agree, the state of b in between was
+ * another one only if the policy was swapped twice within `longest_ns`. */
+struct combos {
+    uint64_t looks, a_only, b_only, both_denied, both_ok, stable_both_denied, stable_both_ok;
+    uint64_t changes, errors, longest_ns;
+};
+
+static int verdict(const char *path, struct combos *c)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        close(fd);
+        return 1;
+    }
+    if (errno != EPERM && errno != EACCES)
+        c->errors++;
+    return 0;
+}
+
+static void swap_entry(const char *root, _unused_ unsigned number, uint64_t end, void *record)
+{
+    char *a = fmt("%s/vault/pair.a", root), *b = fmt("%s/vault/pair.b", root);
+    struct combos *c = record;
+    int before = -1;
+    uint64_t t0, t1;
+
+    do {
+        int first, second, third;
+
+        t0 = now_ns();
+        first = verdict(a, c);
+        second = verdict(b, c);
+        third = verdict(a, c);
+        t1 = now_ns();
+        c->looks++;
+        c->longest_ns = t1 - t0 > c->longest_ns ? t1 - t0 : c->longest_ns;
+        c->a_only += first && !second;
+        c->b_only += !first && second;
+        c->both_ok += first && second;
+        c->both_denied += !first && !second;
+        c->stable_both_ok += first && second && third;
+        c->stable_both_denied += !first && !second && !third;
+        c->changes += before >= 0 && before != first;
+        before = first;
+    } while (t1 < end);
+}
+
+int swap_race_main(const char *root, unsigned seconds, unsigned n_proc)
+{
+    struct combos *c = run_all(root, seconds, n_proc, sizeof(*c), swap_entry), t = {0};
+    uint64_t start = now_ns();
+
+    if (!c)
+        return 2;
+    for (unsigned i = 0; i < n_proc; i++) {
+        t.looks += c[i].looks;
+        t.a_only += c[i].a_only;
+        t.b_only += c[i].b_only;
+        t.both_denied += c[i].both_denied;
+        t.both_ok += c[i].both_ok;
+        t.stable_both_denied += c[i].stable_both_denied;
+        t.stable_both_ok += c[i].stable_both_ok;
+        t.changes += c[i].changes;
+        t.errors += c[i].errors;
+        t.longest_ns = c[i].longest_ns > t.longest_ns ? c[i].longest_ns : t.longest_ns;
+    }
+    printf("{\"processes\":%u,\"looks\":%llu,\"a_ok_b_denied\":%llu,\"a_denied_b_ok\":%llu,"
+           "\"both_denied\":%llu,\"both_ok\":%llu,\"stable_both_denied\":%llu,"
+           "\"stable_both_ok\":%llu,\"changes\":%llu,\"errors\":%llu,\"longest_look_ns\":%llu,"
+           "\"end_monotonic_ns\":%llu}\n",
+           n_proc, (unsigned long long)t.looks, (unsigned long long)t.a_only,
+           (unsigned long long)t.b_only, (unsigned long long)t.both_denied,
+           (unsigned long long)t.both_ok, (unsigned long long)t.stable_both_denied,
+           (unsigned long long)t.stable_both_ok, (unsigned long long)t.changes,
+           (unsigned long long)t.errors, (unsigned long long)t.longest_ns,
+           (unsigned long long)start);
+    return t.errors > 0 ? 1 : 0;
+}

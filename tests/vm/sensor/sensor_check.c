@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sensor at work on the kernel it runs on: load, deny, prove, swap, be taken over, detach. For virtual
+// machines: it loads real programs and denies real accesses below /tmp.
+//
+//   sensor-check [lsm|fmod_ret]   every step; "ok"/"not ok" lines and "N passed, N failed"; status 1 on failure
+//   sensor-check probe            what sensor_probe() says, as JSON
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/macro.h"
+#include "sensor/sensor.h"
+#include "tests/vm/sensor/tiny_image.h"
+
+#define PIN_DIR "/sys/fs/bpf/safeguard"
+#define CANARY  "/run/safeguard/canary"
+#define DIR_    "/tmp/sensor-check"
+#define SECRET  "/tmp/sensor-check-secret"
+
+struct ctx {
+    struct sensor *sensor;
+    enum sensor_attach force;
+    void *image;
+    size_t image_len;
+    struct sensor_root roots[256];
+    size_t n_roots;
+    int passed, failed;
+    uint64_t records, denied_secret, flushed;
+    struct sg_record last_secret;
+    char last_path[256];
+};
+
+static _printf_(3, 4) bool check(struct ctx *c, bool ok, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)printf("%s - ", ok ? "ok" : "not ok");
+    (void)vprintf(fmt, args);
+    (void)printf("\n");
+    (void)fflush(stdout);
+    va_end(args);
+    ok ? c->passed++ : c->failed++;
+    return ok;
+}
+
+static bool check_error(struct ctx *c, int r, const struct error *err, const char *what)
+{
+    bool ok = check(c, r >= 0, "%s", what);
+
+    if (!ok)
+        error_print(err, stdout);
+    return ok;
+}
+
+static const struct tiny_rule rules[] = {
+    {.path = CANARY, .beneath = true, .ops = SG_OPS_ANY, .verdict = SG_DENY},
+    {.path = SECRET, .ops = SG_OP_READ | SG_OP_WRITE, .verdict = SG_DENY},
+    {.path = DIR_, .beneath = true, .ops = SG_OPS_WRITE, .verdict = SG_DENY},
+};
+#define RULE_SECRET 1
+
+// Start states of every mount of the whole of a file system, by the same automaton.
+static void read_roots(struct ctx *c)
+{
+    char *text = NULL;
+
+    c->n_roots = 0;
+    if (read_file_bounded(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL) < 0)
+        abort();
+    for (char *line = text; *line && c->n_roots < ARRAY_SIZE(c->roots);) {
+        const struct sg_image *head = c->image;
+        const struct sg_state *states = (const void *)((char *)c->image + head->states_off);
+        const struct sg_edge *edges = (const void *)((char *)c->image + head->edges_off);
+        char root[512], point[512], *end = strchr(line, '\n');
+        unsigned major, minor;
+        uint32_t state = TINY_START;
+
+        if (sscanf(line, "%*d %*d %u:%u %511s %511s", &major, &minor, root, point) == 4 &&
+            streq(root, "/")) {
+            for (const char *s = streq(point, "/") ? "" : point; *s && state; s++) {
+                const struct sg_edge *e = &edges[states[state].base + (uint8_t)*s];
+
+                state = e->check == state ? e->next : states[state].dflt;
+            }
+            c->roots[c->n_roots++] = (struct sensor_root){.dev = major << 20 | minor,
+                                                          .root = {.state = state}};
+        }
+        line = end ? end + 1 : line + strlen(line);
+    }
+    free(text);
+}
+
+static int on_record(void *userdata, const void *data, size_t len)
+{
+    const struct sg_record *r = data;
+    struct ctx *c = userdata;
+
+    if (len < sizeof(*r))
+        return -EBADMSG;
+    c->records++;
+    if (r->type == SG_RECORD_FILE && r->rule == RULE_SECRET) {
+        const struct sg_field *f = (const void *)(r + 1);
+
+        c->last_secret = *r;
+        c->denied_secret += r->count;
+        if (len > sizeof(*r) + sizeof(*f) && f->type == SG_FIELD_PATH)
+            (void)snprintf(c->last_path, sizeof(c->last_path), "%.*s", (int)f->len,
+                           (const char *)(f + 1));
+    }
+    return 0;
+}
+
+// Reads until the secret's denials are `n`, or for three seconds. Returns how many there are.
+static uint64_t read_until(struct ctx *c, uint64_t n, bool flush)
+{
+    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + 3 * NS_PER_SEC;
+
+    while (now_ns(CLOCK_MONOTONIC) < deadline) {
+        struct pollfd p = {.fd = sensor_fd(c->sensor), .events = POLLIN};
+
+        if (sensor_consume(c->sensor, on_record, c) < 0)
+            return 0;
+        if (flush && sensor_flush_merged(c->sensor, on_record, c) < 0)
+            return 0;
+        if (c->denied_secret >= n)
+            break;
+        (void)poll(&p, 1, 100);
+    }
+    return c->denied_secret;
+}
+
+static bool can_read(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
+static int make_sensor(struct ctx *c)
+{
+    const struct sensor_options options = {.pin_dir = PIN_DIR,
+                                           .canary_dir = CANARY,
+                                           .force = c->force};
+    struct error err = {};
+    int r = sensor_new(&options, &c->sensor, &err);
+
+    check_error(c, r, &err, "sensor_new");
+    return r;
+}
+
+static int set_policy(struct ctx *c, uint32_t ops)
+{
+    struct error err = {};
+    int r = sensor_set_policy(c->sensor, c->image, c->image_len, ops, c->roots, c->n_roots, &err);
+
+    if (r < 0)
+        error_print(&err, stdout);
+    return r;
+}
+
+static void print_hooks(struct ctx *c)
+{
+    size_t n;
+    const struct sensor_hook *h = sensor_hooks(c->sensor, &n);
+
+    for (size_t i = 0; i < n; i++)
+        (void)printf("# %-20s %-11s %-8s missed=%llu %s%s%s\n", h[i].id,
+                     sensor_hook_state_name(h[i].state), sensor_attach_name(h[i].attach),
+                     (unsigned long long)h[i].missed, h[i].reason, *h[i].cure ? "; cure: " : "",
+                     h[i].cure);
+}
+
+static size_t count_hooks(struct ctx *c, enum sensor_hook_state state)
+{
+    size_t n, found = 0;
+    const struct sensor_hook *h = sensor_hooks(c->sensor, &n);
+
+    for (size_t i = 0; i < n; i++)
+        found += h[i].state == state;
+    return found;
+}
+
+static void self_test(struct ctx *c, const char *when)
+{
+    struct error err = {};
+    uint64_t before = now_ns(CLOCK_MONOTONIC);
+    int r = sensor_self_test(c->sensor, &err);
+
+    if (r < 0)
+        error_print(&err, stdout);
+    print_hooks(c);
+    check(c, r == 0, "self-test %s: %d failed, %zu proved, %zu attached, %zu recording, %llu ms",
+          when, r, count_hooks(c, SENSOR_HOOK_PROVED), count_hooks(c, SENSOR_HOOK_ATTACHED),
+          count_hooks(c, SENSOR_HOOK_RECORDING),
+          (unsigned long long)((now_ns(CLOCK_MONOTONIC) - before) / NS_PER_MS));
+}
+
+// A process that opens the secret as fast as it can, until it is killed.
+struct hammer {
+    pid_t pid;
+    struct {
+        volatile uint64_t tries, successes;
+    } * shared;
+};
+
+static void hammer_start(struct hammer *h)
+{
+    h->shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    h->pid = fork();
+    if (h->pid == 0) {
+        for (;;) {
+            h->shared->successes += can_read(SECRET);
+            h->shared->tries++;
+        }
+    }
+    while (h->shared->tries < 10)
+        (void)poll(NULL, 0, 1);
+}
+
+static void hammer_stop(struct ctx *c, struct hammer *h, const char *what)
+{
+    (void)kill(h->pid, SIGKILL);
+    (void)waitpid(h->pid, NULL, 0);
+    check(c, h->shared->successes == 0, "%s: %llu of %llu forbidden opens got through", what,
+          (unsigned long long)h->shared->successes, (unsigned long long)h->shared->tries);
+    (void)munmap((void *)h->shared, 4096);
+}
+
+static void step_deny(struct ctx *c, bool enforcing)
+{
+    struct stat st;
+
+    c->denied_secret = 0;
+    check(c, can_read(SECRET) != enforcing, "the secret is %s", enforcing ? "refused" : "readable");
+    check(c, read_until(c, 1, false) == 1, "its record came");
+    check(c,
+          stat(SECRET, &st) == 0 && c->last_secret.ino == st.st_ino && c->last_secret.count == 1 &&
+              c->last_secret.error == (enforcing ? EPERM : 0) &&
+              streq(c->last_path, "sensor-check-secret"),
+          "the record names it: %s, inode %llu, error %u", c->last_path,
+          (unsigned long long)c->last_secret.ino, c->last_secret.error);
+    check(c, can_read("/etc/passwd"), "what no rule names is readable");
+    check(c, (mkdir(DIR_ "/x", 0700) < 0) == enforcing, "a directory beneath a protected one");
+    (void)rmdir(DIR_ "/x");
+}
+
+static void step_merge(struct ctx *c)
+{
+    // The first denial of this process has been seen, its second is over at the latest in one more.
+    (void)read_until(c, UINT64_MAX, true);
+    c->denied_secret = 0;
+    for (int i = 0; i < 1000; i++)
+        (void)can_read(SECRET);
+    check(c, read_until(c, 1000, true) == 1000,
+          "a thousand denials are counted: %llu, the last record for %u",
+          (unsigned long long)c->denied_secret, c->last_secret.count);
+    check(c,
+          c->last_secret.count > 100 && c->last_secret.first_ns && !c->last_secret.seq &&
+              streq(c->last_path, "sensor-check-secret"),
+          "the merged record is the first one with a number");
+}
+
+static void step_swap(struct ctx *c)
+{
+    struct sensor_facts before, after;
+    struct hammer h;
+    int r = 0;
+
+    sensor_facts(c->sensor, &before);
+    hammer_start(&h);
+    for (int i = 0; i < 50 && r == 0; i++) {
+        r = set_policy(c, i % 2 ? SG_OPS_ANY : SG_OPS_ANY & ~SG_OPS_WRITE);
+        (void)sensor_consume(c->sensor, on_record, c);
+    }
+    hammer_stop(c, &h, "50 changes of policy");
+    sensor_facts(c->sensor, &after);
+    check(c, r == 0 && after.policy_id == before.policy_id + 50, "the policy's number is %u",
+          after.policy_id);
+}
+
+static void step_failures(struct ctx *c)
+{
+    static struct sensor_root many[20000];
+    struct sensor_facts before, after;
+    struct error err = {};
+    char *copy = malloc(c->image_len);
+    int r;
+
+    if (!copy)
+        abort();
+    sensor_facts(c->sensor, &before);
+    memcpy(copy, c->image, c->image_len);
+    copy[0] ^= 1;
+    r = sensor_set_policy(c->sensor, copy, c->image_len, SG_OPS_ANY, c->roots, c->n_roots, &err);
+    check(c, r == -EBADMSG && error_is_set(&err), "a broken image is refused: %s", err.what);
+    for (uint32_t i = 0; i < ARRAY_SIZE(many); i++)
+        many[i].dev = i + 1000;
+    r = sensor_set_policy(c->sensor, c->image, c->image_len, SG_OPS_ANY, many, ARRAY_SIZE(many),
+                          &err);
+    check(c, r < 0 && error_is_set(&err), "too many roots are refused: %s", err.what);
+    sensor_facts(c->sensor, &after);
+    check(c, after.policy_id == before.policy_id && !can_read(SECRET),
+          "the old policy stays in force");
+    free(copy);
+}
+
+static void step_old_descriptors(struct ctx *c, int old_fd)
+{
+    struct error err = {};
+    char byte;
+
+    check(c, pread(old_fd, &byte, 1, 0) == 1, "a descriptor older than its rule reads");
+    check_error(c, sensor_set_old_descriptors(c->sensor, true, &err), &err,
+                "old descriptors are guarded");
+    check(c, pread(old_fd, &byte, 1, 0) < 0 && errno == EPERM, "now it does not");
+    check_error(c, sensor_set_old_descriptors(c->sensor, false, &err), &err,
+                "old descriptors are left alone");
+}
+
+static void take_over(struct ctx *c, const char *what, bool expect_taken)
+{
+    struct sensor_facts facts;
+    struct hammer h;
+    char name[160];
+
+    hammer_start(&h);
+    c->sensor = sensor_free(c->sensor);
+    if (make_sensor(c) < 0) {
+        hammer_stop(c, &h, what);
+        return;
+    }
+    sensor_facts(c->sensor, &facts);
+    check(c, facts.taken_over == expect_taken, "%s: taken over: %d", what, facts.taken_over);
+    check(c, set_policy(c, SG_OPS_ANY) == 0, "%s: policy in force again", what);
+    hammer_stop(c, &h, what);
+    (void)snprintf(name, sizeof(name), "after %s", what);
+    self_test(c, name);
+}
+
+// Pretends that the pins are of another build (first half of the mark) or have other maps (second half).
+static void falsify_mark(struct ctx *c, size_t at)
+{
+    struct dirent *entry;
+    DIR *dir = opendir(PIN_DIR);
+    bool done = false;
+
+    while (dir && (entry = readdir(dir)) && !done) {
+        char from[512], to[512], *mark;
+
+        if (strncmp(entry->d_name, "build-", 6) != 0)
+            continue;
+        (void)snprintf(from, sizeof(from), PIN_DIR "/%s", entry->d_name);
+        memcpy(to, from, sizeof(to));
+        mark = strstr(to, "build-") + at;
+        *mark = *mark == '0' ? '1' : '0';
+        done = rename(from, to) == 0;
+    }
+    if (dir)
+        (void)closedir(dir);
+    check(c, done, "the mark of the pins is falsified");
+}
+
+static size_t count_links(void)
+{
+    uint32_t id = 0;
+    size_t n = 0;
+
+    while (bpf_link_get_next_id(id, &id) == 0)
+        n++;
+    return n;
+}
+
+static void step_counters(struct ctx *c)
+{
+    uint64_t n[SG_COUNT_MAX] = {};
+
+    check(c, sensor_counters(c->sensor, n) == 0 && n[SG_COUNT_SECURITY_SENT] > 0,
+          "denials sent: %llu", (unsigned long long)n[SG_COUNT_SECURITY_SENT]);
+    check(c, n[SG_COUNT_SECURITY_LOST] == 0, "denials lost: %llu",
+          (unsigned long long)n[SG_COUNT_SECURITY_LOST]);
+    check(c, n[SG_COUNT_MERGED] > 0, "denials merged: %llu",
+          (unsigned long long)n[SG_COUNT_MERGED]);
+    (void)printf("# unresolved %llu, unknown file systems %llu, walks %llu\n",
+                 (unsigned long long)n[SG_COUNT_UNRESOLVED],
+                 (unsigned long long)n[SG_COUNT_UNKNOWN_FS],
+                 (unsigned long long)n[SG_COUNT_RESOLVED_COLD]);
+}
+
+static void step_detach(struct ctx *c, size_t links_before)
+{
+    struct error err = {};
+    struct stat st;
+
+    check_error(c, sensor_detach(c->sensor, &err), &err, "sensor_detach");
+    c->sensor = sensor_free(c->sensor);
+    check(c, can_read(SECRET), "the secret is readable again");
+    check(c, stat(PIN_DIR, &st) < 0, "the pins are gone");
+    check(c, stat(CANARY, &st) < 0, "the canary directory is gone");
+    check(c, count_links() == links_before, "attached programs: %zu before, %zu now", links_before,
+          count_links());
+}
+
+static void prepare(struct ctx *c)
+{
+    (void)mkdir(DIR_, 0700);
+    if (write_file_atomic(AT_FDCWD, SECRET, "secret\n", 7, 0644) < 0)
+        abort();
+    tiny_image(rules, ARRAY_SIZE(rules), &c->image, &c->image_len);
+    read_roots(c);
+}
+
+static void run_all(struct ctx *c)
+{
+    size_t links_before = count_links();
+    struct sensor_facts facts;
+    struct error err = {};
+    int old_fd;
+
+    old_fd = open(SECRET, O_RDONLY | O_CLOEXEC);
+    if (make_sensor(c) < 0)
+        return;
+    sensor_facts(c->sensor, &facts);
+    (void)printf("# attach %s, enforcing %d\n", sensor_attach_name(facts.attach), facts.enforcing);
+    check(c, !facts.taken_over && count_links() == links_before,
+          "nothing is attached before a policy");
+    check(c, sensor_self_test(c->sensor, &err) < 0, "no self-test before a policy: %s", err.what);
+    if (!check(c, set_policy(c, SG_OPS_ANY) == 0, "the first policy is in force"))
+        return;
+    step_deny(c, facts.enforcing);
+    self_test(c, "first");
+    if (facts.enforcing) {
+        step_merge(c);
+        step_swap(c);
+        step_failures(c);
+        check(c, set_policy(c, SG_OPS_ANY) == 0, "all operations again");
+        step_old_descriptors(c, old_fd);
+        check_error(c, sensor_set_roots(c->sensor, c->roots, c->n_roots, &err), &err, "roots anew");
+        check(c, !can_read(SECRET), "still refused");
+        take_over(c, "take-over by the same build", true);
+        falsify_mark(c, 6);
+        take_over(c, "take-over by another build", true);
+        falsify_mark(c, 6 + 17);
+        take_over(c, "take-over by a build with other maps", false);
+        take_over(c, "take-over of that", true);
+    }
+    step_counters(c);
+    (void)close(old_fd);
+    step_detach(c, links_before);
+}
+
+static int print_probe(void)
+{
+    struct strbuf sb = {};
+    struct jw jw;
+    struct sensor_probe p;
+
+    if (sensor_probe(&p) < 0)
+        return 1;
+    jw_init(&jw, &sb);
+    jw_begin_object(&jw);
+    jw_kv_str(&jw, "release", p.release);
+    jw_kv_str(&jw, "machine", p.machine);
+    jw_kv_str(&jw, "lsm", p.lsm);
+    jw_kv_str(&jw, "preemption", sensor_preemption_name(p.preemption));
+    jw_kv_str(&jw, "attach", sensor_attach_name(p.attach));
+    jw_kv_bool(&jw, "can_enforce", p.can_enforce);
+    jw_kv_bool(&jw, "can_record", p.can_record);
+    jw_key(&jw, "capabilities");
+    jw_begin_array(&jw);
+    for (size_t i = 0; i < p.n_capabilities; i++) {
+        jw_begin_object(&jw);
+        jw_kv_str(&jw, "id", p.capabilities[i].id);
+        jw_kv_bool(&jw, "ok", p.capabilities[i].ok);
+        jw_kv_bool(&jw, "required", p.capabilities[i].required);
+        jw_kv_str(&jw, "detail", p.capabilities[i].detail);
+        jw_kv_str(&jw, "cure", p.capabilities[i].cure);
+        jw_end_object(&jw);
+    }
+    jw_end_array(&jw);
+    jw_end_object(&jw);
+    (void)printf("%s\n", sb_str(&sb));
+    sb_done(&sb);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct ctx c = {};
+
+    for (int i = 1; i < argc; i++) {
+        if (streq(argv[i], "probe"))
+            return print_probe();
+        if (streq(argv[i], "lsm"))
+            c.force = SENSOR_ATTACH_LSM;
+        else if (streq(argv[i], "fmod_ret"))
+            c.force = SENSOR_ATTACH_FMOD_RET;
+        else
+            return 2;
+    }
+    prepare(&c);
+    run_all(&c);
+    (void)sensor_free(c.sensor);
+    free(c.image);
+    (void)printf("%d passed, %d failed\n", c.passed, c.failed);
+    return c.failed || !c.passed;
+}
