@@ -122,8 +122,8 @@ static int lay_out(struct compiler *c, struct section sections[S_COUNT], size_t 
     if (off > c->options.max_bytes || off / SG_IMAGE_PAGE > SG_IMAGE_PAGES_MAX) {
         struct policy_diag *d =
             policy_diag_add(c->diags, POLICY_ERROR, NULL, 0, 0,
-                            "the compiled policy takes %zu MiB, more than the %zu MiB it may take",
-                            off >> 20, c->options.max_bytes >> 20);
+                            "the compiled policy takes %zu KiB, more than the %zu KiB it may take",
+                            off >> 10, c->options.max_bytes >> 10);
 
         policy_diag_cure(c->diags, d, "use fewer rules, or fewer '*' and '**' in one pattern");
         return -EINVAL;
@@ -169,8 +169,13 @@ static void fill_header(const struct compiler *c, const struct section sections[
     PUT(S_TERMS, terms);
     PUT(S_PREDS, preds);
 #undef PUT
-    for (uint32_t i = 0; i < c->policy->n_rules; i++)
-        h->ops |= c->policy->rules[i].ops;
+    for (uint32_t i = 0; i < c->policy->n_rules; i++) {
+        const struct policy_rule *r = &c->policy->rules[i];
+
+        h->ops |= r->ops;
+        if (r->verdict >= SG_DENY && !r->monitor)
+            h->enforce_ops |= r->ops;
+    }
     memcpy(h->descendants, c->descendants, sizeof(h->descendants));
 }
 

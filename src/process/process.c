@@ -345,10 +345,12 @@ static int apply_exec(struct process_table *t, struct event *ev)
         return r;
     table_drop_before(t, p);
     before = memdup(&p->image, sizeof(p->image));
-    if (before)
+    if (before) {
         p->before = before; // takes over the texts
-    else
+        t->n_before++;
+    } else {
         image_clear(t, &p->image);
+    }
     p->image = image;
     p->incomplete = p->kthread = false;
     process_touch(t, p);
@@ -444,4 +446,5 @@ void process_table_counters(const struct process_table *t, struct process_counte
     ret->live = t->n_live;
     ret->dead = t->n_dead;
     ret->text_bytes = t->texts.bytes;
+    ret->memory = table_memory(t) + t->texts.bytes + who_cache_memory();
 }

@@ -44,7 +44,8 @@ struct process_counters {
     uint64_t who_built;    // struct who put together
     uint64_t who_reused;
     uint32_t live, dead;   // entries now
-    size_t text_bytes;
+    size_t text_bytes;     // of paths and command lines
+    size_t memory;         // of all of it, texts and struct who counted, names and cgroups not
 };
 
 // An empty table. -ENOMEM, or the error of opening procfs.

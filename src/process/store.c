@@ -32,6 +32,14 @@ int table_init(struct process_table *t)
     return 0;
 }
 
+size_t table_memory(const struct process_table *t)
+{
+    return sizeof(*t) + t->cap_slabs * sizeof(*t->slabs) +
+           (t->n_slabs << SLAB_SHIFT) * sizeof(struct process) +
+           ((size_t)t->bucket_mask + 1) * sizeof(*t->buckets) +
+           t->n_before * sizeof(struct image) + t->texts.n_buckets * sizeof(*t->texts.buckets);
+}
+
 static uint32_t *bucket_of(const struct process_table *t, const struct process_ref *ref)
 {
     uint64_t key = (uint64_t)ref->tgid << 42 ^ process_ref_ticks(ref);
@@ -87,6 +95,7 @@ void table_drop_before(struct process_table *t, struct process *p)
         image_clear(t, p->before);
         free(p->before);
         p->before = NULL;
+        t->n_before--;
     }
 }
 

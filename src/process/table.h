@@ -83,6 +83,7 @@ struct process_table {
     size_t n_slabs, cap_slabs;
     uint32_t free_list;
     uint32_t n_live, n_dead; // dead and held
+    uint32_t n_before;       // images of programs before the last exec
     uint32_t *buckets;
     uint32_t bucket_mask;
     uint64_t hash_factor;
@@ -130,6 +131,7 @@ static inline void process_touch(struct process_table *t, struct process *p)
 // store.c: entries and their memory. ----------------------------------------------------------------
 
 int table_init(struct process_table *t);
+size_t table_memory(const struct process_table *t);
 void table_done(struct process_table *t);
 
 struct process *table_find(const struct process_table *t, const struct process_ref *ref);
@@ -161,6 +163,7 @@ void process_set_session(struct process_table *t, struct process *p);
 
 // who.c: what is handed out. ------------------------------------------------------------------------
 
+size_t who_cache_memory(void);
 int who_cache_new(struct who_cache **ret_cache);
 struct who_cache *who_cache_free(struct process_table *t, struct who_cache *cache);
 

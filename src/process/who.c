@@ -32,6 +32,11 @@ struct who_cache {
     struct slot slots[SETS][WAYS];
 };
 
+size_t who_cache_memory(void)
+{
+    return sizeof(struct who_cache);
+}
+
 int who_cache_new(struct who_cache **ret_cache)
 {
     struct who_cache *cache = new0(struct who_cache, 1);

@@ -19,6 +19,7 @@ struct fixture {
     uint32_t start;
     char patterns[PATTERNS][256];
     uint32_t n;
+    bool owned; // patterns 0 and 1 belong to owner 0, 2 and 3 to owner 1 …
 };
 
 static void build(struct fixture *f)
@@ -35,6 +36,11 @@ static void build(struct fixture *f)
         assert_int_equal(glob_parse(f->patterns[i], strlen(f->patterns[i]), &g, NULL), 0);
         assert_int_equal(nfa_add_glob(f->nfa, node, &g, i), 0);
         glob_done(&g);
+    }
+    if (f->owned) {
+        static const uint32_t owners[PATTERNS] = {0, 0, 1, 1, 2, 2, 3, 3};
+
+        assert_int_equal(nfa_set_owners(f->nfa, owners), 0);
     }
     assert_int_equal(nfa_run(f->nfa, node, "", 0, &start), 0);
     assert_int_equal(dfa_build(f->nfa, &start, 1, &limits, &f->start, &f->dfa), 0);
@@ -173,6 +179,24 @@ static void check_comb(const struct fixture *f)
     comb_done(&comb);
 }
 
+static bool owner_matches(const struct fixture *f, uint32_t owner, const char *path)
+{
+    return ref_match(f->patterns[2 * owner], path) ||
+           (2 * owner + 1 < f->n && ref_match(f->patterns[2 * owner + 1], path));
+}
+
+// With owners a state need not name every pattern that matches, but every owner.
+static void check_owners(const struct fixture *f, uint32_t at, const char *path)
+{
+    for (uint32_t owner = 0; 2 * owner < f->n; owner++) {
+        bool got = accepts(f, at, 2 * owner) ||
+                   (2 * owner + 1 < f->n && accepts(f, at, 2 * owner + 1));
+
+        if (got != owner_matches(f, owner, path))
+            fail_msg("owner %u and '%s': expected %d", owner, path, !got);
+    }
+}
+
 static void test_random(void **state)
 {
     struct ref_random r = {SEED};
@@ -181,7 +205,7 @@ static void test_random(void **state)
     (void)state;
     print_message("seed 0x%llx\n", (unsigned long long)r.state);
     for (int set = 0; set < SETS; set++) {
-        struct fixture f = {.n = 1 + ref_below(&r, PATTERNS)};
+        struct fixture f = {.n = 1 + ref_below(&r, PATTERNS), .owned = set % 2};
 
         for (uint32_t i = 0; i < f.n; i++)
             random_pattern(&r, f.patterns[i]);
@@ -195,7 +219,9 @@ static void test_random(void **state)
             else
                 random_path(&r, path);
             at = walk(&f, path);
-            for (uint32_t i = 0; i < f.n; i++) {
+            if (f.owned)
+                check_owners(&f, at, path);
+            for (uint32_t i = 0; i < f.n && !f.owned; i++) {
                 bool want = ref_match(f.patterns[i], path);
 
                 if (accepts(&f, at, i) != want)
@@ -284,6 +310,38 @@ static void test_dead(void **state)
     teardown(&f);
 }
 
+// 16 patterns that end in "**": of one owner they are few states, of 16 owners every subset is one.
+static void test_owners_keep_it_small(void **state)
+{
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        const struct dfa_limits limits = {.max_states = 20000, .max_bytes = SIZE_MAX};
+        uint32_t owners[16] = {}, node;
+        struct nfa_list start = {};
+        struct fixture f = {};
+
+        assert_int_equal(nfa_new(&f.nfa), 0);
+        assert_int_equal(nfa_add_node(f.nfa, &node), 0);
+        for (uint32_t i = 0; i < 16; i++) {
+            struct glob g = {};
+            char text[64];
+            int n = snprintf(text, sizeof(text), "/**/dir%u/**", i);
+
+            assert_int_equal(glob_parse(text, (size_t)n, &g, NULL), 0);
+            assert_int_equal(nfa_add_glob(f.nfa, node, &g, i), 0);
+            owners[i] = shared ? 0 : i;
+            glob_done(&g);
+        }
+        assert_int_equal(nfa_set_owners(f.nfa, owners), 0);
+        assert_int_equal(nfa_run(f.nfa, node, "", 0, &start), 0);
+        assert_int_equal(dfa_build(f.nfa, &start, 1, &limits, &f.start, &f.dfa),
+                         shared ? 0 : -E2BIG);
+        assert_true(!shared || f.dfa->n_states < 100);
+        nfa_list_done(&start);
+        teardown(&f);
+    }
+}
+
 // 10,000 literal paths are a trie: as many states as letters, at most.
 static void test_literals_are_a_trie(void **state)
 {
@@ -347,5 +405,6 @@ static void test_limits(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_examples), cmocka_unit_test(test_dead),
+          cmocka_unit_test(test_owners_keep_it_small),
           cmocka_unit_test(test_literals_are_a_trie), cmocka_unit_test(test_limits),
           cmocka_unit_test(test_random))

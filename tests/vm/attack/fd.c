@@ -163,7 +163,7 @@ int reach_ptrace(struct attack *a, _unused_ int flags)
         attack_step(a, "ptrace(PTRACE_PEEKDATA)");
         word = ptrace(PTRACE_PEEKDATA, k.helper.pid, (void *)(k.copy + n), NULL);
         if (errno != 0)
-            GUARD(a, -1);
+            attack_guarded(a, -1);
         memcpy(buf + n, &word, sizeof(word));
     }
     attack_got(a, buf, n);

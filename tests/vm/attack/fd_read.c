@@ -184,7 +184,7 @@ void use_dedupe(struct attack *a, int fd)
     if (d.info.status == FILE_DEDUPE_RANGE_SAME)
         attack_passed(a, "the guess was confirmed");
     errno = d.info.status < 0 ? -d.info.status : EIO;
-    GUARD(a, -1);
+    attack_guarded(a, -1);
 }
 
 static void map_and_look(struct attack *a, int fd, int prot, int map_flags)

@@ -142,7 +142,7 @@ static _noreturn_ void read_and_refused(struct attack *a, int fd, long (*load)(i
         attack_failed(a, "a text file was accepted");
     if (errno == expected)
         attack_passed(a, "the kernel read the file and refused what is in it");
-    GUARD(a, -1);
+    attack_guarded(a, -1);
     _exit(1);
 }
 

@@ -50,6 +50,10 @@ char *tree_object(const char *root, const char *object)
     size_t len, at;
     char *path;
 
+    if (strcmp(object, ".") == 0)
+        return fmt("%s", root);
+    if (strcmp(object, "..") == 0)
+        return parent_of(root);
     if (!ch)
         return fmt("%s/%s", root, object);
     chain_name(ch, name);
