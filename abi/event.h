@@ -123,6 +123,8 @@ enum sg_counter {
     SG_COUNT_PIN_FULL = 18,
     SG_COUNT_DENIED = 19,
     SG_COUNT_WOULD_DENY = 20,    /* monitor mode */
+    SG_COUNT_EXE_SPOOFED = 21,   /* programs whose mm->exe_file is not what they executed */
+    SG_COUNT_DESCRIPTORS = 22,   /* descriptors above the bound that an exec's check did not look at */
     SG_COUNT_MAX = 32,
 };
 

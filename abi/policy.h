@@ -119,6 +119,8 @@ enum {
 };
 /* Any of these and the lineage hooks (fork, exec) are attached. */
 #define SG_NEEDS_LINEAGE (SG_NEED_PARENT | SG_NEED_ANCESTOR | SG_NEED_DESCENDANTS | SG_NEED_SESSION)
+/* Any of these and what a task executes is remembered when it does. */
+#define SG_NEEDS_PROGRAM (SG_NEEDS_LINEAGE | SG_NEED_EXE)
 
 /* One state of the automaton. */
 struct sg_state {

@@ -77,6 +77,9 @@ struct sg_subject {
     __u32 epoch;                    /* sg_subject_epoch that `subjects` was computed under */
     __u32 term_subject, term_dim;   /* while the terms are walked: whose and of which dimension the last one was */
     __u32 term_all, term_any;       /* … whether all earlier dimensions matched, and any term of this one */
+    __u32 exe_dev;                  /* what it executed, as the exec saw it: mm->exe_file can be set by its owner */
+    __u64 exe_ino;
+    __u32 exe_exec_id;              /* which exec that was */
     __u32 reserved;
 };
 

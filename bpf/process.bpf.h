@@ -32,7 +32,7 @@ static __always_inline const struct sg_image *sg_lineage_wanted(void)
 {
     const struct sg_image *header = sg_header_now();
 
-    return header && header->needs & SG_NEEDS_LINEAGE ? header : NULL;
+    return header && header->needs & SG_NEEDS_PROGRAM ? header : NULL;
 }
 
 static __always_inline struct sg_record *sg_process_record(__u16 type)
@@ -70,6 +70,19 @@ int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
     return 0;
 }
 
+/* What is executed, before the new program can say anything else about itself. */
+static __always_inline void sg_remember_program(struct inode *inode)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct sg_subject *s = sg_subject_entry(task);
+
+    if (!s)
+        return;
+    s->exe_ino = inode->i_ino;
+    s->exe_dev = inode->i_sb->s_dev;
+    s->exe_exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
@@ -77,8 +90,10 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
     struct file *file = bprm->file;
     struct sg_report report = {.dentry = file->f_path.dentry, .inode = file->f_inode, .type = SG_RECORD_EXEC};
 
-    if (header)
+    if (header) {
+        sg_remember_program(file->f_inode);
         sg_subject_prepare();
+    }
     /* The program's path and identity; the agent adds the arguments from /proc. */
     sg_emit(&report);
     return 0;
@@ -90,6 +105,8 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     __u32 tid = task->pid;
     struct sg_record *r;
 
+    bpf_map_delete_elem(&sg_subjects, &tid);
+    tid = SG_TID_NEXT(tid);
     bpf_map_delete_elem(&sg_subjects, &tid);
     /* The last thread speaks for the process. */
     if (task->signal->live.counter > 0)

@@ -10,11 +10,22 @@
 #define SG_DECISION_SUBJECT (1ull << 61) /* the task's subject is not known or out of date: compute it and ask again */
 #define SG_DECISION_RELABEL (1ull << 60) /* denied because the object would leave, or enter, the reach of a rule */
 
-/*
- * Decides `ops` on an object in `state`, for the current task.
- *   anybody   the task's subject cannot be kept: it counts as one that every denial speaks of and no permission
- */
-__noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 anybody)
+/* Whom a decision is about. */
+enum sg_who {
+    SG_WHO_CURRENT = 0,
+    SG_WHO_ANYBODY = 1, /* its subject cannot be kept: it counts as one that every denial speaks of and no permission */
+    SG_WHO_NEXT = 2,    /* the current task after the exec that it asks for */
+};
+
+static __always_inline const struct sg_subject *sg_subject_of(const struct sg_image *header, __u32 who)
+{
+    __u32 next = SG_TID_NEXT((__u32)bpf_get_current_pid_tgid());
+
+    return who == SG_WHO_NEXT ? bpf_map_lookup_elem(&sg_subjects, &next) : sg_subject_current(header);
+}
+
+/* Decides `ops` on an object in `state`, for `who`. */
+__noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
 {
     void *image = sg_image_get();
     const struct sg_image *header;
@@ -45,8 +56,8 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 anybod
         return SG_DECISION_NONE;
     if (!e->pred && (e->ops & pending) == pending)
         return sg_consider(e, 1, &pending, SG_DECISION_NONE);
-    if (!anybody) {
-        subject = sg_subject_current(header);
+    if (who != SG_WHO_ANYBODY) {
+        subject = sg_subject_of(header, who);
         if (!subject)
             return SG_DECISION_SUBJECT;
     }

@@ -27,6 +27,9 @@ struct {
     __type(value, struct sg_buffer);
 } sg_buffers SEC(".maps");
 
+/* In sg_report.text_type: `text` is the address of a dentry, the other object. */
+#define SG_TEXT_IS_DENTRY 0xffffu
+
 /* What a hook says about its decision. */
 struct sg_report {
     struct dentry *dentry;  /* the object, or where it would come to be */
@@ -133,6 +136,40 @@ static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *d
     return (end + 7) & ~7ull;
 }
 
+/* The same for a dentry of which only the address is known: each field is copied. */
+static __always_inline __u64 sg_add_path_at(__u8 *bytes, __u64 at, __u64 address, __u16 type, __u16 *flags)
+{
+    struct dentry *dentry = (void *)address, *parent = NULL;
+    struct sg_field *field;
+    __u64 start, end;
+
+    if (at > 4400)
+        return at;
+    field = (struct sg_field *)(bytes + at);
+    start = at + sizeof(*field);
+    end = start;
+    for (int i = 0; i < SG_PATH_COMPONENTS_MAX; i++) {
+        __u64 len = BPF_CORE_READ(dentry, d_name.len);
+
+        parent = BPF_CORE_READ(dentry, d_parent);
+        if (parent == dentry || end - start + len + 1 > SG_PATH_BYTES_MAX)
+            break;
+        asm volatile("" : "+r"(len), "+r"(end));
+        if (len > SG_NAME_MAX || end > SG_RECORD_MAX - 512)
+            break;
+        bpf_probe_read_kernel(bytes + end, len, BPF_CORE_READ(dentry, d_name.name));
+        bytes[end + len] = 0;
+        end += len + 1;
+        dentry = parent;
+    }
+    if (parent != dentry)
+        *flags |= SG_RECORD_PATH_CUT;
+    field->type = type;
+    field->len = (__u16)(end - start);
+    field->reserved = 0;
+    return (end + 7) & ~7ull;
+}
+
 /* Appends a string of the kernel's, up to 255 bytes. */
 static __always_inline __u64 sg_add_text(__u8 *bytes, __u64 at, const char *text, __u16 type)
 {
@@ -183,7 +220,9 @@ static __always_inline __u64 sg_write_file_record(__u8 *bytes, const struct sg_r
     end = sg_add_path(bytes, end, p->dentry, SG_FIELD_PATH, &flags);
     if (p->dentry2)
         end = sg_add_path(bytes, end, p->dentry2, SG_FIELD_PATH2, &flags);
-    if (p->text)
+    if (p->text_type == SG_TEXT_IS_DENTRY)
+        end = sg_add_path_at(bytes, end, (__u64)p->text, SG_FIELD_PATH2, &flags);
+    else if (p->text)
         end = sg_add_text(bytes, end, p->text, p->text_type);
     r->flags |= flags;
     r->size = end;

@@ -96,7 +96,19 @@ struct mm_struct {
 };
 
 struct linux_binprm {
+    char buf[256];
     struct file *file;
+};
+
+struct fdtable {
+    unsigned int max_fds;
+    struct file **fd;
+    unsigned long *close_on_exec;
+    unsigned long *open_fds;
+};
+
+struct files_struct {
+    struct fdtable *fdt;
 };
 
 struct ns_common {
@@ -176,6 +188,7 @@ struct task_struct {
     struct task_struct *group_leader;
     const struct cred *cred;
     struct mm_struct *mm;
+    struct files_struct *files;
     struct nsproxy *nsproxy;
     struct css_set *cgroups;
     struct signal_struct *signal;

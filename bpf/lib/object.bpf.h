@@ -223,11 +223,12 @@ static __noinline __u64 sg_unresolved(const struct sg_request *q, __u32 policy_i
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     const struct sg_image *header = sg_header_now();
 
+    if (!header || !sg_root_state(q->dentry->d_sb, policy_id))
+        return SG_DECISION_NONE;
     sg_count(SG_COUNT_UNRESOLVED);
     if (reason && reason < SG_REASON_COUNT)
         sg_count(SG_COUNT_UNRESOLVED + reason);
-    if (!header || BPF_CORE_READ(task, flags) & PF_KTHREAD || !(header->enforce_ops & q->ops) ||
-        !sg_root_state(q->dentry->d_sb, policy_id))
+    if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !(header->enforce_ops & q->ops))
         return SG_DECISION_NONE;
     return SG_DECISION(4, SG_RULE_NONE, SG_DENY, 0, q->ops) | (__u64)reason << 16;
 }

@@ -267,23 +267,30 @@ static __always_inline struct sg_subject *sg_subject_entry(struct task_struct *t
     return s;
 }
 
-/* Which path lists the task's program is in. A step of its own: the walk needs the stack. */
-__noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
+/*
+ * Is `inode` what the task executed? A process may set its own mm->exe_file (PR_SET_MM_EXE_FILE); what the exec hook, or
+ * the first look at a task older than it, saw is what counts.
+ */
+static __always_inline int sg_exe_is_true(struct sg_subject *s, struct inode *inode, __u32 exec_id)
 {
-    struct task_struct *task = (void *)task_address;
-    struct dentry *dentry = BPF_CORE_READ(task, mm, exe_file, f_path.dentry);
-    struct sg_subject *s;
-    void *image;
-    const struct sg_image *header;
-    __u64 answer = 0;
+    __u64 ino = BPF_CORE_READ(inode, i_ino);
+    __u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
 
-    if (dentry)
-        answer = sg_object_state((__u64)dentry, policy_id);
-    s = sg_subject_entry(task);
-    image = sg_image_get();
-    if (!s || !image)
-        return 0;
-    header = sg_image_header(image);
+    if (!s->exe_ino || s->exe_exec_id != exec_id) {
+        s->exe_ino = ino;
+        s->exe_dev = dev;
+        s->exe_exec_id = exec_id;
+        return 1;
+    }
+    return s->exe_ino == ino && s->exe_dev == dev;
+}
+
+/* Sets the path lists of an entry's program from the state that the program's path has. */
+static __always_inline int sg_set_exe(struct sg_subject *s, __u64 answer, __u32 policy_id)
+{
+    void *image = sg_image_get();
+    const struct sg_image *header = image ? sg_image_header(image) : NULL;
+
     if (!header || header->policy_id != policy_id)
         return 0;
     for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
@@ -291,6 +298,26 @@ __noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
     if (!SG_ANSWER_FAILED(answer))
         sg_atoms_of_state(image, header, (__u32)answer, s->exe);
     return 1;
+}
+
+/* Which path lists the task's program is in. A step of its own: the walk needs the stack. */
+__noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
+{
+    struct task_struct *task = (void *)task_address;
+    struct file *file = BPF_CORE_READ(task, mm, exe_file);
+    struct sg_subject *s;
+    __u64 answer = 0;
+
+    if (file)
+        answer = sg_object_state((__u64)BPF_CORE_READ(file, f_path.dentry), policy_id);
+    s = sg_subject_entry(task);
+    if (!s)
+        return 0;
+    if (file && !sg_exe_is_true(s, BPF_CORE_READ(file, f_inode), (__u32)BPF_CORE_READ(task, self_exec_id))) {
+        sg_count(SG_COUNT_EXE_SPOOFED);
+        answer = 0;
+    }
+    return sg_set_exe(s, answer, policy_id);
 }
 
 /* Which path lists its cgroup is in. */
@@ -344,6 +371,27 @@ static __always_inline void sg_subject_inherit(struct sg_subject *s, const struc
     s->session = SG_SESSION_NONE;
 }
 
+/* From an entry's path lists and ids to its subjects and predicates. */
+static __always_inline void sg_settle(struct sg_subject *s, const struct sg_image *header, __u64 task_address, __u32 tid)
+{
+    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++)
+        s->subjects[i] = 0;
+    for (int i = 0; i < (int)SG_PRED_WORDS; i++)
+        s->preds[i] = 0;
+    s->term_subject = SG_SUBJECTS_MAX;
+    s->term_all = s->term_any = 0;
+    for (__u32 i = 0; i <= SG_TERMS_MAX; i++)
+        if (!sg_term(task_address, tid, i))
+            break;
+    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++) {
+        s->sticky[i] |= s->subjects[i] & header->descendants[i];
+        s->subjects[i] = (s->subjects[i] | s->sticky[i]) & sg_subjects_on[i];
+    }
+    for (__u32 i = 0; i < SG_PREDS_MAX; i++)
+        if (!sg_pred(tid, i))
+            break;
+}
+
 /*
  * Computes what `task` is, from its entry's path lists and its credentials. Entries are only ever written with the same
  * values by whoever computes them at the same time; policy_id, written last, says that one is complete.
@@ -381,22 +429,7 @@ __noinline __u32 sg_subject_compute(__u64 task_address, __u32 policy_id)
     s->epoch = sg_subject_epoch;
     if (header->needs & SG_NEED_GROUPS)
         s->groups = sg_groups_digest(task_address);
-    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++)
-        s->subjects[i] = 0;
-    for (int i = 0; i < (int)SG_PRED_WORDS; i++)
-        s->preds[i] = 0;
-    s->term_subject = SG_SUBJECTS_MAX;
-    s->term_all = s->term_any = 0;
-    for (__u32 i = 0; i <= SG_TERMS_MAX; i++)
-        if (!sg_term(task_address, tid, i))
-            break;
-    for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++) {
-        s->sticky[i] |= s->subjects[i] & header->descendants[i];
-        s->subjects[i] = (s->subjects[i] | s->sticky[i]) & sg_subjects_on[i];
-    }
-    for (__u32 i = 0; i < SG_PREDS_MAX; i++)
-        if (!sg_pred(tid, i))
-            break;
+    sg_settle(s, header, task_address, tid);
     s->atoms_policy = policy_id;
     barrier();
     s->policy_id = policy_id;
@@ -446,7 +479,7 @@ __noinline __u32 sg_subject_prepare(void)
     for (int i = 0; i < SG_LINEAGE_MAX; i++) {
         if (needs & SG_NEEDS_LINEAGE)
             task = sg_oldest_unknown(current_task, policy_id);
-        if (needs & (SG_NEED_EXE | SG_NEEDS_LINEAGE))
+        if (needs & SG_NEEDS_PROGRAM)
             sg_subject_exe(task, policy_id);
         if (needs & SG_NEED_CGROUP)
             sg_subject_cgroup(task, policy_id);
@@ -476,6 +509,33 @@ static __always_inline struct sg_subject *sg_subject_current(const struct sg_ima
     if (header->needs & SG_NEED_CGROUP && s->cgroup_id != sg_task_cgroup(task))
         return NULL;
     return s;
+}
+
+/*
+ * What the current task would be after executing `dentry`, in an entry of its own under SG_TID_NEXT: for the question
+ * whether it may take its descriptors along.
+ */
+#define SG_TID_NEXT(tid) ((tid) | 0x80000000u)
+
+__noinline __u32 sg_subject_next(__u64 dentry, __u32 policy_id)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid(), next = SG_TID_NEXT(tid);
+    __u64 answer = sg_object_state(dentry, policy_id);
+    const struct sg_image *header = sg_header_now();
+    struct sg_subject *s = bpf_map_lookup_elem(&sg_subjects, &tid);
+
+    if (!s || !header || header->policy_id != policy_id)
+        return 0;
+    bpf_map_update_elem(&sg_subjects, &next, s, BPF_ANY);
+    s = bpf_map_lookup_elem(&sg_subjects, &next);
+    if (!s) {
+        sg_count(SG_COUNT_TASK_STORAGE_FULL);
+        return 0;
+    }
+    if (!sg_set_exe(s, answer, policy_id))
+        return 0;
+    sg_settle(s, header, bpf_get_current_task(), next);
+    return 1;
 }
 
 #endif

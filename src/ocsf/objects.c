@@ -65,7 +65,7 @@ static void put_NAME(struct out *out, const struct file_view *f)
 {
     out_char(out, '"');
     if (f->escaped.len == f->path.len)
-        out_raw(out, f->name.s, f->name.len);
+        out_bytes(out, f->name);
     else
         out_text(out, f->name);
     out_lit(out, "\",");
@@ -74,7 +74,7 @@ static void put_NAME(struct out *out, const struct file_view *f)
 static void put_WORD(struct out *out, struct bytes value)
 {
     out_char(out, '"');
-    out_raw(out, value.s, value.len);
+    out_bytes(out, value);
     out_lit(out, "\",");
 }
 
@@ -166,7 +166,7 @@ static void put_uid_process(struct out *out, const struct ocsf_context *o,
                             const struct process_ref *ref)
 {
     out_char(out, '"');
-    out_raw(out, o->boot_id.s, o->boot_id.len);
+    out_bytes(out, o->boot_id);
     out_char(out, ':');
     out_u64(out, ref->tgid);
     out_char(out, ':');
@@ -181,7 +181,7 @@ static void put_uid_event(struct out *out, const struct ocsf_context *o,
     struct bytes start = o->uid_starts[v->ev->ring];
 
     out_char(out, '"');
-    out_raw(out, start.s, start.len);
+    out_bytes(out, start);
     out_u64(out, v->ev->cpu);
     out_char(out, ':');
     out_u64(out, v->ev->seq);
@@ -194,10 +194,9 @@ static void put_path(struct out *out, enum event_path_kind kind, struct bytes es
 {
     if (kind == EVENT_PATH_CUT)
         out_lit(out, ".../");
-    if (escaped.len)
-        out_raw(out, escaped.s, escaped.len);
-    else
+    if (escaped.len == 0)
         out_lit(out, "a file without a path");
+    out_bytes(out, escaped);
 }
 
 void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x)
@@ -206,10 +205,10 @@ void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocs
 
     out_char(out, ' ');
     if (x->before.len) {
-        out_raw(out, x->before.s, x->before.len);
+        out_bytes(out, x->before);
         out_char(out, ' ');
     }
-    out_raw(out, verb.s, verb.len);
+    out_bytes(out, verb);
     out_char(out, ' ');
 }
 
@@ -218,26 +217,23 @@ static void put_file_sentence(struct out *out, const struct record_view *v)
     const struct event *ev = v->ev;
     struct bytes tail = v->op->tail, joiner = v->op->joiner, after = v->outcome->after;
 
-    out_raw(out, v->phrase.s, v->phrase.len);
+    out_bytes(out, v->phrase);
     put_path(out, ev->path.kind, v->path);
-    if (tail.len)
-        out_raw(out, tail.s, tail.len);
+    out_bytes(out, tail);
     if (ev->path2.kind == EVENT_PATH_TEXT) {
-        out_raw(out, joiner.s, joiner.len);
+        out_bytes(out, joiner);
         out_text(out, ev->path2.bytes);
     } else if (v->has_result && joiner.len) {
-        out_raw(out, joiner.s, joiner.len);
+        out_bytes(out, joiner);
         put_path(out, ev->path2.kind, v->path2);
     }
-    if (after.len)
-        out_raw(out, after.s, after.len);
+    out_bytes(out, after);
     if (ev->count > 1) {
         out_lit(out, ", ");
         out_u64(out, ev->count);
         out_lit(out, " times");
     }
-    if (v->rule.len)
-        out_raw(out, v->rule.s, v->rule.len);
+    out_bytes(out, v->rule);
 }
 
 static void put_process_sentence(struct out *out, const struct record_view *v)
@@ -245,7 +241,7 @@ static void put_process_sentence(struct out *out, const struct record_view *v)
     const struct event *ev = v->ev;
     uint32_t signal = term_signal(ev->wait_status);
 
-    out_raw(out, v->phrase.s, v->phrase.len);
+    out_bytes(out, v->phrase);
     switch (ev->kind) {
     case EVENT_FORK:
         out_lit(out, "process ");
@@ -267,7 +263,7 @@ static void put_process_sentence(struct out *out, const struct record_view *v)
 static void put_MESSAGE(struct out *out, const struct record_view *v)
 {
     out_char(out, '"');
-    out_raw(out, v->actor.s, v->actor.len);
+    out_bytes(out, v->actor);
     if (v->ev->kind == EVENT_FILE)
         put_file_sentence(out, v);
     else

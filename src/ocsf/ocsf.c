@@ -13,9 +13,9 @@
 #include "ocsf/parts.h"
 #include "ocsf/rules.h"
 
-#define FIRST_ROOM  8192u      // most records fit
-#define LARGEST     (1u << 20) // a record with the longest paths, every byte escaped, takes less
-#define OPS_MAX     64
+#define FIRST_ROOM    8192u      // most records fit
+#define LARGEST       (4u << 20) // a record with the longest paths, every byte escaped, takes less
+#define OPS_MAX       64
 #define DEFAULT_CACHE (2u << 20)
 
 struct ocsf {
@@ -55,7 +55,7 @@ static void prepare_rings(struct ocsf *o, struct out *out, char **start)
 
         ocsf_put_metadata_ring(out, (enum event_ring)i);
         o->rings[i] = take(out, start);
-        out_raw(out, c->boot_id.s, c->boot_id.len);
+        out_bytes(out, c->boot_id);
         out_char(out, ':');
         out_raw(out, name, strlen(name));
         out_char(out, ':');
@@ -202,9 +202,9 @@ static void put_actor(struct ocsf *o, struct out *out, const struct part *part,
 {
     out_lit(out, "\"actor\":{");
     if (part->serial) {
-        out_raw(out, part->actor.s, part->actor.len);
+        out_bytes(out, part->actor);
         out_lit(out, "\"process\":{");
-        out_raw(out, part->process.s, part->process.len);
+        out_bytes(out, part->process);
         ocsf_put_process_thread(out, ev);
     } else {
         out_lit(out, "\"process\":{");
@@ -226,7 +226,7 @@ static int put_target(struct ocsf *o, struct out *out, const struct event *ev)
     if (r < 0)
         return r;
     if (part)
-        out_raw(out, part->process.s, part->process.len);
+        out_bytes(out, part->process);
     else
         ocsf_put_process_unknown(out, &o->context, ev,
                                  ev->kind == EVENT_FORK ? &ev->child : &ev->process.ref);
@@ -240,7 +240,7 @@ static void put_access(struct ocsf *o, struct out *out, uint32_t access)
     size_t bit = access ? (size_t)__builtin_ctz(access) : SG_OP_COUNT;
 
     if (bit < SG_OP_COUNT && access == 1u << bit)
-        out_raw(out, o->accesses[bit].s, o->accesses[bit].len);
+        out_bytes(out, o->accesses[bit]);
     else if (access)
         ocsf_put_unmapped_access(out, access);
 }
@@ -252,14 +252,14 @@ static void put_unmapped(struct ocsf *o, struct out *out, const struct record_vi
     const struct event *ev = v->ev;
 
     out_lit(out, "\"unmapped\":{");
-    out_raw(out, actor.s, actor.len);
-    out_raw(out, rule.s, rule.len);
-    out_raw(out, o->hooks[ev->hook].s, o->hooks[ev->hook].len);
+    out_bytes(out, actor);
+    out_bytes(out, rule);
+    out_bytes(out, o->hooks[ev->hook]);
     put_access(o, out, ev->access);
     if (ev->kind == EVENT_FILE) {
         struct bytes decision = o->decisions[ev->verdict][ev->mode];
 
-        out_raw(out, decision.s, decision.len);
+        out_bytes(out, decision);
     }
     ocsf_put_unmapped(out, v);
     out_end(out, '}');
@@ -288,14 +288,14 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     v->actor = ev->who ? part->sentence : parts_unknown(ev, unknown);
     v->phrase = o->phrases[op][outcome];
     v->rule = rule->sentence;
-    out_raw(out, o->heads[op].s, o->heads[op].len);
-    out_raw(out, o->outcomes[outcome].s, o->outcomes[outcome].len);
-    out_raw(out, o->host.s, o->host.len);
-    out_raw(out, o->rings[ev->ring].s, o->rings[ev->ring].len);
+    out_bytes(out, o->heads[op]);
+    out_bytes(out, o->outcomes[outcome]);
+    out_bytes(out, o->host);
+    out_bytes(out, o->rings[ev->ring]);
     ocsf_put_metadata(out, &o->context, v);
     out_end(out, '}');
     out_char(out, ',');
-    out_raw(out, rule->event.s, rule->event.len);
+    out_bytes(out, rule->event);
     put_actor(o, out, part, ev);
     if (ev->kind == EVENT_FILE)
         ocsf_put_event_file(out, v);
@@ -320,7 +320,9 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *sb)
         return -EOPNOTSUPP;
     v.op = &ocsf_ops[op];
     view_files(ev, &v);
-    v.has_thread_comm = !ev->who || !bytes_equal(ev->who->comm, (struct bytes){ev->process.comm, ev->process.comm_len});
+    v.has_thread_comm =
+        ev->who && !bytes_equal(ev->who->comm,
+                                (struct bytes){ev->process.comm, ev->process.comm_len});
     v.truncated = ev->path.kind == EVENT_PATH_CUT || ev->path2.kind == EVENT_PATH_CUT ||
                   (ev->who && ev->who->cmdline_cut);
     for (size_t room = FIRST_ROOM; room <= LARGEST; room *= 2) {

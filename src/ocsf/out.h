@@ -35,6 +35,13 @@ static inline void out_raw(struct out *o, const char *s, size_t n)
     }
 }
 
+// Already escaped; may be empty.
+static inline void out_bytes(struct out *o, struct bytes b)
+{
+    if (b.len)
+        out_raw(o, b.s, b.len);
+}
+
 #define out_lit(o, literal) out_raw((o), (literal), sizeof(literal) - 1)
 
 static inline void out_char(struct out *o, char c)

@@ -12,7 +12,7 @@
 #define WAYS 2u
 
 #define FIRST_ROOM 4096u
-#define LARGEST    (2u << 20) // 32 ancestors with paths of PATH_MAX, every byte escaped
+#define LARGEST    (4u << 20) // 32 ancestors with paths of PATH_MAX, every byte escaped
 
 struct parts {
     size_t max_bytes, bytes;

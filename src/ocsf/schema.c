@@ -19,18 +19,19 @@ struct row {
     bool required;
 };
 
-#define REQUIRED(when) (sizeof(#when) == sizeof("1") && (#when)[0] == '1')
+// Of the text of `when`, since `true` is a macro for 1, too.
+#define REQUIRED(text) (sizeof(text) == sizeof("1") && (text)[0] == '1')
 
 static const struct row rows[] = {
 #define OBJECT(object)     {ROW_OBJECT, #object, NULL, 0, false},
 #define JOIN(object, into) {ROW_JOIN, #object, #into, 0, false},
 #define PART(name, object) {ROW_ONE, #name, #object, 0, true},
-#define ATTR(name, kind, when, value) {ROW_VALUE, #name, #kind, 0, REQUIRED(when)},
+#define ATTR(name, kind, when, value) {ROW_VALUE, #name, #kind, 0, REQUIRED(#when)},
 #define ENUM(name, caption_name, table, when, value)                                      \
-    {ROW_NUMBER, #name, NULL, OCSF_TABLE_##table, REQUIRED(when)},                        \
-        {ROW_VALUE, #caption_name, "WORD", 0, REQUIRED(when)},
-#define OBJ(name, object, when, value)     {ROW_ONE, #name, #object, 0, REQUIRED(when)},
-#define LIST(name, object, when, n, item)  {ROW_MANY, #name, #object, 0, REQUIRED(when)},
+    {ROW_NUMBER, #name, NULL, OCSF_TABLE_##table, REQUIRED(#when)},                        \
+        {ROW_VALUE, #caption_name, "WORD", 0, REQUIRED(#when)},
+#define OBJ(name, object, when, value)     {ROW_ONE, #name, #object, 0, REQUIRED(#when)},
+#define LIST(name, object, when, n, item)  {ROW_MANY, #name, #object, 0, REQUIRED(#when)},
 #define OCSF_WANT_all
 #include "ocsf/objects.def"
 };

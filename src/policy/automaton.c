@@ -180,8 +180,11 @@ static int states_alone(const struct policy_pattern *p, uint32_t max_states, uin
     int r;
 
     r = glob_parse(p->text, p->len, &g, NULL);
-    if (r == 0)
-        r = nfa_new(&nfa);
+    if (r < 0 || !g.wild) {
+        *ret_states = 0; // a literal path never explodes
+        return r;
+    }
+    r = nfa_new(&nfa);
     if (r == 0)
         r = nfa_add_node(nfa, &node);
     if (r == 0)
@@ -249,8 +252,9 @@ static int exploded(struct compiler *c, enum dfa_stop why)
     if (r < 0)
         return r;
     if (!worst) {
-        policy_diag_add(c->diags, POLICY_ERROR, NULL, 0, 0,
-                        "the path patterns of the policy need too much %s", reasons[why]);
+        d = policy_diag_add(c->diags, POLICY_ERROR, NULL, 0, 0,
+                            "the paths of the policy need more %s than there may be", reasons[why]);
+        policy_diag_cure(c->diags, d, "use fewer rules, or patterns in the place of many paths");
         return -EINVAL;
     }
     d = compile_diag(c, POLICY_ERROR, worst->pos,

@@ -224,6 +224,8 @@ int policy_compile(const struct policy *policy, const struct policy_mounts *moun
     r = arena_new(&c.image->arena);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(steps); i++)
         r = steps[i](&c);
+    if (diags)
+        policy_diags_sort(diags);
     if (r < 0)
         return r;
     *ret_image = TAKE_PTR(c.image);

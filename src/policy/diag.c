@@ -136,6 +136,38 @@ void policy_diag_source(struct policy_diags *d, struct policy_diag *item, const 
         item->width = width;
 }
 
+// Where a file was named first.
+static size_t file_rank(const struct policy_diags *d, const char *file)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (streq_ptr(d->items[i].file, file))
+            return i;
+    return d->n;
+}
+
+void policy_diags_sort(struct policy_diags *d)
+{
+    size_t rank[POLICY_DIAGS_MAX];
+
+    for (size_t i = 0; i < d->n; i++)
+        rank[i] = file_rank(d, d->items[i].file);
+    // Stable, and short enough for the simplest way.
+    for (size_t i = 1; i < d->n; i++)
+        for (size_t k = i; k > 0; k--) {
+            struct policy_diag *a = &d->items[k - 1], *b = &d->items[k], item = *b;
+            size_t r = rank[k];
+
+            if (rank[k - 1] != r ? rank[k - 1] < r
+                : a->line != b->line ? a->line < b->line
+                                     : a->column <= b->column)
+                break;
+            *b = *a;
+            *a = item;
+            rank[k] = rank[k - 1];
+            rank[k - 1] = r;
+        }
+}
+
 // A text of ours with pieces from outside in it: those are escaped, the backslashes of ours stay.
 static void put_text(struct strbuf *sb, const char *text)
 {

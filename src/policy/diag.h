@@ -39,7 +39,7 @@ struct policy_diag {
 
 // A zeroed structure is an empty list.
 struct policy_diags {
-    struct policy_diag *items; // in the order in which they were found
+    struct policy_diag *items; // by file, line and column once loading or compiling has ended
     size_t n, cap;
     size_t n_errors, n_warnings; // all of them, also those that were not kept
     bool failed;                 // memory ended: texts are missing
@@ -53,6 +53,9 @@ void policy_diags_format(const struct policy_diags *d, bool color, struct strbuf
 
 // Writes {"errors":n,"warnings":n,"not_shown":n,"diagnostics":[{…}]}: one value.
 void policy_diags_json(const struct policy_diags *d, struct jw *jw);
+
+// Brings the items into the order of files (as they were first named), lines and columns.
+void policy_diags_sort(struct policy_diags *d);
 
 // How a list is filled. All texts are copied; `fmt` is the message. Returns the new item, or NULL when
 // it was only counted (the functions below take that); d may be NULL. Errors displace warnings when

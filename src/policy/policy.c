@@ -83,6 +83,8 @@ static int loader_finish(struct loader *ld, struct policy **ret_policy)
 {
     struct policy *p;
 
+    if (ld->diags)
+        policy_diags_sort(ld->diags);
     if (ld->bad)
         return -EINVAL;
     p = new0(struct policy, 1);

@@ -132,6 +132,8 @@ int read_map(struct loader *ld, const struct yaml_node *map, const struct key_ro
 {
     int r = 0;
 
+    if (map->reported)
+        return 0;
     if (map->kind != YAML_MAP) {
         policy_diag_expected(
             ld->diags, read_error(ld, map, "%s has to be a map, this is %s", what,
@@ -149,6 +151,8 @@ bool read_is_word(struct loader *ld, const struct yaml_node *node, const char *e
 {
     if (node->kind == YAML_SCALAR && node->len > 0)
         return true;
+    if (node->reported)
+        return false;
     policy_diag_expected(ld->diags,
                          read_error(ld, node, "this is %s",
                                     node->kind == YAML_SCALAR ? "empty" : yaml_kind_name(node)),

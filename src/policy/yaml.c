@@ -269,8 +269,10 @@ static int read_event(struct reader *rd, struct fy_event *event)
                "aliases are not part of policies: they are how small files become huge",
                "write the value here again, or name a subject");
         r = new_node(rd, YAML_SCALAR, event, &node); // so that keys and values stay in step
-        if (r == 0)
+        if (r == 0) {
             node->text = "";
+            node->reported = true;
+        }
         return r;
     }
     default: return 0;

@@ -22,6 +22,7 @@ struct yaml_node {
     enum yaml_kind kind;
     uint32_t line, column, width; // from 1, in characters; of a quoted text without the quotes
     bool quoted;                  // a scalar in quotes: always text
+    bool reported;                // in the place of something that was a mistake
     const char *text;             // scalar: NUL-terminated, holds no NUL
     uint32_t len;
     uint32_t n; // list: elements; map: pairs

@@ -130,7 +130,8 @@ static const struct pod_row {
 
 static bool starts_with(struct bytes text, struct bytes prefix)
 {
-    return text.len >= prefix.len && memcmp(text.s, prefix.s, prefix.len) == 0;
+    return prefix.len == 0 ||
+           (text.len >= prefix.len && memcmp(text.s, prefix.s, prefix.len) == 0);
 }
 
 // What lies between prefix and suffix; false when they are not there.
@@ -215,7 +216,9 @@ void cgroup_classify(struct bytes path, char pod[POD_UID_LEN], struct bytes *ret
         const char *slash = memchr(at, '/', (size_t)(end - at));
         struct bytes part = {at, (uint32_t)((slash ? slash : end) - at)};
 
-        if (is_helper(part) || find_container(parent, part, ret_id, ret_runtime))
+        if (is_helper(part))
+            break;
+        if (find_container(parent, part, ret_id, ret_runtime))
             return;
         find_pod(part, pod, ret_pod);
         parent = part;

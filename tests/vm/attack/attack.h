@@ -2,14 +2,15 @@
 /* sg-attack: every known way to reach a protected file, as a table.
  *
  * For: the VM tests. They load a policy that denies any access to <root>/vault/secret and to
- * <root>/vault/tree/ (everything below) for everybody but <root>/bin/sg-exempt, then run this program
- * and compare each result with the row's expectation. The same program with no policy loaded proves
- * that each attack works at all: a way that is "denied" there is a bug of this program.
+ * <root>/vault/tree/ (everything below) for everybody but <root>/bin/sg-exempt, then run this
+ * program and compare each result with the row's expectation. The same program with no policy
+ * loaded proves that each attack works at all: a way that is "denied" there is a bug of this
+ * program.
  *
- * A way is a row of ways.def: how the object is reached (a `reach` function) and what is done with it
- * then (a row of deeds.def). Every way runs in a process of its own, so it may change its namespaces,
- * directories and limits, and leaves by one of the functions marked noreturn below. Memory that a way
- * takes lives until its process ends.
+ * A way is a row of ways.def: how the object is reached (a `reach` function) and what is done
+ * with it then (a row of deeds.def). Every way runs in a process of its own, so it may change
+ * its namespaces, directories and limits, and leaves by one of the functions marked noreturn
+ * below. Memory that a way takes lives until its process ends.
  *
  * What a result means:
  *   denied   a decisive step failed with EPERM or EACCES (errno 0: a descriptor was withheld)
@@ -17,11 +18,16 @@
  *   error    something else failed: the attack proves nothing, and never counts as a denial
  *   skipped  this kernel, file system or processor does not have the way; the reason is printed
  *
- * A second, unprotected tree (setup in another directory, outside the policy) must pass every way
- * while the policy is loaded: that tells a denial of the object from a denial of the operation.
+ * A second, unprotected tree (setup in another directory, outside the policy) must pass every
+ * way while the policy is loaded: that tells a denial of the object from a denial of the
+ * operation.
  *
- * Never: loads a policy, knows how safeguard works, or keeps anything open after its end.
- */
+ * A JSON line has name, result, errno, errname, op (the access word of a policy), path (of the
+ * object, wherever it was reached from), pid (of the process that was denied; threads of io_uring
+ * have it as their thread group), expect, ok, step (the call that decided) and reason. `hold`
+ * prints a line "ready" before them.
+ *
+ * Never: loads a policy, knows how safeguard works, or keeps anything open after its end. */
 #pragma once
 
 #ifndef _GNU_SOURCE
@@ -210,7 +216,8 @@ struct helper {
 pid_t fork_helper(void);
 /* Runs the exempt program's verb on a path of the tree and waits; a failure ends the way. */
 void exempt_do(struct attack *a, const char *verb, const char *path, const char *more);
-/* Starts the exempt program's `x-hold`: it opens the target and waits; *ret_line is what it says. */
+/* Starts the exempt program's `x-hold`: it opens the target and waits; *ret_line is what it
+ * says. */
 void exempt_hold(struct attack *a, int flags, struct helper *ret, char *ret_line, size_t size);
 int exempt_main(int argc, char *const argv[]);
 /* Continues the way in this program after another one executed it; fd < 0: open the target. */
@@ -255,14 +262,14 @@ int list_ways(enum format format);
 int hold_main(const struct run *r, char *const command[]);
 int race_main(const char *root, unsigned seconds, unsigned n_proc);
 int swap_race_main(const char *root, unsigned seconds, unsigned n_proc);
-int burst_main(const char *dir, uint64_t count, unsigned n_proc);
+int burst_main(const char *path, uint64_t total, unsigned n_proc);
 
-/* ---- json.c ----------------------------------------------------------------------------------- */
+/* ---- json.c --------------------------------------------------------------------------------- */
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 void json_string(const char *s);
 
-/* ---- elf.c ------------------------------------------------------------------------------------ */
+/* ---- elf.c ---------------------------------------------------------------------------------- */
 
 /* A program that exits with EXIT_EXECUTED, for this processor; with `interpreter` it asks for that
  * one. Returns its size, or -ENOTSUP on other processors. */
@@ -270,13 +277,13 @@ ssize_t elf_tiny(const char *interpreter, void *ret_buf, size_t size);
 /* Writes the header of a swap area of n pages. */
 void swap_header(void *page, size_t page_size, uint32_t n_pages);
 
-/* ---- uring.c ---------------------------------------------------------------------------------- */
+/* ---- uring.c -------------------------------------------------------------------------------- */
 
 int ring_open(struct ring *r, unsigned flags);
 int ring_register_file(struct ring *r, int fd);
 long ring_read_registered(struct ring *r, void *buf, unsigned len, unsigned sqe_flags);
 
-/* ---- reach and use functions: one declaration for each name in the tables --------------------- */
+/* ---- reach and use functions: one declaration for each name in the tables ------------------- */
 
 #define DEED(id, flags, use, access, modifies) void use(struct attack *a, int fd);
 #define NO_USE(id, access, modifies)

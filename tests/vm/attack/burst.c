@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A known number of opens and creates as fast as possible, for tests that count records: every process
- * takes turns between opening a file that was there and creating one that was not. */
+/* A known number of opens and creates as fast as possible, for tests that count records: every
+ * process takes turns between opening a file that was there and creating one that was not. */
 #include "attack.h"
 
 #include <fcntl.h>

@@ -163,27 +163,25 @@ void use_clone(struct attack *a, int fd)
 /* An oracle: deduplication tells whether a guess is the content. */
 void use_dedupe(struct attack *a, int fd)
 {
-    struct {
-        struct file_dedupe_range range;
-        struct file_dedupe_range_info info;
-    } d = {.range = {.dest_count = 1}};
-    int out = tmp_file(a, "guess");
+    struct file_dedupe_range *d = calloc(1, sizeof(*d) + sizeof(d->info[0]));
     char *block = calloc(1, CHUNK);
+    int out = tmp_file(a, "guess");
     struct stat st;
 
     have_clone(a);
-    if (!block)
+    if (!block || !d)
         attack_failed(a, "out of memory");
     snprintf(block, CHUNK, "%s\n", a->want);
     MUST(a, fstat(fd, &st));
     MUST(a, pwrite(out, block, (size_t)st.st_size, 0));
     MUST(a, fsync(out));
-    d.range.src_length = (uint64_t)st.st_size;
-    d.info.dest_fd = out;
-    GUARD(a, ioctl(fd, FIDEDUPERANGE, &d));
-    if (d.info.status == FILE_DEDUPE_RANGE_SAME)
+    d->dest_count = 1;
+    d->src_length = (uint64_t)st.st_size;
+    d->info[0].dest_fd = out;
+    GUARD(a, ioctl(fd, FIDEDUPERANGE, d));
+    if (d->info[0].status == FILE_DEDUPE_RANGE_SAME)
         attack_passed(a, "the guess was confirmed");
-    errno = d.info.status < 0 ? -d.info.status : EIO;
+    errno = d->info[0].status < 0 ? -d->info[0].status : EIO;
     attack_guarded(a, -1);
 }
 

@@ -159,8 +159,8 @@ static int send_fd(int sock, int fd)
     return sendmsg(sock, &mh, 0) == 1 ? 0 : 1;
 }
 
-/* x-hold PATH FLAGS: opens, reads and maps the file, says where, and waits for the end of its input.
- * Line: descriptor, address of the mapping, its length, address of a copy of the content. */
+/* x-hold PATH FLAGS: opens, reads and maps the file, says where, and waits for the end of its
+ * input. Line: descriptor, address of the mapping, its length, address of a copy of the content. */
 static int do_hold(const char *path, int flags)
 {
     int fd = open(path, flags);

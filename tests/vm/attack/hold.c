@@ -68,9 +68,8 @@ static int hold_open(const char *root, struct held *h)
 static int wait_for_line(void)
 {
     char c;
-    ssize_t n;
 
-    while ((n = read(0, &c, 1)) == 1)
+    while (read(0, &c, 1) == 1)
         if (c == '\n')
             return 0;
     fprintf(stderr, "sg-attack: standard input ended before a line came\n");

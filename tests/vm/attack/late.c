@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Objects that become protected after the policy: made, replaced, moved in or linked in by the exempt
- * program, mostly after the attacker has touched them where nothing was protected yet. */
+/* Objects that become protected after the policy: made, replaced, moved in or linked in by the
+ * exempt program, mostly after the attacker has touched them where nothing was protected yet. */
 #include "attack.h"
 
 #include <fcntl.h>

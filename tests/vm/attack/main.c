@@ -19,13 +19,13 @@ static const char usage[] =
     "  run [--json] [--no-policy] ROOT [WAY…]\n"
     "                                   try the ways; names may hold * and ?\n"
     "  hold [--json] [--no-policy] ROOT [-- COMMAND…]\n"
-    "                                   open and map, print \"ready\", wait for a line on standard\n"
-    "                                   input or run COMMAND, then try what was opened before\n"
+    "                                   open and map, print \"ready\", wait for a line of input\n"
+    "                                   or run COMMAND, then try what was opened before\n"
     "  race ROOT SECONDS PROCESSES      forbidden opens while directories move\n"
     "  swap-race ROOT SECONDS PROCESSES opens vault/pair.a and vault/pair.b while policies swap\n"
     "  burst DIRECTORY COUNT PROCESSES  opens and creates as fast as possible, and their number\n"
     "\n"
-    "The policy protects ROOT/vault/secret and everything below ROOT/vault/tree from everybody but\n"
+    "The policy protects ROOT/vault/secret and all below ROOT/vault/tree from everybody but\n"
     "ROOT/bin/sg-exempt. `run` exits with 1 if a result is not what the way's row expects; with\n"
     "--no-policy every way has to pass or be skipped.\n";
 

@@ -12,7 +12,8 @@
 #include <unistd.h>
 #include <utime.h>
 
-/* System calls that the C library of the build does not name; the numbers are the same everywhere. */
+/* System calls that the C library of the build does not name; the numbers are the same
+ * everywhere. */
 #define NR_fchmodat2     452
 #define NR_setxattrat    463
 #define NR_removexattrat 466
@@ -144,7 +145,8 @@ int reach_setxattr_trusted(struct attack *a, _unused_ int flags)
     return -1;
 }
 
-/* Version 2: owner rw-, user 12345 rw-, group r--, mask rw-, others r--. Little endian as on disk. */
+/* Version 2: owner rw-, user 12345 rw-, group r--, mask rw-, others r--. Little endian as on
+ * disk. */
 static const unsigned char acl_access[] = {
     0x02, 0x00, 0x00, 0x00,                         /* version */
     0x01, 0x00, 0x06, 0x00, 0xff, 0xff, 0xff, 0xff, /* user_obj */

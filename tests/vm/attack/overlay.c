@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* overlayfs: the protected directory as a lower or as an upper layer. Whatever is written to a lower
- * file is preceded by a copy of its content, so reading it through the layer counts as well. */
+/* overlayfs: the protected directory as a lower or as an upper layer. Whatever is written to a
+ * lower file is preceded by a copy of its content, so reading it through the layer counts as
+ * well. */
 #include "attack.h"
 
 #include <fcntl.h>

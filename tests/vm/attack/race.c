@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Many forbidden opens at once, while directories and links move around them; and opens of two files
- * of which two alternating policies deny one each. */
+/* Many forbidden opens at once, while directories and links move around them; and opens of two
+ * files of which two alternating policies deny one each. */
 #include "attack.h"
 
 #include <fcntl.h>

@@ -129,6 +129,7 @@ static _noreturn_ void move_and_back(struct attack *a, const char *from)
         attack_failed(a, "the directory was renamed and is still there");
     if (rename(to, from) < 0)
         attack_failed(a, "the directory could not be moved back");
+    attack_step(a, "rename(from, to)");
     attack_passed(a, "the directory was moved, with all below it");
 }
 

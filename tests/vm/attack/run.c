@@ -155,7 +155,8 @@ static void way_wait(pid_t pid, struct outcome *o)
         ;
 }
 
-/* Runs the exempt program's verb on the tree. Returns its status; its first line goes to ret_line. */
+/* Runs the exempt program's verb on the tree. Returns its status; its first line goes to
+ * ret_line. */
 static int ask_exempt(const struct run *r, const char *verb, char *ret_line, size_t size)
 {
     char *exempt = fmt("%s/bin/sg-exempt", r->root);
@@ -181,8 +182,8 @@ static int ask_exempt(const struct run *r, const char *verb, char *ret_line, siz
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* A way that changes something is believed by what the exempt program sees. Returns whether the tree
- * has to be repaired. */
+/* A way that changes something is believed by what the exempt program sees. Returns whether the
+ * tree has to be repaired. */
 static bool confirm(const struct run *r, const struct way *w, struct outcome *o)
 {
     char line[512];

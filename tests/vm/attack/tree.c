@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The tree that is attacked: objects.def says what it holds. One pass over that table serves setup,
- * the check after a way and the repair: whatever differs is counted, named and, if asked, put right.
- * Objects are repaired in place, so that hard links from before the policy stay the same inode. */
+/* The tree that is attacked: objects.def says what it holds. One pass over that table serves
+ * setup, the check after a way and the repair: whatever differs is counted, named and, if asked,
+ * put right. Objects are repaired in place, so that hard links from before the policy stay the
+ * same inode. */
 #include "tree.h"
 #include "attack.h"
 

@@ -122,7 +122,8 @@ void tree_check_xattrs(struct tree *t, int dir_fd, const char *path, const char 
         if (is_foreign_xattr(p) || (own && strcmp(p, own) == 0))
             continue;
         tree_differs(t, path, "extended attribute");
-        /* Some file systems show an access list under two names; the second is gone with the first. */
+        /* Some file systems show an access list under two names; the second is gone with the
+         * first. */
         if (t->fix && fremovexattr(fd, p) < 0 && errno != ENODATA)
             t->err = -errno;
     }

@@ -120,14 +120,14 @@ static struct ring new_ring(struct attack *a, unsigned flags)
 /* Ends the way as skipped where the kernel does not know the request. */
 static void have_op(struct attack *a, struct ring *r, unsigned op)
 {
-    struct {
-        struct io_uring_probe probe;
-        struct io_uring_probe_op ops[256];
-    } p = {0};
+    struct io_uring_probe *p = calloc(1, sizeof(*p) + 256 * sizeof(p->ops[0]));
 
-    HAVE(a, syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_PROBE, &p, 256));
-    if (op > p.probe.last_op || !(p.ops[op].flags & IO_URING_OP_SUPPORTED))
+    if (!p)
+        attack_failed(a, "out of memory");
+    HAVE(a, syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_PROBE, p, 256));
+    if (op > p->last_op || !(p->ops[op].flags & IO_URING_OP_SUPPORTED))
         attack_skip(a, "io_uring of this kernel has no request %u", op);
+    free(p);
 }
 
 static struct io_uring_sqe sqe_openat(const char *path, int flags, unsigned sqe_flags)

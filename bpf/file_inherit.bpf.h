@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Descriptors that would pass to another program by exec. A program that may not open a file may not be handed it either:
+ * the exec is refused while the old program still runs and can be told.
+ *
+ * Only policies that know subjects by their program come here; the question is asked for the program that is about to run,
+ * with the ids that the task has now.
+ */
+#ifndef SG_BPF_FILE_INHERIT_H
+#define SG_BPF_FILE_INHERIT_H
+
+#include "lib/hook.bpf.h"
+
+#define SG_INHERIT_WORDS 1024 /* of 64 descriptors each */
+
+struct sg_inherited {
+    __u64 decision;
+    __u64 dentry;
+};
+
+/* By thread: what the search found. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, struct sg_inherited);
+} sg_inherited SEC(".maps");
+
+/* What the next program may not have of descriptor `fd`; notes the strongest. */
+__noinline __u32 sg_inherit_fd(__u64 files_address, __u32 fd, __u32 policy_id)
+{
+    struct file **table = BPF_CORE_READ((struct files_struct *)files_address, fdt, fd);
+    __u32 tid = (__u32)bpf_get_current_pid_tgid(), ops = 0, mode;
+    struct sg_inherited *found = bpf_map_lookup_elem(&sg_inherited, &tid);
+    struct file *file = NULL;
+    struct dentry *dentry;
+    __u64 answer, decision, stronger;
+
+    if (!found || bpf_probe_read_kernel(&file, sizeof(file), table + fd) || !file)
+        return 0;
+    mode = BPF_CORE_READ(file, f_mode);
+    if (mode & FMODE_READ)
+        ops |= SG_OP_READ;
+    if (mode & FMODE_WRITE)
+        ops |= SG_OP_WRITE;
+    dentry = BPF_CORE_READ(file, f_path.dentry);
+    answer = sg_object_state((__u64)dentry, policy_id);
+    if (SG_ANSWER_FAILED(answer) || !answer)
+        return 0;
+    decision = sg_decide((__u32)answer, ops, policy_id, SG_WHO_NEXT);
+    if (decision & SG_DECISION_AGAIN || SG_DECISION_VERDICT(decision) < SG_DENY)
+        return 0;
+    stronger = sg_stronger(found->decision, decision);
+    if (stronger != found->decision) {
+        found->decision = stronger;
+        found->dentry = (__u64)dentry;
+    }
+    return 1;
+}
+
+/* The descriptors of one word of the table that stay open over an exec. */
+__noinline __u32 sg_inherit_word(__u64 files_address, __u32 word, __u32 policy_id)
+{
+    struct fdtable *fdt = BPF_CORE_READ((struct files_struct *)files_address, fdt);
+    unsigned long open = 0, closing = 0;
+
+    bpf_probe_read_kernel(&open, sizeof(open), BPF_CORE_READ(fdt, open_fds) + word);
+    bpf_probe_read_kernel(&closing, sizeof(closing), BPF_CORE_READ(fdt, close_on_exec) + word);
+    open &= ~closing;
+    for (__u32 bit = 0; bit < 64; bit++) {
+        if (!open)
+            break;
+        if (open & 1)
+            sg_inherit_fd(files_address, word * 64 + bit, policy_id);
+        open >>= 1;
+    }
+    return 1;
+}
+
+static __always_inline void sg_inherit_all(__u32 policy_id)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct files_struct *files = BPF_CORE_READ(task, files);
+    __u32 words = (BPF_CORE_READ(files, fdt, max_fds) + 63) / 64;
+
+    for (__u32 word = 0; word < SG_INHERIT_WORDS; word++) {
+        if (word >= words)
+            return;
+        sg_inherit_word((__u64)files, word, policy_id);
+    }
+    sg_count(SG_COUNT_DESCRIPTORS);
+}
+
+static __always_inline int sg_on_exec(struct linux_binprm *bprm)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid(), next = SG_TID_NEXT(tid), policy_id;
+    const struct sg_image *header = sg_header_now();
+    struct sg_inherited none = {}, *found;
+    struct file *file = bprm->file;
+    struct sg_request q = {.dentry = file->f_path.dentry, .inode = file->f_inode, .hook = SG_HOOK_bprm_check_security};
+    __u64 decision = SG_DECISION_NONE;
+
+    if (!header || !(header->needs & SG_NEEDS_PROGRAM))
+        return 0;
+    /* A script: its interpreter comes next, and that is the program. */
+    if (bprm->buf[0] == '#' && bprm->buf[1] == '!')
+        return 0;
+    policy_id = header->policy_id;
+    sg_subject_prepare();
+    if (!sg_subject_next(sg_address(q.dentry), policy_id) || bpf_map_update_elem(&sg_inherited, &tid, &none, BPF_ANY))
+        return 0;
+    sg_inherit_all(policy_id);
+    found = bpf_map_lookup_elem(&sg_inherited, &tid);
+    if (found) {
+        decision = found->decision;
+        q.text = (const char *)found->dentry;
+        q.text_type = SG_TEXT_IS_DENTRY;
+    }
+    bpf_map_delete_elem(&sg_inherited, &tid);
+    bpf_map_delete_elem(&sg_subjects, &next);
+    if (SG_DECISION_VERDICT(decision) < SG_DENY)
+        return 0;
+    q.ops = SG_DECISION_OPS(decision);
+    q.flags = SG_RECORD_INHERITED;
+    return sg_conclude(&q, decision, policy_id);
+}
+
+SG_LSM(bprm_check_security, bprm_check_security, ((void)storage, sg_on_exec(bprm)), struct linux_binprm *bprm)
+/* The function that calls the hook has a shorter name. */
+SEC("fmod_ret/security_bprm_check")
+int BPF_PROG(fmod_bprm_check_security, struct linux_binprm *bprm)
+{
+    return sg_on_exec(bprm) ? -EPERM : 0;
+}
+
+#endif

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the bytes of a record to the line that leaves the host: each case is compared with
+// tests/golden/ocsf/<name>.json. SAFEGUARD_GOLDEN=write writes the files instead; read the difference
+// before it is kept.
+#include "tests/unit/ocsf/sink.h"
+
+#include "base/fd.h"
+#include "base/macro.h"
+#include "sensor/decode.h"
+#include "tests/unit/model/record.h"
+
+#define DEV_ROOT (8u << 20 | 1)
+#define DEV_HOME (8u << 20 | 2)
+
+static const struct rule_ref rules[] = {
+    {BYTES("web-host"), BYTES("/etc/safeguard/policies/50-web.yaml"), 12, BYTES("shadow")},
+    {BYTES("web-host"), BYTES("/etc/safeguard/policies/50-web.yaml"), 14, BYTES("")},
+};
+
+static struct who who, child, after; // the actor, its child, itself after an exec
+
+static void begin(struct record *r, enum sg_hook hook, unsigned access, enum sg_verdict verdict)
+{
+    record_begin(r, SG_RECORD_FILE);
+    r->head.hook = (__u16)hook;
+    r->head.access = (__u16)access;
+    r->head.verdict = (__u8)verdict;
+    r->head.error = verdict >= SG_DENY ? EPERM : 0;
+    r->head.rule = verdict != SG_ALLOW ? 0 : SG_RULE_NONE;
+    r->head.policy_id = 5;
+    r->head.ino = 1234;
+    r->head.dev = DEV_ROOT;
+    r->head.mode = 0100640;
+    r->head.nlink = 1;
+    r->head.tgid = r->head.tid = who.ref.tgid;
+    r->head.start_ns = who.ref.start_ns;
+    r->head.login_uid = who.login_uid;
+    r->head.session_id = who.session_id;
+    r->head.time_ns = 200000000000;
+}
+
+static void make_open_denied(struct record *r)
+{
+    begin(r, SG_HOOK_file_open, SG_OP_READ, SG_DENY);
+    record_path(r, SG_FIELD_PATH, "/etc/shadow");
+}
+
+static void make_open_audited(struct record *r)
+{
+    begin(r, SG_HOOK_file_open, SG_OP_READ | SG_OP_WRITE, SG_AUDIT);
+    r->head.dev = DEV_HOME;
+    r->head.rule = 1;
+    record_path(r, SG_FIELD_PATH, "/ann/.ssh/id_ed25519.pub");
+}
+
+static void make_exec_killed(struct record *r)
+{
+    begin(r, SG_HOOK_file_open, SG_OP_EXEC, SG_KILL);
+    record_path(r, SG_FIELD_PATH, "/tmp/x");
+}
+
+static void make_rename_monitored(struct record *r)
+{
+    unsigned dev2 = DEV_HOME;
+
+    begin(r, SG_HOOK_inode_rename, SG_OP_RENAME | SG_OP_CREATE, SG_DENY);
+    r->head.flags = SG_RECORD_MONITOR | SG_RECORD_RELABEL;
+    r->head.error = 0;
+    record_path(r, SG_FIELD_PATH, "/etc/passwd");
+    record_path(r, SG_FIELD_PATH2, "/ann/passwd");
+    record_field(r, SG_FIELD_DEV2, &dev2, sizeof(dev2));
+}
+
+static void make_link_not_held(struct record *r)
+{
+    begin(r, SG_HOOK_inode_link, SG_OP_LINK, SG_DENY);
+    r->head.error = 0;
+    r->head.nlink = 2;
+    record_path(r, SG_FIELD_PATH, "/etc/passwd");
+    record_path(r, SG_FIELD_PATH2, "/tmp/p");
+}
+
+static void make_symlink_created(struct record *r)
+{
+    begin(r, SG_HOOK_inode_symlink, SG_OP_CREATE, SG_AUDIT);
+    r->head.ino = r->head.mode = r->head.nlink = 0;
+    record_path(r, SG_FIELD_PATH, "/tmp/link");
+    record_field(r, SG_FIELD_PATH2, "../etc/shadow", 13);
+}
+
+static void make_rmdir_merged(struct record *r)
+{
+    begin(r, SG_HOOK_inode_rmdir, SG_OP_DELETE, SG_DENY);
+    r->head.mode = 0040755;
+    r->head.count = 1000000;
+    r->head.first_ns = 199000000000;
+    record_path(r, SG_FIELD_PATH, "/srv/www");
+}
+
+static void make_setxattr_denied(struct record *r)
+{
+    begin(r, SG_HOOK_inode_setxattr, SG_OP_XATTR, SG_DENY);
+    record_path(r, SG_FIELD_PATH, "/usr/bin/ping");
+    record_field(r, SG_FIELD_XATTR, "security.capability", 19);
+}
+
+static void make_closed_after_write(struct record *r)
+{
+    begin(r, SG_HOOK_NONE, SG_OP_IO, SG_AUDIT);
+    r->head.value[0] = 0;
+    r->head.value[1] = 123456;
+    record_path(r, SG_FIELD_PATH, "/var/log/app.log");
+}
+
+static void make_mount_denied(struct record *r)
+{
+    begin(r, SG_HOOK_sb_mount, SG_OP_MOUNT, SG_DENY);
+    r->head.rule = SG_RULE_BENEATH;
+    r->head.mode = 0040755;
+    record_path(r, SG_FIELD_PATH, "/etc");
+}
+
+static void make_not_utf8(struct record *r)
+{
+    begin(r, SG_HOOK_inode_unlink, SG_OP_DELETE, SG_DENY);
+    record_path(r, SG_FIELD_PATH, "/tmp/\xff\xfe \"quoted\"\n\xe4\xbd\xa0");
+}
+
+static void make_cut(struct record *r)
+{
+    begin(r, SG_HOOK_file_open, SG_OP_WRITE, SG_DENY);
+    r->head.flags = SG_RECORD_PATH_CUT;
+    record_field(r, SG_FIELD_PATH, "leaf\0very\0deep\0hal", 18);
+}
+
+static void make_unresolved(struct record *r)
+{
+    begin(r, SG_HOOK_file_open, SG_OP_READ | SG_OP_WRITE, SG_DENY);
+    r->head.flags = SG_RECORD_UNRESOLVED | SG_RECORD_KTHREAD;
+    r->head.reason = SG_REASON_DISCONNECTED;
+    r->head.rule = SG_RULE_NONE;
+    record_field(r, SG_FIELD_PATH, "orphan\0", 7);
+}
+
+static void make_other_filesystem(struct record *r)
+{
+    begin(r, SG_HOOK_inode_create, SG_OP_CREATE, SG_AUDIT);
+    r->head.dev = 77;
+    r->head.ino = r->head.mode = r->head.nlink = 0;
+    record_path(r, SG_FIELD_PATH, "/data/new");
+}
+
+static void make_fork(struct record *r)
+{
+    begin(r, SG_HOOK_NONE, 0, SG_ALLOW);
+    r->head.type = SG_RECORD_FORK;
+    r->head.value[0] = child.ref.tgid;
+    r->head.value[1] = child.ref.start_ns;
+}
+
+static void make_exec(struct record *r)
+{
+    begin(r, SG_HOOK_NONE, 0, SG_ALLOW);
+    r->head.type = SG_RECORD_EXEC;
+    record_path(r, SG_FIELD_PATH, "/usr/bin/id");
+    record_field(r, SG_FIELD_ARGS, "id\0-u\0", 6);
+}
+
+static void make_exit_by_signal(struct record *r)
+{
+    begin(r, SG_HOOK_NONE, 0, SG_ALLOW);
+    r->head.type = SG_RECORD_EXIT;
+    r->head.value[0] = 9;
+}
+
+enum actors { KNOWN, CONTAINER, UNKNOWN };
+
+static const struct {
+    const char *name;
+    void (*make)(struct record *);
+    enum event_ring ring;
+    enum actors actor;
+} cases[] = {
+    {"open-denied", make_open_denied, EVENT_RING_SECURITY, KNOWN},
+    {"open-denied-container", make_open_denied, EVENT_RING_SECURITY, CONTAINER},
+    {"open-denied-unknown", make_open_denied, EVENT_RING_SECURITY, UNKNOWN},
+    {"open-audited", make_open_audited, EVENT_RING_AUDIT, KNOWN},
+    {"exec-killed", make_exec_killed, EVENT_RING_SECURITY, KNOWN},
+    {"rename-monitored", make_rename_monitored, EVENT_RING_SECURITY, KNOWN},
+    {"link-not-held", make_link_not_held, EVENT_RING_SECURITY, KNOWN},
+    {"symlink-created", make_symlink_created, EVENT_RING_AUDIT, KNOWN},
+    {"rmdir-merged", make_rmdir_merged, EVENT_RING_SECURITY, KNOWN},
+    {"setxattr-denied", make_setxattr_denied, EVENT_RING_SECURITY, KNOWN},
+    {"closed-after-write", make_closed_after_write, EVENT_RING_AUDIT, KNOWN},
+    {"mount-denied", make_mount_denied, EVENT_RING_SECURITY, KNOWN},
+    {"not-utf8", make_not_utf8, EVENT_RING_SECURITY, KNOWN},
+    {"path-cut", make_cut, EVENT_RING_SECURITY, KNOWN},
+    {"unresolved", make_unresolved, EVENT_RING_SECURITY, UNKNOWN},
+    {"other-filesystem", make_other_filesystem, EVENT_RING_AUDIT, CONTAINER},
+    {"fork", make_fork, EVENT_RING_PROCESS, KNOWN},
+    {"exec", make_exec, EVENT_RING_PROCESS, KNOWN},
+    {"exit-by-signal", make_exit_by_signal, EVENT_RING_PROCESS, KNOWN},
+};
+
+static void choose_actor(enum actors actor)
+{
+    make_who(&who);
+    child = who;
+    child.serial = 2;
+    child.ref = (struct process_ref){4300, 150000000000};
+    after = who;
+    after.serial = 4;
+    after.exe = BYTES("/usr/bin/id");
+    after.cmdline = BYTES("id -u");
+    after.comm = BYTES("id");
+    if (actor != CONTAINER)
+        return;
+    who.serial = 3;
+    who.exe_foreign = who.exe_deleted = true;
+    who.session = SG_SESSION_SERVICE;
+    who.login_uid = who.session_id = ID_NONE;
+    who.login_user = who.user = (struct bytes){};
+    who.euid = 165536;
+    who.mnt_ns = 4026532500;
+    who.pid_ns = 4026532501;
+    who.cgroup = BYTES("/kubepods/burstable/pod/web");
+    who.container_id = BYTES("8e5b1c");
+    who.container_runtime = BYTES("containerd");
+    who.pod_uid = BYTES("11111111-2222-3333-4444-000000000000");
+}
+
+static void compare(const char *name, const struct strbuf *line)
+{
+    _cleanup_free_ char *expected = NULL;
+    char path[512];
+    size_t len;
+
+    (void)snprintf(path, sizeof(path), "%s/tests/golden/ocsf/%s.json", SOURCE_ROOT, name);
+    if (getenv("SAFEGUARD_GOLDEN") && streq(getenv("SAFEGUARD_GOLDEN"), "write")) {
+        _cleanup_(sb_done) struct strbuf text = {};
+
+        sb_add(&text, line->s, line->len);
+        sb_putc(&text, '\n');
+        assert_int_equal(write_file_atomic(AT_FDCWD, path, text.s, text.len, 0644), 0);
+    }
+    if (read_file_bounded(AT_FDCWD, path, 1 << 20, &expected, &len) < 0)
+        fail_msg("%s is not there", path);
+    if (len != line->len + 1 || memcmp(expected, line->s, line->len) != 0)
+        fail_msg("%s\n is: %s\n was: %s", name, line->s, expected);
+}
+
+static void test_cases(void **state)
+{
+    static struct decode_mount mounts[] = {
+        {DEV_ROOT, BYTES("/"), BYTES("/")},
+        {DEV_HOME, BYTES("/"), BYTES("/home")},
+    };
+    struct decode_context ctx = {.realtime_offset_ns = INT64_C(1700000000000000000),
+                                 .mounts = mounts, .n_mounts = ARRAY_SIZE(mounts)};
+    _cleanup_(event_freep) struct event *ev = NULL;
+    _cleanup_(sb_done) struct strbuf line = {};
+    _cleanup_(ocsf_freep) struct ocsf *o = NULL;
+    struct record r;
+
+    (void)state;
+    assert_int_equal(event_new(&ev), 0);
+    assert_int_equal(ocsf_new(&test_host, 0, &o), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        choose_actor(cases[i].actor);
+        cases[i].make(&r);
+        ctx.ring = cases[i].ring;
+        assert_int_equal(decode_record(r.bytes, r.head.size, &ctx, ev), 0);
+        ev->who = cases[i].actor == UNKNOWN ? NULL : &who;
+        ev->target = ev->kind == EVENT_FORK   ? &child
+                     : ev->kind == EVENT_EXEC ? &after
+                     : ev->kind == EVENT_EXIT ? &who
+                                              : NULL;
+        if (ev->rule_index < ARRAY_SIZE(rules))
+            ev->rule = &rules[ev->rule_index];
+        write_record(o, ev, &line);
+        compare(cases[i].name, &line);
+    }
+}
+
+UNIT_MAIN(cmocka_unit_test(test_cases))
