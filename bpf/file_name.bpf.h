@@ -31,8 +31,6 @@ static __always_inline int sg_on_remove(struct inode *dir, struct dentry *dentry
     struct inode *inode = dentry->d_inode;
     struct sg_request q = {.dentry = dentry, .inode = inode, .dir = dir, .ops = SG_OP_DELETE, .hook = hook};
 
-    if (!inode)
-        return 0;
     if (storage && inode->i_nlink <= 1 && sg_dir_is_dead(dir))
         return 0;
     return sg_access(&q, storage);
@@ -177,8 +175,6 @@ static __always_inline int sg_on_link(struct dentry *old, struct inode *dir, str
     struct sg_request from = {.dentry = old, .inode = inode, .ops = SG_OP_LINK, .hook = SG_HOOK_inode_link, .dentry2 = new};
     struct sg_request to = {.dentry = new, .dir = dir, .ops = SG_OP_CREATE, .hook = SG_HOOK_inode_link, .dentry2 = old};
 
-    if (!inode)
-        return 0;
     if (storage) {
         from.dir = sg_dir_of(old);
         if (inode->i_nlink <= 1 && sg_dir_is_dead(from.dir) && sg_dir_is_dead(dir))
@@ -193,14 +189,12 @@ SG_PROGRAMS(inode_link, inode_link, sg_on_link(old_dentry, dir, new_dentry, stor
 static __always_inline int sg_on_rename(struct inode *old_dir, struct dentry *old, struct inode *new_dir, struct dentry *new,
                                         bool storage)
 {
-    struct inode *inode = old->d_inode, *replaced = new->d_inode;
+    struct inode *inode = old->d_inode, *replaced = SG_OR_NULL(new->d_inode);
     struct sg_request from = {
         .dentry = old, .inode = inode, .dir = old_dir, .ops = SG_OP_RENAME, .hook = SG_HOOK_inode_rename, .dentry2 = new};
     struct sg_request to = {
         .dentry = new, .inode = replaced, .dir = new_dir, .ops = SG_OP_CREATE, .hook = SG_HOOK_inode_rename, .dentry2 = old};
 
-    if (!inode)
-        return 0;
     if (storage && inode->i_nlink <= 1 && (!replaced || replaced->i_nlink <= 1) && sg_dir_is_dead(old_dir) &&
         sg_dir_is_dead(new_dir))
         return 0;

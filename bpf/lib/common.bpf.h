@@ -59,4 +59,14 @@ static __always_inline __u64 sg_address(const void *pointer)
     return address;
 }
 
+/*
+ * Pointers that may be NULL where verifiers up to 6.12 take for granted that they are not (the inode of a dentry, the file
+ * of a mapping): they would remove an ordinary test, and the program would fault. The test is made on the number.
+ */
+#define SG_OR_NULL(pointer)                                                                                                      \
+    ({                                                                                                                           \
+        typeof(pointer) typed = (pointer);                                                                                       \
+        sg_address(typed) ? typed : NULL;                                                                                        \
+    })
+
 #endif

@@ -7,11 +7,12 @@
 //   process       adds `who` and `target`, the agent adds `rule`,
 //   ocsf, detect, respond and the command line read it.
 //
-// Ownership. An event is a buffer that is used again and again: event_new() once, then decode_record()
-// empties and fills it, without allocating. Text is `struct bytes`: a pointer and a length, any byte
-// may occur (names of files and processes are not UTF-8), no NUL at the end. Text of the event lies in
-// its arena and is valid until the event is filled again; `who`, `target` and `rule` are on loan from
-// the room that set them, and valid until that room's next call. Whoever keeps something copies it.
+// Ownership. An event is a buffer that is used again and again: event_new() once, then
+// decode_record() empties and fills it, without allocating. Text is `struct bytes`: a pointer and a
+// length, any byte may occur (names of files and processes are not UTF-8), no NUL at the end. Text
+// of the event lies in its arena and is valid until the event is filled again; `who`, `target` and
+// `rule` are on loan from the room that set them, and valid until that room's next call. Whoever
+// keeps something copies it.
 #pragma once
 
 #include <stdbool.h>
@@ -35,8 +36,8 @@ struct bytes {
 #define PROCESS_TICK_NS UINT64_C(10000000)
 
 // A process (thread group) within one boot. Two references name the same process when tgid and the
-// start in ticks are equal: procfs knows the start only to a tick, records know the nanosecond, and a
-// pid cannot come round within one.
+// start in ticks are equal: procfs knows the start only to a tick, records know the nanosecond, and
+// a pid cannot come round within one.
 struct process_ref {
     uint32_t tgid;     // in the initial pid namespace; 0: none
     uint64_t start_ns; // CLOCK_BOOTTIME
@@ -66,7 +67,7 @@ enum event_mode {
 enum event_outcome {
     EVENT_OUTCOME_PASSED = 0,     // allow, audit, and everything that is not an access
     EVENT_OUTCOME_WOULD_DENY = 1, // the rule denies, in monitor mode
-    EVENT_OUTCOME_NOT_HELD = 2,   // the rule denies and enforces, but the hook let it pass (records only here)
+    EVENT_OUTCOME_NOT_HELD = 2,   // the rule denies, but this kernel's hook can only record
     EVENT_OUTCOME_DENIED = 3,
     EVENT_OUTCOME_KILLED = 4,
 };
@@ -76,9 +77,9 @@ enum event_outcome {
 enum event_path_kind {
     EVENT_PATH_NONE = 0,       // no path in the record
     EVENT_PATH_HOST = 1,       // absolute, as the host's own mounts show it
-    EVENT_PATH_FILESYSTEM = 2, // absolute from the root of its file system, which the host has not mounted
-    EVENT_PATH_CUT = 3,        // the last components only, no '/' in front: the beginning did not fit
-    EVENT_PATH_TEXT = 4,       // as the caller wrote it: the target of a symbolic link
+    EVENT_PATH_FILESYSTEM = 2, // from the root of a file system that the host has not mounted
+    EVENT_PATH_CUT = 3,  // the last components only, no '/' in front: the beginning did not fit
+    EVENT_PATH_TEXT = 4, // as the caller wrote it: the target of a symbolic link
 };
 #define EVENT_PATH_KIND_COUNT 5
 
@@ -87,8 +88,9 @@ struct event_path {
     enum event_path_kind kind;
 };
 
-// Where a rule was written. The agent owns these, one a rule of the policy in force. What stands behind
-// one address does not change as long as event.policy_id does not: readers keep what they derived.
+// Where a rule was written. The agent owns these, one a rule of the policy in force. What stands
+// behind one address does not change as long as event.policy_id does not: readers keep what they
+// derived.
 struct rule_ref {
     struct bytes policy; // name of the policy
     struct bytes file;   // as it was given to the compiler
@@ -99,7 +101,7 @@ struct rule_ref {
 // The process as the kernel saw it at that moment; ids in the initial user namespace.
 struct event_process {
     struct process_ref ref;
-    struct process_ref parent; // the real parent now; after a re-parenting not the one that forked it
+    struct process_ref parent; // the real parent now, which need not have forked it
     uint32_t tid;
     uint32_t uid, euid, gid, egid;
     uint32_t login_uid, session_id; // audit; ID_NONE
@@ -113,7 +115,7 @@ struct event_process {
 
 struct ancestor {
     struct process_ref ref;
-    struct bytes exe;  // empty: a kernel thread, or it was gone before anybody looked
+    struct bytes exe; // empty: a kernel thread, or it was gone before anybody looked
     struct bytes comm;
 };
 
@@ -126,19 +128,19 @@ struct who {
     struct bytes cmdline; // arguments joined by blanks
     struct bytes comm;    // of the leading thread
     bool exe_deleted;     // the file had no name any more when it was looked up
-    bool exe_foreign;     // `exe` is a path in a file system or mount namespace that is not the host's
+    bool exe_foreign;     // `exe` is a path in a file system or mount namespace not the host's
     bool kthread;
     bool cmdline_cut;
     bool incomplete; // it was gone before procfs could be asked: only what its records said
     uint32_t uid, euid, gid, egid;
     uint32_t login_uid, session_id;
-    uint32_t pid_ns, mnt_ns; // 0: unknown
-    uint64_t cgroup_id;      // 0: unknown
-    struct bytes user;       // of euid; empty: no name in /etc/passwd
-    struct bytes login_user; // of login_uid; empty: no login or no name
-    struct bytes group;      // of egid; empty: no name in /etc/group
-    struct bytes cgroup;     // path of the unified hierarchy below its root, "/system.slice/..."
-    struct bytes container_id;      // empty: not in a container that is known
+    uint32_t pid_ns, mnt_ns;   // 0: unknown
+    uint64_t cgroup_id;        // 0: unknown
+    struct bytes user;         // of euid; empty: no name in /etc/passwd
+    struct bytes login_user;   // of login_uid; empty: no login or no name
+    struct bytes group;        // of egid; empty: no name in /etc/group
+    struct bytes cgroup;       // path of the unified hierarchy below its root, "/system.slice/..."
+    struct bytes container_id; // empty: not in a container that is known
     struct bytes container_runtime; // "docker", "containerd", ...
     struct bytes pod_uid;           // Kubernetes
     enum sg_session session;
@@ -157,26 +159,26 @@ struct arena {
 
 struct event {
     enum event_kind kind;
-    uint16_t flags;        // SG_RECORD_*
-    uint64_t time_ns;      // CLOCK_BOOTTIME
-    uint64_t realtime_ns;  // the same since 1970
-    uint64_t first_ns;     // of the first of `count` equal ones; time_ns when count is 1
+    uint16_t flags;       // SG_RECORD_*
+    uint64_t time_ns;     // CLOCK_BOOTTIME
+    uint64_t realtime_ns; // the same since 1970
+    uint64_t first_ns;    // of the first of `count` equal ones; time_ns when count is 1
     uint64_t first_realtime_ns;
-    uint32_t count;        // ≥ 1
+    uint32_t count; // ≥ 1
     uint32_t cpu;
-    uint64_t seq;          // per CPU and ring, from 1
-    uint8_t ring;          // enum event_ring, as the caller of the decoder said
+    uint64_t seq; // per CPU and ring, from 1
+    uint8_t ring; // enum event_ring, as the caller of the decoder said
     struct event_process process;
 
-    enum sg_hook hook;          // SG_HOOK_NONE: not of a hook
-    uint16_t access;            // SG_OP_* bits
+    enum sg_hook hook; // SG_HOOK_NONE: not of a hook
+    uint16_t access;   // SG_OP_* bits
     enum sg_verdict verdict;
     enum event_mode mode;
     enum event_outcome outcome;
     enum sg_reason reason;
-    uint32_t error;             // positive errno that the hook returned; 0: passed
+    uint32_t error; // positive errno that the hook returned; 0: passed
     uint32_t policy_id;
-    uint16_t rule_index;        // SG_RULE_NONE: no rule
+    uint16_t rule_index;         // SG_RULE_NONE: no rule
     const struct rule_ref *rule; // set by the agent; NULL: none or not known any more
 
     struct event_path path;  // FILE: the object; EXEC: the program
@@ -185,8 +187,8 @@ struct event {
     uint32_t dev, dev2;      // s_dev as the kernel has it; dev2 is that of path2
     uint32_t mode_bits;      // st_mode
     uint32_t nlink;
-    struct bytes xattr;      // name of the extended attribute
-    struct bytes args;       // EXEC: arguments, each followed by NUL; the last may be cut
+    struct bytes xattr; // name of the extended attribute
+    struct bytes args;  // EXEC: arguments, each followed by NUL; the last may be cut
     bool args_cut;
     uint64_t bytes_read, bytes_written; // FILE with SG_OP_IO
     struct process_ref child;           // FORK
@@ -194,8 +196,9 @@ struct event {
     uint64_t exe_ino;                   // EXEC
     uint32_t exe_dev;
 
-    const struct who *who;    // the actor; on EXEC the process as it was before
-    const struct who *target; // FORK: the child, EXEC: the process as it is now, EXIT: the process; else NULL
+    const struct who *who; // the actor; on EXEC the process as it was before
+    const struct who
+        *target; // FORK: the child, EXEC: the process as it is now, EXIT: the process; else NULL
 
     struct arena arena;
 };

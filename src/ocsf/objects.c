@@ -2,14 +2,14 @@
 #include "ocsf/objects.h"
 
 #include <errno.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
 #include "model/names.h"
 #include "ocsf/ocsf.h"
 
-// Values. ----------------------------------------------------------------------------------------------
+// Values.
+// ----------------------------------------------------------------------------------------------
 
 static struct bytes text(const char *s)
 {
@@ -39,7 +39,8 @@ static uint32_t term_signal(uint32_t status)
     return WIFSIGNALED((int)status) ? (uint32_t)WTERMSIG((int)status) : 0;
 }
 
-// Kinds of values. Each writes the value and the comma behind it. --------------------------------------
+// Kinds of values. Each writes the value and the comma behind it.
+// --------------------------------------
 
 static void put_STR(struct out *out, struct bytes value)
 {
@@ -188,7 +189,8 @@ static void put_uid_event(struct out *out, const struct ocsf_context *o,
     out_lit(out, "\",");
 }
 
-// The sentence for people. -----------------------------------------------------------------------------
+// The sentence for people.
+// -----------------------------------------------------------------------------
 
 static void put_path(struct out *out, enum event_path_kind kind, struct bytes escaped)
 {
@@ -254,9 +256,7 @@ static void put_process_sentence(struct out *out, const struct record_view *v)
             out_lit(out, "with code ");
         out_u64(out, signal ? signal : exit_code(ev->wait_status));
         break;
-    default:
-        out_text(out, ev->path.bytes);
-        break;
+    default: out_text(out, ev->path.bytes); break;
     }
 }
 
@@ -271,56 +271,54 @@ static void put_MESSAGE(struct out *out, const struct record_view *v)
     out_lit(out, "\",");
 }
 
-// Rows, as statements. ------------------------------------------------------------------------------------------------
+// Rows, as statements.
+// ------------------------------------------------------------------------------------------------
 
 #define OBJECT(object)
 #define JOIN(object, into)
 #define PART(name, object)
 
-#define ATTR(name, kind, when, value)        \
+#define ATTR(name, kind, when, value)   \
+    if (when) {                         \
+        out_lit(out, "\"" #name "\":"); \
+        put_##kind(out, value);         \
+    }
+
+#define ENUM(name, caption_name, table, when, value)              \
+    if (when) {                                                   \
+        out_lit(out, "\"" #name "\":");                           \
+        put_UINT(out, value);                                     \
+        out_lit(out, "\"" #caption_name "\":");                   \
+        put_WORD(out, ocsf_caption(OCSF_TABLE_##table, (value))); \
+    }
+
+#define OBJ(name, object, when, value)   \
+    if (when) {                          \
+        out_lit(out, "\"" #name "\":{"); \
+        write_##object(out, o, value);   \
+        out_end(out, '}');               \
+        out_char(out, ',');              \
+    }
+
+#define LIST(name, object, when, n, item)    \
     if (when) {                              \
-        out_lit(out, "\"" #name "\":");      \
-        put_##kind(out, value);              \
-    }
-
-#define ENUM(name, caption_name, table, when, value)                    \
-    if (when) {                                                         \
-        out_lit(out, "\"" #name "\":");                                 \
-        put_UINT(out, value);                                           \
-        out_lit(out, "\"" #caption_name "\":");                         \
-        put_WORD(out, ocsf_caption(OCSF_TABLE_##table, (value)));       \
-    }
-
-#define OBJ(name, object, when, value)            \
-    if (when) {                                   \
-        out_lit(out, "\"" #name "\":{");          \
-        write_##object(out, o, value);            \
-        out_end(out, '}');                        \
-        out_char(out, ',');                       \
-    }
-
-#define LIST(name, object, when, n, item)         \
-    if (when) {                                   \
-        out_lit(out, "\"" #name "\":[");          \
-        for (uint32_t i = 0; i < (n); i++) {      \
-            out_char(out, '{');                   \
-            write_##object(out, o, item);         \
-            out_end(out, '}');                    \
-            out_char(out, ',');                   \
-        }                                         \
-        out_end(out, ']');                        \
-        out_char(out, ',');                       \
+        out_lit(out, "\"" #name "\":[");     \
+        for (uint32_t i = 0; i < (n); i++) { \
+            out_char(out, '{');              \
+            write_##object(out, o, item);    \
+            out_end(out, '}');               \
+            out_char(out, ',');              \
+        }                                    \
+        out_end(out, ']');                   \
+        out_char(out, ',');                  \
     }
 
 // Kinds that need to know the host.
 #define put_UID_PROCESS(out, ref) put_uid_process(out, o, ref)
 #define put_UID_EVENT(out, v)     put_uid_event(out, o, v)
 
-// A writer of one object: its name, and what the rows call their value.
-#define WRITER(object, param) \
-    static void write_##object(struct out *out, const struct ocsf_context *o, param)
-
-WRITER(file_xattributes, const struct file_view *f)
+static void write_file_xattributes(struct out *out, const struct ocsf_context *o,
+                                   const struct file_view *f)
 {
     (void)o;
 #define OCSF_WANT_file_xattributes
@@ -328,14 +326,14 @@ WRITER(file_xattributes, const struct file_view *f)
 #undef OCSF_WANT_file_xattributes
 }
 
-WRITER(file, struct file_view *f)
+static void write_file(struct out *out, const struct ocsf_context *o, struct file_view *f)
 {
 #define OCSF_WANT_file
 #include "ocsf/objects.def"
 #undef OCSF_WANT_file
 }
 
-WRITER(os, const struct host *h)
+static void write_os(struct out *out, const struct ocsf_context *o, const struct host *h)
 {
     (void)o;
 #define OCSF_WANT_os
@@ -343,14 +341,14 @@ WRITER(os, const struct host *h)
 #undef OCSF_WANT_os
 }
 
-WRITER(device, const struct host *h)
+static void write_device(struct out *out, const struct ocsf_context *o, const struct host *h)
 {
 #define OCSF_WANT_device
 #include "ocsf/objects.def"
 #undef OCSF_WANT_device
 }
 
-WRITER(product, const void *unused)
+static void write_product(struct out *out, const struct ocsf_context *o, const void *unused)
 {
     (void)o;
     (void)unused;
@@ -359,7 +357,7 @@ WRITER(product, const void *unused)
 #undef OCSF_WANT_product
 }
 
-WRITER(policy, const struct event *ev)
+static void write_policy(struct out *out, const struct ocsf_context *o, const struct event *ev)
 {
     (void)o;
 #define OCSF_WANT_policy
@@ -367,7 +365,7 @@ WRITER(policy, const struct event *ev)
 #undef OCSF_WANT_policy
 }
 
-WRITER(user, const struct user_view *u)
+static void write_user(struct out *out, const struct ocsf_context *o, const struct user_view *u)
 {
     (void)o;
 #define OCSF_WANT_user
@@ -375,7 +373,7 @@ WRITER(user, const struct user_view *u)
 #undef OCSF_WANT_user
 }
 
-WRITER(group, const struct who *w)
+static void write_group(struct out *out, const struct ocsf_context *o, const struct who *w)
 {
     (void)o;
 #define OCSF_WANT_group
@@ -383,7 +381,7 @@ WRITER(group, const struct who *w)
 #undef OCSF_WANT_group
 }
 
-WRITER(session, const struct who *w)
+static void write_session(struct out *out, const struct ocsf_context *o, const struct who *w)
 {
     (void)o;
 #define OCSF_WANT_session
@@ -391,7 +389,7 @@ WRITER(session, const struct who *w)
 #undef OCSF_WANT_session
 }
 
-WRITER(container, const struct who *w)
+static void write_container(struct out *out, const struct ocsf_context *o, const struct who *w)
 {
     (void)o;
 #define OCSF_WANT_container
@@ -399,7 +397,8 @@ WRITER(container, const struct who *w)
 #undef OCSF_WANT_container
 }
 
-WRITER(process_entity, const struct ancestor *a)
+static void write_process_entity(struct out *out, const struct ocsf_context *o,
+                                 const struct ancestor *a)
 {
 #define OCSF_WANT_process_entity
 #include "ocsf/objects.def"
@@ -565,8 +564,8 @@ void ocsf_put_process_thread(struct out *out, const struct event *ev)
 #undef OCSF_WANT_process_thread
 }
 
-void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o,
-                              const struct event *ev, const struct process_ref *ref)
+void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o, const struct event *ev,
+                              const struct process_ref *ref)
 {
 #define OCSF_WANT_process_unknown
 #include "ocsf/objects.def"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The rows of objects.def as functions: each writes one object, or a part of one. Private to src/ocsf.
+// The rows of objects.def as functions: each writes one object, or a part of one. Private to
+// src/ocsf.
 #pragma once
 
 #include "model/host.h"
@@ -10,7 +11,7 @@
 // What all writers need to know of the host.
 struct ocsf_context {
     struct host host;
-    struct bytes boot_id; // of host
+    struct bytes boot_id;                      // of host
     struct bytes uid_starts[EVENT_RING_COUNT]; // of metadata.uid
 };
 
@@ -19,7 +20,7 @@ struct file_view {
     uint8_t type; // caption table file_type
     bool deleted;
     uint32_t mode, nlink, dev;
-    uint64_t ino; // 0: does not exist yet, or not known
+    uint64_t ino;         // 0: does not exist yet, or not known
     struct bytes escaped; // the path, as it was written
 };
 
@@ -77,5 +78,5 @@ void ocsf_put_unmapped_actor(struct out *out, const struct who *w);
 void ocsf_put_actor(struct out *out, const struct process_view *p);
 void ocsf_put_process(struct out *out, const struct ocsf_context *o, struct process_view *p);
 void ocsf_put_process_thread(struct out *out, const struct event *ev);
-void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o,
-                              const struct event *ev, const struct process_ref *ref);
+void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o, const struct event *ev,
+                              const struct process_ref *ref);

@@ -21,7 +21,7 @@
 struct ocsf {
     struct ocsf_context context;
     uint16_t first_op[OCSF_HOOK_KEYS];
-    struct bytes heads[OPS_MAX];               // by op: "{" and event_kind
+    struct bytes heads[OPS_MAX]; // by op: "{" and event_kind
     struct bytes phrases[OPS_MAX][OCSF_OUTCOME_COUNT];
     struct bytes outcomes[OCSF_OUTCOME_COUNT]; // event_outcome
     struct bytes host;                         // event_host, and metadata up to what differs
@@ -160,8 +160,11 @@ static uint8_t file_type(const struct event *ev)
         [S_IFIFO >> 12] = 6, [S_IFCHR >> 12] = 3, [S_IFDIR >> 12] = 2,  [S_IFBLK >> 12] = 4,
         [S_IFREG >> 12] = 1, [S_IFLNK >> 12] = 7, [S_IFSOCK >> 12] = 5,
     };
-    static const uint8_t by_hook[SG_HOOK_COUNT] = { // of what does not exist yet
-        [SG_HOOK_inode_create] = 1, [SG_HOOK_inode_mkdir] = 2, [SG_HOOK_inode_symlink] = 7,
+    static const uint8_t by_hook[SG_HOOK_COUNT] = {
+        // of what does not exist yet
+        [SG_HOOK_inode_create] = 1,
+        [SG_HOOK_inode_mkdir] = 2,
+        [SG_HOOK_inode_symlink] = 7,
     };
 
     return ev->mode_bits ? by_mode[(ev->mode_bits & S_IFMT) >> 12] : by_hook[ev->hook];
@@ -320,9 +323,9 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *sb)
         return -EOPNOTSUPP;
     v.op = &ocsf_ops[op];
     view_files(ev, &v);
-    v.has_thread_comm =
-        ev->who && !bytes_equal(ev->who->comm,
-                                (struct bytes){ev->process.comm, ev->process.comm_len});
+    v.has_thread_comm = ev->who &&
+                        !bytes_equal(ev->who->comm,
+                                     (struct bytes){ev->process.comm, ev->process.comm_len});
     v.truncated = ev->path.kind == EVENT_PATH_CUT || ev->path2.kind == EVENT_PATH_CUT ||
                   (ev->who && ev->who->cmdline_cut);
     for (size_t room = FIRST_ROOM; room <= LARGEST; room *= 2) {

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Events as JSON of the Open Cybersecurity Schema Framework: the only form in which they leave the host.
-// Called by src/agent and src/cli for every event. Owns prepared parts of records: what is the same for
-// all, and for each of the processes that were seen last. Looks nothing up, opens nothing, never logs:
-// what the event does not say is left out.
+// Events as JSON of the Open Cybersecurity Schema Framework: the only form in which they leave the
+// host. Called by src/agent and src/cli for every event. Owns prepared parts of records: what is
+// the same for all, and for each of the processes that were seen last. Looks nothing up, opens
+// nothing, never logs: what the event does not say is left out.
 //
-// Records always are valid JSON. Names that are not UTF-8 show U+FFFD, and for paths the exact bytes
-// stand next to them in hexadecimal digits (unmapped.path_bytes).
+// Records always are valid JSON. Names that are not UTF-8 show U+FFFD, and for paths the exact
+// bytes stand next to them in hexadecimal digits (unmapped.path_bytes).
 //
-// process.uid is "<boot id>:<pid>:<start>", the start in ticks of 1/100 s since boot: procfs knows no
-// finer one, and the number has to stay the same when another run of the agent learns of the process.
+// process.uid is "<boot id>:<pid>:<start>", the start in ticks of 1/100 s since boot: procfs knows
+// no finer one, and the number has to stay the same when another run of the agent learns of the
+// process.
 #pragma once
 
 #include <stdbool.h>

@@ -16,14 +16,16 @@
 #define NAME_FILE    "File System Activity: "
 #define NAME_PROCESS "Process Activity: "
 
+#define OP(key, access, id, launch, class, type, name, verb, past, tail, joiner)         \
+    {key,         access,      id,          launch,       class, name, BYTES(type name), \
+     BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
+
 const struct ocsf_op ocsf_ops[] = {
-#define OCSF_FILE_OP(hook, access, id, name, verb, past, tail, joiner)                          \
-    {SG_HOOK_##hook, access, id, 0, &class_FILE, name, BYTES(NAME_FILE name), BYTES(verb), \
-     BYTES(past), BYTES(tail), BYTES(joiner)},
+#define OCSF_FILE_OP(hook, access, id, name, verb, past, tail, joiner) \
+    OP(SG_HOOK_##hook, access, id, 0, &class_FILE, NAME_FILE, name, verb, past, tail, joiner)
 #include "ocsf/classes.def"
-#define OCSF_PROCESS_OP(kind, id, name, launch, verb, past)                              \
-    {EVENT_##kind, 0, id, launch, &class_PROCESS, name, BYTES(NAME_PROCESS name),        \
-     BYTES(verb), BYTES(past), BYTES(""), BYTES("")},
+#define OCSF_PROCESS_OP(kind, id, name, launch, verb, past) \
+    OP(EVENT_##kind, 0, id, launch, &class_PROCESS, NAME_PROCESS, name, verb, past, "", "")
 #include "ocsf/classes.def"
 };
 const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);
@@ -103,10 +105,8 @@ size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev)
 enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
 {
     static const enum ocsf_outcome_key keys[EVENT_OUTCOME_COUNT] = {
-        [EVENT_OUTCOME_PASSED] = OCSF_ALLOWED,
-        [EVENT_OUTCOME_WOULD_DENY] = OCSF_WOULD_DENY,
-        [EVENT_OUTCOME_NOT_HELD] = OCSF_NOT_HELD,
-        [EVENT_OUTCOME_DENIED] = OCSF_DENIED,
+        [EVENT_OUTCOME_PASSED] = OCSF_ALLOWED,    [EVENT_OUTCOME_WOULD_DENY] = OCSF_WOULD_DENY,
+        [EVENT_OUTCOME_NOT_HELD] = OCSF_NOT_HELD, [EVENT_OUTCOME_DENIED] = OCSF_DENIED,
         [EVENT_OUTCOME_KILLED] = OCSF_KILLED,
     };
 

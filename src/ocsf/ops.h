@@ -48,8 +48,8 @@ extern const struct ocsf_outcome ocsf_outcomes[OCSF_OUTCOME_COUNT];
 
 #define OCSF_HOOK_KEYS ((size_t)SG_HOOK_COUNT + 1)
 
-// Index in ocsf_ops of what an event is; ocsf_n_ops when it has no class. `first` is the table made by
-// ocsf_ops_index().
+// Index in ocsf_ops of what an event is; ocsf_n_ops when it has no class. `first` is the table made
+// by ocsf_ops_index().
 void ocsf_ops_index(uint16_t first[OCSF_HOOK_KEYS]);
 size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev);
 

@@ -5,18 +5,21 @@
 
 #define ESCAPED_MAX 6 // bytes that one byte can become: \u001f
 
-static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
-                                  "34353637383940414243444546474849505152535455565758596061626364656667"
-                                  "6869707172737475767778798081828384858687888990919293949596979899";
+static const char digit_pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233"
+    "34353637383940414243444546474849505152535455565758596061626364656667"
+    "6869707172737475767778798081828384858687888990919293949596979899";
 
 // Decimal digits of a number: the logarithm to base 2, times log10(2), is right or one too small.
 static inline unsigned count_digits(uint64_t value)
 {
+    // clang-format off
     static const uint64_t powers[] = {
         0, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
         100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
         10000000000000000, 100000000000000000, 1000000000000000000, UINT64_C(10000000000000000000),
     };
+    // clang-format on
     unsigned guess = (unsigned)(64 - __builtin_clzll(value | 1)) * 1233 >> 12;
 
     return guess + (value >= powers[guess]);
@@ -49,8 +52,8 @@ void out_u64(struct out *o, uint64_t value)
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-// Not 0 when one of eight bytes is not plain: outside 0x20..0x7f, or one of " and \. A borrow can only
-// come from a byte that is not plain itself.
+// Not 0 when one of eight bytes is not plain: outside 0x20..0x7f, or one of " and \. A borrow can
+// only come from a byte that is not plain itself.
 static inline uint64_t not_plain(uint64_t x)
 {
     uint64_t quote = x ^ EACH('"'), backslash = x ^ EACH('\\');

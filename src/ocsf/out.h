@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// JSON into memory of a fixed size, for the path that every record takes: no calls and no checks but one
-// for room. The order of brackets and keys is that of the rows it is called from. base/json.h is for
-// everything else. Private to src/ocsf.
+// JSON into memory of a fixed size, for the path that every record takes: no calls and no checks
+// but one for room. The order of brackets and keys is that of the rows it is called from.
+// base/json.h is for everything else. Private to src/ocsf.
 //
 // Members end with a comma; the end of an object or array takes the last one back.
 #pragma once

@@ -7,9 +7,9 @@
 #include "base/alloc.h"
 #include "base/macro.h"
 
-// Which slot a serial is looked for in: one of two.
-#define SETS 512u
-#define WAYS 2u
+// A serial is looked for in the few slots of one set.
+#define SETS 256u
+#define WAYS 4u
 
 #define FIRST_ROOM 4096u
 #define LARGEST    (4u << 20) // 32 ancestors with paths of PATH_MAX, every byte escaped
@@ -191,6 +191,5 @@ int parts_get(struct parts *p, const struct ocsf_context *o, const struct who *w
 
 void parts_counters(const struct parts *p, struct ocsf_counters *ret)
 {
-    *ret = (struct ocsf_counters){
-        .reused = p->reused, .built = p->built, .cached_bytes = p->bytes};
+    *ret = (struct ocsf_counters){.reused = p->reused, .built = p->built, .cached_bytes = p->bytes};
 }

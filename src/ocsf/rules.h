@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The part of a record that says which rule decided, serialised once for each rule that decides often.
-// Private to src/ocsf.
+// The part of a record that says which rule decided, serialised once for each rule that decides
+// often. Private to src/ocsf.
 #pragma once
 
 #include "base/strbuf.h"
@@ -10,7 +10,7 @@
 struct rule_part {
     const struct rule_ref *rule; // NULL: empty
     uint32_t policy_id;
-    char *memory; // of the three below
+    char *memory;          // of the three below
     struct bytes sentence; // " (rule shadow)", escaped
     struct bytes event;    // members of the record
     struct bytes unmapped; // members of unmapped

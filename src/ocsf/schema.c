@@ -23,15 +23,15 @@ struct row {
 #define REQUIRED(text) (sizeof(text) == sizeof("1") && (text)[0] == '1')
 
 static const struct row rows[] = {
-#define OBJECT(object)     {ROW_OBJECT, #object, NULL, 0, false},
-#define JOIN(object, into) {ROW_JOIN, #object, #into, 0, false},
-#define PART(name, object) {ROW_ONE, #name, #object, 0, true},
+#define OBJECT(object)                {ROW_OBJECT, #object, NULL, 0, false},
+#define JOIN(object, into)            {ROW_JOIN, #object, #into, 0, false},
+#define PART(name, object)            {ROW_ONE, #name, #object, 0, true},
 #define ATTR(name, kind, when, value) {ROW_VALUE, #name, #kind, 0, REQUIRED(#when)},
-#define ENUM(name, caption_name, table, when, value)                                      \
-    {ROW_NUMBER, #name, NULL, OCSF_TABLE_##table, REQUIRED(#when)},                        \
+#define ENUM(name, caption_name, table, when, value)                \
+    {ROW_NUMBER, #name, NULL, OCSF_TABLE_##table, REQUIRED(#when)}, \
         {ROW_VALUE, #caption_name, "WORD", 0, REQUIRED(#when)},
-#define OBJ(name, object, when, value)     {ROW_ONE, #name, #object, 0, REQUIRED(#when)},
-#define LIST(name, object, when, n, item)  {ROW_MANY, #name, #object, 0, REQUIRED(#when)},
+#define OBJ(name, object, when, value)    {ROW_ONE, #name, #object, 0, REQUIRED(#when)},
+#define LIST(name, object, when, n, item) {ROW_MANY, #name, #object, 0, REQUIRED(#when)},
 #define OCSF_WANT_all
 #include "ocsf/objects.def"
 };

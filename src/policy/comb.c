@@ -107,12 +107,13 @@ static size_t find_base(struct packer *p, const struct dfa_edge *edges, uint32_t
 static int place(struct packer *p, uint32_t state)
 {
     const struct dfa_state *s = &p->dfa->states[state];
-    const struct dfa_edge *edges = p->dfa->edges + s->edges;
+    const struct dfa_edge *edges;
     size_t base;
     int r;
 
     if (s->n_edges == 0)
         return 0;
+    edges = p->dfa->edges + s->edges;
     base = find_base(p, edges, s->n_edges);
     r = reserve(p, base + 512);
     if (r < 0)

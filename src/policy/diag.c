@@ -39,6 +39,8 @@ static bool displace_warning(struct policy_diags *d)
     return false;
 }
 
+static char *format_text(struct policy_diags *d, const char *fmt, va_list ap) _printf_(2, 0);
+
 static char *format_text(struct policy_diags *d, const char *fmt, va_list ap)
 {
     _cleanup_(sb_done) struct strbuf sb = {};

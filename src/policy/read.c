@@ -23,6 +23,10 @@ struct policy_pos read_pos(const struct loader *ld, const struct yaml_node *node
 
 static struct policy_diag *report(struct loader *ld, enum policy_severity severity,
                                   struct policy_pos pos, const char *fmt, va_list ap)
+    _printf_(4, 0);
+
+static struct policy_diag *report(struct loader *ld, enum policy_severity severity,
+                                  struct policy_pos pos, const char *fmt, va_list ap)
 {
     const struct policy_source *file = &ld->files[pos.file];
     _cleanup_(sb_done) struct strbuf sb = {};

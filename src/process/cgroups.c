@@ -14,7 +14,8 @@
 #include "base/macro.h"
 #include "base/table.h"
 
-// Type of the handles of kernfs, enum fid_type of include/linux/exportfs.h: the 64 bits of the inode number.
+// Type of the handles of kernfs, enum fid_type of include/linux/exportfs.h: the 64 bits of the
+// inode number.
 #define FILEID_KERNFS 0xfe
 
 struct cgroups {
@@ -130,8 +131,7 @@ static const struct pod_row {
 
 static bool starts_with(struct bytes text, struct bytes prefix)
 {
-    return prefix.len == 0 ||
-           (text.len >= prefix.len && memcmp(text.s, prefix.s, prefix.len) == 0);
+    return prefix.len == 0 || (text.len >= prefix.len && memcmp(text.s, prefix.s, prefix.len) == 0);
 }
 
 // What lies between prefix and suffix; false when they are not there.
@@ -195,8 +195,7 @@ static void find_pod(struct bytes part, char pod[POD_UID_LEN], struct bytes *ret
     struct bytes uid;
 
     for (size_t i = 0; i < ARRAY_SIZE(pod_rows); i++) {
-        if (!between(part, pod_rows[i].prefix, pod_rows[i].suffix, &uid) ||
-            uid.len != POD_UID_LEN)
+        if (!between(part, pod_rows[i].prefix, pod_rows[i].suffix, &uid) || uid.len != POD_UID_LEN)
             continue;
         for (uint32_t k = 0; k < uid.len; k++)
             pod[k] = uid.s[k] == '_' ? '-' : uid.s[k];
@@ -238,8 +237,8 @@ static struct cgroup *cgroup_make(struct bytes path, uint64_t id)
     cgroup->id = id;
     memcpy(cgroup->text, path.s, path.len);
     cgroup->path = (struct bytes){cgroup->text, path.len};
-    cgroup_classify(cgroup->path, cgroup->text + path.len, &cgroup->container_id,
-                    &cgroup->runtime, &cgroup->pod_uid);
+    cgroup_classify(cgroup->path, cgroup->text + path.len, &cgroup->container_id, &cgroup->runtime,
+                    &cgroup->pod_uid);
     return cgroup;
 }
 

@@ -25,14 +25,14 @@ struct cgroup {
 
 struct cgroups;
 
-// `root` is where cgroup2 is mounted; NULL: /sys/fs/cgroup, or /sys/fs/cgroup/unified on hosts with both
-// versions. A root that is not there is no error: paths then come from procfs alone. -ENOMEM.
+// `root` is where cgroup2 is mounted; NULL: /sys/fs/cgroup, or /sys/fs/cgroup/unified on hosts with
+// both versions. A root that is not there is no error: paths then come from procfs alone. -ENOMEM.
 int cgroups_new(const char *root, struct cgroups **ret_cgroups);
 struct cgroups *cgroups_free(struct cgroups *c);
 DEFINE_CLEANUP(struct cgroups *, cgroups_free)
 
-// A reference to the cgroup with this path, as /proc/PID/cgroup has it. Its id is looked up when it is
-// seen for the first time. -EINVAL: not an absolute path.
+// A reference to the cgroup with this path, as /proc/PID/cgroup has it. Its id is looked up when it
+// is seen for the first time. -EINVAL: not an absolute path.
 int cgroups_by_path(struct cgroups *c, struct bytes path, struct cgroup **ret_cgroup);
 
 // A reference to the cgroup with this number: one that is known, or asked from the kernel by its
@@ -42,8 +42,8 @@ int cgroups_by_id(struct cgroups *c, uint64_t id, struct cgroup **ret_cgroup);
 struct cgroup *cgroup_ref(struct cgroup *cgroup);
 struct cgroup *cgroup_unref(struct cgroup *cgroup); // NULL is fine; returns NULL
 
-// Fills container_id, runtime and pod_uid, as parts of `path` where they can be; `pod` is room for a
-// pod's uid of 36 bytes. For tests and the above.
+// Fills container_id, runtime and pod_uid, as parts of `path` where they can be; `pod` is room for
+// a pod's uid of 36 bytes. For tests and the above.
 #define POD_UID_LEN 36
 void cgroup_classify(struct bytes path, char pod[POD_UID_LEN], struct bytes *ret_id,
                      struct bytes *ret_runtime, struct bytes *ret_pod);

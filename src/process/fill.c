@@ -53,8 +53,8 @@ static void set_cgroup(struct process *p, struct cgroup *cgroup)
     p->cgroup = cgroup;
 }
 
-// A number that a record brought. The path comes from the kernel by that number, or from procfs when
-// the cgroup found there has that number: never a path that only used to be right.
+// A number that a record brought. The path comes from the kernel by that number, or from procfs
+// when the cgroup found there has that number: never a path that only used to be right.
 void process_set_cgroup(struct process_table *t, struct process *p, uint64_t cgroup_id)
 {
     struct procfs_process *s = &t->scratch;
@@ -187,8 +187,8 @@ int table_complete(struct process_table *t, const struct process_ref *ref,
     }
     if (n == 0)
         return r;
-    // Sessions are handed down, so from the oldest on. Adding an ancestor to a full table can have evicted
-    // the process itself.
+    // Sessions are handed down, so from the oldest on. Adding an ancestor to a full table can have
+    // evicted the process itself.
     while (n-- > 0) {
         if (chain[n]->state != PROCESS_FREE)
             process_set_session(t, chain[n]);

@@ -34,8 +34,8 @@ static void read_line(const char *root, const char *name, char *to, size_t size)
     copy(to, size, text, strcspn(text, "\n"));
 }
 
-// The value of KEY=value in os-release(5): quotes around it are taken off; the escapes that could be
-// inside are left as they are.
+// The value of KEY=value in os-release(5): quotes around it are taken off; the escapes that could
+// be inside are left as they are.
 static void take_value(const char *text, const char *key, char *to, size_t size)
 {
     size_t n = strlen(key);

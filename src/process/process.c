@@ -32,7 +32,8 @@ int process_table_new(const struct process_options *options, struct process_tabl
     if (!t)
         return -ENOMEM;
     t->proc_fd = -1;
-    t->max_processes = MAX(o->max_processes ? o->max_processes : DEFAULT_PROCESSES, LEAST_PROCESSES);
+    t->max_processes = MAX(o->max_processes ? o->max_processes : DEFAULT_PROCESSES,
+                           LEAST_PROCESSES);
     t->max_text_bytes = o->max_text_bytes ? o->max_text_bytes : DEFAULT_TEXT_BYTES;
     t->keep_dead_ns = o->keep_dead_ns ? o->keep_dead_ns : DEFAULT_KEEP_DEAD_NS;
     t->no_lifecycle = o->no_lifecycle;
@@ -158,8 +159,8 @@ static bool comm_changed(const struct event *ev, const struct process *p)
 {
     const struct event_process *e = &ev->process;
 
-    return e->tid == e->ref.tgid && (p->image.comm_len != e->comm_len ||
-                                     memcmp(p->image.comm, e->comm, e->comm_len) != 0);
+    return e->tid == e->ref.tgid &&
+           (p->image.comm_len != e->comm_len || memcmp(p->image.comm, e->comm, e->comm_len) != 0);
 }
 
 // Takes over what every record says anew about its process.
@@ -296,9 +297,10 @@ static int image_of_exec(struct process_table *t, const struct event *ev, struct
     return 0;
 }
 
-// The process as it was when it called exec. One that nobody has seen yet was, as far as anybody can
-// know, a copy of its parent: procfs shows it only as it is now.
-static int before_exec(struct process_table *t, const struct event *ev, struct process **ret_process)
+// The process as it was when it called exec. One that nobody has seen yet was, as far as anybody
+// can know, a copy of its parent: procfs shows it only as it is now.
+static int before_exec(struct process_table *t, const struct event *ev,
+                       struct process **ret_process)
 {
     const struct event_process *e = &ev->process;
     struct process *p = table_find(t, &e->ref), *parent;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who did it: the table of the processes of this host, living and recently dead, keyed by thread group
-// and start. Filled from procfs once, then kept up by the records of fork, exec and exit; a process that
-// a record names and that the table does not know is looked up in procfs when the record comes.
-// Called by src/agent with every decoded event. Owns the table, the names of users and groups, and the
-// paths of control groups. Never logs, never changes a process, never asks the network for a name.
+// Who did it: the table of the processes of this host, living and recently dead, keyed by thread
+// group and start. Filled from procfs once, then kept up by the records of fork, exec and exit; a
+// process that a record names and that the table does not know is looked up in procfs when the
+// record comes. Called by src/agent with every decoded event. Owns the table, the names of users
+// and groups, and the paths of control groups. Never logs, never changes a process, never asks the
+// network for a name.
 //
 // Everything is bounded, and what is dropped is counted. One thread owns a table.
 #pragma once
@@ -26,8 +27,8 @@ struct process_options {
     uint32_t max_processes;  // living and dead; 0: 32768
     size_t max_text_bytes;   // of paths and command lines; 0: 2 MiB
     uint64_t keep_dead_ns;   // how long a dead process without children stays; 0: 60 s
-    // Records of fork, exec and exit do not come: what is known of a process is read again from procfs
-    // when its name changed or a second went by.
+    // Records of fork, exec and exit do not come: what is known of a process is read again from
+    // procfs when its name changed or a second went by.
     bool no_lifecycle;
 };
 
@@ -40,12 +41,12 @@ struct process_counters {
     uint64_t missed_exits; // found dead by process_table_tick(), without a record
     uint64_t evicted_dead; // before their time, to stay within the bounds
     uint64_t evicted_live;
-    uint64_t late;         // events that belong to the program before the last exec
-    uint64_t who_built;    // struct who put together
+    uint64_t late;      // events that belong to the program before the last exec
+    uint64_t who_built; // struct who put together
     uint64_t who_reused;
-    uint32_t live, dead;   // entries now
-    size_t text_bytes;     // of paths and command lines
-    size_t memory;         // of all of it, texts and struct who counted, names and cgroups not
+    uint32_t live, dead; // entries now
+    size_t text_bytes;   // of paths and command lines
+    size_t memory;       // of all of it, texts and struct who counted, names and cgroups not
 };
 
 // An empty table. -ENOMEM, or the error of opening procfs.
@@ -53,22 +54,24 @@ int process_table_new(const struct process_options *options, struct process_tabl
 struct process_table *process_table_free(struct process_table *t);
 DEFINE_CLEANUP(struct process_table *, process_table_free)
 
-// Reads all processes from procfs. Call once the records of fork, exec and exit have begun to flow, so
-// that none falls between the two. 0, -ENOMEM, or the error of reading the directory.
+// Reads all processes from procfs. Call once the records of fork, exec and exit have begun to flow,
+// so that none falls between the two. 0, -ENOMEM, or the error of reading the directory.
 int process_table_scan(struct process_table *t);
 
 // Brings the table up to date with what the event says, and sets ev->who and ev->target, which are
 // valid until the next call with this table. -ENOMEM: they may be NULL.
 //
-// Events of one process should come in order. Where they do not (each ring has an order of its own), an
-// access before an exec is still attributed to the program that did it, as long as the exec is the last.
+// Events of one process should come in order. Where they do not (each ring has an order of its
+// own), an access before an exec is still attributed to the program that did it, as long as the
+// exec is the last.
 int process_table_apply(struct process_table *t, struct event *ev);
 
-// The process of a reference, from the table or procfs; NULL when it is not known. On loan as above.
+// The process of a reference, from the table or procfs; NULL when it is not known. On loan as
+// above.
 const struct who *process_table_who(struct process_table *t, const struct process_ref *ref);
 
-// Forgets the dead whose time is over and looks at some of the living. Call about once a second with
-// CLOCK_BOOTTIME.
+// Forgets the dead whose time is over and looks at some of the living. Call about once a second
+// with CLOCK_BOOTTIME.
 void process_table_tick(struct process_table *t, uint64_t now_ns);
 
 void process_table_counters(const struct process_table *t, struct process_counters *ret);

@@ -69,12 +69,12 @@ static const char *take_number(const char *s, uint64_t *ret_value)
     return s;
 }
 
-// The fields of stat by their numbers in proc(5), after the name, which is in parentheses and can hold
-// any byte, parentheses too: its end is the last ')'.
+// The fields of stat by their numbers in proc(5), after the name, which is in parentheses and can
+// hold any byte, parentheses too: its end is the last ')'.
 enum { STAT_STATE = 3, STAT_PPID = 4, STAT_FLAGS = 9, STAT_START = 22 };
 
 struct stat_line {
-    struct bytes comm; // in the text
+    struct bytes comm;               // in the text
     uint64_t fields[STAT_START + 1]; // those that are numbers above
 };
 
@@ -188,7 +188,8 @@ static void read_exe(int dir, struct procfs_process *p)
     if (len == 0 || len >= sizeof(p->exe))
         return;
     // The words are added by the kernel, but could also be the file's name: its link count tells.
-    if (len > sizeof(deleted) && memcmp(p->exe + len - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0 &&
+    if (len > sizeof(deleted) &&
+        memcmp(p->exe + len - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0 &&
         fstatat(dir, "exe", &st, 0) == 0 && st.st_nlink == 0) {
         len -= sizeof(deleted) - 1;
         p->exe_deleted = true;

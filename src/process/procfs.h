@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What procfs says about one process. Processes come and go while they are read: a pid that vanishes
-// half way is -ESRCH, never a mixture of two processes (all files are opened through one descriptor of
-// /proc/PID, which stays with the process that it was opened for). Private to src/process.
+// What procfs says about one process. Processes come and go while they are read: a pid that
+// vanishes half way is -ESRCH, never a mixture of two processes (all files are opened through one
+// descriptor of /proc/PID, which stays with the process that it was opened for). Private to
+// src/process.
 #pragma once
 
 #include <stdbool.h>
@@ -34,7 +35,8 @@ struct procfs_process {
 // -EBADMSG: not the text of a procfs.
 int procfs_read(int proc_fd, uint32_t pid, struct procfs_process *ret);
 
-// Only cmdline, cmdline_len and cmdline_cut of *ret. -ESRCH also when another process has the number.
+// Only cmdline, cmdline_len and cmdline_cut of *ret. -ESRCH also when another process has the
+// number.
 int procfs_cmdline(int proc_fd, const struct process_ref *ref, struct procfs_process *ret);
 
 // Only the start. Errors as above.

@@ -36,8 +36,8 @@ size_t table_memory(const struct process_table *t)
 {
     return sizeof(*t) + t->cap_slabs * sizeof(*t->slabs) +
            (t->n_slabs << SLAB_SHIFT) * sizeof(struct process) +
-           ((size_t)t->bucket_mask + 1) * sizeof(*t->buckets) +
-           t->n_before * sizeof(struct image) + t->texts.n_buckets * sizeof(*t->texts.buckets);
+           ((size_t)t->bucket_mask + 1) * sizeof(*t->buckets) + t->n_before * sizeof(struct image) +
+           t->texts.n_buckets * sizeof(*t->texts.buckets);
 }
 
 static uint32_t *bucket_of(const struct process_table *t, const struct process_ref *ref)

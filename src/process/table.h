@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The inside of struct process_table: entries in slabs, found by a chained hash, addressed by index and
-// generation so that a stale address is noticed. Private to src/process.
+// The inside of struct process_table: entries in slabs, found by a chained hash, addressed by index
+// and generation so that a stale address is noticed. Private to src/process.
 #pragma once
 
 #include "process/cgroups.h"
 #include "process/intern.h"
-#include "process/procfs.h"
 #include "process/process.h"
+#include "process/procfs.h"
 #include "process/users.h"
 
 #define NO_INDEX     UINT32_MAX
@@ -48,16 +48,16 @@ struct process {
     struct handle parent;
     uint32_t generation;
     uint32_t index;
-    uint32_t next;       // in its hash chain, or in the list of free entries
+    uint32_t next;           // in its hash chain, or in the list of free entries
     uint32_t older, younger; // in the list of the dead or of the held
-    uint32_t children;   // entries whose parent this is
-    uint8_t state;       // enum process_state
-    uint8_t session;     // enum sg_session
+    uint32_t children;       // entries whose parent this is
+    uint8_t state;           // enum process_state
+    uint8_t session;         // enum sg_session
     bool kthread;
     bool incomplete;
-    bool used;           // since the hand passed by
-    uint64_t serial;     // another one after every change of what follows
-    uint64_t read_ns;    // when procfs was read; 0: never
+    bool used;        // since the hand passed by
+    uint64_t serial;  // another one after every change of what follows
+    uint64_t read_ns; // when procfs was read; 0: never
     uint64_t exit_ns;
     uint64_t cgroup_id;
     struct cgroup *cgroup; // NULL: unknown
@@ -128,7 +128,8 @@ static inline void process_touch(struct process_table *t, struct process *p)
     p->serial = t->next_serial++;
 }
 
-// store.c: entries and their memory. ----------------------------------------------------------------
+// store.c: entries and their memory.
+// ----------------------------------------------------------------
 
 int table_init(struct process_table *t);
 size_t table_memory(const struct process_table *t);
@@ -136,8 +137,8 @@ void table_done(struct process_table *t);
 
 struct process *table_find(const struct process_table *t, const struct process_ref *ref);
 
-// A new living entry without anything but its reference. Makes room by evicting others: never `keep`
-// (may be NULL). -ENOMEM.
+// A new living entry without anything but its reference. Makes room by evicting others: never
+// `keep` (may be NULL). -ENOMEM.
 int table_add(struct process_table *t, const struct process_ref *ref, const struct process *keep,
               struct process **ret_process);
 void table_set_parent(struct process_table *t, struct process *p, struct process *parent);
@@ -149,7 +150,8 @@ void image_clear(struct process_table *t, struct image *image);
 // Evicts until the texts are within their bound.
 void table_bound_texts(struct process_table *t);
 
-// fill.c: from procfs into entries. -----------------------------------------------------------------
+// fill.c: from procfs into entries.
+// -----------------------------------------------------------------
 
 // Looks the process up in procfs, with its parents. -ESRCH: gone, or another process by now.
 int table_complete(struct process_table *t, const struct process_ref *ref,
@@ -161,7 +163,8 @@ void process_set_cgroup(struct process_table *t, struct process *p, uint64_t cgr
 // What the program and the parent say about the session.
 void process_set_session(struct process_table *t, struct process *p);
 
-// who.c: what is handed out. ------------------------------------------------------------------------
+// who.c: what is handed out.
+// ------------------------------------------------------------------------
 
 size_t who_cache_memory(void);
 int who_cache_new(struct who_cache **ret_cache);

@@ -10,8 +10,8 @@
 #include "base/fd.h"
 #include "base/strutil.h"
 
-#define FILE_MAX (8u << 20) // bytes; a larger file is taken for one without names
-#define NAME_LEN_MAX 256u   // LOGIN_NAME_MAX
+#define FILE_MAX     (8u << 20) // bytes; a larger file is taken for one without names
+#define NAME_LEN_MAX 256u       // LOGIN_NAME_MAX
 
 struct name {
     uint32_t id;

@@ -19,8 +19,8 @@ int users_new(const char *passwd, const char *group, struct users **ret_users);
 struct users *users_free(struct users *u);
 DEFINE_CLEANUP(struct users *, users_free)
 
-// Reads the files again when they changed; at most once a USERS_CHECK_NS of the caller's clock. True
-// when names may differ from before: all names handed out earlier are invalid then.
+// Reads the files again when they changed; at most once a USERS_CHECK_NS of the caller's clock.
+// True when names may differ from before: all names handed out earlier are invalid then.
 bool users_refresh(struct users *u, uint64_t now_ns);
 
 // Empty when there is none. On loan until users_refresh() returns true.

@@ -5,6 +5,7 @@
 // opened before its state is known to the kernel (also when an earlier agent's programs are attached), and
 // what is proved is still the whole way from the root of a file system to the verdict. One small mount in
 // the canary directory is real, for umount, which the kernel refuses everywhere else before it asks a hook.
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/memfd.h>
@@ -76,8 +77,9 @@ static int populate(int root)
     return 0;
 }
 
-static int make_place(struct canary *c)
+static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
 {
+    struct sg_root_key stale = {.policy_id = policy_id};
     struct stat st;
     int r;
 
@@ -86,7 +88,10 @@ static int make_place(struct canary *c)
         return r;
     if (fstat(c->root_fd, &st) < 0)
         return -errno;
-    c->dev = kernel_dev(st.st_dev);
+    // Numbers of such devices are used again. Whoever had this one before is gone, and a state that was
+    // meant for it (an earlier sensor's place, mostly) must not keep us out.
+    stale.dev = kernel_dev(st.st_dev);
+    (void)bpf_map_delete_elem(roots_fd, &stale);
     r = populate(c->root_fd);
     if (r < 0)
         return r;
@@ -98,6 +103,7 @@ static int make_place(struct canary *c)
         c->old_map = NULL;
         return -errno;
     }
+    c->dev = stale.dev;
     return 0;
 }
 
@@ -200,7 +206,7 @@ static void make_umount(struct canary *c)
     c->umount_dev = w.dev;
 }
 
-void canary_prepare(struct canary *c, const char *dir)
+void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t policy_id)
 {
     char real[4096];
     int r;
@@ -217,7 +223,7 @@ void canary_prepare(struct canary *c, const char *dir)
     memcpy(c->dir, real, strlen(real) + 1);
     (void)snprintf(c->umount_path, sizeof(c->umount_path), "%s/umount", c->dir);
     r = host_namespace(&c->host_ns_fd);
-    r = r < 0 ? r : make_place(c);
+    r = r < 0 ? r : make_place(c, roots_fd, policy_id);
     if (r < 0) {
         (void)snprintf(c->problem, sizeof(c->problem), "no place for the self-test can be made: %s",
                        strerror(-r));

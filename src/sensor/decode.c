@@ -69,7 +69,8 @@ static struct mounts mounts_of(const struct decode_context *ctx, uint32_t dev)
     return m;
 }
 
-// What is left of a path below `root`, with its '/' in front or empty; false when it lies elsewhere.
+// What is left of a path below `root`, with its '/' in front or empty; false when it lies
+// elsewhere.
 static bool below(struct bytes path, struct bytes root, struct bytes *ret_rest)
 {
     if (root.len == 1) // "/"
@@ -82,8 +83,8 @@ static bool below(struct bytes path, struct bytes root, struct bytes *ret_rest)
     return true;
 }
 
-// Puts the mount point in front of a path within its file system. `path` lies in the arena; the bytes
-// before it, as many as the longest mount point of the device has, are free.
+// Puts the mount point in front of a path within its file system. `path` lies in the arena; the
+// bytes before it, as many as the longest mount point of the device has, are free.
 static void put_mount(const struct mounts *mounts, struct event_path *path)
 {
     struct bytes whole = path->bytes, rest;
@@ -110,9 +111,10 @@ static void put_mount(const struct mounts *mounts, struct event_path *path)
     path->kind = EVENT_PATH_FILESYSTEM;
 }
 
-// Turns components, leaf first, each followed by NUL, into "/a/b/leaf" (-> "/" when there are none).
-// Filled from the end, since the leaf comes first. Whatever is behind the last NUL is a component that
-// did not fit whole: allowed only when the record says that the path was cut, and dropped.
+// Turns components, leaf first, each followed by NUL, into "/a/b/leaf" (-> "/" when there are
+// none). Filled from the end, since the leaf comes first. Whatever is behind the last NUL is a
+// component that did not fit whole: allowed only when the record says that the path was cut, and
+// dropped.
 static int reverse(struct bytes list, bool cut, char *room, struct bytes *ret_path)
 {
     const char *at = list.s, *end = list.s + list.len;
@@ -311,14 +313,9 @@ static void take_values(const struct sg_record *r, struct event *ev)
         ev->bytes_read = r->value[0];
         ev->bytes_written = r->value[1];
         break;
-    case EVENT_FORK:
-        ev->child = (struct process_ref){(uint32_t)r->value[0], r->value[1]};
-        break;
-    case EVENT_EXIT:
-        ev->wait_status = (uint32_t)r->value[0];
-        break;
-    default:
-        break;
+    case EVENT_FORK: ev->child = (struct process_ref){(uint32_t)r->value[0], r->value[1]}; break;
+    case EVENT_EXIT: ev->wait_status = (uint32_t)r->value[0]; break;
+    default: break;
     }
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From the bytes that the kernel programs wrote (abi/event.h) to a `struct event`. Called by the agent
-// for every record, and by the command line for recorded ones. Owns nothing, keeps nothing, allocates
-// nothing; believes nothing that the bytes say about themselves. The text of the event is copied into
-// its arena, so the record's memory may go back to the ring afterwards.
+// From the bytes that the kernel programs wrote (abi/event.h) to a `struct event`. Called by the
+// agent for every record, and by the command line for recorded ones. Owns nothing, keeps nothing,
+// allocates nothing; believes nothing that the bytes say about themselves. The text of the event is
+// copied into its arena, so the record's memory may go back to the ring afterwards.
 #pragma once
 
 #include <stddef.h>
@@ -19,8 +19,8 @@ struct decode_mount {
 };
 
 struct decode_context {
-    int64_t realtime_offset_ns; // CLOCK_REALTIME minus CLOCK_BOOTTIME
-    enum event_ring ring;       // that the record came from
+    int64_t realtime_offset_ns;        // CLOCK_REALTIME minus CLOCK_BOOTTIME
+    enum event_ring ring;              // that the record came from
     const struct decode_mount *mounts; // on loan, in the order of decode_mounts_sort()
     size_t n_mounts;
 };
@@ -36,5 +36,4 @@ void decode_mounts_sort(struct decode_mount *mounts, size_t n);
 //   -ENOBUFS     it does not fit the arena (mount points longer than PATH_MAX)
 //
 // On failure `ev` holds nothing of use.
-int decode_record(const void *data, size_t len, const struct decode_context *ctx,
-                  struct event *ev);
+int decode_record(const void *data, size_t len, const struct decode_context *ctx, struct event *ev);

@@ -140,18 +140,22 @@ static void drop_old_pins(const struct sensor *s, uint32_t policy_id)
     }
 }
 
+// Returns whether any of them was not there, or with another state, or a negative errno.
 static int write_roots(const struct sensor *s, uint32_t policy_id, const struct sensor_root *roots,
                        size_t n_roots)
 {
-    int fd = map_fd(s, "sg_roots");
+    int fd = map_fd(s, "sg_roots"), changed = 0;
 
     for (size_t i = 0; i < n_roots; i++) {
         struct sg_root_key key = {.policy_id = policy_id, .dev = roots[i].dev};
+        struct sg_root old = {};
 
+        if (bpf_map_lookup_elem(fd, &key, &old) < 0 || old.state != roots[i].root.state)
+            changed = 1;
         if (bpf_map_update_elem(fd, &key, &roots[i].root, BPF_ANY) < 0)
             return -errno;
     }
-    return 0;
+    return changed;
 }
 
 int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
@@ -211,14 +215,37 @@ static int compare_dev(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Forgets the roots of the policy in force that are not in `devs`. Returns whether there were any.
+static int drop_unnamed(struct sensor *s, const uint32_t *devs, size_t n_devs)
+{
+    int fd = map_fd(s, "sg_roots"), changed = 0, r;
+    _cleanup_free_ char *keys = NULL;
+    size_t n = 0;
+
+    r = list_keys(fd, map_max(s, "sg_roots"), sizeof(struct sg_root_key), &keys, &n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < n; i++) {
+        const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
+
+        if (key->policy_id != s->policy_id ||
+            bsearch(&key->dev, devs, n_devs, sizeof(*devs), compare_dev)) {
+            (void)map_delete_u64(s->provisional, key->dev);
+            continue;
+        }
+        if (!keep_provisional(s, fd, key))
+            changed |= bpf_map_delete_elem(fd, key) == 0;
+    }
+    return changed;
+}
+
 int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n_roots,
                      struct error *err)
 {
-    int fd = map_fd(s, "sg_roots"), r;
     _cleanup_free_ struct sensor_root *all = NULL;
     _cleanup_free_ uint32_t *devs = NULL;
-    _cleanup_free_ char *keys = NULL;
-    size_t n = 0, n_all;
+    size_t n_all;
+    int added, dropped;
 
     if (!s->policy_id)
         return error_set(err, -ENOENT, "no policy is in force");
@@ -233,25 +260,17 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
         devs[i] = all[i].dev;
     qsort(devs, n_all, sizeof(*devs), compare_dev);
 
-    // New ones first: a full table keeps what it has.
-    r = write_roots(s, s->policy_id, all, n_all);
-    if (r < 0)
-        return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_all,
-                         strerror(-r));
-    r = list_keys(fd, map_max(s, "sg_roots"), sizeof(struct sg_root_key), &keys, &n);
-    if (r < 0)
-        return error_set(err, r, "the table of roots cannot be read: %s", strerror(-r));
-    for (size_t i = 0; i < n; i++) {
-        const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
-
-        if (key->policy_id != s->policy_id ||
-            bsearch(&key->dev, devs, n_all, sizeof(*devs), compare_dev)) {
-            (void)map_delete_u64(s->provisional, key->dev);
-            continue;
-        }
-        if (!keep_provisional(s, fd, key))
-            (void)bpf_map_delete_elem(fd, key);
-    }
+    // New ones first: when they do not fit, nothing that is protected is given up.
+    added = write_roots(s, s->policy_id, all, n_all);
+    dropped = added < 0 ? 0 : drop_unnamed(s, devs, n_all);
+    // What was resolved before a root was known has been cached.
+    if (added || dropped)
+        (void)__atomic_add_fetch(&s->maps.words.generation->moves, 1, __ATOMIC_SEQ_CST);
+    if (added < 0)
+        return error_set(err, added, "%zu file systems do not fit into the table of roots: %s",
+                         n_all, strerror(-added));
+    if (dropped < 0)
+        return error_set(err, dropped, "the table of roots cannot be read: %s", strerror(-dropped));
     return 0;
 }
 

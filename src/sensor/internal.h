@@ -257,7 +257,7 @@ struct canary {
 };
 
 // Makes what the tests need, before any hook is attached. Never fails: `problem` says what is missing.
-void canary_prepare(struct canary *c, const char *dir);
+void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t policy_id);
 void canary_close(struct canary *c);
 int canary_remove(struct canary *c); // what it left on the host
 

@@ -122,7 +122,8 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
         return r;
     if (merged_open(&s->merged) < 0 || map_new(MAP_U64, 65536, NULL, &s->provisional) < 0)
         return error_set(err, -ENOMEM, "out of memory");
-    canary_prepare(&s->canary, options->canary_dir ? options->canary_dir : CANARY_DIR);
+    canary_prepare(&s->canary, options->canary_dir ? options->canary_dir : CANARY_DIR,
+                   map_fd(s, "sg_roots"), s->policy_id);
     *ret = TAKE_PTR(s);
     return 0;
 }

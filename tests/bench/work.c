@@ -2,12 +2,12 @@
 //
 // sg-bench-work: makes batches of one file operation after another and prints what one of each cost.
 //
-//     sg-bench-work [-q] [-l DIRECTORY] OPERATION:PATH...
+//     sg-bench-work [-dq] [-l DIRECTORY] OPERATION:PATH...
 //
 // For each argument one line: operation, path, median, 1st and 9th decile over the batches, in nanoseconds of
 // CLOCK_MONOTONIC for one operation. In a guest that counts instructions that is instructions. An '@' in a path stands for a
 // running number: every repeat has a file of its own, met once. -l: under a Landlock ruleset that allows everything beneath
-// DIRECTORY. -q: fewer batches.
+// DIRECTORY. -q: fewer batches. -d: the kernel forgets names and inodes before each operation's batches.
 //
 // An operation that does not end as its row says ends the program: what failed has not been measured. A static program, so
 // that one exec of it is the same everywhere.
@@ -44,6 +44,7 @@ struct operation {
     unsigned per_batch, batches, quick;
     int open_flags; // of target.fd; -1: none
     bool numbered;  // every repeat has a file of its own
+    bool again;     // of which each was met before, over a second ago
     bool (*once)(const struct target *t, unsigned i);
 };
 
@@ -126,18 +127,20 @@ static bool once_nothing(const struct target *t, unsigned i)
 }
 
 static const struct operation operations[] = {
-    {"open", 32, 41, 11, -1, false, once_open},
-    {"open-first", 1, 64, 21, -1, true, once_open_numbered},
-    {"open-many", 16, 64, 21, -1, true, once_open_numbered},
-    {"refused", 32, 41, 11, -1, false, once_refused},
-    {"refused-many", 16, 64, 21, -1, true, once_refused_numbered},
-    {"stat", 64, 41, 11, -1, false, once_stat},
-    {"read", 64, 41, 11, O_RDONLY, false, once_read},
-    {"write", 32, 41, 11, O_WRONLY, false, once_write},
-    {"create", 4, 61, 11, -1, false, once_create},
-    {"exec", 1, 61, 15, -1, false, once_exec},
+    {"open", 32, 41, 11, -1, .once = once_open},
+    {"open-first", 1, 64, 21, -1, .numbered = true, .once = once_open_numbered},
+    {"open-many", 16, 64, 21, -1, .numbered = true, .once = once_open_numbered},
+    {"open-again", 16, 64, 21, -1, .numbered = true, .again = true, .once = once_open_numbered},
+    {"refused", 32, 41, 11, -1, .once = once_refused},
+    {"refused-many", 16, 64, 21, -1, .numbered = true, .once = once_refused_numbered},
+    {"refused-again", 16, 64, 21, -1, .numbered = true, .again = true, .once = once_refused_numbered},
+    {"stat", 64, 41, 11, -1, .once = once_stat},
+    {"read", 64, 41, 11, O_RDONLY, .once = once_read},
+    {"write", 32, 41, 11, O_WRONLY, .once = once_write},
+    {"create", 4, 61, 11, -1, .once = once_create},
+    {"exec", 1, 61, 15, -1, .once = once_exec},
 };
-static const struct operation nothing = {"nothing", 1, 41, 41, -1, false, once_nothing};
+static const struct operation nothing = {"nothing", 1, 41, 41, -1, .once = once_nothing};
 
 static int64_t now(void)
 {
@@ -154,6 +157,15 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Equal denials within a second are one record: waits until what follows is a record again.
+static void pass_merge_window(void)
+{
+    struct timespec second = {.tv_sec = 1, .tv_nsec = 100 * 1000 * 1000};
+
+    while (clock_nanosleep(CLOCK_BOOTTIME, 0, &second, &second) == EINTR)
+        ;
+}
+
 // Costs of one operation in each batch, sorted. `overhead` is what reading the clock costs.
 static bool measure(const struct operation *op, const struct target *t, bool quick, double overhead, double *ret, unsigned *ret_n)
 {
@@ -163,6 +175,12 @@ static bool measure(const struct operation *op, const struct target *t, bool qui
     for (unsigned k = 0; !op->numbered && k < op->per_batch; k++)
         if (!op->once(t, 0))
             return false;
+    if (op->again) {
+        for (unsigned k = 0; k < n * op->per_batch; k++)
+            if (!op->once(t, k))
+                return false;
+        pass_merge_window();
+    }
     for (unsigned b = 0; b < n; b++) {
         int64_t start = now();
 
@@ -176,7 +194,7 @@ static bool measure(const struct operation *op, const struct target *t, bool qui
     return true;
 }
 
-// The files that a path with '@' stands for. stat() beforehand: names are known to the kernel, but no hook saw an open.
+// The files that a path with '@' stands for. stat() beforehand: the kernel knows the names, but no hook saw an open.
 static const char **number_files(const char *path, unsigned n)
 {
     const char *at = strchr(path, '@');
@@ -195,7 +213,14 @@ static const char **number_files(const char *path, unsigned n)
     return files;
 }
 
-static int run_one(const char *argument, bool quick, double overhead)
+static int drop_caches(void)
+{
+    _cleanup_close_ int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+    return fd < 0 || write(fd, "2", 1) != 1 ? -errno : 0;
+}
+
+static int run_one(const char *argument, bool quick, bool drop, double overhead)
 {
     const char *colon = strchr(argument, ':');
     struct target t = {.path = colon ? colon + 1 : "", .fd = -1};
@@ -220,6 +245,10 @@ static int run_one(const char *argument, bool quick, double overhead)
     }
     if (op->open_flags >= 0)
         t.fd = open(t.path, op->open_flags | O_CLOEXEC);
+    if (drop && drop_caches() < 0) {
+        fprintf(stderr, "sg-bench-work: the kernel's caches could not be dropped: %s\n", strerror(errno));
+        return -errno;
+    }
     if (!measure(op, &t, quick, overhead, costs, &n)) {
         fprintf(stderr, "sg-bench-work: %s: did not end as expected: %s\n", argument, strerror(errno));
         return -EIO;
@@ -248,16 +277,18 @@ static int landlock(const char *directory)
 
 int main(int argc, char **argv)
 {
-    bool quick = false;
+    bool quick = false, drop = false;
     double costs[BATCHES_MAX];
     unsigned n;
     int c, r = 0;
 
     if (argc <= 1)
         return 0;
-    while ((c = getopt(argc, argv, "+ql:")) != -1) {
+    while ((c = getopt(argc, argv, "+dql:")) != -1) {
         if (c == 'q')
             quick = true;
+        else if (c == 'd')
+            drop = true;
         else if (c == 'l')
             r = landlock(optarg);
         else
@@ -270,7 +301,7 @@ int main(int argc, char **argv)
     if (!measure(&nothing, NULL, false, 0, costs, &n))
         return 1;
     for (double overhead = costs[n / 2]; optind < argc; optind++)
-        if (run_one(argv[optind], quick, overhead) < 0)
+        if (run_one(argv[optind], quick, drop, overhead) < 0)
             return 1;
     return 0;
 }

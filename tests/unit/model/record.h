@@ -3,9 +3,11 @@
 // For tests: records as the kernel programs write them, put together field by field.
 #pragma once
 
+#include <stdint.h>
 #include <string.h>
 
 #include "abi/event.h"
+#include "abi/policy.h"
 #include "abi/shared.h"
 
 struct record {

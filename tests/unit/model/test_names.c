@@ -5,15 +5,15 @@
 #include "model/names.h"
 
 // Every number of a table has a word of its own, and the one behind the last has none.
-#define CHECK(func, type, first, count)                                    \
-    do {                                                                   \
-        for (unsigned i = (first); i < (count); i++) {                     \
-            assert_non_null(func((type)i));                                \
-            for (unsigned k = (first); k < i; k++)                         \
-                assert_false(streq(func((type)i), func((type)k)));         \
-        }                                                                  \
-        assert_null(func((type)(count)));                                  \
-        assert_null(func((type)UINT32_MAX));                               \
+#define CHECK(func, type, first, count)                            \
+    do {                                                           \
+        for (unsigned i = (first); i < (count); i++) {             \
+            assert_non_null(func((type)i));                        \
+            for (unsigned k = (first); k < i; k++)                 \
+                assert_false(streq(func((type)i), func((type)k))); \
+        }                                                          \
+        assert_null(func((type)(count)));                          \
+        assert_null(func((type)UINT32_MAX));                       \
     } while (0)
 
 static void test_tables(void **state)

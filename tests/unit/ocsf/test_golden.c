@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From the bytes of a record to the line that leaves the host: each case is compared with
-// tests/golden/ocsf/<name>.json. SAFEGUARD_GOLDEN=write writes the files instead; read the difference
-// before it is kept.
+// tests/golden/ocsf/<name>.json. SAFEGUARD_GOLDEN=write writes the files instead; read the
+// difference before it is kept.
 #include "tests/unit/ocsf/sink.h"
 
 #include "base/fd.h"
@@ -257,7 +257,8 @@ static void test_cases(void **state)
         {DEV_HOME, BYTES("/"), BYTES("/home")},
     };
     struct decode_context ctx = {.realtime_offset_ns = INT64_C(1700000000000000000),
-                                 .mounts = mounts, .n_mounts = ARRAY_SIZE(mounts)};
+                                 .mounts = mounts,
+                                 .n_mounts = ARRAY_SIZE(mounts)};
     _cleanup_(event_freep) struct event *ev = NULL;
     _cleanup_(sb_done) struct strbuf line = {};
     _cleanup_(ocsf_freep) struct ocsf *o = NULL;

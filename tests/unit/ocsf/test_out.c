@@ -80,11 +80,16 @@ static void test_every_byte_everywhere(void **state)
 static void test_utf8(void **state)
 {
     static const char *const texts[] = {
-        "\xc3\xa4\xc3\xb6\xc3\xbc", "\xe4\xbd\xa0\xe5\xa5\xbd, world, it is long enough",
-        "\xf0\x9f\x98\x80",         "\xed\xa0\x80",
-        "\xc0\xaf",                 "\xf4\x90\x80\x80",
-        "0123456789abcde\xc3\xa4",  "0123456789abcde\xc3",
-        "\xef\xbf\xbd",             "tab\there \"quoted\" back\\slash \x7f \x1b[31m",
+        "\xc3\xa4\xc3\xb6\xc3\xbc",
+        "\xe4\xbd\xa0\xe5\xa5\xbd, world, it is long enough",
+        "\xf0\x9f\x98\x80",
+        "\xed\xa0\x80",
+        "\xc0\xaf",
+        "\xf4\x90\x80\x80",
+        "0123456789abcde\xc3\xa4",
+        "0123456789abcde\xc3",
+        "\xef\xbf\xbd",
+        "tab\there \"quoted\" back\\slash \x7f \x1b[31m",
     };
     uint64_t x = 88172645463325252u;
     char text[200];

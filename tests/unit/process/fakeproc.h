@@ -50,9 +50,10 @@ static inline void fake_add(const char *proc, const struct fake *f)
                    f->comm, f->ppid, f->pid, f->pid, f->kthread ? 0x00200040u : 0x00400000u,
                    (unsigned long long)f->start_ticks);
     fake_put(proc, f->pid, "stat", text, (size_t)len);
-    len = snprintf(text, sizeof(text),
-                   "Name:\t%s\nUmask:\t0022\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t0\n",
-                   "x", f->uid, f->uid, f->uid, f->uid, f->uid, f->uid, f->uid, f->uid);
+    len = snprintf(
+        text, sizeof(text),
+        "Name:\t%s\nUmask:\t0022\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nGroups:\t0\n", "x",
+        f->uid, f->uid, f->uid, f->uid, f->uid, f->uid, f->uid, f->uid);
     fake_put(proc, f->pid, "status", text, (size_t)len);
     len = snprintf(text, sizeof(text), "%s", f->cmdline ? f->cmdline : "");
     for (int i = 0; i < len; i++)
@@ -88,8 +89,8 @@ static inline void event_of(struct event *ev, enum event_kind kind, uint32_t pid
     ev->process.ref = (struct process_ref){pid, start_ticks * PROCESS_TICK_NS + 12345};
     ev->process.tid = pid;
     ev->process.login_uid = ev->process.session_id = ID_NONE;
-    ev->process.comm_len =
-        (uint8_t)snprintf(ev->process.comm, sizeof(ev->process.comm), "p%u", pid);
+    ev->process.comm_len = (uint8_t)snprintf(ev->process.comm, sizeof(ev->process.comm), "p%u",
+                                             pid);
 }
 
 static inline void event_fork(struct event *ev, uint32_t pid, uint64_t start_ticks, uint32_t child,
@@ -107,9 +108,9 @@ static inline void event_exec(struct event *ev, uint32_t pid, uint64_t start_tic
     ev->args = (struct bytes){args, (uint32_t)args_len};
 }
 
-#define assert_text(got, text)                                                               \
-    do {                                                                                     \
-        struct bytes got_ = (got);                                                           \
-        if (!bytes_equal(got_, BYTES(text)))                                                 \
-            fail_msg("'%.*s' is not '%s'", (int)got_.len, got_.s ? got_.s : "", text);       \
+#define assert_text(got, text)                                                         \
+    do {                                                                               \
+        struct bytes got_ = (got);                                                     \
+        if (!bytes_equal(got_, BYTES(text)))                                           \
+            fail_msg("'%.*s' is not '%s'", (int)got_.len, got_.s ? got_.s : "", text); \
     } while (0)

@@ -8,9 +8,9 @@
 #include "base/macro.h"
 #include "process/cgroups.h"
 
-#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define HEX  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define HEX2 "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"
-#define POD "11111111-2222-3333-4444-555555555555"
+#define POD  "11111111-2222-3333-4444-555555555555"
 #define POD_ "11111111_2222_3333_4444_555555555555"
 
 static void test_classify(void **state)
@@ -40,8 +40,8 @@ static void test_classify(void **state)
         {BYTES("/lxc.payload.web/init.scope"), BYTES("web"), BYTES("lxc"), BYTES("")},
         {BYTES("/lxc/web"), BYTES("web"), BYTES("lxc"), BYTES("")},
         {BYTES("/lxc.monitor.web"), BYTES(""), BYTES(""), BYTES("")},
-        {BYTES("/machine.slice/systemd-nspawn@deb.service/payload"), BYTES("deb"),
-         BYTES("nspawn"), BYTES("")},
+        {BYTES("/machine.slice/systemd-nspawn@deb.service/payload"), BYTES("deb"), BYTES("nspawn"),
+         BYTES("")},
         {BYTES("/machine.slice/machine-deb.scope"), BYTES("deb"), BYTES("nspawn"), BYTES("")},
         {BYTES("/machine.slice/machine-qemu\\x2d1\\x2dvm.scope"), BYTES(""), BYTES(""), BYTES("")},
         // 63 digits, capitals, nothing

@@ -13,8 +13,8 @@ static void put(const char *dir, const char *name, const char *text)
     (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
     *strrchr(path, '/') = '\0';
     assert_int_equal(mkdir_p(AT_FDCWD, path, 0755), 0);
-    assert_int_equal(
-        write_file_atomic(AT_FDCWD, unit_path(dir, name), text, strlen(text), 0644), 0);
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(dir, name), text, strlen(text), 0644),
+                     0);
 }
 
 #define BOOT "11111111-2222-3333-4444-555555555555"

@@ -37,8 +37,8 @@ static void await_end(int fd)
     (void)close(fd);
 }
 
-// Forks. The child calls `body`, tells that it is ready by closing one pipe (an exec does that, too),
-// and waits for the end of the other one.
+// Forks. The child calls `body`, tells that it is ready by closing one pipe (an exec does that,
+// too), and waits for the end of the other one.
 static struct child start(void (*body)(int hold))
 {
     int ready[2], hold[2];
@@ -166,7 +166,8 @@ static void test_zombie(void **state)
 static void test_scan(void **state)
 {
     _cleanup_(process_table_freep) struct process_table *t = NULL;
-    struct process_ref me = {.tgid = (uint32_t)getpid()}, other = {.tgid = 0x7ffffffe, .start_ns = 1};
+    struct process_ref me = {.tgid = (uint32_t)getpid()},
+                       other = {.tgid = 0x7ffffffe, .start_ns = 1};
     _cleanup_close_ int fd = proc_fd();
     struct process_counters counters;
     const struct who *who;

@@ -17,9 +17,16 @@ static int open_dir(const char *dir)
 
 static void test_all_fields(void **state)
 {
-    struct fake f = {.pid = 42, .ppid = 7, .start_ticks = 12345, .comm = "evil) S 1 (x\n",
-                     .exe = "/usr/bin/ev\xffil", .cmdline = "evil -a b", .cgroup = "/a.slice",
-                     .uid = 1000, .login_uid = 1001, .mnt_ns = 99};
+    struct fake f = {.pid = 42,
+                     .ppid = 7,
+                     .start_ticks = 12345,
+                     .comm = "evil) S 1 (x\n",
+                     .exe = "/usr/bin/ev\xffil",
+                     .cmdline = "evil -a b",
+                     .cgroup = "/a.slice",
+                     .uid = 1000,
+                     .login_uid = 1001,
+                     .mnt_ns = 99};
     char *dir = unit_mkdtemp();
     _cleanup_close_ int fd = open_dir(dir);
 
@@ -107,7 +114,7 @@ static void test_missing(void **state)
     static const struct {
         const char *name;
         int result;
-    } rows[] = {{"stat", -ESRCH}, {"status", -ESRCH}, {"cmdline", 0},  {"cgroup", 0},
+    } rows[] = {{"stat", -ESRCH}, {"status", -ESRCH}, {"cmdline", 0},   {"cgroup", 0},
                 {"exe", 0},       {"loginuid", 0},    {"sessionid", 0}, {"ns/mnt", 0}};
     struct fake f = {.pid = 42, .ppid = 1, .start_ticks = 5, .comm = "x", .exe = "/x"};
     uint64_t start = 3;

@@ -8,7 +8,7 @@
 #include "process/process.h"
 
 // Seconds after the table was filled.
-#define AT(seconds) (f->now + (seconds) * NS_PER_SEC)
+#define AT(seconds) (f->now + (seconds)*NS_PER_SEC)
 
 struct fixture {
     char *proc;
@@ -17,20 +17,32 @@ struct fixture {
     uint64_t now;
 };
 
-static const struct fake init_process = {.pid = 1, .start_ticks = 1, .comm = "systemd",
+static const struct fake init_process = {.pid = 1,
+                                         .start_ticks = 1,
+                                         .comm = "systemd",
                                          .exe = "/usr/lib/systemd/systemd",
                                          .login_uid = ID_NONE};
-static const struct fake sshd = {.pid = 10, .ppid = 1, .start_ticks = 100, .comm = "sshd",
-                                 .exe = "/usr/sbin/sshd", .cmdline = "sshd: /usr/sbin/sshd -D",
-                                 .cgroup = "/system.slice/ssh.service", .login_uid = ID_NONE};
-static const struct fake shell = {.pid = 20, .ppid = 10, .start_ticks = 200, .comm = "bash",
-                                  .exe = "/usr/bin/bash", .cmdline = "-bash", .uid = 1000,
+static const struct fake sshd = {.pid = 10,
+                                 .ppid = 1,
+                                 .start_ticks = 100,
+                                 .comm = "sshd",
+                                 .exe = "/usr/sbin/sshd",
+                                 .cmdline = "sshd: /usr/sbin/sshd -D",
+                                 .cgroup = "/system.slice/ssh.service",
+                                 .login_uid = ID_NONE};
+static const struct fake shell = {.pid = 20,
+                                  .ppid = 10,
+                                  .start_ticks = 200,
+                                  .comm = "bash",
+                                  .exe = "/usr/bin/bash",
+                                  .cmdline = "-bash",
+                                  .uid = 1000,
                                   .login_uid = 1000};
 
 static void put_file(const char *dir, const char *name, const char *text)
 {
-    assert_int_equal(
-        write_file_atomic(AT_FDCWD, unit_path(dir, name), text, strlen(text), 0644), 0);
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(dir, name), text, strlen(text), 0644),
+                     0);
 }
 
 static void open_table(struct fixture *f, const struct process_options *more)
@@ -91,7 +103,8 @@ static struct process_counters counters(struct fixture *f)
     return c;
 }
 
-static const struct who *access_by(struct fixture *f, uint32_t pid, uint64_t ticks, uint64_t time_ns)
+static const struct who *access_by(struct fixture *f, uint32_t pid, uint64_t ticks,
+                                   uint64_t time_ns)
 {
     event_of(f->ev, EVENT_FILE, pid, ticks, time_ns);
     apply(f);
@@ -215,10 +228,19 @@ static void test_old_exec(void **state)
 static void test_unknown_is_completed(void **state)
 {
     struct fixture *f = *state;
-    struct fake child = {.pid = 40, .ppid = 41, .start_ticks = 700, .comm = "p40",
-                         .exe = "/usr/bin/make", .mnt_ns = 5, .login_uid = ID_NONE};
-    struct fake parent = {.pid = 41, .ppid = 20, .start_ticks = 650, .comm = "sh",
-                          .exe = "/usr/bin/dash", .login_uid = ID_NONE};
+    struct fake child = {.pid = 40,
+                         .ppid = 41,
+                         .start_ticks = 700,
+                         .comm = "p40",
+                         .exe = "/usr/bin/make",
+                         .mnt_ns = 5,
+                         .login_uid = ID_NONE};
+    struct fake parent = {.pid = 41,
+                          .ppid = 20,
+                          .start_ticks = 650,
+                          .comm = "sh",
+                          .exe = "/usr/bin/dash",
+                          .login_uid = ID_NONE};
     const struct who *w;
 
     fake_add(f->proc, &child);
@@ -264,8 +286,12 @@ static void test_unknown_and_gone(void **state)
 static void test_pid_comes_round(void **state)
 {
     struct fixture *f = *state;
-    struct fake next = {.pid = 20, .ppid = 1, .start_ticks = 5000, .comm = "p20",
-                        .exe = "/usr/sbin/nginx", .login_uid = ID_NONE};
+    struct fake next = {.pid = 20,
+                        .ppid = 1,
+                        .start_ticks = 5000,
+                        .comm = "p20",
+                        .exe = "/usr/sbin/nginx",
+                        .login_uid = ID_NONE};
     const struct who *w;
 
     fake_add(f->proc, &next);
@@ -442,5 +468,5 @@ static void test_other_kinds(void **state)
 UNIT_MAIN(TEST(test_scanned), TEST(test_life), TEST(test_access_before_exec),
           TEST(test_exec_without_arguments), TEST(test_old_exec), TEST(test_unknown_is_completed),
           TEST(test_unknown_and_gone), TEST(test_pid_comes_round), TEST(test_dead_expire),
-          TEST(test_serial), TEST(test_hostile_comm), TEST(test_cgroup_moves),
-          TEST(test_sessions), TEST(test_no_lifecycle), TEST(test_other_kinds))
+          TEST(test_serial), TEST(test_hostile_comm), TEST(test_cgroup_moves), TEST(test_sessions),
+          TEST(test_no_lifecycle), TEST(test_other_kinds))

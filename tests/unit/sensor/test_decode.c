@@ -143,8 +143,8 @@ static void test_outcome(void **state)
     }
 }
 
-static void check_path(struct event *ev, unsigned dev, const char *inside, enum event_path_kind kind,
-                       const char *outside)
+static void check_path(struct event *ev, unsigned dev, const char *inside,
+                       enum event_path_kind kind, const char *outside)
 {
     struct record r;
 
@@ -429,8 +429,7 @@ static void test_every_length(void **state)
 
         assert_non_null(copy);
         memcpy(copy, r.bytes, len);
-        assert_int_equal(decode_record(copy, len, &context, ev),
-                         len == r.head.size ? 0 : -EBADMSG);
+        assert_int_equal(decode_record(copy, len, &context, ev), len == r.head.size ? 0 : -EBADMSG);
         free(copy);
     }
 }

@@ -7,10 +7,13 @@
 // compiles them against this host's mounts, hands the image to a sensor, runs COMMAND, prints one line for
 // each record, detaches. Exit status: COMMAND's own; 99 when the policy could not be put in force.
 #include <fcntl.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +30,8 @@
 
 struct protect {
     struct sensor *sensor;
+    const char *tree; /* files in it that have several names are pinned */
+    const struct policy_image *image;
     struct decode_mount *mounts;
     size_t n_mounts;
     struct event *event;
@@ -94,6 +99,22 @@ static int read_mounts(struct protect *p, struct policy_mounts **ret)
     return 0;
 }
 
+/* nftw hands nothing through: one process, one protect. */
+static struct protect *pinning;
+
+/* A file with several names is worth what its protected name is, by whichever name it comes. */
+static int pin_one(const char *path, const struct stat *st, int type, _unused_ struct FTW *ftw)
+{
+    uint32_t state;
+
+    if (type != FTW_F || st->st_nlink < 2)
+        return 0;
+    state = policy_image_walk(pinning->image, pinning->image->start, path, strlen(path));
+    if (!state)
+        return 0;
+    return sensor_pin_object(pinning->sensor, policy_dev(major(st->st_dev), minor(st->st_dev)), st->st_ino, state);
+}
+
 static int put_in_force(struct protect *p, const char *const *files, size_t n_files)
 {
     struct policy_diags diags = {0};
@@ -127,8 +148,15 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
         return fail("the sensor did not start", &err);
     if (sensor_set_policy(p->sensor, image->mem, image->size, ops, roots, image->n_roots, &err) < 0)
         return fail("the policy could not be put in force", &err);
+    p->image = image;
+    pinning = p;
+    if (p->tree && nftw(p->tree, pin_one, 16, FTW_PHYS | FTW_MOUNT | FTW_CHDIR) != 0)
+        return fail("files with several names could not be pinned", NULL);
+    if (chdir("/") < 0)
+        return fail("chdir / failed", NULL);
     free(roots);
     policy_image_free(image);
+    p->image = NULL;
     mounts_free(mounts);
     policy_free(policy);
     policy_diags_done(&diags);
@@ -176,16 +204,18 @@ int main(int argc, char **argv)
     p.out = stdout;
     if (event_new(&p.event) < 0)
         return fail("out of memory", NULL);
-    while ((c = getopt(argc, argv, "+p:o:")) != -1) {
+    while ((c = getopt(argc, argv, "+p:o:t:")) != -1) {
         if (c == 'p' && n_files < ARRAY_SIZE(files))
             files[n_files++] = optarg;
+        else if (c == 't')
+            p.tree = optarg;
         else if (c == 'o')
             p.out = fopen(optarg, "we");
         else
             return 2;
     }
     if (!n_files || optind == argc || !p.out) {
-        fprintf(stderr, "usage: sg-protect -p POLICY.yaml... [-o RECORDS] COMMAND...\n");
+        fprintf(stderr, "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] COMMAND...\n");
         return 2;
     }
     setvbuf(p.out, NULL, _IOLBF, 0);

@@ -228,6 +228,8 @@ static void hammer_start(struct hammer *h)
     h->shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     h->pid = fork();
     if (h->pid == 0) {
+        // Nothing of the sensor's may live on here, its lock least of all.
+        (void)close_range(3, ~0u, 0);
         for (;;) {
             h->shared->successes += can_read(SECRET);
             h->shared->tries++;
@@ -271,8 +273,8 @@ static void step_merge(struct ctx *c)
     c->denied_secret = 0;
     for (int i = 0; i < 1000; i++)
         (void)can_read(SECRET);
-    check(c, read_until(c, 1000, true) == 1000,
-          "a thousand denials are counted: %llu, the last record for %u",
+    (void)read_until(c, 1000, true);
+    check(c, c->denied_secret == 1000, "of 1000 denials %llu are counted, %u in the last record",
           (unsigned long long)c->denied_secret, c->last_secret.count);
     check(c,
           c->last_secret.count > 100 && c->last_secret.first_ns && !c->last_secret.seq &&
@@ -394,8 +396,9 @@ static void step_counters(struct ctx *c)
 {
     uint64_t n[SG_COUNT_MAX] = {};
 
-    check(c, sensor_counters(c->sensor, n) == 0 && n[SG_COUNT_SECURITY_SENT] > 0,
-          "denials sent: %llu", (unsigned long long)n[SG_COUNT_SECURITY_SENT]);
+    (void)sensor_counters(c->sensor, n);
+    check(c, n[SG_COUNT_SECURITY_SENT] > 0, "denials sent: %llu",
+          (unsigned long long)n[SG_COUNT_SECURITY_SENT]);
     check(c, n[SG_COUNT_SECURITY_LOST] == 0, "denials lost: %llu",
           (unsigned long long)n[SG_COUNT_SECURITY_LOST]);
     check(c, n[SG_COUNT_MERGED] > 0, "denials merged: %llu",
