@@ -14,17 +14,15 @@
 
 #define SG_INLINE static inline __attribute__((always_inline))
 
-/* Where the parts of an image are, copied out of its header once per decision. */
+/* Where the parts of an image are that a step needs, copied out of its header. */
 struct sg_view {
-    __u32 states_off, edges_off, accepts_off, entries_off;
+    __u32 states_off, edges_off;
 };
 
 SG_INLINE void sg_view_of(const struct sg_image *header, struct sg_view *ret)
 {
     ret->states_off = header->states_off;
     ret->edges_off = header->edges_off;
-    ret->accepts_off = header->accepts_off;
-    ret->entries_off = header->entries_off;
 }
 
 SG_INLINE const struct sg_state *sg_state_at(SG_IMAGE_T image, const struct sg_view *v, __u32 state)

@@ -66,7 +66,7 @@ static __always_inline __u64 sg_address(const void *pointer)
 #define SG_OR_NULL(pointer)                                                                                                      \
     ({                                                                                                                           \
         typeof(pointer) typed = (pointer);                                                                                       \
-        sg_address(typed) ? typed : NULL;                                                                                        \
+        sg_address(typed) && typed ? typed : NULL; /* later verifiers know, and want the ordinary test as well */                \
     })
 
 #endif

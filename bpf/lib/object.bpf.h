@@ -88,7 +88,7 @@ static __always_inline __u64 sg_children_of_parent(const struct sg_request *q, s
     return answer;
 }
 
-static __always_inline void sg_other_states(const struct sg_request *q, struct sg_node *node, struct sg_states *ret)
+static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node, struct sg_states *ret)
 {
     struct sg_pin_key key = {.policy_id = ret->policy_id};
     const struct sg_pin *pin;
@@ -96,7 +96,7 @@ static __always_inline void sg_other_states(const struct sg_request *q, struct s
     if (node && node->other_policy == ret->policy_id) {
         for (int i = 0; i < SG_PIN_STATES; i++)
             ret->other[i] = node->other[i];
-        return;
+        return 0;
     }
     key.ino = q->inode->i_ino;
     key.dev = q->dentry->d_sb->s_dev;
@@ -110,6 +110,7 @@ static __always_inline void sg_other_states(const struct sg_request *q, struct s
         barrier();
         node->other_policy = ret->policy_id;
     }
+    return 0;
 }
 
 /* Finds the states of the object under the policy `ret->policy_id`. Returns 0 or a failed answer. */
@@ -124,10 +125,11 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
     for (int i = 0; i < SG_PIN_STATES; i++)
         ret->other[i] = 0;
     if (parent == dentry) {
-        answer = sg_object_state(sg_address(dentry), ret->policy_id);
-        if (SG_ANSWER_FAILED(answer))
-            return answer;
-        ret->state = (__u32)answer;
+        struct super_block *sb = dentry->d_sb;
+
+        if (sb->s_root != dentry)
+            return SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
+        ret->state = (__u32)sg_root_state(sb, ret->policy_id);
         return 0;
     }
     answer = sg_children_of_parent(q, parent, generation, storage);

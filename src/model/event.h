@@ -160,25 +160,26 @@ struct arena {
 struct event {
     enum event_kind kind;
     uint16_t flags;       // SG_RECORD_*
+    uint8_t ring;         // enum event_ring, as the caller of the decoder said
+    bool args_cut;        // of `args`
     uint64_t time_ns;     // CLOCK_BOOTTIME
     uint64_t realtime_ns; // the same since 1970
     uint64_t first_ns;    // of the first of `count` equal ones; time_ns when count is 1
     uint64_t first_realtime_ns;
+    uint64_t seq;   // per CPU and ring, from 1
     uint32_t count; // ≥ 1
     uint32_t cpu;
-    uint64_t seq; // per CPU and ring, from 1
-    uint8_t ring; // enum event_ring, as the caller of the decoder said
     struct event_process process;
 
     enum sg_hook hook; // SG_HOOK_NONE: not of a hook
-    uint16_t access;   // SG_OP_* bits
     enum sg_verdict verdict;
     enum event_mode mode;
     enum event_outcome outcome;
     enum sg_reason reason;
-    uint32_t error; // positive errno that the hook returned; 0: passed
+    uint16_t access;     // SG_OP_* bits
+    uint16_t rule_index; // SG_RULE_NONE: no rule
+    uint32_t error;      // positive errno that the hook returned; 0: passed
     uint32_t policy_id;
-    uint16_t rule_index;         // SG_RULE_NONE: no rule
     const struct rule_ref *rule; // set by the agent; NULL: none or not known any more
 
     struct event_path path;  // FILE: the object; EXEC: the program
@@ -189,16 +190,15 @@ struct event {
     uint32_t nlink;
     struct bytes xattr; // name of the extended attribute
     struct bytes args;  // EXEC: arguments, each followed by NUL; the last may be cut
-    bool args_cut;
+
     uint64_t bytes_read, bytes_written; // FILE with SG_OP_IO
     struct process_ref child;           // FORK
-    uint32_t wait_status;               // EXIT: as wait(2) has it
     uint64_t exe_ino;                   // EXEC
     uint32_t exe_dev;
+    uint32_t wait_status; // EXIT: as wait(2) has it
 
-    const struct who *who; // the actor; on EXEC the process as it was before
-    const struct who
-        *target; // FORK: the child, EXEC: the process as it is now, EXIT: the process; else NULL
+    const struct who *who;    // the actor; on EXEC the process as it was before
+    const struct who *target; // FORK: the child; EXEC, EXIT: the process as it is now; or NULL
 
     struct arena arena;
 };

@@ -9,7 +9,6 @@
 #include "ocsf/ocsf.h"
 
 // Values.
-// ----------------------------------------------------------------------------------------------
 
 static struct bytes text(const char *s)
 {
@@ -27,20 +26,7 @@ static uint64_t start_of(const struct ocsf_context *o, const struct process_ref 
     return o->host.boot_ns + process_ref_ticks(ref) * PROCESS_TICK_NS;
 }
 
-// As a shell has it: 128 and the signal for what a signal ended.
-static uint32_t exit_code(uint32_t status)
-{
-    return WIFSIGNALED((int)status) ? 128u + (uint32_t)WTERMSIG((int)status)
-                                    : (uint32_t)WEXITSTATUS((int)status);
-}
-
-static uint32_t term_signal(uint32_t status)
-{
-    return WIFSIGNALED((int)status) ? (uint32_t)WTERMSIG((int)status) : 0;
-}
-
 // Kinds of values. Each writes the value and the comma behind it.
-// --------------------------------------
 
 static void put_STR(struct out *out, struct bytes value)
 {
@@ -134,6 +120,13 @@ static void put_DEV(struct out *out, uint32_t dev)
     out_lit(out, "\",");
 }
 
+static void put_MESSAGE(struct out *out, const struct record_view *v)
+{
+    out_char(out, '"');
+    ocsf_put_sentence(out, v);
+    out_lit(out, "\",");
+}
+
 static void put_bits(struct out *out, uint32_t bits, const char *(*name)(unsigned))
 {
     out_char(out, '[');
@@ -189,90 +182,7 @@ static void put_uid_event(struct out *out, const struct ocsf_context *o,
     out_lit(out, "\",");
 }
 
-// The sentence for people.
-// -----------------------------------------------------------------------------
-
-static void put_path(struct out *out, enum event_path_kind kind, struct bytes escaped)
-{
-    if (kind == EVENT_PATH_CUT)
-        out_lit(out, ".../");
-    if (escaped.len == 0)
-        out_lit(out, "a file without a path");
-    out_bytes(out, escaped);
-}
-
-void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x)
-{
-    struct bytes verb = x->before.len ? op->verb : op->past;
-
-    out_char(out, ' ');
-    if (x->before.len) {
-        out_bytes(out, x->before);
-        out_char(out, ' ');
-    }
-    out_bytes(out, verb);
-    out_char(out, ' ');
-}
-
-static void put_file_sentence(struct out *out, const struct record_view *v)
-{
-    const struct event *ev = v->ev;
-    struct bytes tail = v->op->tail, joiner = v->op->joiner, after = v->outcome->after;
-
-    out_bytes(out, v->phrase);
-    put_path(out, ev->path.kind, v->path);
-    out_bytes(out, tail);
-    if (ev->path2.kind == EVENT_PATH_TEXT) {
-        out_bytes(out, joiner);
-        out_text(out, ev->path2.bytes);
-    } else if (v->has_result && joiner.len) {
-        out_bytes(out, joiner);
-        put_path(out, ev->path2.kind, v->path2);
-    }
-    out_bytes(out, after);
-    if (ev->count > 1) {
-        out_lit(out, ", ");
-        out_u64(out, ev->count);
-        out_lit(out, " times");
-    }
-    out_bytes(out, v->rule);
-}
-
-static void put_process_sentence(struct out *out, const struct record_view *v)
-{
-    const struct event *ev = v->ev;
-    uint32_t signal = term_signal(ev->wait_status);
-
-    out_bytes(out, v->phrase);
-    switch (ev->kind) {
-    case EVENT_FORK:
-        out_lit(out, "process ");
-        out_u64(out, ev->child.tgid);
-        break;
-    case EVENT_EXIT:
-        if (signal)
-            out_lit(out, "by signal ");
-        else
-            out_lit(out, "with code ");
-        out_u64(out, signal ? signal : exit_code(ev->wait_status));
-        break;
-    default: out_text(out, ev->path.bytes); break;
-    }
-}
-
-static void put_MESSAGE(struct out *out, const struct record_view *v)
-{
-    out_char(out, '"');
-    out_bytes(out, v->actor);
-    if (v->ev->kind == EVENT_FILE)
-        put_file_sentence(out, v);
-    else
-        put_process_sentence(out, v);
-    out_lit(out, "\",");
-}
-
 // Rows, as statements.
-// ------------------------------------------------------------------------------------------------
 
 #define OBJECT(object)
 #define JOIN(object, into)

@@ -4,6 +4,8 @@
 // src/ocsf.
 #pragma once
 
+#include <sys/wait.h>
+
 #include "model/host.h"
 #include "ocsf/ops.h"
 #include "ocsf/out.h"
@@ -54,6 +56,21 @@ struct record_view {
     struct bytes phrase; // " was not allowed to open "
     struct bytes rule;   // " (rule shadow)"
 };
+
+// As a shell has it: 128 and the signal for what a signal ended.
+static inline uint32_t exit_code(uint32_t status)
+{
+    return WIFSIGNALED((int)status) ? 128u + (uint32_t)WTERMSIG((int)status)
+                                    : (uint32_t)WEXITSTATUS((int)status);
+}
+
+static inline uint32_t term_signal(uint32_t status)
+{
+    return WIFSIGNALED((int)status) ? (uint32_t)WTERMSIG((int)status) : 0;
+}
+
+// The sentence, without quotes; its parts are in *v.
+void ocsf_put_sentence(struct out *out, const struct record_view *v);
 
 // What of the sentence depends on nothing but these.
 void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x);

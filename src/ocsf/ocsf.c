@@ -313,7 +313,7 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     return r;
 }
 
-int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *sb)
+int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
 {
     struct record_view v = {.ev = ev};
     size_t op = ocsf_op_of(o->first_op, ev);
@@ -329,16 +329,16 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *sb)
     v.truncated = ev->path.kind == EVENT_PATH_CUT || ev->path2.kind == EVENT_PATH_CUT ||
                   (ev->who && ev->who->cmdline_cut);
     for (size_t room = FIRST_ROOM; room <= LARGEST; room *= 2) {
-        char *start = sb_reserve(sb, room);
-        struct out out = {.p = start, .end = start + room};
+        char *start = sb_reserve(out, room);
+        struct out record = {.p = start, .end = start + room};
 
         if (!start)
             return -ENOMEM;
-        r = put_record(o, &out, op, &v);
+        r = put_record(o, &record, op, &v);
         if (r < 0)
             return r;
-        if (!out.full) {
-            sb_written(sb, (size_t)(out.p - start));
+        if (!record.full) {
+            sb_written(out, (size_t)(record.p - start));
             o->records++;
             return 0;
         }

@@ -16,9 +16,9 @@
 #define NAME_FILE    "File System Activity: "
 #define NAME_PROCESS "Process Activity: "
 
-#define OP(key, access, id, launch, class, type, name, verb, past, tail, joiner)         \
-    {key,         access,      id,          launch,       class, name, BYTES(type name), \
-     BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
+#define OP(key, access, id, launch, class, type, name, verb, past, tail, joiner)  \
+    {access,           key,         id,          launch,      class,        name, \
+     BYTES(type name), BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
 
 const struct ocsf_op ocsf_ops[] = {
 #define OCSF_FILE_OP(hook, access, id, name, verb, past, tail, joiner) \

@@ -20,8 +20,8 @@ struct ocsf_class {
 
 // A kind of record: class, activity and the words for it.
 struct ocsf_op {
-    uint16_t key;    // enum sg_hook, or enum event_kind
     uint32_t access; // all these bits
+    uint16_t key;    // enum sg_hook, or enum event_kind
     uint8_t activity;
     uint8_t launch_type; // 0: none
     const struct ocsf_class *class;

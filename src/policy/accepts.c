@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What each state accepts: the entries of its rules, without those that others in front of them hide, and
-// its atoms. Computed once for each set of patterns that end together, not for each state.
+// What each state accepts: the entries of its rules, without those that others in front of them
+// hide, and its atoms. Computed once for each set of patterns that end together, not for each
+// state.
 #include <errno.h>
 #include <string.h>
 
@@ -40,8 +41,9 @@ struct shadow {
     uint16_t hider; // rule + 1 that took the last of what was added last
 };
 
-// Appends a rule unless those in front of it leave it nothing to decide. First match decides: what an
-// earlier entry takes that holds wherever this one does is lost, also when that one only monitors.
+// Appends a rule unless those in front of it leave it nothing to decide. First match decides: what
+// an earlier entry takes that holds wherever this one does is lost, also when that one only
+// monitors.
 static void shadow_add(struct compiler *c, struct shadow *s, uint32_t rule, bool *ret_alive)
 {
     const struct policy_rule *r = &c->policy->rules[rule];

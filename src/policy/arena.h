@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that lives as long as one policy or image and is given back in one piece. Private to the room.
+// Memory that lives as long as one policy or image and is given back in one piece. Private to the
+// room.
 #pragma once
 
 #include <stddef.h>
@@ -14,7 +15,8 @@ int arena_new(struct policy_arena **ret_arena);
 struct policy_arena *arena_free(struct policy_arena *a);
 DEFINE_CLEANUP(struct policy_arena *, arena_free)
 
-// Zeroed and aligned for any type; never NULL for size 0. NULL when memory ends or n * size overflows.
+// Zeroed and aligned for any type; never NULL for size 0. NULL when memory ends or n * size
+// overflows.
 void *arena_alloc(struct policy_arena *a, size_t n, size_t size);
 #define arena_new0(a, type, n) ((type *)arena_alloc((a), (n), sizeof(type)))
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The nondeterministic automaton and the mount table → the deterministic automaton with one start for
-// the host's paths, one for cgroups, and one for every superblock.
+// The nondeterministic automaton and the mount table → the deterministic automaton with one start
+// for the host's paths, one for cgroups, and one for every superblock.
 #include <errno.h>
 #include <string.h>
 
@@ -40,8 +40,8 @@ static int list_append(struct nfa_list *l, const uint32_t *items, size_t n)
     return 0;
 }
 
-// The nodes of a chain that reads fs_root and then goes on as the nodes of the mountpoint do: as an object
-// at its end, or behind a slash. Nothing else can follow.
+// The nodes of a chain that reads fs_root and then goes on as the nodes of the mountpoint do: as an
+// object at its end, or behind a slash. Nothing else can follow.
 static int join(struct compiler *c, const char *fs_root, const struct nfa_list *at,
                 uint32_t *ret_head)
 {
@@ -78,8 +78,8 @@ static int join(struct compiler *c, const char *fs_root, const struct nfa_list *
     return 0;
 }
 
-// True when no pattern ends in the nodes and none goes on behind a slash: an object there, and all that
-// is beneath it, matches nothing.
+// True when no pattern ends in the nodes and none goes on behind a slash: an object there, and all
+// that is beneath it, matches nothing.
 static int is_idle(struct compiler *c, const struct nfa_list *at, bool *ret_idle)
 {
     _cleanup_(nfa_list_done) struct nfa_list behind = {};
@@ -257,14 +257,15 @@ static int exploded(struct compiler *c, enum dfa_stop why)
         policy_diag_cure(c->diags, d, "use fewer rules, or patterns in the place of many paths");
         return -EINVAL;
     }
-    d = compile_diag(c, POLICY_ERROR, worst->pos,
-                     "the path patterns of the policy need more %s than there may be; '%.*s' is the "
-                     "worst of them (%s%u states alone)",
-                     reasons[why], (int)worst->len, worst->text, states >= 20000 ? "more than " : "",
-                     states);
-    policy_diag_cure(c->diags, d,
-                     "use fewer '*' and '**' in one pattern, literal components in front of them, or "
-                     "one rule with a list of paths instead of many rules");
+    d = compile_diag(
+        c, POLICY_ERROR, worst->pos,
+        "the path patterns of the policy need more %s than there may be; '%.*s' is the "
+        "worst of them (%s%u states alone)",
+        reasons[why], (int)worst->len, worst->text, states >= 20000 ? "more than " : "", states);
+    policy_diag_cure(
+        c->diags, d,
+        "use fewer '*' and '**' in one pattern, literal components in front of them, or "
+        "one rule with a list of paths instead of many rules");
     return -EINVAL;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is denied beneath each state: the deny rules that any state reachable behind its next '/' accepts.
-// All states of a cycle reach the same, so the components are merged first (Tarjan), each after those
-// that it leads to.
+// What is denied beneath each state: the deny rules that any state reachable behind its next '/'
+// accepts. All states of a cycle reach the same, so the components are merged first (Tarjan), each
+// after those that it leads to.
 #include <errno.h>
 #include <string.h>
 
@@ -17,10 +17,10 @@ struct frame {
 
 struct search {
     struct compiler *c;
-    uint32_t *order;   // number of the visit + 1; 0: not visited
-    uint32_t *low;     // the earliest visit that it leads to
-    uint32_t *reach;   // result: index into belows
-    uint32_t *open;    // states whose component is not complete
+    uint32_t *order; // number of the visit + 1; 0: not visited
+    uint32_t *low;   // the earliest visit that it leads to
+    uint32_t *reach; // result: index into belows
+    uint32_t *open;  // states whose component is not complete
     bool *is_open;
     struct frame *frames;
     size_t n_open, n_frames;

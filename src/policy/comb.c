@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// First fit, the states with most edges first, so that those with few fill the holes. A search looks at
-// a bounded number of places, and a class of states never goes back to a part of the array where
-// states of its size found no room: the whole is linear in practice.
+// First fit, the states with most edges first, so that those with few fill the holes. A search
+// looks at a bounded number of places, and a class of states never goes back to a part of the array
+// where states of its size found no room: the whole is linear in practice.
 #include "policy/comb.h"
 
 #include <errno.h>

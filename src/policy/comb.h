@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Packs the edges of all states into one array in which the edges of one state lie between those of
-// others: next(s, c) = edges[s.base + c].check == s ? edges[s.base + c].next : s.dflt. Private to the room.
+// others: next(s, c) = edges[s.base + c].check == s ? edges[s.base + c].next : s.dflt. Private to
+// the room.
 #pragma once
 
 #include <stddef.h>
@@ -12,8 +13,9 @@
 #include "policy/dfa.h"
 
 struct comb {
-    uint32_t *base;        // of every state
-    struct sg_edge *edges; // n_slots of them, the last 256 free, so that base + byte is always inside
+    uint32_t *base; // of every state
+    struct sg_edge
+        *edges; // n_slots of them, the last 256 free, so that base + byte is always inside
     size_t n_slots, cap;
 };
 

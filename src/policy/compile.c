@@ -146,8 +146,7 @@ int compile_example(const struct compiler *c, uint32_t state, char **ret_path)
         const struct dfa_state *s = &dfa->states[t.queue[i]];
 
         for (uint32_t e = 0; e < s->n_edges; e++)
-            reach(&t, t.queue[i], dfa->edges[s->edges + e].next,
-                  dfa->edges[s->edges + e].byte, &n);
+            reach(&t, t.queue[i], dfa->edges[s->edges + e].next, dfa->edges[s->edges + e].byte, &n);
         reach(&t, t.queue[i], s->dflt, default_byte(dfa, t.queue[i]), &n);
     }
     if (t.from[state] == 0) {
@@ -213,8 +212,10 @@ int policy_compile(const struct policy *policy, const struct policy_mounts *moun
         compile_subjects, describe_rules, compile_patterns, compile_automaton,
         compile_accepts,  compile_belows, compile_image,    compile_lint,
     };
-    _cleanup_(compiler_done) struct compiler c = {
-        .policy = policy, .mounts = mounts, .diags = diags, .started = dfa_now()};
+    _cleanup_(compiler_done) struct compiler c = {.policy = policy,
+                                                  .mounts = mounts,
+                                                  .diags = diags,
+                                                  .started = dfa_now()};
     int r = 0;
 
     set_defaults(&c, options);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Checked rules → the image that decides, as abi/policy.h lays it out. Called by the agent, which hands
-// the block to the kernel unchanged, and by `safeguard policy check` and `explain`. The result owns
-// everything and does not point into the policy it was made from.
+// Checked rules → the image that decides, as abi/policy.h lays it out. Called by the agent, which
+// hands the block to the kernel unchanged, and by `safeguard policy check` and `explain`. The
+// result owns everything and does not point into the policy it was made from.
 #pragma once
 
 #include <stddef.h>
@@ -19,12 +19,12 @@
 #define POLICY_COMPILE_MS_DEFAULT  20000
 
 struct policy_compile_options {
-    uint32_t policy_id;    // 0: 1
-    size_t max_bytes;      // of the image; 0: POLICY_IMAGE_BYTES_DEFAULT
-    uint32_t max_states;   // 0: SG_STATES_MAX
-    uint32_t max_ms;       // of processor time; 0: POLICY_COMPILE_MS_DEFAULT
-    bool drop_hidden;      // superblocks that are only mounted under another mount become foreign
-    bool no_warnings;      // only errors are reported
+    uint32_t policy_id;  // 0: 1
+    size_t max_bytes;    // of the image; 0: POLICY_IMAGE_BYTES_DEFAULT
+    uint32_t max_states; // 0: SG_STATES_MAX
+    uint32_t max_ms;     // of processor time; 0: POLICY_COMPILE_MS_DEFAULT
+    bool drop_hidden;    // superblocks that are only mounted under another mount become foreign
+    bool no_warnings;    // only errors are reported
 };
 
 // The state of the root directory of one superblock.
@@ -45,8 +45,8 @@ struct policy_image_rule {
 };
 
 struct policy_image_subject {
-    const char *name;     // the first name it was given, "" when only written inline
-    const char *file;     // where that is
+    const char *name; // the first name it was given, "" when only written inline
+    const char *file; // where that is
     uint32_t line, column;
     const struct policy_window *windows; // n_windows 0: always
     uint32_t n_windows;
@@ -64,9 +64,9 @@ struct policy_image_stats {
 };
 
 struct policy_image {
-    void *mem;   // the block, at a multiple of 4096
-    size_t size; // n_pages * SG_IMAGE_PAGE
-    uint32_t start; // state of the host's "/", before its first '/'
+    void *mem;                 // the block, at a multiple of 4096
+    size_t size;               // n_pages * SG_IMAGE_PAGE
+    uint32_t start;            // state of the host's "/", before its first '/'
     struct policy_root *roots; // sorted by dev, one of each
     size_t n_roots;
     struct policy_image_rule *rules; // by sg_entry.rule
@@ -84,9 +84,9 @@ static inline const struct sg_image *policy_image_head(const struct policy_image
     return image->mem;
 }
 
-// `mounts` NULL: one root with dev 0, a file system mounted at "/". `options` may be NULL. Warnings and errors
-// go to diags (may be NULL). 0; -EINVAL: the policy is beyond a bound, diags says which and what to do;
-// -ENOMEM.
+// `mounts` NULL: one root with dev 0, a file system mounted at "/". `options` may be NULL. Warnings
+// and errors go to diags (may be NULL). 0; -EINVAL: the policy is beyond a bound, diags says which
+// and what to do; -ENOMEM.
 int policy_compile(const struct policy *policy, const struct policy_mounts *mounts,
                    const struct policy_compile_options *options, struct policy_diags *diags,
                    struct policy_image **ret_image);
@@ -108,7 +108,8 @@ uint32_t policy_image_walk(const struct policy_image *image, uint32_t state, con
 int policy_image_roots(const struct policy_image *image, const struct policy_mounts *mounts,
                        bool drop_hidden, struct policy_root **ret_roots, size_t *ret_n);
 
-// Which subjects are on at a time (a subject with `time` outside its windows matches nobody), in local
-// time, and when that changes next; 0: never. The kernel ands what it computes with these bits.
+// Which subjects are on at a time (a subject with `time` outside its windows matches nobody), in
+// local time, and when that changes next; 0: never. The kernel ands what it computes with these
+// bits.
 void policy_time_subjects(const struct policy_image *image, time_t now,
                           uint64_t ret_on[SG_SUBJECT_WORDS], time_t *ret_next_change);

@@ -18,9 +18,9 @@
 
 // What the end of a pattern stands for.
 struct mark {
-    uint32_t rule; // UINT32_MAX: an atom
-    uint32_t what; // number of the pattern in the rule, or of the atom
-    bool alive;    // the rule decides something through this pattern
+    uint32_t rule;  // UINT32_MAX: an atom
+    uint32_t what;  // number of the pattern in the rule, or of the atom
+    bool alive;     // the rule decides something through this pattern
     uint16_t hider; // rule + 1 that took the last of it somewhere; 0: none
 };
 
@@ -40,8 +40,8 @@ struct entry_list {
 
 // What happened to a rule.
 struct rule_fate {
-    uint32_t alive;               // operations that it decides somewhere
-    uint16_t hider[SG_OP_COUNT];  // rule + 1 that took the operation away; 0: none
+    uint32_t alive;              // operations that it decides somewhere
+    uint16_t hider[SG_OP_COUNT]; // rule + 1 that took the operation away; 0: none
 };
 
 // Records that are equal are kept once.

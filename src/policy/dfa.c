@@ -18,13 +18,13 @@ struct out {
     struct nfa_list name; // targets on every byte of a name
     struct {
         uint32_t target, next; // `next` is an index + 1
-    } *bytes;
+    } * bytes;
     size_t n_bytes, cap_bytes;
     uint32_t head[256]; // of the lists in bytes: an index + 1
     struct {
         uint32_t target;
         uint16_t set;
-    } *sets;
+    } * sets;
     size_t n_sets, cap_sets;
 };
 
@@ -103,7 +103,8 @@ static int stop(struct builder *b, enum dfa_stop why)
     return -E2BIG;
 }
 
-static int new_state(struct builder *b, const struct nfa_list *l, uint32_t hash, uint32_t *ret_state)
+static int new_state(struct builder *b, const struct nfa_list *l, uint32_t hash,
+                     uint32_t *ret_state)
 {
     struct dfa *dfa = b->dfa;
     uint32_t state = (uint32_t)dfa->n_states;
@@ -257,8 +258,8 @@ static void partition(const struct builder *b, uint16_t block[256])
     }
 }
 
-// Writes the edges of a state from the target of every byte. The target of most bytes is the default;
-// NUL is in no path and does not count.
+// Writes the edges of a state from the target of every byte. The target of most bytes is the
+// default; NUL is in no path and does not count.
 static int put_edges(struct builder *b, uint32_t state, const uint32_t target[256])
 {
     struct dfa *dfa = b->dfa;

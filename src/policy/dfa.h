@@ -16,8 +16,8 @@
 
 struct dfa_limits {
     uint32_t max_states;
-    size_t max_bytes;    // of states and edges in the image
-    uint64_t deadline;   // processor time of this thread in ns; 0: none
+    size_t max_bytes;  // of states and edges in the image
+    uint64_t deadline; // processor time of this thread in ns; 0: none
 };
 
 enum dfa_stop {
@@ -54,9 +54,9 @@ struct dfa {
     enum dfa_stop stop; // why it is not complete
 };
 
-// The automaton for all starts (lists as nfa_close() leaves them); ret_starts gets the state of each.
-// 0; -E2BIG when a limit was reached: then *ret_dfa is the part that was made and `stop` says why;
-// -ENOMEM.
+// The automaton for all starts (lists as nfa_close() leaves them); ret_starts gets the state of
+// each. 0; -E2BIG when a limit was reached: then *ret_dfa is the part that was made and `stop` says
+// why; -ENOMEM.
 int dfa_build(const struct nfa *nfa, const struct nfa_list *starts, size_t n_starts,
               const struct dfa_limits *limits, uint32_t *ret_starts, struct dfa **ret_dfa);
 

@@ -74,8 +74,7 @@ struct policy_diag *policy_diag_add(struct policy_diags *d, enum policy_severity
         return NULL;
     }
     item = &d->items[d->n++];
-    *item = (struct policy_diag){
-        .severity = severity, .line = line, .column = column, .width = 1};
+    *item = (struct policy_diag){.severity = severity, .line = line, .column = column, .width = 1};
     if (file) {
         item->file = strdup(file);
         d->failed |= !item->file;
@@ -132,7 +131,9 @@ void policy_diag_source(struct policy_diags *d, struct policy_diag *item, const 
     if (len > POLICY_DIAG_SOURCE_MAX)
         len = POLICY_DIAG_SOURCE_MAX;
     free(item->source);
-    item->source = xstrndup(text, len);
+    item->source = mallocz(len + 1);
+    if (item->source)
+        memcpy(item->source, text, len);
     d->failed |= !item->source;
     if (width > 0)
         item->width = width;
@@ -159,7 +160,7 @@ void policy_diags_sort(struct policy_diags *d)
             struct policy_diag *a = &d->items[k - 1], *b = &d->items[k], item = *b;
             size_t r = rank[k];
 
-            if (rank[k - 1] != r ? rank[k - 1] < r
+            if (rank[k - 1] != r     ? rank[k - 1] < r
                 : a->line != b->line ? a->line < b->line
                                      : a->column <= b->column)
                 break;
@@ -185,8 +186,8 @@ static void put_text(struct strbuf *sb, const char *text)
     }
 }
 
-// The caret stands under a column of characters; a tab in the source stays a tab, an escaped character
-// is as wide as its escape.
+// The caret stands under a column of characters; a tab in the source stays a tab, an escaped
+// character is as wide as its escape.
 static void format_source(const struct policy_diag *item, bool color, struct strbuf *sb)
 {
     _cleanup_(sb_done) struct strbuf shown = {}, caret = {};

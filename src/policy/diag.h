@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is wrong with a policy, for the people who wrote it: a bounded list of errors and warnings, each
-// with file, line and column, the source line with a caret, what was expected and what to do. Filled
-// by policy_load_*() and policy_compile(); printed by programs through strings that are made here. The
-// list owns its texts; nothing here prints.
+// What is wrong with a policy, for the people who wrote it: a bounded list of errors and warnings,
+// each with file, line and column, the source line with a caret, what was expected and what to do.
+// Filled by policy_load_*() and policy_compile(); printed by programs through strings that are made
+// here. The list owns its texts; nothing here prints.
 //
 //     _cleanup_(policy_diags_done) struct policy_diags diags = {};
 //     r = policy_load_dir(dir, NULL, &policy, &diags);
@@ -47,8 +47,8 @@ struct policy_diags {
 
 void policy_diags_done(struct policy_diags *d);
 
-// Appends "file:line:column: error: message", the source line with a caret, expected and cure of each,
-// and at the end "and N more". Text from outside is escaped.
+// Appends "file:line:column: error: message", the source line with a caret, expected and cure of
+// each, and at the end "and N more". Text from outside is escaped.
 void policy_diags_format(const struct policy_diags *d, bool color, struct strbuf *sb);
 
 // Writes {"errors":n,"warnings":n,"not_shown":n,"diagnostics":[{…}]}: one value.
@@ -57,9 +57,9 @@ void policy_diags_json(const struct policy_diags *d, struct jw *jw);
 // Brings the items into the order of files (as they were first named), lines and columns.
 void policy_diags_sort(struct policy_diags *d);
 
-// How a list is filled. All texts are copied; `fmt` is the message. Returns the new item, or NULL when
-// it was only counted (the functions below take that); d may be NULL. Errors displace warnings when
-// the list is full.
+// How a list is filled. All texts are copied; `fmt` is the message. Returns the new item, or NULL
+// when it was only counted (the functions below take that); d may be NULL. Errors displace warnings
+// when the list is full.
 struct policy_diag *policy_diag_add(struct policy_diags *d, enum policy_severity severity,
                                     const char *file, uint32_t line, uint32_t column,
                                     const char *fmt, ...) _printf_(6, 7);

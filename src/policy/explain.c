@@ -83,8 +83,9 @@ static void look_below(const struct policy_image *image, const struct sg_accept 
                        struct policy_decision *d)
 {
     const struct sg_image *h = policy_image_head(image);
-    const struct sg_below *below = sg_image_at(
-        image, h->belows_off + accept->below * (uint32_t)sizeof(*below), sizeof(*below));
+    const struct sg_below *below =
+        sg_image_at(image, h->belows_off + accept->below * (uint32_t)sizeof(*below),
+                    sizeof(*below));
 
     for (size_t w = 0; w < SG_PRED_WORDS; w++) {
         d->below_enforced |= (below->enforce[w] & d->preds[w]) != 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which rule decides a case, and why: for `safeguard policy explain` and for tests. Works on the image
-// alone, as the kernel does: runs the automaton over the path, evaluates the conditions of the
-// subjects, walks the entries. Changes nothing, asks the system nothing.
+// Which rule decides a case, and why: for `safeguard policy explain` and for tests. Works on the
+// image alone, as the kernel does: runs the automaton over the path, evaluates the conditions of
+// the subjects, walks the entries. Changes nothing, asks the system nothing.
 #pragma once
 
 #include <stdbool.h>
@@ -64,13 +64,13 @@ struct policy_decision {
     bool below_enforced, below_monitored;
 };
 
-// 0; -EINVAL: path or a fact is not of its form (a path has to be absolute and without a slash at its end,
-// "/" is the root), or too many ancestors; -ENODEV: the image has no root for `dev`.
+// 0; -EINVAL: path or a fact is not of its form (a path has to be absolute and without a slash at
+// its end, "/" is the root), or too many ancestors; -ENODEV: the image has no root for `dev`.
 int policy_explain(const struct policy_image *image, const struct policy_query *query,
                    struct policy_decision *ret_decision);
 
-// The decision in words: the verdict, the rule (file:line) that decides each operation, the rules that
-// were tried before it and which condition of their subjects failed.
+// The decision in words: the verdict, the rule (file:line) that decides each operation, the rules
+// that were tried before it and which condition of their subjects failed.
 void policy_explain_format(const struct policy_image *image, const struct policy_query *query,
                            const struct policy_decision *decision, bool color, struct strbuf *sb);
 void policy_explain_json(const struct policy_image *image, const struct policy_query *query,

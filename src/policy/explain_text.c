@@ -122,9 +122,7 @@ static void put_wanted(const struct teller *t, const struct sg_term *first, size
         case SG_DIM_ANCESTOR:
         case SG_DIM_CGROUP: put_atom(t, term->value, sb); break;
         case SG_DIM_CAP: put_caps(term->value, sb); break;
-        case SG_DIM_SESSION:
-            sb_puts(sb, strempty(session_name((uint32_t)term->value)));
-            break;
+        case SG_DIM_SESSION: sb_puts(sb, strempty(session_name((uint32_t)term->value))); break;
         case SG_DIM_NAMESPACE: sb_puts(sb, term->value ? "container" : "host"); break;
         default: put_id(term->value, sb); break;
         }
@@ -185,7 +183,8 @@ static const struct sg_accept *accept_of(const struct teller *t)
         sg_image_at(t->image, h->states_off + t->decision->state * (uint32_t)sizeof(*state),
                     sizeof(*state));
 
-    return sg_image_at(t->image, h->accepts_off + state->accept * (uint32_t)sizeof(struct sg_accept),
+    return sg_image_at(t->image,
+                       h->accepts_off + state->accept * (uint32_t)sizeof(struct sg_accept),
                        sizeof(struct sg_accept));
 }
 
@@ -207,12 +206,13 @@ static const struct sg_pred *pred_of(const struct teller *t, uint32_t pred)
 
 static void put_op(const struct teller *t, const struct policy_op_decision *op, struct strbuf *sb)
 {
-    enum color hue = !op->matched || op->verdict == SG_ALLOW ? COLOR_GREEN
+    enum color hue = !op->matched || op->verdict == SG_ALLOW  ? COLOR_GREEN
                      : op->verdict == SG_AUDIT || op->monitor ? COLOR_YELLOW
                                                               : COLOR_RED;
 
     sb_printf(sb, "  %-7s %s%s%s", policy_op_name(op->op), color_seq(t->color, hue),
-              op->matched ? event_verdict_name(op->verdict) : "allow", color_seq(t->color, COLOR_RESET));
+              op->matched ? event_verdict_name(op->verdict) : "allow",
+              color_seq(t->color, COLOR_RESET));
     if (!op->matched) {
         sb_puts(sb, "  (no rule matches)\n");
         return;

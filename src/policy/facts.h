@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Does a subject of an image match a process? As the kernel programs compute it, but one condition at
-// a time, so that it can be said why. Private to the room.
+// Does a subject of an image match a process? As the kernel programs compute it, but one condition
+// at a time, so that it can be said why. Private to the room.
 #pragma once
 
 #include <stdbool.h>
@@ -32,8 +32,8 @@ int facts_init(const struct policy_image *image, const struct policy_query *quer
 // One condition, for one view.
 bool facts_term(const struct task_facts *f, size_t view, const struct sg_term *term);
 
-// All conditions of a subject, without time and descendants. When one dimension fails, *ret_failed is its
-// first term; ret_failed may be NULL.
+// All conditions of a subject, without time and descendants. When one dimension fails, *ret_failed
+// is its first term; ret_failed may be NULL.
 bool facts_view(const struct task_facts *f, uint32_t subject, size_t view,
                 const struct sg_term **ret_failed);
 
@@ -41,7 +41,8 @@ bool facts_view(const struct task_facts *f, uint32_t subject, size_t view,
 bool facts_subject(const struct task_facts *f, uint32_t subject);
 
 // The terms of a subject, which lie together.
-const struct sg_term *facts_terms(const struct policy_image *image, uint32_t subject, size_t *ret_n);
+const struct sg_term *facts_terms(const struct policy_image *image, uint32_t subject,
+                                  size_t *ret_n);
 
 static inline bool facts_inherited(const struct policy_image *image, uint32_t subject)
 {

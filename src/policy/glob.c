@@ -306,12 +306,12 @@ int glob_parse(const char *text, size_t len, struct glob *ret_glob, struct glob_
         return fail(&p, 0, 1, "the path is empty", "an absolute path", NULL);
     if (text[0] != '/')
         return fail(&p, 0, len, "the path is not absolute", "a path that starts with a slash",
-                    text[0] == '~' ? "write the home directory, or /home/*/..."
+                    text[0] == '~'   ? "write the home directory, or /home/*/..."
                     : text[0] == '*' ? "write a slash in front: /**/... means everywhere"
                                      : NULL);
     if (len > POLICY_PATTERN_MAX)
-        return fail(&p, 0, len, "the path is longer than the 4096 bytes that a path can have",
-                    NULL, NULL);
+        return fail(&p, 0, len, "the path is longer than the 4096 bytes that a path can have", NULL,
+                    NULL);
     while (p.pos < len && len > 1) {
         p.pos++; // the slash
         r = parse_one(&p);

@@ -3,13 +3,13 @@
 // Path patterns: checked and taken apart into items, one at a time, for the automaton. Private to
 // the room.
 //
-// A pattern is a list of components, each after a slash; "/" alone is the root directory. In
-// a component `*` stands for any number of bytes, `?` for one, `[a-z]` for one of a set, `[!a-z]` for one outside;
-// none of them for a slash, all of them also for a leading dot. They count bytes, not characters: "é"
-// is two bytes in UTF-8. A backslash takes the meaning from the next byte. A component `*` needs at least
-// one byte. `**` is a component of its own: in the middle any number of components, also
-// none ("/a/**/b" matches /a/b); at the end one or more ("/a/**" matches everything beneath /a, but not
-// /a itself).
+// A pattern is a list of components, each after a slash; "/" alone is the root directory. In a
+// component `*` stands for any number of bytes, `?` for one, `[a-z]` for one of a set, `[!a-z]` for
+// one outside; none of them for a slash, all of them also for a leading dot. They count bytes, not
+// characters: "é" is two bytes in UTF-8. A backslash takes the meaning from the next byte. A
+// component `*` needs at least one byte. `**` is a component of its own: in the middle any number
+// of components, also none ("/a/**/b" matches /a/b); at the end one or more ("/a/**" matches
+// everything beneath /a, but not /a itself).
 #pragma once
 
 #include <stdbool.h>
@@ -57,7 +57,8 @@ struct glob_error {
 // Every byte but '/' and NUL.
 extern const struct glob_set glob_name_bytes;
 
-// 0; -EINVAL with *err filled (err may be NULL); -ENOMEM. The pattern must not end in a slash, except "/".
+// 0; -EINVAL with *err filled (err may be NULL); -ENOMEM. The pattern must not end in a slash,
+// except "/".
 int glob_parse(const char *text, size_t len, struct glob *ret_glob, struct glob_error *err);
 void glob_done(struct glob *g);
 

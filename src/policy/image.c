@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lays the parts out as abi/policy.h says: sections one behind the other, each at a multiple of its record's
-// size (a power of two), so that no record straddles a page.
+// Lays the parts out as abi/policy.h says: sections one behind the other, each at a multiple of its
+// record's size (a power of two), so that no record straddles a page.
 #include <errno.h>
 #include <string.h>
 #include <xxhash.h>
@@ -92,8 +92,9 @@ static int make_accepts(struct compiler *c, struct below_map *m)
         r = keep_below(c, m, 0, &none);
     for (size_t s = 1; r == 0 && s < c->dfa->n_states; s++) {
         const struct entry_list *list = &lists[c->list_of[s]];
-        struct sg_accept a = {
-            .entry = list->first, .n_entries = (uint16_t)list->n, .atoms = list->atoms};
+        struct sg_accept a = {.entry = list->first,
+                              .n_entries = (uint16_t)list->n,
+                              .atoms = list->atoms};
 
         r = keep_below(c, m, c->below_of[s], &a.below);
         if (r == 0)
@@ -157,7 +158,7 @@ static void fill_header(const struct compiler *c, const struct section sections[
         .cgroup_state = c->cgroup_state,
         .n_rules = c->policy->n_rules,
     };
-#define PUT(section, name) \
+#define PUT(section, name)                           \
     h->name##_off = (uint32_t)sections[section].off; \
     h->n_##name = (uint32_t)sections[section].n
     PUT(S_STATES, states);

@@ -105,9 +105,8 @@ int policy_image_validate(const void *mem, size_t size)
     const struct sg_image *h = mem;
 
     if (size < SG_IMAGE_PAGE || size % SG_IMAGE_PAGE != 0 || h->magic != SG_IMAGE_MAGIC ||
-        h->version != SG_IMAGE_VERSION || h->policy_id == 0 ||
-        h->n_pages != size / SG_IMAGE_PAGE || h->n_pages > SG_IMAGE_PAGES_MAX ||
-        h->n_rules > SG_RULES_MAX)
+        h->version != SG_IMAGE_VERSION || h->policy_id == 0 || h->n_pages != size / SG_IMAGE_PAGE ||
+        h->n_pages > SG_IMAGE_PAGES_MAX || h->n_rules > SG_RULES_MAX)
         return -EBADMSG;
 
     const struct range ranges[] = {

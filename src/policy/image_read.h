@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the code of abi/decide.h, which the kernel programs run too, reads an image in user space. Private
-// to the room.
+// How the code of abi/decide.h, which the kernel programs run too, reads an image in user space.
+// Private to the room.
 #pragma once
 
 #include <stddef.h>

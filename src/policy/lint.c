@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is allowed and probably not meant. Looks at the compiled rules, so that it says what the image does,
-// not what the text seems to say.
+// What is allowed and probably not meant. Looks at the compiled rules, so that it says what the
+// image does, not what the text seems to say.
 #include <errno.h>
 #include <string.h>
 
@@ -63,8 +63,8 @@ static void warn_hidden_path(struct compiler *c, const struct mark *m)
     policy_diag_cure(c->diags, d, "put the rule in front of %s, or take the path out", name);
 }
 
-// The rule + 1 that decides an operation in the place of `rule`; 0: none. Whoever hides it may be hidden for
-// that operation, too.
+// The rule + 1 that decides an operation in the place of `rule`; 0: none. Whoever hides it may be
+// hidden for that operation, too.
 static uint32_t hider_of(const struct compiler *c, uint32_t rule, unsigned op)
 {
     uint32_t front = c->fate[rule].hider[op];
@@ -104,11 +104,13 @@ static void warn_hidden_ops(struct compiler *c, uint32_t rule)
             continue;
         policy_ops_format(same, &sb);
         compile_rule_name(c, front - 1u, name, sizeof(name));
-        d = compile_diag(c, POLICY_WARNING, r->pos, "this %s never acts on %s: %s (%s%s) matches first",
+        d = compile_diag(c, POLICY_WARNING, r->pos,
+                         "this %s never acts on %s: %s (%s%s) matches first",
                          event_verdict_name(r->verdict), sb_str(&sb), name,
                          event_verdict_name(rule_of(c, front - 1u)->verdict),
                          mode_name(rule_of(c, front - 1u)));
-        policy_diag_cure(c->diags, d, "put it in front of %s, or name only the other accesses", name);
+        policy_diag_cure(c->diags, d, "put it in front of %s, or name only the other accesses",
+                         name);
     }
 }
 
@@ -124,7 +126,6 @@ static bool names_nobody(const struct compiler *c, uint32_t rule)
     }
     return any != 0 && left == 0;
 }
-
 
 static void lint_matches(struct compiler *c)
 {
@@ -191,8 +192,8 @@ static int lint_cost(struct compiler *c)
     return r;
 }
 
-// Root is among those whom a predicate names, and nothing about root's process makes an exception: by is empty,
-// or has a subject that asks for no more than user 0.
+// Root is among those whom a predicate names, and nothing about root's process makes an exception:
+// by is empty, or has a subject that asks for no more than user 0.
 static bool hits_root(const struct compiler *c, const struct sg_pred *p)
 {
     bool any = false;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the readers of the YAML tree share. Private to the room. Readers return 0 or -ENOMEM; a mistake of
-// the author is reported, remembered in `bad`, and reading goes on, so that one run shows all of them.
+// What the readers of the YAML tree share. Private to the room. Readers return 0 or -ENOMEM; a
+// mistake of the author is reported, remembered in `bad`, and reading goes on, so that one run
+// shows all of them.
 #pragma once
 
 #include <stdbool.h>
@@ -34,7 +35,8 @@ struct loader {
     bool bad; // of any file
 };
 
-// A row of a table of keys. `read` gets the value; `refuse` instead of it is why the key cannot be used.
+// A row of a table of keys. `read` gets the value; `refuse` instead of it is why the key cannot be
+// used.
 struct key_row {
     const char *name;
     int (*read)(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
@@ -42,15 +44,16 @@ struct key_row {
     const char *refuse, *cure;
 };
 
-// Reads a map by a table. Unknown keys are errors with a suggestion. `what` names the map in messages.
+// Reads a map by a table. Unknown keys are errors with a suggestion. `what` names the map in
+// messages.
 int read_map(struct loader *ld, const struct yaml_node *map, const struct key_row *rows,
              size_t n_rows, const char *what, void *ctx);
 
 // Calls fn for a scalar, or for each element of a list of scalars; everything else is an error that
 // says `expected`.
 typedef int (*read_one_fn)(struct loader *ld, const struct yaml_node *node, void *ctx);
-int read_each(struct loader *ld, const struct yaml_node *node, const char *expected,
-              read_one_fn fn, void *ctx);
+int read_each(struct loader *ld, const struct yaml_node *node, const char *expected, read_one_fn fn,
+              void *ctx);
 
 // True when node is a scalar that is not empty; otherwise reports what was expected.
 bool read_is_word(struct loader *ld, const struct yaml_node *node, const char *expected);
@@ -58,8 +61,8 @@ bool read_is_word(struct loader *ld, const struct yaml_node *node, const char *e
 struct policy_pos read_pos(const struct loader *ld, const struct yaml_node *node);
 
 // A mistake or warning at a node. The result goes to policy_diag_expected() and _cure().
-struct policy_diag *read_error(struct loader *ld, const struct yaml_node *node, const char *fmt, ...)
-    _printf_(3, 4);
+struct policy_diag *read_error(struct loader *ld, const struct yaml_node *node, const char *fmt,
+                               ...) _printf_(3, 4);
 struct policy_diag *read_warning(struct loader *ld, const struct yaml_node *node, const char *fmt,
                                  ...) _printf_(3, 4);
 
@@ -71,7 +74,8 @@ void read_unknown_word(struct loader *ld, const struct yaml_node *node, const ch
 int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
                   struct policy_patterns *ret_patterns);
 
-// A map that describes a subject (name NULL: inline). Appends it; *ret_index is UINT32_MAX when it is bad.
+// A map that describes a subject (name NULL: inline). Appends it; *ret_index is UINT32_MAX when it
+// is bad.
 int read_subject(struct loader *ld, const struct yaml_node *node, const char *name,
                  uint32_t *ret_index);
 int read_subjects(struct loader *ld, const struct yaml_node *node);

@@ -136,7 +136,8 @@ static char *unescape(struct text t)
         return NULL;
     for (size_t i = 0; i < t.len; i++) {
         if (t.s[i] == '\\' && t.len - i >= 4 && octal(t.s + i + 1)) {
-            out[n++] = (char)((t.s[i + 1] - '0') << 6 | (t.s[i + 2] - '0') << 3 | (t.s[i + 3] - '0'));
+            out[n++] = (char)((t.s[i + 1] - '0') << 6 | (t.s[i + 2] - '0') << 3 |
+                              (t.s[i + 3] - '0'));
             i += 3;
         } else {
             out[n++] = t.s[i];
@@ -227,8 +228,8 @@ static bool sibling_covers(const struct hiding *h, const struct policy_mount *mo
         at_place(h, key, mount->parent, "/", 1) != mount)
         return true;
     for (const char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        const struct policy_mount *other =
-            at_place(h, key, mount->parent, path, (size_t)(slash - path));
+        const struct policy_mount *other = at_place(h, key, mount->parent, path,
+                                                    (size_t)(slash - path));
 
         if (other && other != mount)
             return true;
@@ -249,7 +250,8 @@ static int find_covered(struct hiding *h, size_t index, bool *ret_covered)
         const struct policy_mount *mount = &h->m->items[at], *parent;
 
         if (h->covered[at] != COVER_UNKNOWN) {
-            // A table in which mounts hang on each other in a circle is wrong; nothing follows from it.
+            // A table in which mounts hang on each other in a circle is wrong; nothing follows from
+            // it.
             result = h->covered[at] == COVER_YES ? COVER_YES : COVER_NO;
             break;
         }
@@ -289,14 +291,14 @@ static int index_mounts(struct hiding *h)
             return -ENOMEM;
         r = map_set_u64(h->by_id, mount->id, mount);
         if (r == 0)
-            r = map_set_mem(h->by_place, key,
-                            place_key(key, mount->parent, mount->mountpoint, len), mount);
+            r = map_set_mem(h->by_place, key, place_key(key, mount->parent, mount->mountpoint, len),
+                            mount);
     }
     return r;
 }
 
-// Marks what cannot be reached by its path any more: another mount lies over its root, or over a directory
-// above it, or over one above its parent.
+// Marks what cannot be reached by its path any more: another mount lies over its root, or over a
+// directory above it, or over one above its parent.
 static int mark_hidden(struct policy_mounts *m)
 {
     _cleanup_(hiding_done) struct hiding h = {.m = m, .covered = new0(uint8_t, m->n)};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The mount table as policies need it: which superblock is seen under which path. Filled from the text
-// of /proc/PID/mountinfo or entry by entry. Used by compile.h, called by the agent. Owns its texts.
+// The mount table as policies need it: which superblock is seen under which path. Filled from the
+// text of /proc/PID/mountinfo or entry by entry. Used by compile.h, called by the agent. Owns its
+// texts.
 #pragma once
 
 #include <stddef.h>
@@ -12,17 +13,18 @@
 #define POLICY_MOUNTS_MAX 65536 // kept; the rest is counted
 
 enum {
-    POLICY_MOUNT_FOREIGN = 1u << 0, // only in another mount namespace: no path of the host leads there
-    POLICY_MOUNT_HIDDEN = 1u << 1,  // another mount lies over it, or over a directory above it
+    POLICY_MOUNT_FOREIGN =
+        1u << 0, // only in another mount namespace: no path of the host leads there
+    POLICY_MOUNT_HIDDEN = 1u << 1, // another mount lies over it, or over a directory above it
 };
 
 struct policy_mount {
-    uint32_t dev;   // s_dev as the kernel has it: major << 20 | minor
-    uint32_t flags; // POLICY_MOUNT_*
+    uint32_t dev;        // s_dev as the kernel has it: major << 20 | minor
+    uint32_t flags;      // POLICY_MOUNT_*
     uint32_t id, parent; // of the mount; 0: unknown
-    char *fs_root;    // what of the file system is mounted: "/" or "/sub"
-    char *mountpoint; // where
-    char *fstype;     // "" when unknown
+    char *fs_root;       // what of the file system is mounted: "/" or "/sub"
+    char *mountpoint;    // where
+    char *fstype;        // "" when unknown
 };
 
 struct policy_mounts {

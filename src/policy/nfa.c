@@ -66,8 +66,7 @@ static int add_edge(struct nfa *nfa, uint32_t from, struct nfa_edge edge)
 
 int nfa_add_byte_edge(struct nfa *nfa, uint32_t from, uint8_t byte, uint32_t target)
 {
-    return add_edge(nfa, from,
-                    (struct nfa_edge){.kind = NFA_BYTE, .byte = byte, .target = target});
+    return add_edge(nfa, from, (struct nfa_edge){.kind = NFA_BYTE, .byte = byte, .target = target});
 }
 
 int nfa_add_mark(struct nfa *nfa, uint32_t node, uint32_t mark)
@@ -97,7 +96,8 @@ static int intern_set(struct nfa *nfa, const struct glob_set *set, uint16_t *ret
     return 0;
 }
 
-// "**" in the middle: a node from which the rest starts, which is reached again behind every "name/".
+// "**" in the middle: a node from which the rest starts, which is reached again behind every
+// "name/".
 static int make_deep(struct nfa *nfa, uint32_t from, uint32_t head)
 {
     uint32_t name;
@@ -119,8 +119,7 @@ static int link_child(struct nfa *nfa, uint32_t from, enum child_kind kind, uint
                       uint32_t to)
 {
     switch (kind) {
-    case CHILD_BYTE:
-        return nfa_add_byte_edge(nfa, from, (uint8_t)value, to);
+    case CHILD_BYTE: return nfa_add_byte_edge(nfa, from, (uint8_t)value, to);
     case CHILD_SET:
         if (memcmp(&nfa->sets[value], &glob_name_bytes, sizeof(glob_name_bytes)) == 0)
             return add_edge(nfa, from, (struct nfa_edge){.kind = NFA_NAME, .target = to});
@@ -129,8 +128,7 @@ static int link_child(struct nfa *nfa, uint32_t from, enum child_kind kind, uint
         nfa->nodes[from].star = to;
         nfa->nodes[to].loop = NFA_LOOP_NAME;
         return 0;
-    case CHILD_DEEP:
-        return make_deep(nfa, from, to);
+    case CHILD_DEEP: return make_deep(nfa, from, to);
     case CHILD_BENEATH:
         nfa->nodes[to].loop = NFA_LOOP_ALL;
         return add_edge(nfa, from, (struct nfa_edge){.kind = NFA_NAME, .target = to});
@@ -242,7 +240,8 @@ int nfa_set_owners(struct nfa *nfa, const uint32_t *owner_of_mark)
         return -ENOMEM;
     for (size_t n = 0; n < nfa->n_nodes; n++)
         owners[n] = NFA_OWNER_NONE;
-    // A node was made before those that it leads to, except for the way back from behind a name to "**".
+    // A node was made before those that it leads to, except for the way back from behind a name to
+    // "**".
     for (size_t n = nfa->n_nodes; n-- > 1;) {
         const struct nfa_node *node = &nfa->nodes[n];
         uint32_t owner = NFA_OWNER_NONE;
@@ -307,8 +306,8 @@ int nfa_close(const struct nfa *nfa, struct nfa_list *list)
     int r;
 
     sort_unique(list);
-    // What is added at the end is looked at in its turn. It ends: the nodes are a tree, and two stars
-    // never follow one another.
+    // What is added at the end is looked at in its turn. It ends: the nodes are a tree, and two
+    // stars never follow one another.
     for (size_t i = 0; i < list->n; i++) {
         const struct nfa_node *node = &nfa->nodes[list->items[i]];
 

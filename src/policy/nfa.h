@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All patterns of a policy as one nondeterministic automaton over bytes. Patterns share the nodes of
-// what they have in common from the start, so that 10,000 literal paths are a trie and the subsets
-// that dfa.h makes of it stay small. Private to the room.
+// All patterns of a policy as one nondeterministic automaton over bytes. Patterns share the nodes
+// of what they have in common from the start, so that 10,000 literal paths are a trie and the
+// subsets that dfa.h makes of it stay small. Private to the room.
 #pragma once
 
 #include <stdbool.h>
@@ -90,9 +90,9 @@ int nfa_add_glob(struct nfa *nfa, uint32_t start, const struct glob *glob, uint3
 int nfa_add_mark(struct nfa *nfa, uint32_t node, uint32_t mark);
 int nfa_add_byte_edge(struct nfa *nfa, uint32_t from, uint8_t byte, uint32_t target);
 
-// Says whom the nodes that are there now belong to, from the owner of each mark. From then on a list of
-// nodes in which an owner is certain of all that follows (its pattern ends in "**") holds no other node
-// of that owner: without this, k such patterns of one rule make 2^k states.
+// Says whom the nodes that are there now belong to, from the owner of each mark. From then on a
+// list of nodes in which an owner is certain of all that follows (its pattern ends in "**") holds
+// no other node of that owner: without this, k such patterns of one rule make 2^k states.
 int nfa_set_owners(struct nfa *nfa, const uint32_t *owner_of_mark);
 
 // Replaces the list by all nodes that it reaches without reading; sorted, each once.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All patterns of rules and subjects → one nondeterministic automaton with two starts: files and cgroups.
+// All patterns of rules and subjects → one nondeterministic automaton with two starts: files and
+// cgroups.
 #include <errno.h>
 #include <string.h>
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Policies as people write them: YAML files → checked rules. Called by the agent (to load), by
-// `safeguard policy` (to check and explain) and by the server (to check before it sends). The result is
-// immutable and owns everything it points to; compile.h turns it into the image that decides.
-// Never prints, never looks at the running system except for the names of users and groups.
+// `safeguard policy` (to check and explain) and by the server (to check before it sends). The
+// result is immutable and owns everything it points to; compile.h turns it into the image that
+// decides. Never prints, never looks at the running system except for the names of users and
+// groups.
 //
 // The format is described in docs/policy; a file is one YAML document:
 //
@@ -14,8 +15,8 @@
 //     files:
 //       - {path: /etc/shadow, access: read, not_by: backup, do: deny}
 //
-// Subjects belong to the file that names them. Rules of all files make one list, in the order of the
-// files' names; the first rule that matches decides.
+// Subjects belong to the file that names them. Rules of all files make one list, in the order of
+// the files' names; the first rule that matches decides.
 #pragma once
 
 #include <stdbool.h>
@@ -27,17 +28,17 @@
 #include "base/cleanup.h"
 #include "policy/diag.h"
 
-#define POLICY_VERSION        1
-#define POLICY_FILE_MAX       (4u << 20) // bytes of one file
-#define POLICY_FILES_MAX      1024
-#define POLICY_DEPTH_MAX      16      // nesting of the YAML
-#define POLICY_NODES_MAX      2000000 // values and keys in one file
-#define POLICY_PATTERN_MAX    4096    // bytes of one path pattern, as PATH_MAX
-#define POLICY_PATTERNS_MAX   262144  // in all rules
-#define POLICY_SUBJECTS_MAX   4096    // named and inline, before equal ones are merged
-#define POLICY_LIST_MAX       1024    // entries of one list in a subject
-#define POLICY_NAME_MAX       64      // bytes of a policy's or subject's name
-#define POLICY_RULES_MAX      SG_RULES_MAX
+#define POLICY_VERSION      1
+#define POLICY_FILE_MAX     (4u << 20) // bytes of one file
+#define POLICY_FILES_MAX    1024
+#define POLICY_DEPTH_MAX    16      // nesting of the YAML
+#define POLICY_NODES_MAX    2000000 // values and keys in one file
+#define POLICY_PATTERN_MAX  4096    // bytes of one path pattern, as PATH_MAX
+#define POLICY_PATTERNS_MAX 262144  // in all rules
+#define POLICY_SUBJECTS_MAX 4096    // named and inline, before equal ones are merged
+#define POLICY_LIST_MAX     1024    // entries of one list in a subject
+#define POLICY_NAME_MAX     64      // bytes of a policy's or subject's name
+#define POLICY_RULES_MAX    SG_RULES_MAX
 
 // Where something stands. `file` is an index into policy.files.
 struct policy_pos {
@@ -90,9 +91,9 @@ struct policy_subject {
     struct policy_pos pos;
     uint32_t keys; // POLICY_KEY_*
     struct policy_patterns exe, parent, ancestor;
-    struct policy_patterns cgroup;    // with everything beneath
-    struct policy_patterns container; // cgroup patterns that the containers' names stand for
-    const char *container_names;      // as they were written, separated by blanks
+    struct policy_patterns cgroup;           // with everything beneath
+    struct policy_patterns container;        // cgroup patterns that the containers' names stand for
+    const char *container_names;             // as they were written, separated by blanks
     struct policy_ids users, groups, logins; // logins: (uid_t)-1 is "none"
     uint64_t caps;                           // all must be effective
     uint32_t sessions;                       // bit 1 << enum sg_session
@@ -106,11 +107,11 @@ struct policy_subject {
 struct policy_rule {
     struct policy_pos pos;
     struct policy_patterns paths;
-    uint32_t ops;     // SG_OP_*
-    uint8_t verdict;  // enum sg_verdict
-    bool monitor;     // its own mode, or that of its file
-    bool by_given;    // `by` is there; then n_by is not 0
-    uint32_t *by;     // indices into policy.subjects
+    uint32_t ops;    // SG_OP_*
+    uint8_t verdict; // enum sg_verdict
+    bool monitor;    // its own mode, or that of its file
+    bool by_given;   // `by` is there; then n_by is not 0
+    uint32_t *by;    // indices into policy.subjects
     uint32_t n_by;
     uint32_t *not_by;
     uint32_t n_not_by;
@@ -136,8 +137,8 @@ struct policy {
     struct policy_arena *arena; // owns everything above
 };
 
-// How names become numbers. 0, -ESRCH (no such name), or another negative errno (the directory did not
-// answer); the default asks getpwnam_r() and getgrnam_r().
+// How names become numbers. 0, -ESRCH (no such name), or another negative errno (the directory did
+// not answer); the default asks getpwnam_r() and getgrnam_r().
 struct policy_resolver {
     int (*user)(void *ctx, const char *name, uint32_t *ret_uid);
     int (*group)(void *ctx, const char *name, uint32_t *ret_gid);
@@ -155,10 +156,10 @@ struct policy_buffer {
     size_t len;
 };
 
-// Each reads, checks and joins. `diags` (zeroed or filled before; may be NULL) gets every mistake and
-// warning; `options` may be NULL. 0 also with warnings. -EINVAL: there were errors, diags says which,
-// *ret_policy is untouched. Other negative errno: -ENOENT, -EACCES … of the directory or file, -E2BIG
-// (more than POLICY_FILES_MAX files), -ENOMEM.
+// Each reads, checks and joins. `diags` (zeroed or filled before; may be NULL) gets every mistake
+// and warning; `options` may be NULL. 0 also with warnings. -EINVAL: there were errors, diags says
+// which, *ret_policy is untouched. Other negative errno: -ENOENT, -EACCES … of the directory or
+// file, -E2BIG (more than POLICY_FILES_MAX files), -ENOMEM.
 //
 // A directory without policy files is an empty policy with a warning.
 int policy_load_dir(const char *dir, const struct policy_load_options *options,

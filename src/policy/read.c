@@ -40,7 +40,8 @@ static struct policy_diag *report(struct loader *ld, enum policy_severity severi
     return d;
 }
 
-struct policy_diag *read_error(struct loader *ld, const struct yaml_node *node, const char *fmt, ...)
+struct policy_diag *read_error(struct loader *ld, const struct yaml_node *node, const char *fmt,
+                               ...)
 {
     struct policy_diag *d;
     va_list ap;
@@ -99,8 +100,8 @@ void read_unknown_word(struct loader *ld, const struct yaml_node *node, const ch
     expected_words(ld, d, words, n_words);
 }
 
-static void unknown_key(struct loader *ld, const struct yaml_node *key,
-                        const struct key_row *rows, size_t n_rows, const char *what)
+static void unknown_key(struct loader *ld, const struct yaml_node *key, const struct key_row *rows,
+                        size_t n_rows, const char *what)
 {
     const char *words[WORDS_MAX], *near;
     struct policy_diag *d;
@@ -139,10 +140,10 @@ int read_map(struct loader *ld, const struct yaml_node *map, const struct key_ro
     if (map->reported)
         return 0;
     if (map->kind != YAML_MAP) {
-        policy_diag_expected(
-            ld->diags, read_error(ld, map, "%s has to be a map, this is %s", what,
-                                  yaml_kind_name(map)),
-            "keys and values");
+        policy_diag_expected(ld->diags,
+                             read_error(ld, map, "%s has to be a map, this is %s", what,
+                                        yaml_kind_name(map)),
+                             "keys and values");
         return 0;
     }
     for (const struct yaml_node *key = map->first; r == 0 && key; key = key->next->next)
@@ -164,8 +165,8 @@ bool read_is_word(struct loader *ld, const struct yaml_node *node, const char *e
     return false;
 }
 
-int read_each(struct loader *ld, const struct yaml_node *node, const char *expected,
-              read_one_fn fn, void *ctx)
+int read_each(struct loader *ld, const struct yaml_node *node, const char *expected, read_one_fn fn,
+              void *ctx)
 {
     int r = 0;
 
@@ -179,8 +180,8 @@ int read_each(struct loader *ld, const struct yaml_node *node, const char *expec
     return r;
 }
 
-// Where a byte of a scalar stands. A scalar with escapes or line breaks is not in the file as it reads:
-// then the whole scalar is meant.
+// Where a byte of a scalar stands. A scalar with escapes or line breaks is not in the file as it
+// reads: then the whole scalar is meant.
 static struct policy_pos pos_in_scalar(const struct loader *ld, const struct yaml_node *node,
                                        size_t offset, size_t width)
 {
@@ -249,8 +250,8 @@ static int read_pattern(struct loader *ld, const struct yaml_node *node, void *c
     }
     r = glob_parse(node->text, len, &g, &err);
     if (r == -EINVAL) {
-        struct policy_diag *d =
-            error_at_pos(ld, pos_in_scalar(ld, node, err.offset, err.width), "%s", err.what);
+        struct policy_diag *d = error_at_pos(ld, pos_in_scalar(ld, node, err.offset, err.width),
+                                             "%s", err.what);
 
         if (err.expected)
             policy_diag_expected(ld->diags, d, "%s", err.expected);
@@ -261,13 +262,12 @@ static int read_pattern(struct loader *ld, const struct yaml_node *node, void *c
     if (r < 0)
         return r;
     if (has_braces(node->text))
-        policy_diag_cure(ld->diags,
-                         read_warning(ld, node, "braces in a path stand for themselves"),
+        policy_diag_cure(ld->diags, read_warning(ld, node, "braces in a path stand for themselves"),
                          "write a list of paths, or \\{ to say that they are meant");
     if (!GREEDY(list->items, list->cap, list->n + 1))
         return -ENOMEM;
-    list->items[list->n] = (struct policy_pattern){
-        .len = len, .cgroup = list->cgroup, .pos = read_pos(ld, node)};
+    list->items[list->n] =
+        (struct policy_pattern){.len = len, .cgroup = list->cgroup, .pos = read_pos(ld, node)};
     list->items[list->n].text = arena_strn(ld->arena, node->text, len);
     return list->items[list->n++].text ? 0 : -ENOMEM;
 }
@@ -278,8 +278,8 @@ int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
     _cleanup_(pattern_list_done) struct pattern_list list = {.cgroup = cgroup};
     int r;
 
-    r = read_each(ld, node, cgroup ? "a path of a control group" : "an absolute path",
-                  read_pattern, &list);
+    r = read_each(ld, node, cgroup ? "a path of a control group" : "an absolute path", read_pattern,
+                  &list);
     if (r < 0)
         return r;
     ret_patterns->items = arena_dup(ld->arena, list.items, list.n, sizeof(*list.items));

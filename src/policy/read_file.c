@@ -134,7 +134,8 @@ static int read_by(struct loader *ld, const struct yaml_node *key, const struct 
     if (value->kind == YAML_LIST) {
         if (value->n == 0)
             policy_diag_cure(ld->diags, read_error(ld, value, "the list is empty"),
-                             not_by ? "leave `not_by` out" : "leave `by` out: then it is everybody");
+                             not_by ? "leave `not_by` out"
+                                    : "leave `by` out: then it is everybody");
         for (const struct yaml_node *e = value->first; r == 0 && e; e = e->next)
             r = by_one(ld, e, d);
     } else {
@@ -238,8 +239,7 @@ static const struct key_row rule_keys[] = {
      .cure = "use allow, audit, deny or kill"},
 };
 
-static void check_rule(struct loader *ld, const struct yaml_node *node,
-                       const struct rule_draft *d)
+static void check_rule(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
 {
     const struct {
         bool there;
@@ -252,9 +252,9 @@ static void check_rule(struct loader *ld, const struct yaml_node *node,
 
     for (size_t i = 0; i < ARRAY_SIZE(required); i++)
         if (!required[i].there)
-            policy_diag_expected(
-                ld->diags, read_error(ld, node, "the rule has no `%s`", required[i].key), "%s",
-                required[i].expected);
+            policy_diag_expected(ld->diags,
+                                 read_error(ld, node, "the rule has no `%s`", required[i].key),
+                                 "%s", required[i].expected);
     if ((d->r.ops & SG_OP_IO) && d->r.verdict >= SG_DENY && d->access)
         policy_diag_cure(ld->diags,
                          read_error(ld, d->access_node,
@@ -303,11 +303,10 @@ static int read_rules(struct loader *ld, const struct yaml_node *node)
     int r = 0;
 
     if (node->kind != YAML_LIST) {
-        policy_diag_expected(
-            ld->diags,
-            read_error(ld, node, "`files` has to be a list of rules, this is %s",
-                       yaml_kind_name(node)),
-            "rules such as - {path: /etc/shadow, access: write, do: deny}");
+        policy_diag_expected(ld->diags,
+                             read_error(ld, node, "`files` has to be a list of rules, this is %s",
+                                        yaml_kind_name(node)),
+                             "rules such as - {path: /etc/shadow, access: write, do: deny}");
         return 0;
     }
     for (const struct yaml_node *e = node->first; r == 0 && e; e = e->next)
@@ -320,11 +319,11 @@ static int read_version(struct loader *ld, const struct yaml_node *key _unused_,
 {
     ((struct head *)ctx)->version = true;
     if (read_is_word(ld, value, "1") && !streq(value->text, "1"))
-        policy_diag_cure(
-            ld->diags,
-            read_error(ld, value, "this is a policy of version '%s', which is not known here",
-                       value->text),
-            "write 1, or use a version of safeguard that knows it");
+        policy_diag_cure(ld->diags,
+                         read_error(ld, value,
+                                    "this is a policy of version '%s', which is not known here",
+                                    value->text),
+                         "write 1, or use a version of safeguard that knows it");
     return 0;
 }
 
@@ -362,10 +361,10 @@ static int note_section(struct loader *ld _unused_, const struct yaml_node *key,
     return 0;
 }
 
-#define NOT_ENFORCED(section) \
-    { \
+#define NOT_ENFORCED(section)                                                              \
+    {                                                                                      \
         .name = section, .refuse = "this version does not enforce rules of `" section "`", \
-        .cure = "take the section out: a policy that is not enforced protects nothing" \
+        .cure = "take the section out: a policy that is not enforced protects nothing"     \
     }
 
 static const struct key_row file_keys[] = {
@@ -407,8 +406,9 @@ static void warn_unused(struct loader *ld)
 {
     for (size_t i = ld->first_subject; i < ld->n_subjects; i++) {
         const struct policy_subject *s = &ld->subjects[i];
-        const struct yaml_node at = {
-            .line = s->pos.line, .column = s->pos.column, .width = s->pos.width};
+        const struct yaml_node at = {.line = s->pos.line,
+                                     .column = s->pos.column,
+                                     .width = s->pos.width};
 
         if (s->name && !ld->used[i])
             read_warning(ld, &at, "no rule uses the subject '%s'", s->name);
@@ -451,8 +451,9 @@ static int read_tree(struct loader *ld, const struct yaml_source *source)
 int read_file(struct loader *ld, const char *path, const char *text, size_t len)
 {
     struct policy_source file = {.text_len = len};
-    struct yaml_source source = {
-        .len = len, .max_depth = POLICY_DEPTH_MAX, .max_nodes = POLICY_NODES_MAX};
+    struct yaml_source source = {.len = len,
+                                 .max_depth = POLICY_DEPTH_MAX,
+                                 .max_nodes = POLICY_NODES_MAX};
     int r;
 
     file.path = source.name = arena_str(ld->arena, path);

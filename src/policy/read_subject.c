@@ -110,9 +110,10 @@ static int resolve(struct loader *ld, const struct yaml_node *node, const struct
     if (strspn(node->text, "0123456789") == node->len) {
         // (uid_t)-1 stands for nobody: no process has it.
         if (parse_u32(node->text, ret_id) < 0 || *ret_id == UINT32_MAX)
-            policy_diag_expected(
-                ld->diags, read_error(ld, node, "'%s' is not the number of a %s", node->text, what),
-                "a name, or a number from 0 to 4294967294");
+            policy_diag_expected(ld->diags,
+                                 read_error(ld, node, "'%s' is not the number of a %s", node->text,
+                                            what),
+                                 "a name, or a number from 0 to 4294967294");
         else
             *ret_known = true;
         return 0;
@@ -228,8 +229,10 @@ static int add_container(struct loader *ld, const struct yaml_node *node, struct
         text = arena_strn(ld->arena, sb_str(&sb), sb.len);
         if (!text || !GREEDY(d->patterns, d->cap_patterns, d->n_patterns + 1))
             return -ENOMEM;
-        d->patterns[d->n_patterns++] = (struct policy_pattern){
-            .text = text, .len = (uint32_t)sb.len, .cgroup = true, .pos = read_pos(ld, node)};
+        d->patterns[d->n_patterns++] = (struct policy_pattern){.text = text,
+                                                               .len = (uint32_t)sb.len,
+                                                               .cgroup = true,
+                                                               .pos = read_pos(ld, node)};
     }
     return 0;
 }
@@ -240,8 +243,7 @@ static int read_container_name(struct loader *ld, const struct yaml_node *node, 
     size_t hex = strspn(node->text, "0123456789abcdef");
 
     if (strchr(node->text, '/')) {
-        policy_diag_cure(ld->diags,
-                         read_error(ld, node, "the name of a container holds no slash"),
+        policy_diag_cure(ld->diags, read_error(ld, node, "the name of a container holds no slash"),
                          "use `cgroup` for the path of a control group");
         return 0;
     }
@@ -268,8 +270,7 @@ static int read_container(struct loader *ld, const struct yaml_node *key,
     r = read_each(ld, value, "any, or a container's name or id", read_container_name, d);
     if (r < 0)
         return r;
-    d->s.container.items =
-        arena_dup(ld->arena, d->patterns, d->n_patterns, sizeof(*d->patterns));
+    d->s.container.items = arena_dup(ld->arena, d->patterns, d->n_patterns, sizeof(*d->patterns));
     d->s.container.n = (uint32_t)d->n_patterns;
     d->s.container_names = arena_strn(ld->arena, sb_str(&d->names), d->names.len);
     return d->s.container.items && d->s.container_names && !d->names.failed ? 0 : -ENOMEM;
@@ -449,9 +450,10 @@ int read_subjects(struct loader *ld, const struct yaml_node *node)
         if (key->kind != YAML_SCALAR)
             continue;
         if (!good_name(key)) {
-            policy_diag_expected(
-                ld->diags, read_error(ld, key, "'%s' cannot be the name of a subject", key->text),
-                "1 to %d letters, digits, '-', '_' or '.'", POLICY_NAME_MAX);
+            policy_diag_expected(ld->diags,
+                                 read_error(ld, key, "'%s' cannot be the name of a subject",
+                                            key->text),
+                                 "1 to %d letters, digits, '-', '_' or '.'", POLICY_NAME_MAX);
             continue;
         }
         r = named_subject(ld, key, &index);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Subjects → bits, terms, atoms and predicates. Subjects that say the same share a bit; subjects that no
-// rule uses get none.
+// Subjects → bits, terms, atoms and predicates. Subjects that say the same share a bit; subjects
+// that no rule uses get none.
 #include <errno.h>
 #include <string.h>
 
@@ -14,7 +14,8 @@
 
 STATIC_ASSERT((int)SG_DIM_COUNT == 12, "a new dimension needs its terms here");
 
-// The signature of a list of numbers or patterns does not depend on the order in which it was written.
+// The signature of a list of numbers or patterns does not depend on the order in which it was
+// written.
 static int compare_u32(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -164,17 +165,16 @@ static int add_term(struct compiler *c, const struct policy_subject *s, uint16_t
                     enum sg_dim dim, uint64_t value)
 {
     if (c->n_terms >= SG_TERMS_MAX) {
-        struct policy_diag *d = compile_diag(
-            c, POLICY_ERROR, s->pos, "the subjects of the policy have more than %u conditions",
-            SG_TERMS_MAX);
+        struct policy_diag *d =
+            compile_diag(c, POLICY_ERROR, s->pos,
+                         "the subjects of the policy have more than %u conditions", SG_TERMS_MAX);
 
         policy_diag_cure(c->diags, d, "use groups instead of lists of users, or join subjects");
         return -EINVAL;
     }
     if (!GREEDY(c->terms, c->cap_terms, c->n_terms + 1))
         return -ENOMEM;
-    c->terms[c->n_terms++] =
-        (struct sg_term){.subject = bit, .dim = (uint8_t)dim, .value = value};
+    c->terms[c->n_terms++] = (struct sg_term){.subject = bit, .dim = (uint8_t)dim, .value = value};
     return 0;
 }
 
@@ -244,16 +244,11 @@ static int add_terms(struct compiler *c, const struct policy_subject *s, uint16_
 static const struct {
     uint32_t key, need;
 } needs[] = {
-    {POLICY_KEY_EXE, SG_NEED_EXE},
-    {POLICY_KEY_PARENT, SG_NEED_PARENT},
-    {POLICY_KEY_ANCESTOR, SG_NEED_ANCESTOR},
-    {POLICY_KEY_DESCENDANTS, SG_NEED_DESCENDANTS},
-    {POLICY_KEY_GROUP, SG_NEED_GROUPS},
-    {POLICY_KEY_CAP, SG_NEED_CAP},
-    {POLICY_KEY_CGROUP, SG_NEED_CGROUP},
-    {POLICY_KEY_CONTAINER, SG_NEED_CGROUP},
-    {POLICY_KEY_SESSION, SG_NEED_SESSION},
-    {POLICY_KEY_NAMESPACE, SG_NEED_NAMESPACE},
+    {POLICY_KEY_EXE, SG_NEED_EXE},           {POLICY_KEY_PARENT, SG_NEED_PARENT},
+    {POLICY_KEY_ANCESTOR, SG_NEED_ANCESTOR}, {POLICY_KEY_DESCENDANTS, SG_NEED_DESCENDANTS},
+    {POLICY_KEY_GROUP, SG_NEED_GROUPS},      {POLICY_KEY_CAP, SG_NEED_CAP},
+    {POLICY_KEY_CGROUP, SG_NEED_CGROUP},     {POLICY_KEY_CONTAINER, SG_NEED_CGROUP},
+    {POLICY_KEY_SESSION, SG_NEED_SESSION},   {POLICY_KEY_NAMESPACE, SG_NEED_NAMESPACE},
     {POLICY_KEY_TIME, SG_NEED_TIME},
 };
 

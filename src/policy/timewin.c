@@ -108,7 +108,8 @@ static time_t moment(const struct tm *tm, int offset, int minutes)
 }
 
 // One window: is it open, and when does it open or close next (if that is before *next)?
-static bool window_open(const struct policy_window *w, const struct tm *tm, time_t now, time_t *next)
+static bool window_open(const struct policy_window *w, const struct tm *tm, time_t now,
+                        time_t *next)
 {
     bool open = false;
 

@@ -47,11 +47,11 @@ const char *yaml_kind_name(const struct yaml_node *node)
     }
 }
 
-static struct policy_diag *report(struct reader *rd, uint32_t line, uint32_t column,
-                                  uint32_t width, const char *fmt, ...) _printf_(5, 6);
+static struct policy_diag *report(struct reader *rd, uint32_t line, uint32_t column, uint32_t width,
+                                  const char *fmt, ...) _printf_(5, 6);
 
-static struct policy_diag *report(struct reader *rd, uint32_t line, uint32_t column,
-                                  uint32_t width, const char *fmt, ...)
+static struct policy_diag *report(struct reader *rd, uint32_t line, uint32_t column, uint32_t width,
+                                  const char *fmt, ...)
 {
     struct policy_diag *d;
     char text[512];
@@ -86,7 +86,8 @@ static int refuse(struct reader *rd, struct fy_token *token, const char *what, c
 static void check_properties(struct reader *rd, struct fy_token *anchor, struct fy_token *tag)
 {
     if (anchor)
-        refuse(rd, anchor, "anchors are not part of policies: aliases are how small files become huge",
+        refuse(rd, anchor,
+               "anchors are not part of policies: aliases are how small files become huge",
                "write the value where it is used, or name a subject");
     if (tag)
         refuse(rd, tag, "tags are not part of policies", "drop the tag; quote what has to be text");
@@ -145,8 +146,8 @@ static int new_node(struct reader *rd, enum yaml_kind kind, struct fy_event *eve
     return put(rd, node);
 }
 
-// The text of a scalar in single quotes, cut out of the source: fy_token_get_text() of 0.7.12 leaks when it
-// holds many doubled quotes.
+// The text of a scalar in single quotes, cut out of the source: fy_token_get_text() of 0.7.12 leaks
+// when it holds many doubled quotes.
 static int single_quoted(struct reader *rd, struct fy_token *token, struct yaml_node *node)
 {
     const struct fy_mark *start = fy_token_start_mark(token), *end = fy_token_end_mark(token);
@@ -154,10 +155,11 @@ static int single_quoted(struct reader *rd, struct fy_token *token, struct yaml_
     char *text;
     size_t len, n = 0;
 
-    if (!start || !end || end->input_pos < start->input_pos || end->input_pos > rd->source->len)
-        return -EINVAL;
-    s += start->input_pos;
-    len = end->input_pos - start->input_pos;
+    // Where there is nothing between the quotes there may be no marks.
+    len = start && end && end->input_pos > start->input_pos && end->input_pos <= rd->source->len
+              ? end->input_pos - start->input_pos
+              : 0;
+    s += len > 0 ? start->input_pos : 0;
     if (memchr(s, '\n', len)) {
         policy_diag_cure(rd->diags,
                          report(rd, node->line, node->column, 1,
@@ -288,7 +290,8 @@ static int start_document(struct reader *rd, struct fy_event *event)
     start = fy_event_start_mark(event);
     place(start, &line, &column);
     policy_diag_cure(rd->diags,
-                     report(rd, line, column, 1, "a policy file holds one document, this is a second"),
+                     report(rd, line, column, 1,
+                            "a policy file holds one document, this is a second"),
                      "put it into a file of its own");
     rd->stop = true;
     return -EINVAL;
@@ -321,8 +324,8 @@ static int read_event(struct reader *rd, struct fy_event *event)
     }
 }
 
-// libfyaml says what it could not read as "<name>:line:column: error: text", and then shows the place.
-// Its own collection of errors (fy_diag_set_collect_errors) leaks in 0.7.12.
+// libfyaml says what it could not read as "<name>:line:column: error: text", and then shows the
+// place. Its own collection of errors (fy_diag_set_collect_errors) leaks in 0.7.12.
 static void note_syntax(struct fy_diag *diag, void *user, const char *buf, size_t len)
 {
     struct strbuf *said = user;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One YAML document as a tree of values with their places, bounded in depth and number. Anchors, aliases,
-// tags, duplicate keys, keys that are not scalars and further documents are mistakes. Everything is
-// reported to a policy_diags; what could be read stays readable. Private to the room.
+// One YAML document as a tree of values with their places, bounded in depth and number. Anchors,
+// aliases, tags, duplicate keys, keys that are not scalars and further documents are mistakes.
+// Everything is reported to a policy_diags; what could be read stays readable. Private to the room.
 #pragma once
 
 #include <stdbool.h>
@@ -25,7 +25,7 @@ struct yaml_node {
     bool reported;                // in the place of something that was a mistake
     const char *text;             // scalar: NUL-terminated, holds no NUL
     uint32_t len;
-    uint32_t n; // list: elements; map: pairs
+    uint32_t n;              // list: elements; map: pairs
     struct yaml_node *first; // list: elements; map: key, value, key, value … linked by next
     struct yaml_node *next;
     struct yaml_node *last; // of first; while it is being read
@@ -38,8 +38,8 @@ struct yaml_source {
     uint32_t max_depth, max_nodes;
 };
 
-// 0 and the root (NULL for a file without a value); -EINVAL when anything was wrong, with what could be read
-// still in *ret_root; -ENOMEM. Texts are copied into the arena.
+// 0 and the root (NULL for a file without a value); -EINVAL when anything was wrong, with what
+// could be read still in *ret_root; -ENOMEM. Texts are copied into the arena.
 int yaml_read(const struct yaml_source *source, struct policy_arena *arena,
               struct policy_diags *diags, struct yaml_node **ret_root);
 

@@ -106,7 +106,7 @@ static int parse_stat(const char *text, struct stat_line *ret)
 
 static int read_stat(int dir, char text[STAT_SIZE], struct stat_line *ret)
 {
-    uint32_t len;
+    uint32_t len = 0;
     int r;
 
     r = read_start(dir, "stat", text, STAT_SIZE - 1, &len);

@@ -129,7 +129,6 @@ static inline void process_touch(struct process_table *t, struct process *p)
 }
 
 // store.c: entries and their memory.
-// ----------------------------------------------------------------
 
 int table_init(struct process_table *t);
 size_t table_memory(const struct process_table *t);
@@ -151,7 +150,6 @@ void image_clear(struct process_table *t, struct image *image);
 void table_bound_texts(struct process_table *t);
 
 // fill.c: from procfs into entries.
-// -----------------------------------------------------------------
 
 // Looks the process up in procfs, with its parents. -ESRCH: gone, or another process by now.
 int table_complete(struct process_table *t, const struct process_ref *ref,
@@ -164,7 +162,6 @@ void process_set_cgroup(struct process_table *t, struct process *p, uint64_t cgr
 void process_set_session(struct process_table *t, struct process *p);
 
 // who.c: what is handed out.
-// ------------------------------------------------------------------------
 
 size_t who_cache_memory(void);
 int who_cache_new(struct who_cache **ret_cache);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * For comparison, how file rules are often written: at every open the path as a string, and a comparison with sixteen
- * prefixes. Never refuses anything.
+ * For comparison, how file rules are often written: at every open the path as a string, and a
+ * comparison with sixteen prefixes. Never refuses anything.
  */
 #include "lib/common.bpf.h"
 
@@ -10,8 +10,9 @@
 #define PATH_MAX   4096
 
 static const char prefixes[PREFIXES][PREFIX_MAX] = {
-    "/etc/shadow", "/etc/gshadow",    "/etc/sudoers",    "/etc/ssh/",        "/root/.ssh/",     "/boot/",
-    "/usr/bin/",   "/usr/sbin/",      "/usr/lib/",       "/lib/modules/",    "/var/lib/dpkg/",  "/var/spool/cron/",
+    "/etc/shadow",  "/etc/gshadow",    "/etc/sudoers",    "/etc/ssh/",
+    "/root/.ssh/",  "/boot/",          "/usr/bin/",       "/usr/sbin/",
+    "/usr/lib/",    "/lib/modules/",   "/var/lib/dpkg/",  "/var/spool/cron/",
     "/etc/cron.d/", "/var/log/audit/", "/home/backup/a/", "/srv/secrets/keys",
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sg-bench-load [-x PROGRAM] OBJECT COMMAND...: loads a BPF object, attaches every program (but the one after -x) whose place
-// this kernel has, runs COMMAND.
+// sg-bench-load [-x PROGRAM] OBJECT COMMAND...: loads a BPF object, attaches every program (but the
+// one after -x) whose place this kernel has, runs COMMAND.
 // Exit status: COMMAND's own; 99 when the object could not be put to work.
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -58,7 +58,8 @@ static int load(const char *path, const char *without, struct bpf_object **ret)
 
     if (!object || !btf)
         return -errno;
-    bpf_object__for_each_program(program, object) {
+    bpf_object__for_each_program(program, object)
+    {
         bool wanted = kernel_has(btf, bpf_program__section_name(program));
 
         if (without && strcmp(bpf_program__name(program), without) == 0)
@@ -68,7 +69,8 @@ static int load(const char *path, const char *without, struct bpf_object **ret)
     btf__free(btf);
     if (bpf_object__load(object) < 0)
         return -errno;
-    bpf_object__for_each_program(program, object) {
+    bpf_object__for_each_program(program, object)
+    {
         if (!bpf_program__autoload(program))
             continue;
         if (!bpf_program__attach(program))

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Programs that do nothing, on every place that safeguard attaches to for a policy with all operations: what the mechanism
- * costs before any decision.
+ * Programs that do nothing, on every place that safeguard attaches to for a policy with all
+ * operations: what the mechanism costs before any decision.
  */
 #include "lib/common.bpf.h"
 
-#define NULL_LSM(hook)                                                                                                           \
-    SEC("lsm/" #hook)                                                                                                            \
-    int null_##hook(void *ctx)                                                                                                   \
-    {                                                                                                                            \
-        return 0;                                                                                                                \
+#define NULL_LSM(hook)         \
+    SEC("lsm/" #hook)          \
+    int null_##hook(void *ctx) \
+    {                          \
+        return 0;              \
     }
 
 #define SG_HOOK(id, ops, canary, help) NULL_LSM(id)
-#define NULL_PLACE(name, section)                                                                                                \
-    SEC(section)                                                                                                                 \
-    int null_##name(void *ctx)                                                                                                   \
-    {                                                                                                                            \
-        return 0;                                                                                                                \
+#define NULL_PLACE(name, section) \
+    SEC(section)                  \
+    int null_##name(void *ctx)    \
+    {                             \
+        return 0;                 \
     }
 
 #include "abi/hooks.def"

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sg-bench-work: makes batches of one file operation after another and prints what one of each cost.
+// sg-bench-work: makes batches of one file operation after another, prints what one of each cost.
 //
 //     sg-bench-work [-dq] [-l DIRECTORY] OPERATION:PATH...
 //
-// For each argument one line: operation, path, median, 1st and 9th decile over the batches, in nanoseconds of
-// CLOCK_MONOTONIC for one operation. In a guest that counts instructions that is instructions. An '@' in a path stands for a
-// running number: every repeat has a file of its own, met once. -l: under a Landlock ruleset that allows everything beneath
-// DIRECTORY. -q: fewer batches. -d: the kernel forgets names and inodes before each operation's batches.
+// For each argument one line: operation, path, median, 1st and 9th decile over the batches, in
+// nanoseconds of CLOCK_MONOTONIC for one operation. In a guest that counts instructions that is
+// instructions. An '@' in a path stands for a running number: every repeat has a file of its own.
 //
-// An operation that does not end as its row says ends the program: what failed has not been measured. A static program, so
-// that one exec of it is the same everywhere.
+//     -d  the kernel forgets names and inodes before the batches of each operation
+//     -l  under a Landlock ruleset that allows everything beneath DIRECTORY
+//     -q  fewer batches
+//
+// An operation that does not end as its row says ends the program: what failed has not been
+// measured. A static program, so that one exec of it is the same everywhere.
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
@@ -116,7 +119,8 @@ static bool once_exec(const struct target *t, unsigned i)
         execv(t->path, (char *[]){NULL});
         _exit(127);
     }
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
 }
 
 static bool once_nothing(const struct target *t, unsigned i)
@@ -133,7 +137,8 @@ static const struct operation operations[] = {
     {"open-again", 16, 64, 21, -1, .numbered = true, .again = true, .once = once_open_numbered},
     {"refused", 32, 41, 11, -1, .once = once_refused},
     {"refused-many", 16, 64, 21, -1, .numbered = true, .once = once_refused_numbered},
-    {"refused-again", 16, 64, 21, -1, .numbered = true, .again = true, .once = once_refused_numbered},
+    {"refused-again", 16, 64, 21, -1, .numbered = true, .again = true,
+     .once = once_refused_numbered},
     {"stat", 64, 41, 11, -1, .once = once_stat},
     {"read", 64, 41, 11, O_RDONLY, .once = once_read},
     {"write", 32, 41, 11, O_WRONLY, .once = once_write},
@@ -167,7 +172,8 @@ static void pass_merge_window(void)
 }
 
 // Costs of one operation in each batch, sorted. `overhead` is what reading the clock costs.
-static bool measure(const struct operation *op, const struct target *t, bool quick, double overhead, double *ret, unsigned *ret_n)
+static bool measure(const struct operation *op, const struct target *t, bool quick, double overhead,
+                    double *ret, unsigned *ret_n)
 {
     unsigned n = quick ? op->quick : op->batches, i = 0;
 
@@ -194,7 +200,8 @@ static bool measure(const struct operation *op, const struct target *t, bool qui
     return true;
 }
 
-// The files that a path with '@' stands for. stat() beforehand: the kernel knows the names, but no hook saw an open.
+// The files that a path with '@' stands for. After stat() the kernel knows their names, but no hook
+// has seen an open.
 static const char **number_files(const char *path, unsigned n)
 {
     const char *at = strchr(path, '@');
@@ -206,7 +213,8 @@ static const char **number_files(const char *path, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         char *name;
 
-        if (asprintf(&name, "%.*s%u%s", (int)(at - path), path, i, at + 1) < 0 || stat(name, &st) < 0)
+        if (asprintf(&name, "%.*s%u%s", (int)(at - path), path, i, at + 1) < 0 ||
+            stat(name, &st) < 0)
             return NULL;
         files[i] = name;
     }
@@ -246,29 +254,35 @@ static int run_one(const char *argument, bool quick, bool drop, double overhead)
     if (op->open_flags >= 0)
         t.fd = open(t.path, op->open_flags | O_CLOEXEC);
     if (drop && drop_caches() < 0) {
-        fprintf(stderr, "sg-bench-work: the kernel's caches could not be dropped: %s\n", strerror(errno));
+        fprintf(stderr, "sg-bench-work: the kernel's caches could not be dropped: %s\n",
+                strerror(errno));
         return -errno;
     }
     if (!measure(op, &t, quick, overhead, costs, &n)) {
-        fprintf(stderr, "sg-bench-work: %s: did not end as expected: %s\n", argument, strerror(errno));
+        fprintf(stderr, "sg-bench-work: %s: did not end as expected: %s\n", argument,
+                strerror(errno));
         return -EIO;
     }
-    printf("%s %s %.0f %.0f %.0f\n", op->name, t.path, costs[n / 2], costs[n / 10], costs[n - 1 - n / 10]);
+    printf("%s %s %.0f %.0f %.0f\n", op->name, t.path, costs[n / 2], costs[n / 10],
+           costs[n - 1 - n / 10]);
     safe_close(t.fd);
     return 0;
 }
 
 static int landlock(const char *directory)
 {
-    struct landlock_ruleset_attr ruleset = {.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
+    struct landlock_ruleset_attr ruleset = {
+        .handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
     struct landlock_path_beneath_attr beneath = {.allowed_access = ruleset.handled_access_fs};
     int fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, sizeof(ruleset), 0);
 
     if (fd < 0)
         return -errno;
     beneath.parent_fd = open(directory, O_PATH | O_CLOEXEC);
-    if (beneath.parent_fd < 0 || syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_landlock_restrict_self, fd, 0) < 0)
+    if (beneath.parent_fd < 0 ||
+        syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+        syscall(SYS_landlock_restrict_self, fd, 0) < 0)
         return -errno;
     safe_close(beneath.parent_fd);
     safe_close(fd);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whatever the mount table: every line is kept or counted, and what the image says of the roots of new
-// mounts is what compiling with them says.
+// Whatever the mount table: every line is kept or counted, and what the image says of the roots of
+// new mounts is what compiling with them says.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char text[] = "safeguard: 1\nmode: enforce\nfiles:\n"
-                           "  - {path: [/etc/shadow, /a/**, \"/m/*/x\", /m], access: read, do: deny}\n";
+static const char text[] =
+    "safeguard: 1\nmode: enforce\nfiles:\n"
+    "  - {path: [/etc/shadow, /a/**, \"/m/*/x\", /m], access: read, do: deny}\n";
 
 static size_t lines(const uint8_t *data, size_t size)
 {
@@ -52,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (mounts_parse((const char *)data, size, &m) < 0 ||
         m->n + m->n_bad + m->n_dropped != lines(data, size) ||
         policy_load_buffer("f", text, strlen(text), NULL, NULL, &p) < 0 ||
-        policy_compile(p, NULL, NULL, NULL, &plain) < 0 || policy_compile(p, m, NULL, NULL, &image) < 0 ||
+        policy_compile(p, NULL, NULL, NULL, &plain) < 0 ||
+        policy_compile(p, m, NULL, NULL, &image) < 0 ||
         policy_image_validate(image->mem, image->size) < 0)
         abort();
     if (policy_image_roots(plain, m, false, &roots, &n) == 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whatever the bytes: they are refused with an error that says why, or they are a policy whose image is
-// whole and decides as trying the rules one by one does.
+// Whatever the bytes: they are refused with an error that says why, or they are a policy whose
+// image is whole and decides as trying the rules one by one does.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,8 @@ static void ask(const struct policy *p, const struct policy_image *image, const 
 
 static void check(const struct policy *p, const struct policy_image *image)
 {
-    static const char *const paths[] = {"/", "/a", "/etc/shadow", "/a/b/c", "/home/ann/.ssh/id_rsa"};
+    static const char *const paths[] = {"/", "/a", "/etc/shadow", "/a/b/c",
+                                        "/home/ann/.ssh/id_rsa"};
     bool compare = comparable(p);
 
     if (policy_image_validate(image->mem, image->size) < 0)
@@ -94,8 +95,9 @@ static void check(const struct policy *p, const struct policy_image *image)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct policy_compile_options options = {
-        .max_states = 20000, .max_bytes = 4 << 20, .max_ms = 2000};
+    const struct policy_compile_options options = {.max_states = 20000,
+                                                   .max_bytes = 4 << 20,
+                                                   .max_ms = 2000};
     _cleanup_(policy_diags_done) struct policy_diags d = {};
     _cleanup_(sb_done) struct strbuf sb = {};
     struct policy_image *image = NULL;

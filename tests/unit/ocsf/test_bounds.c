@@ -97,7 +97,7 @@ static void test_any_event(void **state)
     struct fixture *f = *state;
     struct event *ev = f->ev;
 
-    for (uint64_t i = 0; i < 3000; i++) {
+    for (uint64_t i = 0; i < 1500; i++) {
         ev->kind = (enum event_kind)(EVENT_FILE + random_below(4));
         ev->hook = (enum sg_hook)random_below(SG_HOOK_COUNT);
         ev->access = (uint16_t)random_below(1u << SG_OP_COUNT);

@@ -8,7 +8,8 @@
 
 #include "policy/policy.h"
 
-static inline int names_lookup(const char *const *names, size_t n, const char *name, uint32_t *ret_id)
+static inline int names_lookup(const char *const *names, size_t n, const char *name,
+                               uint32_t *ret_id)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(names[i], name) == 0) {

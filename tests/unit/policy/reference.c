@@ -59,7 +59,8 @@ static bool match_name(const char *p, const char *p_end, const char *s, const ch
     return *p == *s && match_name(p + 1, p_end, s + 1, s_end);
 }
 
-// A slash ends a component also inside what looks like a set: patterns of the tests hold no such set.
+// A slash ends a component also inside what looks like a set: patterns of the tests hold no such
+// set.
 static const char *component_end(const char *s)
 {
     return s + strcspn(s, "/");
@@ -151,8 +152,7 @@ static bool in_windows(const struct policy_subject *s, time_t when)
         if (w->from < w->to) {
             if (today && minute >= w->from && minute < w->to)
                 return true;
-        } else if ((today && minute >= w->from) ||
-                   ((w->days >> yesterday & 1) && minute < w->to)) {
+        } else if ((today && minute >= w->from) || ((w->days >> yesterday & 1) && minute < w->to)) {
             return true;
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A slow second opinion: patterns matched by recursion over text, rules tried one by one on the loaded
-// policy. Shares no code with the compiler. Also random numbers that are the same everywhere.
+// A slow second opinion: patterns matched by recursion over text, rules tried one by one on the
+// loaded policy. Shares no code with the compiler. Also random numbers that are the same
+// everywhere.
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Patterns → automaton: random patterns over a small alphabet against a matcher that knows nothing of it.
+// Patterns → automaton: random patterns over a small alphabet against a matcher that knows nothing
+// of it.
 #include "tests/unit/policy/reference.h"
 #include "tests/unit/unit.h"
 
@@ -85,8 +86,8 @@ static void add(char *text, const char *more)
 
 static void random_pattern(struct ref_random *r, char *text)
 {
-    static const char *const pieces[] = {"a", "b", "c",    "*",      "?",    "[ab]", "[!a]", "ab",
-                                         "a", "b", "\\*",  "[a-b]",  ".",    "[]c]", "\\a",  "x"};
+    static const char *const pieces[] = {"a", "b", "c",   "*",     "?", "[ab]", "[!a]", "ab",
+                                         "a", "b", "\\*", "[a-b]", ".", "[]c]", "\\a",  "x"};
     uint32_t components = 1 + ref_below(r, 4);
 
     *text = '\0';
@@ -110,7 +111,8 @@ static void random_pattern(struct ref_random *r, char *text)
             star = *piece == '*';
             add(text, piece);
         }
-        if (strcmp(text + strlen(text) - 2, "..") == 0 || strcmp(text + strlen(text) - 2, "/.") == 0)
+        if (strcmp(text + strlen(text) - 2, "..") == 0 ||
+            strcmp(text + strlen(text) - 2, "/.") == 0)
             add(text, "a");
     }
 }
@@ -203,7 +205,7 @@ static void test_random(void **state)
     unsigned long checked = 0, matched = 0;
 
     (void)state;
-    print_message("seed 0x%llx\n", (unsigned long long)r.state);
+    print_message("# seed 0x%llx\n", (unsigned long long)r.state);
     for (int set = 0; set < SETS; set++) {
         struct fixture f = {.n = 1 + ref_below(&r, PATTERNS), .owned = set % 2};
 
@@ -234,7 +236,7 @@ static void test_random(void **state)
             check_comb(&f);
         teardown(&f);
     }
-    print_message("%lu pairs, %lu match\n", checked, matched);
+    print_message("# %lu pairs, %lu match\n", checked, matched);
     assert_true(checked >= 100000);
     assert_true(matched >= checked / 20);
 }
@@ -405,6 +407,5 @@ static void test_limits(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_examples), cmocka_unit_test(test_dead),
-          cmocka_unit_test(test_owners_keep_it_small),
-          cmocka_unit_test(test_literals_are_a_trie), cmocka_unit_test(test_limits),
-          cmocka_unit_test(test_random))
+          cmocka_unit_test(test_owners_keep_it_small), cmocka_unit_test(test_literals_are_a_trie),
+          cmocka_unit_test(test_limits), cmocka_unit_test(test_random))

@@ -58,7 +58,8 @@ static const struct sg_accept *accept_at(const struct policy_image *image, const
     return &accepts[state_at(image, path)->accept];
 }
 
-static const struct sg_entry *entry_at(const struct policy_image *image, const char *path, uint32_t i)
+static const struct sg_entry *entry_at(const struct policy_image *image, const char *path,
+                                       uint32_t i)
 {
     const struct sg_entry *entries = section(image, policy_image_head(image)->entries_off);
 
@@ -75,15 +76,15 @@ static const struct sg_below *below_at(const struct policy_image *image, const c
 
 static void test_shadow(void **state)
 {
-    struct policy_image *image =
-        compile("safeguard: 1\nmode: enforce\nsubjects: {a: {user: 1}, b: {user: 2}}\nfiles:\n"
-                "  - {path: /a, access: [read, exec], do: audit}\n"           // 0
-                "  - {path: /a, access: [read, delete], by: a, do: deny}\n"   // 1: read is lost
-                "  - {path: /a, access: delete, by: [a], not_by: b, do: deny}\n" // 2: all is lost
-                "  - {path: /a, access: delete, by: [a, b], do: allow}\n"     // 3: more subjects
-                "  - {path: /a, access: delete, not_by: b, do: kill}\n"       // 4
-                "  - {path: /a, access: any, mode: monitor, do: deny}\n"      // 5: the rest
-                "  - {path: /**, access: chmod, do: allow}\n");               // 6: lost at /a only
+    struct policy_image *image = compile(
+        "safeguard: 1\nmode: enforce\nsubjects: {a: {user: 1}, b: {user: 2}}\nfiles:\n"
+        "  - {path: /a, access: [read, exec], do: audit}\n"              // 0
+        "  - {path: /a, access: [read, delete], by: a, do: deny}\n"      // 1: read is lost
+        "  - {path: /a, access: delete, by: [a], not_by: b, do: deny}\n" // 2: all is lost
+        "  - {path: /a, access: delete, by: [a, b], do: allow}\n"        // 3: more subjects
+        "  - {path: /a, access: delete, not_by: b, do: kill}\n"          // 4
+        "  - {path: /a, access: any, mode: monitor, do: deny}\n"         // 5: the rest
+        "  - {path: /**, access: chmod, do: allow}\n");                  // 6: lost at /a only
     static const struct {
         uint16_t rule, ops;
     } want[] = {{0, SG_OP_READ | SG_OP_EXEC},
@@ -107,12 +108,12 @@ static void test_shadow(void **state)
 
 static void test_below(void **state)
 {
-    struct policy_image *image =
-        compile("safeguard: 1\nmode: enforce\nsubjects: {a: {user: 1}}\nfiles:\n"
-                "  - {path: /etc/ssh/**, access: write, do: deny}\n"
-                "  - {path: /etc/x/y, access: read, by: a, mode: monitor, do: kill}\n"
-                "  - {path: /srv/**, access: write, do: audit}\n"
-                "  - {path: \"/home/*/.ssh/**\", access: write, by: a, do: deny}\n");
+    struct policy_image *image = compile(
+        "safeguard: 1\nmode: enforce\nsubjects: {a: {user: 1}}\nfiles:\n"
+        "  - {path: /etc/ssh/**, access: write, do: deny}\n"
+        "  - {path: /etc/x/y, access: read, by: a, mode: monitor, do: kill}\n"
+        "  - {path: /srv/**, access: write, do: audit}\n"
+        "  - {path: \"/home/*/.ssh/**\", access: write, by: a, do: deny}\n");
 
     (void)state;
     assert_int_equal(below_at(image, "")->enforce[0], 3); // everybody, and a
@@ -179,11 +180,11 @@ static void test_below_is_complete(void **state)
 
 static void test_layout(void **state)
 {
-    struct policy_image *image =
-        compile("safeguard: 1\nmode: enforce\nfiles:\n"
-                "  - {path: [/a, /b/**], access: read, by: {exe: /x, descendants: true}, do: deny}\n"
-                "  - {path: /c, access: io, by: {parent: /x, group: 7, cgroup: /c}, do: audit}\n"
-                "  - {path: /d, access: exec, by: {exe: /x, time: \"08:00-09:00\"}, do: kill}\n");
+    struct policy_image *image = compile(
+        "safeguard: 1\nmode: enforce\nfiles:\n"
+        "  - {path: [/a, /b/**], access: read, by: {exe: /x, descendants: true}, do: deny}\n"
+        "  - {path: /c, access: io, by: {parent: /x, group: 7, cgroup: /c}, do: audit}\n"
+        "  - {path: /d, access: exec, by: {exe: /x, time: \"08:00-09:00\"}, do: kill}\n");
     const struct sg_image *h = policy_image_head(image);
     const struct sg_term *terms = section(image, h->terms_off);
 
@@ -220,18 +221,18 @@ static void test_layout(void **state)
 // Subjects that say the same share a bit, in whatever order they say it; unused ones have none.
 static void test_sharing(void **state)
 {
-    struct policy_image *image =
-        compile("safeguard: 1\nmode: enforce\n"
-                "subjects:\n"
-                "  a: {user: [1, 2], exe: [/x, /y]}\n"
-                "  b: {exe: [/y, /x, /x], user: [2, 1, 2]}\n"
-                "  c: {user: [1, 2], exe: [/x, /y], descendants: true}\n"
-                "  unused: {user: 5}\n"
-                "files:\n"
-                "  - {path: /a, access: read, by: a, do: deny}\n"
-                "  - {path: /b, access: read, by: [b, a], do: deny}\n"
-                "  - {path: /c, access: read, by: {user: [2, 1], exe: [/x, /y]}, do: deny}\n"
-                "  - {path: /d, access: read, by: c, do: deny}\n");
+    struct policy_image *image = compile(
+        "safeguard: 1\nmode: enforce\n"
+        "subjects:\n"
+        "  a: {user: [1, 2], exe: [/x, /y]}\n"
+        "  b: {exe: [/y, /x, /x], user: [2, 1, 2]}\n"
+        "  c: {user: [1, 2], exe: [/x, /y], descendants: true}\n"
+        "  unused: {user: 5}\n"
+        "files:\n"
+        "  - {path: /a, access: read, by: a, do: deny}\n"
+        "  - {path: /b, access: read, by: [b, a], do: deny}\n"
+        "  - {path: /c, access: read, by: {user: [2, 1], exe: [/x, /y]}, do: deny}\n"
+        "  - {path: /d, access: read, by: c, do: deny}\n");
 
     (void)state;
     assert_int_equal(image->n_subjects, 2);
@@ -246,10 +247,10 @@ static void test_validate(void **state)
     struct policy_image *image = compile(HEAD "  - {path: /a/**, access: read, do: deny}\n");
     const struct sg_image good = *policy_image_head(image);
     struct sg_image *h = image->mem;
-    uint32_t *const fields[] = {&h->magic,      &h->version,  &h->n_pages,   &h->states_off,
-                                &h->n_states,   &h->n_edges,  &h->edges_off, &h->n_accepts,
-                                &h->n_entries,  &h->n_belows, &h->n_atoms,   &h->n_preds,
-                                &h->n_rules,    &h->ops,      &h->cgroup_state};
+    uint32_t *const fields[] = {&h->magic,     &h->version,  &h->n_pages,     &h->states_off,
+                                &h->n_states,  &h->n_edges,  &h->edges_off,   &h->n_accepts,
+                                &h->n_entries, &h->n_belows, &h->n_atoms,     &h->n_preds,
+                                &h->n_rules,   &h->ops,      &h->cgroup_state};
 
     (void)state;
     for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
@@ -281,7 +282,8 @@ static void expect_error(const char *text, const struct policy_compile_options *
 }
 
 // n rules made by a format that takes the number of the rule twice.
-static void rules(struct strbuf *sb, const char *head, uint32_t n, const char *path, const char *rest)
+static void rules(struct strbuf *sb, const char *head, uint32_t n, const char *path,
+                  const char *rest)
 {
     sb_puts(sb, head);
     for (uint32_t i = 0; i < n; i++) {
@@ -376,39 +378,43 @@ struct warning {
 
 // The first warning of each; NULL: there is none.
 static const struct warning warnings[] = {
-    {HEAD "  - {path: /a/**, access: read, do: audit}\n  - {path: /a/b, access: read, do: audit}\n", 5, 5,
-     "this rule can never match: t.yaml:4 decides everything that it names"},
-    {HEAD "  - {path: /a/**, access: any, do: allow}\n  - {path: /a/b, access: read, do: deny}\n", 5, 5,
-     "this deny never acts: t.yaml:4 (allow) matches first"},
+    {HEAD "  - {path: /a/**, access: read, do: audit}\n  - {path: /a/b, access: read, do: audit}\n",
+     5, 5, "this rule can never match: t.yaml:4 decides everything that it names"},
+    {HEAD "  - {path: /a/**, access: any, do: allow}\n  - {path: /a/b, access: read, do: deny}\n",
+     5, 5, "this deny never acts: t.yaml:4 (allow) matches first"},
     {HEAD "  - {path: /a/**, access: read, do: deny, mode: monitor}\n"
-          "  - {path: /a/b, access: read, do: kill}\n", 5, 5,
-     "this kill never acts: t.yaml:4 (deny (monitor)) matches first"},
-    {HEAD "  - {path: /a/**, access: read, do: audit}\n  - {path: /a/b, access: any, do: deny}\n", 5, 5,
-     "this deny never acts on read: t.yaml:4 (audit) matches first"},
+          "  - {path: /a/b, access: read, do: kill}\n",
+     5, 5, "this kill never acts: t.yaml:4 (deny (monitor)) matches first"},
+    {HEAD "  - {path: /a/**, access: read, do: audit}\n  - {path: /a/b, access: any, do: deny}\n",
+     5, 5, "this deny never acts on read: t.yaml:4 (audit) matches first"},
     {HEAD "  - {path: /a/**, access: read, do: audit}\n"
-          "  - {path: [/a/b, /c], access: read, do: deny}\n", 5, 13,
-     "'/a/b' can never match here: t.yaml:4 (audit) matches first"},
+          "  - {path: [/a/b, /c], access: read, do: deny}\n",
+     5, 13, "'/a/b' can never match here: t.yaml:4 (audit) matches first"},
     // Exceptions in front of what they are exceptions from are how rules are meant.
-    {HEAD "  - {path: /a/b, access: read, do: allow}\n  - {path: /a/**, access: read, do: deny}\n", 0, 0,
-     NULL},
+    {HEAD "  - {path: /a/b, access: read, do: allow}\n  - {path: /a/**, access: read, do: deny}\n",
+     0, 0, NULL},
     {HEAD "  - {path: /a, access: read, by: {user: 1}, do: allow}\n"
-          "  - {path: /a, access: read, do: deny}\n", 0, 0, NULL},
+          "  - {path: /a, access: read, do: deny}\n",
+     0, 0, NULL},
     {HEAD "  - {path: [/a/**, /a/b], access: read, do: deny}\n", 0, 0, NULL},
     {"safeguard: 1\nmode: enforce\nsubjects: {a: {user: 1}}\nfiles:\n"
-     "  - {path: /a, access: read, by: a, not_by: a, do: deny}\n", 5, 5,
-     "`not_by` names everybody whom `by` names"},
+     "  - {path: /a, access: read, by: a, not_by: a, do: deny}\n",
+     5, 5, "`not_by` names everybody whom `by` names"},
     {HEAD "  - {path: \"/e/**/*.pem\", access: read, do: audit}\n", 4, 13,
      "'/e/**/*.pem' makes the kernel follow every file"},
     {HEAD "  - {path: \"/etc/ssl/**/*.pem\", access: read, do: audit}\n", 0, 0, NULL},
     {HEAD "  - {path: /**, access: chown, do: audit}\n", 4, 12, "'/**' makes the kernel follow"},
-    {HEAD "  - {path: /a, access: read, by: {exe: \"/**/vi\"}, do: audit}\n", 4, 41, "'/**/vi' makes"},
+    {HEAD "  - {path: /a, access: read, by: {exe: \"/**/vi\"}, do: audit}\n", 4, 41,
+     "'/**/vi' makes"},
     {HEAD "  - {path: \"/usr/*bin/*\", access: exec, do: deny}\n", 4, 5,
      "locks out: it refuses exec of /usr/sbin/init to everybody, and the host would not start"},
-    {HEAD "  - {path: /etc/shadow, access: read, do: deny}\n", 4, 5, "nobody could log in with a password"},
+    {HEAD "  - {path: /etc/shadow, access: read, do: deny}\n", 4, 5,
+     "nobody could log in with a password"},
     {H2 "  - {path: /etc/shadow, access: read, by: r, do: deny}\n", 5, 5, "locks out"},
     {H2 "  - {path: /etc/shadow, access: read, not_by: r, do: deny}\n", 0, 0, NULL},
     {H2 "  - {path: /etc/shadow, access: read, by: r, do: allow}\n"
-        "  - {path: /etc/shadow, access: read, do: deny}\n", 0, 0, NULL},
+        "  - {path: /etc/shadow, access: read, do: deny}\n",
+     0, 0, NULL},
     {HEAD "  - {path: /etc/shadow, access: read, do: deny, mode: monitor}\n", 0, 0, NULL},
 };
 
@@ -424,9 +430,10 @@ static void test_warnings(void **state)
 
         policy_image_free(compile_with(w->text, NULL, &d));
         item = d.items;
-        if (!w->message ? d.n != 0
-                        : d.n == 0 || item->line != w->line || item->column != w->column ||
-                              item->severity != POLICY_WARNING || !strstr(item->message, w->message)) {
+        if (!w->message
+                ? d.n != 0
+                : d.n == 0 || item->line != w->line || item->column != w->column ||
+                      item->severity != POLICY_WARNING || !strstr(item->message, w->message)) {
             print_error("%sgives %u:%u %s\n", w->text, d.n > 0 ? item->line : 0,
                         d.n > 0 ? item->column : 0, d.n > 0 ? item->message : "nothing");
             bad++;
@@ -499,8 +506,8 @@ static void test_many_hidden_rules(void **state)
 static void test_session_atoms(void **state)
 {
     struct policy_image *without = compile(HEAD "  - {path: /a, access: read, do: audit}\n");
-    struct policy_image *with =
-        compile(HEAD "  - {path: /a, access: read, by: {session: ssh}, do: audit}\n");
+    struct policy_image *with = compile(
+        HEAD "  - {path: /a, access: read, by: {session: ssh}, do: audit}\n");
     const struct sg_atoms *atoms = section(with, policy_image_head(with)->atoms_off);
 
     (void)state;

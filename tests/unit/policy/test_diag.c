@@ -57,10 +57,10 @@ static void test_json(void **state)
     jw_init(&jw, &sb);
     policy_diags_json(&d, &jw);
     assert_int_equal(jw_finish(&jw), 0);
-    assert_string_equal(sb_str(&sb),
-                        "{\"errors\":1,\"warnings\":0,\"not_shown\":0,\"diagnostics\":[{\"severity\":"
-                        "\"error\",\"message\":\"a \\\"b\\\"\",\"file\":\"f\",\"line\":2,\"column\":1,"
-                        "\"width\":1,\"expected\":null,\"cure\":\"c\",\"source\":\"y\"}]}");
+    assert_string_equal(
+        sb_str(&sb), "{\"errors\":1,\"warnings\":0,\"not_shown\":0,\"diagnostics\":[{\"severity\":"
+                     "\"error\",\"message\":\"a \\\"b\\\"\",\"file\":\"f\",\"line\":2,\"column\":1,"
+                     "\"width\":1,\"expected\":null,\"cure\":\"c\",\"source\":\"y\"}]}");
 }
 
 // 100 are kept, all are counted, an error takes the place of a warning.

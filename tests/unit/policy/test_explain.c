@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Policy text → image → decision: random policies and questions against trying the rules one by one.
+// Policy text → image → decision: random policies and questions against trying the rules one by
+// one.
 #include "tests/unit/policy/names.h"
 #include "tests/unit/policy/reference.h"
 #include "tests/unit/unit.h"
@@ -14,20 +15,54 @@
 
 #define PICK(r, list) (list)[ref_below(r, sizeof(list) / sizeof(*(list)))]
 
-static const char *const exes[] = {"/usr/bin/cat", "/usr/bin/vi", "/usr/sbin/nginx", "/opt/app/run",
-                                   "/usr/sbin/sshd", "/usr/sbin/cron", "/usr/bin/dpkg"};
-static const char *const cgroups[] = {"/", "/system.slice", "/system.slice/nginx.service",
-                                      "/system.slice/nginx.service/worker", "/docker/0123456789abcdef",
-                                      "/user.slice/user-1000.slice", "/machine.slice/libpod-web.scope"};
-static const char *const paths[] = {
-    "/", "/etc", "/etc/shadow", "/etc/passwd", "/etc/ssh/sshd_config", "/etc/ssh", "/home/ann",
-    "/home/ann/.ssh", "/home/ann/.ssh/id_rsa", "/home/bob/.ssh/id_rsa.pub", "/srv/www/a.php",
-    "/srv/www/x/b.php", "/srv/www/x/b.txt", "/srv", "/usr/bin/cat", "/usr/sbin/nginx", "/tmp/x",
-    "/var/log/x.log", "/opt/app/run", "/etc/cron.d/job"};
-static const char *const patterns[] = {
-    "/", "/etc", "/etc/shadow", "/etc/*", "/etc/**", "/etc/ssh/**", "/home/*/.ssh/**",
-    "/home/*/.ssh/*.pub", "/home/**/id_rsa", "/srv/www/**/*.php", "/srv/**", "/usr/*bin/*",
-    "/**/[a-n]*", "/tmp/?", "/var/log/*.log", "/opt/app/run", "/etc/cron.[!a-c]/**", "/**"};
+static const char *const exes[] = {"/usr/bin/cat", "/usr/bin/vi",    "/usr/sbin/nginx",
+                                   "/opt/app/run", "/usr/sbin/sshd", "/usr/sbin/cron",
+                                   "/usr/bin/dpkg"};
+static const char *const cgroups[] = {"/",
+                                      "/system.slice",
+                                      "/system.slice/nginx.service",
+                                      "/system.slice/nginx.service/worker",
+                                      "/docker/0123456789abcdef",
+                                      "/user.slice/user-1000.slice",
+                                      "/machine.slice/libpod-web.scope"};
+static const char *const paths[] = {"/",
+                                    "/etc",
+                                    "/etc/shadow",
+                                    "/etc/passwd",
+                                    "/etc/ssh/sshd_config",
+                                    "/etc/ssh",
+                                    "/home/ann",
+                                    "/home/ann/.ssh",
+                                    "/home/ann/.ssh/id_rsa",
+                                    "/home/bob/.ssh/id_rsa.pub",
+                                    "/srv/www/a.php",
+                                    "/srv/www/x/b.php",
+                                    "/srv/www/x/b.txt",
+                                    "/srv",
+                                    "/usr/bin/cat",
+                                    "/usr/sbin/nginx",
+                                    "/tmp/x",
+                                    "/var/log/x.log",
+                                    "/opt/app/run",
+                                    "/etc/cron.d/job"};
+static const char *const patterns[] = {"/",
+                                       "/etc",
+                                       "/etc/shadow",
+                                       "/etc/*",
+                                       "/etc/**",
+                                       "/etc/ssh/**",
+                                       "/home/*/.ssh/**",
+                                       "/home/*/.ssh/*.pub",
+                                       "/home/**/id_rsa",
+                                       "/srv/www/**/*.php",
+                                       "/srv/**",
+                                       "/usr/*bin/*",
+                                       "/**/[a-n]*",
+                                       "/tmp/?",
+                                       "/var/log/*.log",
+                                       "/opt/app/run",
+                                       "/etc/cron.[!a-c]/**",
+                                       "/**"};
 
 static void put_list(struct ref_random *r, struct strbuf *sb, const char *const *from, uint32_t n)
 {
@@ -43,8 +78,8 @@ static void put_list(struct ref_random *r, struct strbuf *sb, const char *const 
 
 static void put_subject(struct ref_random *r, struct strbuf *sb)
 {
-    static const char *const exe_patterns[] = {"/usr/bin/cat", "/usr/sbin/*", "/opt/**", "/usr/**/c*",
-                                               "/usr/bin/dpkg"};
+    static const char *const exe_patterns[] = {"/usr/bin/cat", "/usr/sbin/*", "/opt/**",
+                                               "/usr/**/c*", "/usr/bin/dpkg"};
     static const char *const users[] = {"root", "ann", "1001", "7"};
     static const char *const groups[] = {"root", "staff", "4"};
     static const char *const caps[] = {"CAP_SYS_ADMIN", "CAP_CHOWN", "CAP_NET_ADMIN"};
@@ -62,9 +97,9 @@ static void put_subject(struct ref_random *r, struct strbuf *sb)
         keys = 1u << ref_below(r, 11);
     sb_putc(sb, '{');
     for (unsigned k = 0; k < 11; k++) {
-        static const char *const names[] = {"exe", "parent", "ancestor", "user", "group",
-                                            "login_user", "capability", "cgroup", "session",
-                                            "namespace", "time"};
+        static const char *const names[] = {"exe",     "parent",     "ancestor",   "user",
+                                            "group",   "login_user", "capability", "cgroup",
+                                            "session", "namespace",  "time"};
 
         if (!(keys >> k & 1))
             continue;
@@ -109,8 +144,9 @@ static void put_by(struct ref_random *r, struct strbuf *sb, const char *key)
 
 static void random_policy(struct ref_random *r, struct strbuf *sb)
 {
-    static const char *const ops[] = {"read", "write", "any", "exec", "[read, delete]", "[io, mmap]",
-                                      "[create, rename]", "mount"};
+    static const char *const ops[] = {
+        "read", "write", "any", "exec", "[read, delete]", "[io, mmap]", "[create, rename]",
+        "mount"};
     static const char *const verbs[] = {"allow", "audit", "deny", "kill"};
     uint32_t n = 1 + ref_below(r, 12);
 
@@ -220,7 +256,7 @@ static void test_random(void **state)
     unsigned long n_cases = 0, n_matched = 0;
 
     (void)state;
-    print_message("seed 0x%llx\n", (unsigned long long)r.state);
+    print_message("# seed 0x%llx\n", (unsigned long long)r.state);
     for (int i = 0; i < POLICIES; i++) {
         _cleanup_(sb_done) struct strbuf sb = {};
         struct policy_diags diags = {};
@@ -246,7 +282,7 @@ static void test_random(void **state)
         policy_free(p);
         policy_diags_done(&diags);
     }
-    print_message("%lu cases, %lu decided by a rule\n", n_cases, n_matched);
+    print_message("# %lu cases, %lu decided by a rule\n", n_cases, n_matched);
     assert_true(n_cases >= 20000 && n_matched >= n_cases / 10);
 }
 
@@ -255,7 +291,8 @@ static struct policy_image *compile(const char *text)
     struct policy_image *image = NULL;
     struct policy *p = NULL;
 
-    assert_int_equal(policy_load_buffer("web.yaml", text, strlen(text), &names_options, NULL, &p), 0);
+    assert_int_equal(policy_load_buffer("web.yaml", text, strlen(text), &names_options, NULL, &p),
+                     0);
     assert_int_equal(policy_compile(p, NULL, NULL, NULL, &image), 0);
     policy_free(p);
     return image;
@@ -286,67 +323,71 @@ static void test_text(void **state)
 {
     static const char *const ancestors[] = {"/usr/sbin/nginx", "/usr/lib/systemd/systemd"};
     struct policy_image *image = compile(web);
-    struct policy_query q = {.path = "/etc/shadow",
-                             .path_len = 11,
-                             .ops = SG_OP_READ | SG_OP_WRITE,
-                             .facts = {.exe = "/usr/bin/cat",
-                                       .ancestors = ancestors,
-                                       .n_ancestors = 2,
-                                       .session = -1}};
+    struct policy_query q = {
+        .path = "/etc/shadow",
+        .path_len = 11,
+        .ops = SG_OP_READ | SG_OP_WRITE,
+        .facts = {.exe = "/usr/bin/cat", .ancestors = ancestors, .n_ancestors = 2, .session = -1}};
 
     (void)state;
-    expect_text(image, &q,
-                "/etc/shadow\n"
-                "  read    deny  by web.yaml:8\n"
-                "  write   kill  by web.yaml:9\n"
-                "rules that were tried, in their order:\n"
-                "    web.yaml:8  deny read: decides\n"
-                "      not_by backup: does not match: exe is /usr/bin/cat; wanted: /usr/bin/restic\n"
-                "    web.yaml:9  kill write (everything that changes): decides\n"
-                "      by web: matches: descends from /usr/sbin/nginx\n");
+    expect_text(
+        image, &q,
+        "/etc/shadow\n"
+        "  read    deny  by web.yaml:8\n"
+        "  write   kill  by web.yaml:9\n"
+        "rules that were tried, in their order:\n"
+        "    web.yaml:8  deny read: decides\n"
+        "      not_by backup: does not match: exe is /usr/bin/cat; wanted: /usr/bin/restic\n"
+        "    web.yaml:9  kill write (everything that changes): decides\n"
+        "      by web: matches: descends from /usr/sbin/nginx\n");
     q.facts.exe = "/usr/bin/restic";
     q.facts.n_ancestors = 0;
     q.ops = SG_OP_READ | SG_OP_CHMOD;
     q.has_when = true;
     q.when = 1700000000 - 1700000000 % 86400 + 4 * 86400 + 3600; // a Saturday
-    expect_text(image, &q,
-                "/etc/shadow\n"
-                "  read    allow  (no rule matches)\n"
-                "  chmod   audit  by web.yaml:10\n"
-                "rules that were tried, in their order:\n"
-                "    web.yaml:8  deny read: does not match\n"
-                "      not_by backup: matches\n"
-                "    web.yaml:9  kill write (everything that changes): does not match\n"
-                "      by web: does not match: exe is /usr/bin/restic; wanted: /usr/sbin/nginx; nor "
-                "does an ancestor\n"
-                "    web.yaml:10  audit write (everything that changes): decides\n"
-                "      not_by office: does not match: it is outside its time windows\n");
+    expect_text(
+        image, &q,
+        "/etc/shadow\n"
+        "  read    allow  (no rule matches)\n"
+        "  chmod   audit  by web.yaml:10\n"
+        "rules that were tried, in their order:\n"
+        "    web.yaml:8  deny read: does not match\n"
+        "      not_by backup: matches\n"
+        "    web.yaml:9  kill write (everything that changes): does not match\n"
+        "      by web: does not match: exe is /usr/bin/restic; wanted: /usr/sbin/nginx; nor "
+        "does an ancestor\n"
+        "    web.yaml:10  audit write (everything that changes): decides\n"
+        "      not_by office: does not match: it is outside its time windows\n");
     q.path = "/srv";
     q.path_len = 4;
     q.ops = SG_OP_READ;
-    expect_text(image, &q, "/srv\n  read    allow  (no rule matches)\n"
-                           "no rule is about this path, nor about anything beneath it\n");
+    expect_text(image, &q,
+                "/srv\n  read    allow  (no rule matches)\n"
+                "no rule is about this path, nor about anything beneath it\n");
     q.path = "/etc";
     q.ops = SG_OP_RENAME;
     q.facts.exe = "/usr/sbin/nginx";
-    expect_text(image, &q, "/etc\n  rename  allow  (no rule matches)\n"
-                           "something beneath it is denied, and moving it takes that along\n");
+    expect_text(image, &q,
+                "/etc\n  rename  allow  (no rule matches)\n"
+                "something beneath it is denied, and moving it takes that along\n");
     policy_image_free(image);
 }
 
 static void test_bad_questions(void **state)
 {
     struct policy_image *image = compile(web);
-    const struct policy_query good = {
-        .path = "/etc", .path_len = 4, .ops = SG_OP_READ, .facts = {.session = -1}};
+    const struct policy_query good = {.path = "/etc",
+                                      .path_len = 4,
+                                      .ops = SG_OP_READ,
+                                      .facts = {.session = -1}};
     static const char *const relative[] = {"bin/cat"};
     struct policy_decision d;
     struct policy_query q;
 
     (void)state;
 #define BAD(change, code) \
-    q = good; \
-    q.change; \
+    q = good;             \
+    q.change;             \
     assert_int_equal(policy_explain(image, &q, &d), code)
     BAD(ops = SG_OP_READ, 0);
     BAD(ops = 0, -EINVAL);
@@ -368,12 +409,12 @@ static void test_bad_questions(void **state)
 // Without a session given, the nearest starter among the ancestors tells.
 static void test_session(void **state)
 {
-    struct policy_image *image =
-        compile("safeguard: 1\nmode: enforce\nfiles:\n"
-                "  - {path: /a, access: read, by: {session: ssh}, do: audit}\n"
-                "  - {path: /a, access: read, by: {session: cron}, do: allow}\n"
-                "  - {path: /a, access: read, by: {session: none}, do: kill}\n"
-                "  - {path: /a, access: read, by: {session: service}, do: deny}\n");
+    struct policy_image *image = compile(
+        "safeguard: 1\nmode: enforce\nfiles:\n"
+        "  - {path: /a, access: read, by: {session: ssh}, do: audit}\n"
+        "  - {path: /a, access: read, by: {session: cron}, do: allow}\n"
+        "  - {path: /a, access: read, by: {session: none}, do: kill}\n"
+        "  - {path: /a, access: read, by: {session: service}, do: deny}\n");
     static const char *const chain[] = {"/usr/bin/bash", "/usr/sbin/sshd", "/usr/sbin/cron"};
     struct policy_query q = {.path = "/a",
                              .path_len = 2,
@@ -400,17 +441,18 @@ static void test_session(void **state)
     policy_image_free(image);
 }
 
-// One access may ask for several operations: the strongest answer is the one that counts, what is enforced
-// before what is monitored.
+// One access may ask for several operations: the strongest answer is the one that counts, what is
+// enforced before what is monitored.
 static void test_strongest(void **state)
 {
-    struct policy_image *image =
-        compile("safeguard: 1\nmode: enforce\nfiles:\n"
-                "  - {path: /a, access: read, do: audit}\n"
-                "  - {path: /a, access: exec, do: kill, mode: monitor}\n"
-                "  - {path: /a, access: chmod, do: deny}\n");
-    struct policy_query q = {
-        .path = "/a", .path_len = 2, .ops = SG_OPS_ANY, .facts = {.session = -1}};
+    struct policy_image *image = compile("safeguard: 1\nmode: enforce\nfiles:\n"
+                                         "  - {path: /a, access: read, do: audit}\n"
+                                         "  - {path: /a, access: exec, do: kill, mode: monitor}\n"
+                                         "  - {path: /a, access: chmod, do: deny}\n");
+    struct policy_query q = {.path = "/a",
+                             .path_len = 2,
+                             .ops = SG_OPS_ANY,
+                             .facts = {.session = -1}};
     struct policy_decision d;
 
     (void)state;

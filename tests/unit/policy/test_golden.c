@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `safeguard policy check` says about whole files: tests/golden/policy/NAME.yaml and what is expected
-// in NAME.expected. With GOLDEN_UPDATE=1 in the environment the expectations are written anew.
+// What `safeguard policy check` says about whole files: tests/golden/policy/NAME.yaml and what is
+// expected in NAME.expected. With GOLDEN_UPDATE=1 in the environment the expectations are written
+// anew.
 #include "tests/unit/policy/names.h"
 #include "tests/unit/unit.h"
 
@@ -41,7 +42,8 @@ static bool same(const char *name, const char *yaml)
     sb_truncate(&path, path.len - strlen(".yaml"));
     sb_puts(&path, ".expected");
     if (getenv("GOLDEN_UPDATE"))
-        assert_int_equal(write_file_atomic(AT_FDCWD, sb_str(&path), sb_str(&got), got.len, 0644), 0);
+        assert_int_equal(write_file_atomic(AT_FDCWD, sb_str(&path), sb_str(&got), got.len, 0644),
+                         0);
     assert_int_equal(read_file_bounded(AT_FDCWD, sb_str(&path), 1 << 20, &want, NULL), 0);
     if (strcmp(want, sb_str(&got)) == 0)
         return true;

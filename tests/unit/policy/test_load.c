@@ -27,6 +27,8 @@ static const struct row errors[] = {
     {HEAD "name: &a web\n", 3, 8, "anchors are not part"},
     {RULE "{path: *a, access: read, do: deny}\n", 4, 13, "aliases are not part"},
     {HEAD "name: !!str web\n", 3, 7, "tags are not part"},
+    {HEAD "name: 'a\n b'\n", 3, 8, "cannot run over several lines"},
+    {HEAD "name: ''\n", 3, 8, "this is empty"},
     {HEAD "---\nsafeguard: 1\n", 3, 1, "holds one document"},
     {HEAD "? [a, b]\n: 1\n", 3, 3, "a key has to be a word, this is a list"},
     {"[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]", 1, 17, "nested more than 16 deep"},
@@ -51,7 +53,8 @@ static const struct row errors[] = {
     {RULE "{access: read, do: deny}\n", 4, 5, "the rule has no `path`"},
     {RULE "{path: /a, do: deny}\n", 4, 5, "the rule has no `access`"},
     {RULE "{path: /a, access: read}\n", 4, 5, "the rule has no `do`"},
-    {RULE "{path: /a, access: raed, do: deny}\n", 4, 24, "'raed' is not an access; did you mean 'read'?"},
+    {RULE "{path: /a, access: raed, do: deny}\n", 4, 24,
+     "'raed' is not an access; did you mean 'read'?"},
     {RULE "{path: /a, access: [read, xyzzy], do: deny}\n", 4, 31, "'xyzzy' is not an access"},
     {RULE "{path: /a, access: [], do: deny}\n", 4, 24, "the list is empty"},
     {RULE "{path: /a, access: {a: b}, do: deny}\n", 4, 24, "this is a map"},
@@ -59,7 +62,8 @@ static const struct row errors[] = {
     {RULE "{path: /a, access: read, do: {redirect: /b}}\n", 4, 35, "`redirect` is not there yet"},
     {RULE "{path: /a, access: read, do: redirect}\n", 4, 34, "`redirect` is not there yet"},
     {RULE "{path: /a, access: read, do: drop}\n", 4, 34, "`drop` is a verb of packets"},
-    {RULE "{path: /a, access: read, do: audit, content: true}\n", 4, 41, "content audit is not there yet"},
+    {RULE "{path: /a, access: read, do: audit, content: true}\n", 4, 41,
+     "content audit is not there yet"},
     {RULE "{path: /a, access: read, do: deny, mode: on}\n", 4, 46, "'on' is not a mode"},
     {RULE "{path: /a, access: io, do: deny}\n", 4, 24, "cannot be refused"},
     {RULE "{path: /a, access: read, do: deny, by: web}\n", 4, 44, "there is no subject 'web'"},
@@ -82,7 +86,8 @@ static const struct row errors[] = {
     {RULE "{path: \"/a/[z-a]\", access: read, do: deny}\n", 4, 17, "runs backwards"},
     {RULE "{path: \"/a/[^b]\", access: read, do: deny}\n", 4, 17, "'^' does not negate"},
     {RULE "{path: \"/a/[[:alpha:]]\", access: read, do: deny}\n", 4, 17, "named classes"},
-    {RULE "{path: \"/a/[\303\251]\", access: read, do: deny}\n", 4, 17, "this character has several"},
+    {RULE "{path: \"/a/[\303\251]\", access: read, do: deny}\n", 4, 17,
+     "this character has several"},
     {RULE "{path: '/a/b\\', access: read, do: deny}\n", 4, 17, "a backslash at the end"},
     {RULE "{path: '/a\\/b', access: read, do: deny}\n", 4, 15, "always separates"},
     {RULE "{path: [/a, \"/\303\251/..\"], access: read, do: deny}\n", 4, 21, "'.' and '..'"},
@@ -92,7 +97,8 @@ static const struct row errors[] = {
     {HEAD "subjects: {web: {namespace: host, env: A}}\n", 3, 35, "`env` is not there yet"},
     {HEAD "subjects: {\"a b\": {user: 1}}\n", 3, 13, "cannot be the name of a subject"},
     {HEAD "subjects: {web: nginx}\n", 3, 17, "a subject has to be a map, this is text"},
-    {HEAD "subjects: {web: {ex: /a}}\n", 3, 18, "unknown key 'ex' in a subject; did you mean 'exe'?"},
+    {HEAD "subjects: {web: {ex: /a}}\n", 3, 18,
+     "unknown key 'ex' in a subject; did you mean 'exe'?"},
     {HEAD "subjects: {web: {exe: nginx}}\n", 3, 23, "not absolute"},
     {HEAD "subjects: {web: {exe: /a, descendants: yes}}\n", 3, 40, "'yes' is not true or false"},
     {HEAD "subjects: {web: {exe: /a, descendants: \"true\"}}\n", 3, 41, "is not true or false"},
@@ -102,7 +108,8 @@ static const struct row errors[] = {
     {HEAD "subjects: {web: {user: 4294967295}}\n", 3, 24, "is not the number of a user"},
     {HEAD "subjects: {web: {user: 1x}}\n", 3, 24, "there is no user '1x'"},
     {HEAD "subjects: {web: {user: none}}\n", 3, 24, "there is no user 'none'"},
-    {HEAD "subjects: {web: {capability: CAP_SYS_ADMINS}}\n", 3, 30, "did you mean 'CAP_SYS_ADMIN'?"},
+    {HEAD "subjects: {web: {capability: CAP_SYS_ADMINS}}\n", 3, 30,
+     "did you mean 'CAP_SYS_ADMIN'?"},
     {HEAD "subjects: {web: {session: telnet}}\n", 3, 27, "'telnet' is not a kind of session"},
     {HEAD "subjects: {web: {namespace: vm}}\n", 3, 29, "'vm' is not a namespace"},
     {HEAD "subjects: {web: {container: a/b}}\n", 3, 29, "holds no slash"},
@@ -112,14 +119,16 @@ static const struct row errors[] = {
     {HEAD "subjects: {web: {time: \"25:00-26:00\"}}\n", 3, 25, "not of the form 08:00-18:00"},
     {HEAD "subjects: {web: {time: \"08:00-08:00\"}}\n", 3, 25, "begins and ends at the same time"},
     {HEAD "subjects: {web: {time: \"24:00-08:00\"}}\n", 3, 25, "cannot begin at 24:00"},
-    {HEAD "subjects: {web: {time: \"mo-fr 08:00-18:00\"}}\n", 3, 25, "the days are not of the form"},
+    {HEAD "subjects: {web: {time: \"mo-fr 08:00-18:00\"}}\n", 3, 25,
+     "the days are not of the form"},
     {HEAD "subjects: {web: {time: \"mon08:00-18:00\"}}\n", 3, 25, "a blank has to stand"},
 };
 
 static const struct row warnings[] = {
     {HEAD, 1, 1, "the file has no rules"},
     {HEAD "files: []\n", 1, 1, "the file has no rules"},
-    {RULE "{path: /a/, access: read, do: deny}\n", 4, 12, "the slash at the end of '/a/' is dropped"},
+    {RULE "{path: /a/, access: read, do: deny}\n", 4, 12,
+     "the slash at the end of '/a/' is dropped"},
     {RULE "{path: \"/a.{b,c}\", access: read, do: deny}\n", 4, 13, "braces in a path"},
     {HEAD "subjects: {web: {user: 1}}\nfiles: [{path: /a, access: read, do: deny}]\n", 3, 12,
      "no rule uses the subject 'web'"},
@@ -186,7 +195,8 @@ static const char everything[] =
     "mode: monitor\n"
     "files:\n"
     "  - {path: [/a, \"/b/**\"], access: [read, io], by: web, do: audit}\n"
-    "  - {path: /c/, access: write, not_by: [web, {user: root, exe: /x}], do: kill, mode: enforce}\n"
+    "  - {path: /c/, access: write, not_by: [web, {user: root, exe: /x}], do: kill, mode: "
+    "enforce}\n"
     "  - {path: /d, access: any, do: allow}\n"
     "subjects:\n"
     "  web:\n"
@@ -277,7 +287,8 @@ static void test_all_at_once(void **state)
 // Rules keep the order of the files' names; a subject belongs to its file.
 static void test_directory(void **state)
 {
-    static const char *const names[] = {"9-first.yaml", "10-second.yml", "20-third.yaml", "30-not.txt"};
+    static const char *const names[] = {"9-first.yaml", "10-second.yml", "20-third.yaml",
+                                        "30-not.txt"};
     char *dir = unit_mkdtemp();
     struct policy_diags d = {};
     struct policy *p = NULL;
@@ -292,8 +303,10 @@ static void test_directory(void **state)
         FILE *f = fopen(unit_path(dir, names[i]), "w");
 
         assert_non_null(f);
-        (void)fprintf(f, "%sfiles: [{path: /%d, access: read, by: s, do: audit}]\n"
-                         "subjects: {s: {user: %d}}\n", HEAD, i, i);
+        (void)fprintf(f,
+                      "%sfiles: [{path: /%d, access: read, by: s, do: audit}]\n"
+                      "subjects: {s: {user: %d}}\n",
+                      HEAD, i, i);
         assert_int_equal(fclose(f), 0);
     }
     assert_int_equal(policy_load_dir(dir, &names_options, &d, &p), 0);
@@ -389,12 +402,32 @@ static void test_words(void **state)
     assert_int_equal(policy_ops_from_word(""), 0);
 }
 
+// Quotes: what is between them is the text, byte for byte.
+static void test_quotes(void **state)
+{
+    static const char text[] =
+        "# \303\251\nsafeguard: 1\nmode: 'enforce'\nname: '\303\251''''\"it''s'\nfiles: "
+        "[{path: ['/\303\251/''''''''''''''''''''''''x', \"/\\xe9\\t\\\"\"], access: 'read', "
+        "do: deny}]\n";
+    struct policy_diags d = {};
+    struct policy *p = NULL;
+
+    (void)state;
+    if (load(text, &d, &p) < 0)
+        fail_msg("%s", d.items[0].message);
+    assert_string_equal(p->files[0].name, "\303\251''\"it's");
+    assert_string_equal(p->rules[0].paths.items[0].text, "/\303\251/''''''''''''x");
+    assert_string_equal(p->rules[0].paths.items[1].text, "/\303\251\t\"");
+    policy_free(p);
+    policy_diags_done(&d);
+}
+
 // The first 12 digits of an id name a container; a name stands for itself.
 static void test_containers(void **state)
 {
-    static const char text[] =
-        HEAD "files: [{path: /a, access: read, by: [{container: 0123456789ab}, {container: web-1}], "
-             "do: deny}]\n";
+    static const char text[] = HEAD
+        "files: [{path: /a, access: read, by: [{container: 0123456789ab}, {container: web-1}], "
+        "do: deny}]\n";
     struct policy_diags d = {};
     struct policy *p = NULL;
 
@@ -412,4 +445,5 @@ UNIT_MAIN(cmocka_unit_test(test_errors), cmocka_unit_test(test_warnings),
           cmocka_unit_test(test_everything), cmocka_unit_test(test_all_at_once),
           cmocka_unit_test(test_directory), cmocka_unit_test(test_too_large),
           cmocka_unit_test(test_component_length), cmocka_unit_test(test_rule_limit),
-          cmocka_unit_test(test_words), cmocka_unit_test(test_containers))
+          cmocka_unit_test(test_words), cmocka_unit_test(test_containers),
+          cmocka_unit_test(test_quotes))

@@ -102,13 +102,14 @@ static void test_hidden(void **state)
     expect_hidden("1 0 8:1 / / rw - a b c\n2 1 8:2 / /mnt rw - a b c\n3 2 8:3 / /mnt rw - a b c\n",
                   "-h-");
     // Over a directory above, in the same parent.
-    expect_hidden("1 0 8:1 / / rw - a b c\n2 1 8:2 / /mnt/x rw - a b c\n3 1 8:3 / /mnt rw - a b c\n",
-                  "-h-");
+    expect_hidden(
+        "1 0 8:1 / / rw - a b c\n2 1 8:2 / /mnt/x rw - a b c\n3 1 8:3 / /mnt rw - a b c\n", "-h-");
     // Over the parent of the parent; what hangs on the hidden one is hidden too.
     expect_hidden("1 0 8:1 / / rw - a b c\n2 1 8:2 / /m/x rw - a b c\n4 2 8:4 / /m/x/y rw - a b c\n"
                   "3 1 8:3 / /m rw - a b c\n5 3 8:5 / /m/x rw - a b c\n",
                   "-hh--");
-    // What lies over a mount hides what was mounted in it, but not what is mounted in the upper one.
+    // What lies over a mount hides what was mounted in it, but not what is mounted in the upper
+    // one.
     expect_hidden("1 0 8:1 / / rw - a b c\n2 1 8:2 / /m rw - a b c\n3 2 8:3 / /m/x rw - a b c\n"
                   "4 2 8:4 / /m rw - a b c\n5 4 8:5 / /m/x rw - a b c\n",
                   "-hh--");
@@ -116,8 +117,8 @@ static void test_hidden(void **state)
     expect_hidden("1 0 8:1 / / rw - a b c\n2 1 8:2 / /mnt rw - a b c\n3 1 8:3 / /mnt2 rw - a b c\n",
                   "---");
     // The first root file system, which hangs on itself, under the real one.
-    expect_hidden("1 1 0:2 / / rw - rootfs b c\n25 1 8:1 / / rw - a b c\n26 25 8:2 / /x rw - a b c\n",
-                  "h--");
+    expect_hidden(
+        "1 1 0:2 / / rw - rootfs b c\n25 1 8:1 / / rw - a b c\n26 25 8:2 / /x rw - a b c\n", "h--");
     // A table that goes in circles ends.
     expect_hidden("1 2 8:1 / /a rw - a b c\n2 1 8:2 / /b rw - a b c\n", "--");
 }
@@ -153,7 +154,8 @@ static uint32_t ops_at(const struct policy_image *image, uint32_t dev, const cha
     const struct sg_image *h = policy_image_head(image);
     const struct sg_state *states = (const void *)((const char *)image->mem + h->states_off);
 
-    return states[policy_image_walk(image, root_of(image, dev)->root.state, path, strlen(path))].ops;
+    return states[policy_image_walk(image, root_of(image, dev)->root.state, path, strlen(path))]
+        .ops;
 }
 
 static void test_roots(void **state)
@@ -164,12 +166,12 @@ static void test_roots(void **state)
     (void)state;
     assert_int_equal(mounts_new(&m), 0);
     assert_int_equal(mounts_add(m, 1, "/", "/", 0), 0);
-    assert_int_equal(mounts_add(m, 2, "/", "/srv", 0), 0);          // a file system below /srv
-    assert_int_equal(mounts_add(m, 3, "/", "/home/ann", 0), 0);     // seen at two places
+    assert_int_equal(mounts_add(m, 2, "/", "/srv", 0), 0);      // a file system below /srv
+    assert_int_equal(mounts_add(m, 3, "/", "/home/ann", 0), 0); // seen at two places
     assert_int_equal(mounts_add(m, 3, "/", "/etc", 0), 0);
-    assert_int_equal(mounts_add(m, 4, "/data/www", "/srv/www", 0), 0); // only a part is mounted
+    assert_int_equal(mounts_add(m, 4, "/data/www", "/srv/www", 0), 0);  // only a part is mounted
     assert_int_equal(mounts_add(m, 5, "/shadow", "/etc/shadow", 0), 0); // a file
-    assert_int_equal(mounts_add(m, 6, "/", "/opt", 0), 0);          // nothing there
+    assert_int_equal(mounts_add(m, 6, "/", "/opt", 0), 0);              // nothing there
     assert_int_equal(mounts_add(m, 7, "/", "/etc", POLICY_MOUNT_FOREIGN), 0);
     assert_int_equal(mounts_add(m, 8, "/", "/etc", POLICY_MOUNT_HIDDEN), 0);
     assert_int_equal(mounts_add(m, 9, "rel", "/etc", 0), -EINVAL);
@@ -208,7 +210,8 @@ static void test_roots(void **state)
     mounts_free(m);
 }
 
-// What is mounted below a mount that rules are about: below tells of denials there, in either's root.
+// What is mounted below a mount that rules are about: below tells of denials there, in either's
+// root.
 static void test_below_of_part(void **state)
 {
     struct policy_mounts *m = NULL;
@@ -226,7 +229,8 @@ static void test_below_of_part(void **state)
     accepts = (const void *)((const char *)image->mem + h->accepts_off);
     for (int i = 0; i < 5; i++) {
         static const char *const paths[] = {"", "/a", "/a/b", "/a/b/x", "/a/b/x/y"};
-        uint32_t s = policy_image_walk(image, root_of(image, 1)->root.state, paths[i], strlen(paths[i]));
+        uint32_t s = policy_image_walk(image, root_of(image, 1)->root.state, paths[i],
+                                       strlen(paths[i]));
 
         assert_int_equal(accepts[states[s].accept].below != 0, i < 4);
     }
@@ -240,7 +244,8 @@ static void add_all(struct policy_mounts *m, uint32_t dev, const char *const *ro
         assert_int_equal(mounts_add(m, dev, rows[i], rows[i + 1], 0), 0);
 }
 
-// New mounts get their roots from the image, where it can tell; what it says is what a new image says.
+// New mounts get their roots from the image, where it can tell; what it says is what a new image
+// says.
 static void test_new_roots(void **state)
 {
     static const struct {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The policies in policies/: without a warning, alone and together, nothing is refused, and what they are
-// about is recorded while what a host does all day is not.
+// The policies in policies/: without a warning, alone and together, nothing is refused, and what
+// they are about is recorded while what a host does all day is not.
 #include "tests/unit/policy/names.h"
 #include "tests/unit/unit.h"
 
@@ -71,33 +71,39 @@ static const struct question questions[] = {
     {"/var/www/html/x.php", SG_OP_READ, "/usr/sbin/php-fpm8.2", NULL, 33, NULL, 0},
     {"/var/www/html/upload.png", SG_OP_CREATE, "/usr/sbin/php-fpm8.2", NULL, 33, NULL, 0},
     {"/var/log/syslog", SG_OP_WRITE, "/usr/sbin/rsyslogd", NULL, 0, NULL, 0},
-    {"/etc/safeguard/policies/10-x.yaml", SG_OP_WRITE, "/usr/bin/safeguard-agent", NULL, 0, NULL, 0},
+    {"/etc/safeguard/policies/10-x.yaml", SG_OP_WRITE, "/usr/bin/safeguard-agent", NULL, 0, NULL,
+     0},
     // What the policies are for.
-    {"/etc/safeguard/policies/10-x.yaml", SG_OP_WRITE, "/usr/bin/vi", NULL, 0, "safeguard", SG_DENY},
+    {"/etc/safeguard/policies/10-x.yaml", SG_OP_WRITE, "/usr/bin/vi", NULL, 0, "safeguard",
+     SG_DENY},
     {"/var/lib/safeguard/spool/1", SG_OP_DELETE, "/usr/bin/rm", NULL, 0, "safeguard", SG_DENY},
     {"/usr/bin/safeguard-agent", SG_OP_WRITE, "/usr/bin/cp", NULL, 0, "safeguard", SG_DENY},
     {"/etc/shadow", SG_OP_READ, "/usr/bin/cat", NULL, 0, "credentials", SG_DENY},
     {"/etc/shadow-", SG_OP_READ, "/usr/bin/cat", NULL, 0, "credentials", SG_DENY},
     {"/etc/sudoers.d/x", SG_OP_CREATE, "/usr/bin/tee", NULL, 0, "credentials", SG_DENY},
     {"/etc/ssl/private/a.key", SG_OP_READ, "/usr/bin/tar", NULL, 0, "credentials", SG_DENY},
-    {"/home/ann/.aws/credentials", SG_OP_READ, "/usr/bin/curl", NULL, 1000, "credentials", SG_AUDIT},
+    {"/home/ann/.aws/credentials", SG_OP_READ, "/usr/bin/curl", NULL, 1000, "credentials",
+     SG_AUDIT},
     {"/usr/bin/ls", SG_OP_WRITE, "/usr/bin/cp", NULL, 0, "system-binaries", SG_DENY},
     {"/usr/lib/modules/6.1/x.ko", SG_OP_CREATE, "/usr/bin/cp", NULL, 0, "system-binaries", SG_DENY},
     {"/usr/local/bin/x", SG_OP_CREATE, "/usr/bin/install", NULL, 0, "system-binaries", SG_AUDIT},
     {"/boot/vmlinuz", SG_OP_WRITE, "/usr/bin/dd", NULL, 0, "boot", SG_DENY},
     {"/etc/cron.d/x", SG_OP_CREATE, "/usr/bin/cp", NULL, 0, "persistence", SG_DENY},
-    {"/var/spool/cron/crontabs/ann", SG_OP_CREATE, "/usr/bin/crontab", NULL, 1000, "persistence", SG_AUDIT},
-    {"/etc/systemd/system/x.service", SG_OP_CREATE, "/usr/bin/vi", NULL, 0, "persistence", SG_DENY},
-    {"/etc/systemd/system/a.wants/x", SG_OP_CREATE, "/usr/lib/systemd/systemd", NULL, 0, "persistence",
+    {"/var/spool/cron/crontabs/ann", SG_OP_CREATE, "/usr/bin/crontab", NULL, 1000, "persistence",
      SG_AUDIT},
+    {"/etc/systemd/system/x.service", SG_OP_CREATE, "/usr/bin/vi", NULL, 0, "persistence", SG_DENY},
+    {"/etc/systemd/system/a.wants/x", SG_OP_CREATE, "/usr/lib/systemd/systemd", NULL, 0,
+     "persistence", SG_AUDIT},
     {"/etc/ld.so.preload", SG_OP_CREATE, "/usr/bin/bash", NULL, 0, "persistence", SG_DENY},
     {"/etc/pam.d/sshd", SG_OP_WRITE, "/usr/bin/sed", NULL, 0, "persistence", SG_DENY},
     {"/etc/profile.d/x.sh", SG_OP_CREATE, "/usr/bin/vi", NULL, 0, "persistence", SG_DENY},
     {"/home/ann/.ssh/id_ed25519", SG_OP_READ, "/usr/bin/cat", NULL, 1000, "ssh-keys", SG_DENY},
     {"/root/.ssh/authorized_keys", SG_OP_WRITE, "/usr/bin/bash", NULL, 0, "ssh-keys", SG_DENY},
     {"/etc/ssh/ssh_host_rsa_key", SG_OP_READ, "/usr/bin/cat", NULL, 0, "ssh-keys", SG_DENY},
-    {"/var/www/html/up/x.php", SG_OP_CREATE, "/usr/sbin/php-fpm8.2", NULL, 33, "web-roots", SG_DENY},
-    {"/var/www/html/.htaccess", SG_OP_CREATE, "/usr/bin/cp", "/usr/sbin/nginx", 33, "web-roots", SG_DENY},
+    {"/var/www/html/up/x.php", SG_OP_CREATE, "/usr/sbin/php-fpm8.2", NULL, 33, "web-roots",
+     SG_DENY},
+    {"/var/www/html/.htaccess", SG_OP_CREATE, "/usr/bin/cp", "/usr/sbin/nginx", 33, "web-roots",
+     SG_DENY},
     {"/tmp/x", SG_OP_EXEC, "/usr/bin/dash", "/usr/sbin/apache2", 33, "web-roots", SG_DENY},
     {"/usr/bin/bash", SG_OP_EXEC, "/usr/bin/dash", "/usr/sbin/apache2", 33, "web-roots", SG_AUDIT},
 };
@@ -119,8 +125,9 @@ static bool answer(const struct policy_image *image, const struct question *q)
     assert_int_equal(policy_explain(image, &query, &d), 0);
     assert_false(d.blocked);
     // An `allow` is as silent as no rule.
-    policy = d.overall.matched && d.overall.verdict != SG_ALLOW ? image->rules[d.overall.rule].policy
-                                                               : NULL;
+    policy = d.overall.matched && d.overall.verdict != SG_ALLOW
+                 ? image->rules[d.overall.rule].policy
+                 : NULL;
     if (streq_ptr(policy, q->policy) && (!policy || d.overall.verdict == q->verdict))
         return true;
     print_error("%s %s by %s: %s %u, expected %s %u\n", policy_op_name(q->op), q->path, q->exe,

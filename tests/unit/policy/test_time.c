@@ -13,7 +13,8 @@
 #define DAY    86400
 #define MONDAY (1699833600) // 2023-11-13 00:00 UTC
 
-static struct policy_image *compile(const char *const *windows, size_t n, struct policy **ret_policy)
+static struct policy_image *compile(const char *const *windows, size_t n,
+                                    struct policy **ret_policy)
 {
     struct policy_image *image = NULL;
     char text[4096];
@@ -22,9 +23,10 @@ static struct policy_image *compile(const char *const *windows, size_t n, struct
     len = snprintf(text, sizeof(text), "safeguard: 1\nmode: monitor\nfiles:\n");
     for (size_t i = 0; i < n; i++)
         len += snprintf(text + len, sizeof(text) - (size_t)len,
-                        "  - {path: /%zu, access: read, by: {user: %zu, time: %s}, do: audit}\n", i, i,
-                        windows[i]);
-    assert_int_equal(policy_load_buffer("t", text, (size_t)len, &names_options, NULL, ret_policy), 0);
+                        "  - {path: /%zu, access: read, by: {user: %zu, time: %s}, do: audit}\n", i,
+                        i, windows[i]);
+    assert_int_equal(policy_load_buffer("t", text, (size_t)len, &names_options, NULL, ret_policy),
+                     0);
     assert_int_equal(policy_compile(*ret_policy, NULL, NULL, NULL, &image), 0);
     return image;
 }
@@ -55,7 +57,8 @@ static void test_windows(void **state)
         {"\"08:00-18:00\"", MONDAY + 8 * HOUR, true, MONDAY + 18 * HOUR},
         {"\"08:00-18:00\"", MONDAY + 18 * HOUR - 1, true, MONDAY + 18 * HOUR},
         {"\"08:00-18:00\"", MONDAY + 18 * HOUR, false, MONDAY + DAY + 8 * HOUR},
-        {"\"mon-fri 08:00-18:00\"", MONDAY + 4 * DAY + 20 * HOUR, false, MONDAY + 7 * DAY + 8 * HOUR},
+        {"\"mon-fri 08:00-18:00\"", MONDAY + 4 * DAY + 20 * HOUR, false,
+         MONDAY + 7 * DAY + 8 * HOUR},
         {"\"22:00-06:00\"", MONDAY + 23 * HOUR, true, MONDAY + DAY + 6 * HOUR},
         {"\"22:00-06:00\"", MONDAY + 5 * HOUR, true, MONDAY + 6 * HOUR},
         {"\"22:00-06:00\"", MONDAY + 6 * HOUR, false, MONDAY + 22 * HOUR},
@@ -68,7 +71,8 @@ static void test_windows(void **state)
         {"\"tue\"", MONDAY + 10, false, MONDAY + DAY},
         {"\"mon\"", MONDAY + DAY, false, MONDAY + 7 * DAY},
         {"\"00:00-24:00\"", MONDAY + 10, true, MONDAY + DAY},
-        {"[\"08:00-09:00\", \"08:30-10:00\"]", MONDAY + 8 * HOUR + 10, true, MONDAY + 8 * HOUR + 30 * MINUTE},
+        {"[\"08:00-09:00\", \"08:30-10:00\"]", MONDAY + 8 * HOUR + 10, true,
+         MONDAY + 8 * HOUR + 30 * MINUTE},
         {"[\"08:00-09:00\", \"08:30-10:00\"]", MONDAY + 9 * HOUR, true, MONDAY + 10 * HOUR},
     };
 
@@ -106,12 +110,13 @@ static void test_always(void **state)
     policy_free(p);
 }
 
-// Nothing changes before the moment that is announced: minute by minute over two weeks, also where clocks
-// are put forward and back.
+// Nothing changes before the moment that is announced: minute by minute over two weeks, also where
+// clocks are put forward and back.
 static void test_no_change_is_missed(void **state)
 {
     static const char *const windows[] = {"\"08:00-18:00\"", "\"mon-fri 22:30-02:30\"",
-                                          "[\"sun 01:00-03:00\", \"wed\"]", "\"sat-sun 02:15-02:45\""};
+                                          "[\"sun 01:00-03:00\", \"wed\"]",
+                                          "\"sat-sun 02:15-02:45\""};
     static const struct {
         const char *tz;
         time_t from;
