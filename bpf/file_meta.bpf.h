@@ -10,6 +10,8 @@ static __always_inline int sg_meta_access(struct dentry *dentry, __u32 ops, __u1
     struct inode *inode = dentry->d_inode;
     struct sg_request q = {.dentry = dentry, .inode = inode, .ops = ops, .hook = hook, .text = name, .text_type = SG_FIELD_XATTR};
 
+    if (!inode)
+        return 0;
     if (storage) {
         q.dir = sg_dir_of(dentry);
         if (inode->i_nlink <= 1 && dentry->d_parent != dentry && sg_dir_is_dead(q.dir))

@@ -31,6 +31,8 @@ static __always_inline int sg_on_remove(struct inode *dir, struct dentry *dentry
     struct inode *inode = dentry->d_inode;
     struct sg_request q = {.dentry = dentry, .inode = inode, .dir = dir, .ops = SG_OP_DELETE, .hook = hook};
 
+    if (!inode)
+        return 0;
     if (storage && inode->i_nlink <= 1 && sg_dir_is_dead(dir))
         return 0;
     return sg_access(&q, storage);
@@ -175,6 +177,8 @@ static __always_inline int sg_on_link(struct dentry *old, struct inode *dir, str
     struct sg_request from = {.dentry = old, .inode = inode, .ops = SG_OP_LINK, .hook = SG_HOOK_inode_link, .dentry2 = new};
     struct sg_request to = {.dentry = new, .dir = dir, .ops = SG_OP_CREATE, .hook = SG_HOOK_inode_link, .dentry2 = old};
 
+    if (!inode)
+        return 0;
     if (storage) {
         from.dir = sg_dir_of(old);
         if (inode->i_nlink <= 1 && sg_dir_is_dead(from.dir) && sg_dir_is_dead(dir))
@@ -195,6 +199,8 @@ static __always_inline int sg_on_rename(struct inode *old_dir, struct dentry *ol
     struct sg_request to = {
         .dentry = new, .inode = replaced, .dir = new_dir, .ops = SG_OP_CREATE, .hook = SG_HOOK_inode_rename, .dentry2 = old};
 
+    if (!inode)
+        return 0;
     if (storage && inode->i_nlink <= 1 && (!replaced || replaced->i_nlink <= 1) && sg_dir_is_dead(old_dir) &&
         sg_dir_is_dead(new_dir))
         return 0;

@@ -73,7 +73,7 @@ SG_PROGRAMS(file_permission, file_permission, sg_on_permission(file, mask, stora
 
 static __always_inline int sg_on_map(struct file *file, __u16 hook, bool storage)
 {
-    return sg_address(file) && sg_file_access(file, SG_OP_MMAP, hook, 0, storage);
+    return sg_address(file) && file && sg_file_access(file, SG_OP_MMAP, hook, 0, storage);
 }
 
 SG_PROGRAMS(mmap_file, mmap_file, sg_on_map(file, SG_HOOK_mmap_file, storage), struct file *file)
@@ -90,7 +90,7 @@ static __always_inline int sg_on_path_truncate(const struct path *path, bool sto
 
     if (storage)
         q.dir = sg_dir_of(dentry);
-    return sg_access(&q, storage);
+    return q.inode && sg_access(&q, storage);
 }
 
 SG_PROGRAMS(path_truncate, path_truncate, sg_on_path_truncate(path, storage), const struct path *path)

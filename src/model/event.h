@@ -122,7 +122,7 @@ struct ancestor {
 // Who did it, as the process room knows. Immutable once handed out: `serial` is another number as
 // soon as anything in it differs, so that a reader may keep what it derived under that number.
 struct who {
-    uint64_t serial; // never 0, never used twice in one run of the agent
+    uint64_t serial; // a digest of all versions that it was made from; never 0
     struct process_ref ref;
     struct bytes exe;     // path; empty for kernel threads and where it is not known
     struct bytes cmdline; // arguments joined by blanks

@@ -23,9 +23,9 @@ bool canary_take(struct canary *c, const struct sg_record *record)
 
     if (!file || !c->dev)
         return false;
-    // The place of the tests is out of everybody else's reach. Its mount on the host is not, and who else
+    // The places of the tests are out of everybody else's reach. The mount on the host is not, and who else
     // takes that away should be heard of.
-    if (record->dev != c->dev &&
+    if (record->dev != c->dev && record->dev != c->exe_dev &&
         (record->dev != c->umount_dev || !c->child || record->tgid != (uint32_t)c->child))
         return false;
     if (record->hook < SG_HOOK_COUNT && record->time_ns >= c->started_ns)

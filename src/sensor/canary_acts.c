@@ -253,11 +253,9 @@ static int act_inherit(const struct canary *c)
     static char name[] = "canary";
     char *const argv[] = {name, NULL}, *const envp[] = {NULL};
 
-    if (c->exe_fd < 0)
-        return c->exe_fd;
     if (fcntl(c->old_fd, F_SETFD, 0) < 0)
         return -errno;
-    return outcome(syscall(SYS_execveat, c->exe_fd, "", argv, envp, AT_EMPTY_PATH));
+    return outcome(syscall(SYS_execveat, c->exe_fd, "program", argv, envp, 0));
 }
 
 static int act_umount(const struct canary *c)

@@ -8,7 +8,6 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/memfd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +23,6 @@
 #include "base/macro.h"
 #include "sensor/internal.h"
 #include "sensor/where.h"
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U // linux/memfd.h, from 6.3 on
-#endif
 
 #define MOUNTINFO_MAX ((size_t)32 << 20)
 
@@ -77,22 +72,36 @@ static int populate(int root)
     return 0;
 }
 
-static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
+// A file system that nobody else can reach, and its number.
+static int make_private(const char *size, int roots_fd, uint32_t policy_id, int *ret_fd,
+                        uint32_t *ret_dev)
 {
-    struct sg_root_key stale = {.policy_id = policy_id};
+    struct sg_root_key key = {.policy_id = policy_id};
+    _cleanup_close_ int fd = -1;
     struct stat st;
     int r;
 
-    r = make_file_system("256k", &c->root_fd);
+    r = make_file_system(size, &fd);
     if (r < 0)
         return r;
-    if (fstat(c->root_fd, &st) < 0)
+    if (fstat(fd, &st) < 0)
         return -errno;
     // Numbers of such devices are used again. Whoever had this one before is gone, and a state that was
     // meant for it (an earlier sensor's place, mostly) must not keep us out.
-    stale.dev = kernel_dev(st.st_dev);
-    (void)bpf_map_delete_elem(roots_fd, &stale);
-    r = populate(c->root_fd);
+    key.dev = kernel_dev(st.st_dev);
+    (void)bpf_map_delete_elem(roots_fd, &key);
+    *ret_fd = TAKE_FD(fd);
+    *ret_dev = key.dev;
+    return 0;
+}
+
+static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
+{
+    uint32_t dev;
+    int r;
+
+    r = make_private("256k", roots_fd, policy_id, &c->root_fd, &dev);
+    r = r < 0 ? r : populate(c->root_fd);
     if (r < 0)
         return r;
     c->old_fd = openat(c->root_fd, "old/file", O_RDWR | O_CLOEXEC);
@@ -103,26 +112,24 @@ static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
         c->old_map = NULL;
         return -errno;
     }
-    c->dev = stale.dev;
+    c->dev = dev;
     return 0;
 }
 
-// Something that has the right to be executed and that no handler knows. Not from a file of the host: /run
-// may be mounted noexec.
-static int make_executable(void)
+// Something that may be executed and that no handler knows, where no rule forbids to open it. Not in a
+// directory of the host: /run may be mounted noexec.
+static int make_program(struct canary *c, int roots_fd, uint32_t policy_id)
 {
-    _cleanup_close_ int fd = memfd_create("safeguard-canary", MFD_CLOEXEC | MFD_EXEC);
-    char path[64];
-    int exe;
+    _cleanup_close_ int fd = -1;
+    int r;
 
-    if (fd < 0 && errno == EINVAL)
-        fd = memfd_create("safeguard-canary", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, "canary\n", 7) != 7)
+    r = make_private("16k", roots_fd, policy_id, &c->exe_fd, &c->exe_dev);
+    if (r < 0)
+        return r;
+    fd = openat(c->exe_fd, "program", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    if (fd < 0 || write(fd, "canary\n", 7) != 7 || fchmod(fd, 0700) < 0)
         return -errno;
-    // Again for reading only: what somebody may write to cannot be executed.
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    exe = open(path, O_RDONLY | O_CLOEXEC);
-    return exe < 0 ? -errno : exe;
+    return 0;
 }
 
 static int host_namespace(int *ret_fd)
@@ -211,7 +218,7 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     char real[4096];
     int r;
 
-    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -EBADF, .host_ns_fd = -1};
+    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
     // Missing, or not to be made because it is protected already: its name is what counts.
     (void)mkdir_p(AT_FDCWD, dir, 0700);
     if (!realpath(dir, real))
@@ -223,13 +230,13 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     memcpy(c->dir, real, strlen(real) + 1);
     (void)snprintf(c->umount_path, sizeof(c->umount_path), "%s/umount", c->dir);
     r = host_namespace(&c->host_ns_fd);
+    r = r < 0 ? r : make_program(c, roots_fd, policy_id);
     r = r < 0 ? r : make_place(c, roots_fd, policy_id);
     if (r < 0) {
         (void)snprintf(c->problem, sizeof(c->problem), "no place for the self-test can be made: %s",
                        strerror(-r));
         return;
     }
-    c->exe_fd = make_executable();
     make_umount(c);
 }
 
@@ -241,7 +248,7 @@ void canary_close(struct canary *c)
     (void)safe_close(c->exe_fd);
     (void)safe_close(c->root_fd);
     (void)safe_close(c->host_ns_fd);
-    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -EBADF, .host_ns_fd = -1};
+    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
 }
 
 int canary_remove(struct canary *c)
@@ -281,13 +288,14 @@ void canary_resolve(struct canary *c, const struct image_view *image,
 
 size_t canary_add_roots(const struct canary *c, struct sensor_root *roots, size_t n_roots)
 {
-    const struct sensor_root own[] = {
+    const struct sensor_root own[CANARY_ROOTS] = {
         {.dev = c->dev, .root = {.state = c->state}},
+        {.dev = c->exe_dev, .root = {.flags = SG_ROOT_FOREIGN}},
         {.dev = c->umount_dev, .root = {.state = c->umount_state}},
     };
 
-    for (size_t k = 0; k < ARRAY_SIZE(own); k++) {
-        bool named = !own[k].dev || !own[k].root.state;
+    for (size_t k = 0; k < ARRAY_SIZE(own) && c->state; k++) {
+        bool named = !own[k].dev;
 
         for (size_t i = 0; i < n_roots && !named; i++)
             named = roots[i].dev == own[k].dev;

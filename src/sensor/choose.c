@@ -82,16 +82,26 @@ static void names_add(struct names *names, const struct choice *c)
         names->items[names->n++] = c->program;
 }
 
-int choose_wanted(const struct choices *c, uint32_t ops, bool old_descriptors, struct names *ret,
-                  struct error *err)
+static bool hook_wanted(size_t i, uint32_t ops, uint32_t needs, bool old_descriptors)
 {
-    size_t rename_row = hook_index("inode_rename"), permission_row = hook_index("file_permission");
+    const struct hook_row *row = hook_row(i);
+    uint32_t condition = hook_needs(row->id);
+
+    if (old_descriptors && streq(row->id, "file_permission"))
+        return true;
+    return row->ops & ops && (!condition || condition & needs);
+}
+
+int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool old_descriptors,
+                  struct names *ret, struct error *err)
+{
+    size_t rename_row = hook_index("inode_rename");
     struct names names = {};
     const struct extra_row *row;
     bool renames = false;
 
     for (size_t i = 0; i < HOOKS; i++) {
-        if (!(hook_row(i)->ops & ops) && !(i == permission_row && old_descriptors))
+        if (!hook_wanted(i, ops, needs, old_descriptors))
             continue;
         names_add(&names, &c->hooks[i]);
         renames = renames || i == rename_row;

@@ -249,8 +249,8 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
 
     if (!s->policy_id)
         return error_set(err, -ENOENT, "no policy is in force");
-    all = new0(struct sensor_root, n_roots + 2);
-    devs = new0(uint32_t, n_roots + 2);
+    all = new0(struct sensor_root, n_roots + CANARY_ROOTS);
+    devs = new0(uint32_t, n_roots + CANARY_ROOTS);
     if (!all || !devs)
         return error_set(err, -ENOMEM, "out of memory");
     if (n_roots)

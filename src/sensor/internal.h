@@ -57,9 +57,10 @@ struct names {
 };
 bool names_has(const struct names *names, const char *name);
 
-// The programs that rules with these operations need. -ENOTSUP with err: a required one is not there.
-int choose_wanted(const struct choices *c, uint32_t ops, bool old_descriptors, struct names *ret,
-                  struct error *err);
+// The programs that rules with these operations, and subjects that use `needs` (SG_NEED_*), call for.
+// -ENOTSUP with err: a required one is not there.
+int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool old_descriptors,
+                  struct names *ret, struct error *err);
 
 // object.c ---------------------------------------------------------------------------------------------
 
@@ -246,14 +247,14 @@ struct canary {
     int root_fd;                           // of a file system of its own that nobody else can reach
     int old_fd;                            // a file there, opened before any rule
     void *old_map;                         // the same, mapped before any rule
-    int exe_fd;                            // something to execute; negative errno: why not
-    int host_ns_fd;               // the host's mount namespace when it is not ours; -1: it is
-    uint32_t dev, umount_dev;     // s_dev; 0: there is none
-    uint32_t state, umount_state; // of the two roots under the policy in force
-    char problem[160];            // why the self-test cannot be run; "" when it can
-    uint64_t started_ns;          // CLOCK_BOOTTIME of the running test
-    pid_t child;                  // of the running test; 0: none runs
-    bool seen[SG_HOOK_COUNT];     // its record came, by the number of the hook
+    int exe_fd;     // a second file system like the first, without a state, with a program
+    int host_ns_fd; // the host's mount namespace when it is not ours; -1: it is
+    uint32_t dev, exe_dev, umount_dev; // s_dev; 0: there is none
+    uint32_t state, umount_state;      // of the two roots under the policy in force
+    char problem[160];                 // why the self-test cannot be run; "" when it can
+    uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
+    pid_t child;                       // of the running test; 0: none runs
+    bool seen[SG_HOOK_COUNT];          // its record came, by the number of the hook
 };
 
 // Makes what the tests need, before any hook is attached. Never fails: `problem` says what is missing.
@@ -265,7 +266,8 @@ int canary_remove(struct canary *c); // what it left on the host
 void canary_resolve(struct canary *c, const struct image_view *image,
                     const struct sensor_root *roots, size_t n_roots);
 
-// Adds its own to the caller's roots, which have room for two more. Returns how many there are.
+// Adds its own to the caller's roots, which have room for CANARY_ROOTS more. Returns how many there are.
+#define CANARY_ROOTS 3
 size_t canary_add_roots(const struct canary *c, struct sensor_root *roots, size_t n_roots);
 
 // True: the record is the self-test's own.
@@ -307,7 +309,7 @@ struct sensor {
     struct map *provisional; // dev → rounds in which nobody named it
     bool in_force;           // a policy was set by this sensor
     bool old_descriptors;
-    uint32_t ops, policy_id;
+    uint32_t ops, needs, policy_id;
     size_t image_bytes;
     struct proof proofs[HOOKS];
     struct sensor_hook hooks[HOOKS];

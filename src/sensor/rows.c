@@ -20,6 +20,14 @@ static const struct {
     {"file_ioctl_compat", "file_ioctl"},
 };
 
+// What a program may be handed differs from what its caller has only where rules ask for the program.
+static const struct {
+    const char *id;
+    uint32_t needs;
+} conditions[] = {
+    {"bprm_check_security", SG_NEEDS_PROGRAM},
+};
+
 static const struct extra_row extras[] = {
     {.program = "tp_fork", .required = true},
     {.program = "tp_exec", .required = true},
@@ -52,6 +60,14 @@ const char *hook_sibling(const char *id)
         if (streq(siblings[i].id, id))
             return siblings[i].sibling;
     return NULL;
+}
+
+uint32_t hook_needs(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(conditions); i++)
+        if (streq(conditions[i].id, id))
+            return conditions[i].needs;
+    return 0;
 }
 
 const struct extra_row *extra_row(size_t i)

@@ -36,6 +36,10 @@ size_t hook_index(const char *id);
 // The older hook that sees the same on kernels without this one; NULL: none.
 const char *hook_sibling(const char *id);
 
+// What the subjects of a policy must use (SG_NEED_*, one of them) for the hook to have anything to do; 0: it
+// always has.
+uint32_t hook_needs(const char *id);
+
 // Programs that are no hooks: lineage, and the moves of directories.
 struct extra_row {
     const char *program;

@@ -109,7 +109,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     if (!s)
         return error_set(err, -ENOMEM, "out of memory");
     s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = -1;
-    s->canary = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -EBADF, .host_ns_fd = -1};
+    s->canary = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
     s->ring_bytes = options->ring_bytes;
     r = sensor_probe(&s->probe);
     if (r < 0)
@@ -154,10 +154,12 @@ int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
     int r;
 
     r = image_check(image, len, err);
-    r = r < 0 ? r : choose_wanted(&s->choices, ops, s->old_descriptors, &wanted, err);
+    r = r < 0 ? r
+              : choose_wanted(&s->choices, ops, ((const struct sg_image *)image)->needs,
+                              s->old_descriptors, &wanted, err);
     if (r < 0)
         return r;
-    all = new0(struct sensor_root, n_roots + 2);
+    all = new0(struct sensor_root, n_roots + CANARY_ROOTS);
     if (!all)
         return error_set(err, -ENOMEM, "out of memory");
     if (n_roots)
@@ -176,6 +178,7 @@ int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
     }
     s->in_force = true;
     s->ops = ops;
+    s->needs = ((const struct sg_image *)image)->needs;
     for (size_t i = 0; i < HOOKS; i++)
         if (links_get(&added, s->choices.hooks[i].program) ||
             !names_has(&wanted, s->choices.hooks[i].program))
@@ -197,7 +200,7 @@ int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err)
         s->old_descriptors = on;
         return 0;
     }
-    r = choose_wanted(&s->choices, s->ops, on, &wanted, err);
+    r = choose_wanted(&s->choices, s->ops, s->needs, on, &wanted, err);
     r = r < 0 ? r : links_prepare(s, &wanted, &added, err);
     if (r < 0)
         return r;

@@ -12,7 +12,7 @@
 
 static void test_its_records_are_its_own(void **state)
 {
-    struct canary c = {.dev = 5, .umount_dev = 6, .started_ns = 100};
+    struct canary c = {.dev = 5, .exe_dev = 8, .umount_dev = 6, .started_ns = 100};
     struct sg_record r = {.type = SG_RECORD_FILE,
                           .dev = 5,
                           .hook = SG_HOOK_inode_mkdir,
@@ -34,6 +34,11 @@ static void test_its_records_are_its_own(void **state)
     r.type = SG_RECORD_EXEC;
     assert_false(canary_take(&c, &r));
     r.type = SG_RECORD_FILE;
+    r.dev = 8;
+    r.hook = SG_HOOK_bprm_check_security;
+    r.time_ns = 200;
+    assert_true(canary_take(&c, &r));
+    assert_true(c.seen[SG_HOOK_bprm_check_security]);
     r.hook = 999;
     r.time_ns = 200;
     assert_true(canary_take(&c, &r));
@@ -74,6 +79,10 @@ static void test_roots(void **state)
     assert_int_equal(roots[2].dev, 5);
     assert_int_equal(roots[2].root.state, 50);
     assert_int_equal(canary_add_roots(&c, roots, 0), 2);
+    c.exe_dev = 7;
+    assert_int_equal(canary_add_roots(&c, roots, 0), 3);
+    assert_int_equal(roots[1].root.state, 0);
+    // No rule denies its place: nothing is tested, nothing is added.
     c.state = c.umount_state = 0;
     assert_int_equal(canary_add_roots(&c, roots, 1), 1);
 }

@@ -115,18 +115,22 @@ static void test_operations_decide_what_is_attached(void **state)
 
     (void)state;
     choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
-    assert_int_equal(choose_wanted(&c, 0, false, &names, &err), 0);
+    assert_int_equal(choose_wanted(&c, 0, 0, false, &names, &err), 0);
     assert_int_equal(names.n, 3);
     assert_true(names_has(&names, "tp_fork") && names_has(&names, "tp_exec") &&
                 names_has(&names, "tp_exit"));
 
-    assert_int_equal(choose_wanted(&c, SG_OP_EXEC, false, &names, &err), 0);
+    assert_int_equal(choose_wanted(&c, SG_OP_EXEC, 0, false, &names, &err), 0);
     assert_true(names_has(&names, "lsm_file_open") && names_has(&names, "lsm_inode_rename"));
     assert_false(names_has(&names, "lsm_inode_setattr"));
     assert_false(names_has(&names, "lsm_file_permission"));
 
-    assert_int_equal(choose_wanted(&c, SG_OPS_ANY, true, &names, &err), 0);
+    assert_int_equal(choose_wanted(&c, SG_OPS_ANY, SG_NEED_EXE, true, &names, &err), 0);
     assert_true(names_has(&names, "lsm_inode_setattr") && names_has(&names, "lsm_file_permission"));
+    assert_true(names_has(&names, "lsm_bprm_check_security"));
+    // No rule asks for the program.
+    assert_int_equal(choose_wanted(&c, SG_OPS_ANY, SG_NEED_CGROUP, true, &names, &err), 0);
+    assert_false(names_has(&names, "lsm_bprm_check_security"));
     // This kernel has no d_move: the rest goes on without.
     assert_false(names_has(&names, "fexit_d_move"));
     btf__free(btf);
@@ -143,7 +147,7 @@ static void test_no_lineage_no_policy(void **state)
 
     (void)state;
     choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
-    assert_int_equal(choose_wanted(&c, SG_OP_READ, false, &names, &err), -ENOTSUP);
+    assert_int_equal(choose_wanted(&c, SG_OP_READ, 0, false, &names, &err), -ENOTSUP);
     assert_non_null(strstr(err.what, "tp_fork"));
     btf__free(btf);
     bpf_object__close(object);

@@ -7,7 +7,7 @@
 // compiles them against this host's mounts, hands the image to a sensor, runs COMMAND, prints one line for
 // each record, detaches. Exit status: COMMAND's own; 99 when the policy could not be put in force.
 #include <fcntl.h>
-#include <ftw.h>
+#include <fts.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,6 @@
 struct protect {
     struct sensor *sensor;
     const char *tree; /* files in it that have several names are pinned */
-    const struct policy_image *image;
     struct decode_mount *mounts;
     size_t n_mounts;
     struct event *event;
@@ -99,20 +98,51 @@ static int read_mounts(struct protect *p, struct policy_mounts **ret)
     return 0;
 }
 
-/* nftw hands nothing through: one process, one protect. */
-static struct protect *pinning;
+/* A file with several names: to be pinned, so that it is worth what its protected name is by whichever name it comes. */
+struct several {
+    uint32_t dev, state;
+    uint64_t ino;
+};
 
-/* A file with several names is worth what its protected name is, by whichever name it comes. */
-static int pin_one(const char *path, const struct stat *st, int type, _unused_ struct FTW *ftw)
+static struct several found[4096];
+static size_t n_found;
+
+/* Looked for before the policy is in force, which denies the look. */
+static int find_several(const struct policy_image *image, const char *tree)
 {
-    uint32_t state;
+    char *const trees[] = {(char *)tree, NULL};
+    FTS *fts = fts_open(trees, FTS_PHYSICAL | FTS_XDEV, NULL);
+    FTSENT *e;
 
-    if (type != FTW_F || st->st_nlink < 2)
-        return 0;
-    state = policy_image_walk(pinning->image, pinning->image->start, path, strlen(path));
-    if (!state)
-        return 0;
-    return sensor_pin_object(pinning->sensor, policy_dev(major(st->st_dev), minor(st->st_dev)), st->st_ino, state);
+    if (!fts)
+        return -errno;
+    while ((e = fts_read(fts))) {
+        const struct stat *st = e->fts_statp;
+        uint32_t state;
+
+        if (e->fts_info != FTS_F || st->st_nlink < 2)
+            continue;
+        state = policy_image_walk(image, image->start, e->fts_path, e->fts_pathlen);
+        if (!state)
+            continue;
+        if (n_found == ARRAY_SIZE(found))
+            break;
+        found[n_found++] = (struct several){
+            .dev = policy_dev(major(st->st_dev), minor(st->st_dev)),
+            .ino = st->st_ino,
+            .state = state,
+        };
+    }
+    fts_close(fts);
+    return n_found == ARRAY_SIZE(found) ? -ENOSPC : 0;
+}
+
+static int pin_all(struct protect *p)
+{
+    for (size_t i = 0; i < n_found; i++)
+        if (sensor_pin_object(p->sensor, found[i].dev, found[i].ino, found[i].state) < 0)
+            return -1;
+    return 0;
 }
 
 static int put_in_force(struct protect *p, const char *const *files, size_t n_files)
@@ -144,19 +174,16 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
         roots[i] = (struct sensor_root){.dev = image->roots[i].dev, .root = image->roots[i].root};
     for (size_t i = 0; i < image->n_rules; i++)
         ops |= image->rules[i].ops;
+    if (p->tree && find_several(image, p->tree) < 0)
+        return fail("the tree could not be searched", NULL);
     if (sensor_new(&(struct sensor_options){0}, &p->sensor, &err) < 0)
         return fail("the sensor did not start", &err);
     if (sensor_set_policy(p->sensor, image->mem, image->size, ops, roots, image->n_roots, &err) < 0)
         return fail("the policy could not be put in force", &err);
-    p->image = image;
-    pinning = p;
-    if (p->tree && nftw(p->tree, pin_one, 16, FTW_PHYS | FTW_MOUNT | FTW_CHDIR) != 0)
+    if (pin_all(p) < 0)
         return fail("files with several names could not be pinned", NULL);
-    if (chdir("/") < 0)
-        return fail("chdir / failed", NULL);
     free(roots);
     policy_image_free(image);
-    p->image = NULL;
     mounts_free(mounts);
     policy_free(policy);
     policy_diags_done(&diags);

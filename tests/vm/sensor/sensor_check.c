@@ -430,6 +430,8 @@ static void prepare(struct ctx *c)
     if (write_file_atomic(AT_FDCWD, SECRET, "secret\n", 7, 0644) < 0)
         abort();
     tiny_image(rules, ARRAY_SIZE(rules), &c->image, &c->image_len);
+    // As if there were subjects known by their program: the hook on exec has something to do.
+    ((struct sg_image *)c->image)->needs = SG_NEED_EXE;
     read_roots(c);
 }
 
