@@ -27,8 +27,8 @@ SG_INLINE void sg_view_of(const struct sg_image *header, struct sg_view *ret)
 
 SG_INLINE const struct sg_state *sg_state_at(SG_IMAGE_T image, const struct sg_view *v, __u32 state)
 {
-    return (const struct sg_state *)sg_image_at(image, v->states_off + state * (__u32)sizeof(struct sg_state),
-                                                sizeof(struct sg_state));
+    return (const struct sg_state *)sg_image_at(
+        image, v->states_off + state * (__u32)sizeof(struct sg_state), sizeof(struct sg_state));
 }
 
 /* The state after one more byte. Dead stays dead. */
@@ -40,7 +40,9 @@ SG_INLINE __u32 sg_step(SG_IMAGE_T image, const struct sg_view *v, __u32 state, 
     if (!s)
         return 0;
     __u32 dflt = s->dflt;
-    e = (const struct sg_edge *)sg_image_at(image, v->edges_off + (s->base + byte) * (__u32)sizeof(struct sg_edge),
+    e = (const struct sg_edge *)sg_image_at(image,
+                                            v->edges_off +
+                                                (s->base + byte) * (__u32)sizeof(struct sg_edge),
                                             sizeof(struct sg_edge));
     if (!e)
         return 0;
@@ -63,8 +65,9 @@ SG_INLINE __u64 sg_nonzero(__u64 x)
  * 0: no rule has anything to say. What is enforced beats what is only recorded, a monitored denial beats an audit.
  */
 #define SG_DECISION_NONE 0ull
-#define SG_DECISION(strength, rule, verdict, flags, ops)                                                                         \
-    ((__u64)(strength) << 56 | (__u64)(0xffffu - (rule)) << 40 | (__u64)(verdict) << 32 | (__u64)(flags) << 24 | (ops))
+#define SG_DECISION(strength, rule, verdict, flags, ops)                                  \
+    ((__u64)(strength) << 56 | (__u64)(0xffffu - (rule)) << 40 | (__u64)(verdict) << 32 | \
+     (__u64)(flags) << 24 | (ops))
 #define SG_DECISION_RULE(d)    ((__u16)(0xffffu - (((d) >> 40) & 0xffffu)))
 #define SG_DECISION_VERDICT(d) ((__u8)((d) >> 32))
 #define SG_DECISION_FLAGS(d)   ((__u8)((d) >> 24))
@@ -96,7 +99,8 @@ SG_INLINE __u64 sg_stronger(__u64 a, __u64 b)
 SG_INLINE __u64 sg_consider(const struct sg_entry *e, __u64 holds, __u64 *pending, __u64 best)
 {
     __u64 ops = e->ops & *pending & -holds;
-    __u64 decision = SG_DECISION(sg_strength(e->verdict, e->flags), (__u64)e->rule, e->verdict, e->flags, ops);
+    __u64 decision = SG_DECISION(sg_strength(e->verdict, e->flags), (__u64)e->rule, e->verdict,
+                                 e->flags, ops);
 
     *pending &= ~ops;
     return sg_stronger(best, decision & -sg_nonzero(ops));

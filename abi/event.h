@@ -14,23 +14,30 @@
 #include <linux/types.h>
 
 enum sg_record_type {
-    SG_RECORD_FILE = 1,   /* a rule decided an operation on a file */
-    SG_RECORD_FORK = 2,   /* a process (not a thread) came to be */
-    SG_RECORD_EXEC = 3,   /* a process executes a new program */
-    SG_RECORD_EXIT = 4,   /* the last thread of a process ended */
-    SG_RECORD_MOUNT = 5,  /* the mount table changed in a way that matters to identity: look at mountinfo */
+    SG_RECORD_FILE = 1, /* a rule decided an operation on a file */
+    SG_RECORD_FORK = 2, /* a process (not a thread) came to be */
+    SG_RECORD_EXEC = 3, /* a process executes a new program */
+    SG_RECORD_EXIT = 4, /* the last thread of a process ended */
+    SG_RECORD_MOUNT =
+        5, /* the mount table changed in a way that matters to identity: look at mountinfo */
     SG_RECORD_CANARY = 6, /* a self-test's access was seen by the hook named in `hook` */
 };
 
 /* sg_record.flags */
 enum {
-    SG_RECORD_MONITOR = 1u << 0,     /* the rule is in monitor mode: the verdict was not enforced */
-    SG_RECORD_PATH_CUT = 1u << 1,    /* the path has more components or bytes than the record has room for: the leaf's end is kept */
-    SG_RECORD_UNRESOLVED = 1u << 2,  /* the object could not be resolved to a canonical path; see `reason` */
-    SG_RECORD_RELABEL = 1u << 3,     /* denied because the move or link would take an object out of, or into, the reach of the rule */
-    SG_RECORD_INHERITED = 1u << 4,   /* a descriptor opened earlier by another subject (exec, SCM_RIGHTS) */
-    SG_RECORD_COMPAT = 1u << 5,      /* a 32-bit system call */
-    SG_RECORD_KTHREAD = 1u << 6,     /* a kernel thread on behalf of somebody */
+    SG_RECORD_MONITOR = 1u << 0, /* the rule is in monitor mode: the verdict was not enforced */
+    SG_RECORD_PATH_CUT =
+        1u
+        << 1, /* the path has more components or bytes than the record has room for: the leaf's end is kept */
+    SG_RECORD_UNRESOLVED =
+        1u << 2, /* the object could not be resolved to a canonical path; see `reason` */
+    SG_RECORD_RELABEL =
+        1u
+        << 3, /* denied because the move or link would take an object out of, or into, the reach of the rule */
+    SG_RECORD_INHERITED =
+        1u << 4, /* a descriptor opened earlier by another subject (exec, SCM_RIGHTS) */
+    SG_RECORD_COMPAT = 1u << 5,  /* a 32-bit system call */
+    SG_RECORD_KTHREAD = 1u << 6, /* a kernel thread on behalf of somebody */
 };
 
 /* Why an object could not be resolved. */
@@ -56,10 +63,10 @@ struct sg_record {
     __u64 seq;     /* per CPU and ring, from 1: a gap is a loss */
     __u32 cpu;
     __u32 tgid, tid;
-    __u32 ppid;          /* thread group of the real parent */
-    __u64 start_ns;      /* of the process */
+    __u32 ppid;     /* thread group of the real parent */
+    __u64 start_ns; /* of the process */
     __u64 parent_start_ns;
-    __u32 uid, euid, gid, egid; /* in the initial user namespace */
+    __u32 uid, euid, gid, egid;  /* in the initial user namespace */
     __u32 login_uid, session_id; /* audit; (__u32)-1: none */
     __u64 cgroup_id;
     __u32 pid_ns, mnt_ns; /* inode numbers of the namespaces */
@@ -69,23 +76,26 @@ struct sg_record {
     __u8 reason;          /* enum sg_reason */
     __u16 access;         /* enum sg_op bits asked for */
     __u32 policy_id;
-    __u32 count;          /* how many equal ones this record stands for, ≥ 1 */
-    __u64 first_ns;       /* of the first of them; 0 when count is 1 */
-    __u64 ino;            /* the object; 0 when it does not exist yet */
+    __u32 count;    /* how many equal ones this record stands for, ≥ 1 */
+    __u64 first_ns; /* of the first of them; 0 when count is 1 */
+    __u64 ino;      /* the object; 0 when it does not exist yet */
     __u32 dev, mode, nlink;
-    __u32 error;          /* errno that the hook returned, positive; 0: passed */
-    __u64 value[2];       /* FILE: io: bytes read, bytes written; EXIT: [0] code as wait(2) has it, [1] 0; FORK: child tgid, child start_ns */
-    char comm[16];        /* for display only; anybody can set it */
+    __u32 error; /* errno that the hook returned, positive; 0: passed */
+    __u64 value
+        [2]; /* FILE: io: bytes read, bytes written; EXIT: [0] code as wait(2) has it, [1] 0; FORK: child tgid, child start_ns */
+    char comm[16]; /* for display only; anybody can set it */
     /* struct sg_field … */
 };
 
 enum sg_field_type {
-    SG_FIELD_PATH = 1,     /* components from the leaf to the superblock's root, each followed by NUL; the root has none */
-    SG_FIELD_PATH2 = 2,    /* likewise: the other name of rename and link, target of symlink as one component */
-    SG_FIELD_ARGS = 3,     /* argument vector, each followed by NUL, cut at the end */
-    SG_FIELD_XATTR = 4,    /* name of the extended attribute */
-    SG_FIELD_DEV2 = 5,     /* __u32 s_dev that PATH2 lies in, when not that of PATH */
-    SG_FIELD_EXE_ID = 6,   /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
+    SG_FIELD_PATH =
+        1, /* components from the leaf to the superblock's root, each followed by NUL; the root has none */
+    SG_FIELD_PATH2 =
+        2, /* likewise: the other name of rename and link, target of symlink as one component */
+    SG_FIELD_ARGS = 3,   /* argument vector, each followed by NUL, cut at the end */
+    SG_FIELD_XATTR = 4,  /* name of the extended attribute */
+    SG_FIELD_DEV2 = 5,   /* __u32 s_dev that PATH2 lies in, when not that of PATH */
+    SG_FIELD_EXE_ID = 6, /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
 };
 
 /* A field: this header, then `len` bytes, then zero bytes up to a multiple of 8. */
@@ -95,36 +105,40 @@ struct sg_field {
     __u32 reserved;
 };
 
-#define SG_RULE_NONE      0xffffu
-#define SG_RULE_BENEATH   0xfffeu /* some deny rule beneath a directory that was to be moved or mounted over */
+#define SG_RULE_NONE 0xffffu
+#define SG_RULE_BENEATH \
+    0xfffeu /* some deny rule beneath a directory that was to be moved or mounted over */
 #define SG_PATH_BYTES_MAX 4096u /* of one path field */
 #define SG_RECORD_MAX     12288u
 
 /* What was not delivered, by CPU: the index of the loss counters' map. Nothing is lost without a count here. */
 enum sg_counter {
-    SG_COUNT_SECURITY_SENT = 0,  /* records put into the ring of denials */
-    SG_COUNT_SECURITY_LOST = 1,  /* its ring was full */
+    SG_COUNT_SECURITY_SENT = 0, /* records put into the ring of denials */
+    SG_COUNT_SECURITY_LOST = 1, /* its ring was full */
     SG_COUNT_AUDIT_SENT = 2,
     SG_COUNT_AUDIT_LOST = 3,
     SG_COUNT_PROCESS_SENT = 4,
     SG_COUNT_PROCESS_LOST = 5,
-    SG_COUNT_MERGED = 6,         /* denials counted into an earlier record */
-    SG_COUNT_UNRESOLVED = 7,     /* verdicts on objects that could not be resolved; + reason - 1 follow */
+    SG_COUNT_MERGED = 6, /* denials counted into an earlier record */
+    SG_COUNT_UNRESOLVED =
+        7, /* verdicts on objects that could not be resolved; + reason - 1 follow */
     SG_COUNT_UNRESOLVED_DISCONNECTED = 8,
     SG_COUNT_UNRESOLVED_DEPTH = 9,
     SG_COUNT_UNRESOLVED_RACE = 10,
     SG_COUNT_UNRESOLVED_IMAGE = 11,
     SG_COUNT_UNRESOLVED_MEMORY = 12,
-    SG_COUNT_UNKNOWN_FS = 13,    /* accesses on file systems that nobody has seeded (no path of the host leads there) */
+    SG_COUNT_UNKNOWN_FS =
+        13, /* accesses on file systems that nobody has seeded (no path of the host leads there) */
     SG_COUNT_RESOLVED_COLD = 14, /* walks */
     SG_COUNT_WALK_RETRY = 15,    /* walks repeated because of a rename */
     SG_COUNT_SUBJECTS = 16,      /* subjects computed */
     SG_COUNT_TASK_STORAGE_FULL = 17,
     SG_COUNT_PIN_FULL = 18,
     SG_COUNT_DENIED = 19,
-    SG_COUNT_WOULD_DENY = 20,    /* monitor mode */
-    SG_COUNT_EXE_SPOOFED = 21,   /* programs whose mm->exe_file is not what they executed */
-    SG_COUNT_DESCRIPTORS = 22,   /* descriptors above the bound that an exec's check did not look at */
+    SG_COUNT_WOULD_DENY = 20,  /* monitor mode */
+    SG_COUNT_EXE_SPOOFED = 21, /* programs whose mm->exe_file is not what they executed */
+    SG_COUNT_DESCRIPTORS =
+        22, /* descriptors above the bound that an exec's check did not look at */
     SG_COUNT_MAX = 32,
 };
 

@@ -40,10 +40,11 @@
 #define SG_PREDS_MAX     512u /* distinct by/not_by pairs; predicate 0 is "everybody" */
 #define SG_PRED_WORDS    (SG_PREDS_MAX / 64u)
 #define SG_TERMS_MAX     512u
-#define SG_ENTRIES_MAX   128u   /* rules that compete for one object, after shadowed ones were removed */
-#define SG_RULES_MAX     16384u /* rules in one policy */
-#define SG_STATES_MAX    (1u << 20) /* a cached state shares a word with its validity */
-#define SG_NAME_MAX      255u /* bytes of one path component, NAME_MAX of limits.h */
+#define SG_ENTRIES_MAX \
+    128u /* rules that compete for one object, after shadowed ones were removed */
+#define SG_RULES_MAX  16384u     /* rules in one policy */
+#define SG_STATES_MAX (1u << 20) /* a cached state shares a word with its validity */
+#define SG_NAME_MAX   255u       /* bytes of one path component, NAME_MAX of limits.h */
 
 /* Operations on objects. One bit each; a rule has a set of them, an access asks for one or more. */
 enum sg_op {
@@ -62,9 +63,9 @@ enum sg_op {
     SG_OP_MOUNT = 1u << 12, /* mount over, unmount, move a mount, pivot_root */
 };
 #define SG_OP_COUNT 13
-#define SG_OPS_WRITE                                                                                                             \
-    (SG_OP_WRITE | SG_OP_CREATE | SG_OP_DELETE | SG_OP_RENAME | SG_OP_LINK | SG_OP_CHMOD | SG_OP_CHOWN | SG_OP_XATTR |          \
-     SG_OP_MOUNT)
+#define SG_OPS_WRITE                                                                       \
+    (SG_OP_WRITE | SG_OP_CREATE | SG_OP_DELETE | SG_OP_RENAME | SG_OP_LINK | SG_OP_CHMOD | \
+     SG_OP_CHOWN | SG_OP_XATTR | SG_OP_MOUNT)
 #define SG_OPS_ANY (SG_OPS_WRITE | SG_OP_READ | SG_OP_EXEC | SG_OP_MMAP)
 
 /* What a rule does. Ordered by strength: of several names of one object the strongest verdict counts. */
@@ -94,9 +95,10 @@ struct sg_image {
     __u32 atoms_off, n_atoms; /* bit sets, not atoms: record 0 is the empty set */
     __u32 terms_off, n_terms;
     __u32 preds_off, n_preds;
-    __u32 needs;        /* SG_NEED_*: what the subjects use; what no subject uses is not computed */
-    __u32 ops;          /* union of the operations of all rules */
-    __u32 enforce_ops;  /* of the deny and kill rules that are enforced: these are refused where an object cannot be resolved */
+    __u32 needs; /* SG_NEED_*: what the subjects use; what no subject uses is not computed */
+    __u32 ops;   /* union of the operations of all rules */
+    __u32
+        enforce_ops; /* of the deny and kill rules that are enforced: these are refused where an object cannot be resolved */
     __u32 cgroup_state; /* start state for cgroup paths (the cgroup root, before the first '/') */
     __u32 n_rules;
     __u32 reserved;
@@ -127,7 +129,8 @@ struct sg_state {
     __u32 base;   /* edges[base + byte] is this state's transition if its check names this state */
     __u32 dflt;   /* next state otherwise */
     __u32 accept; /* index into accepts; 0: no rule, no atom, nothing denied beneath */
-    __u32 ops;    /* union of the operations of the accept's entries: the first question of every decision */
+    __u32
+        ops; /* union of the operations of the accept's entries: the first question of every decision */
 };
 
 struct sg_edge {
@@ -165,17 +168,19 @@ struct sg_atoms {
 
 /* Dimensions of a subject: within one the terms are alternatives, all dimensions of a subject must match. */
 enum sg_dim {
-    SG_DIM_EXE = 1,       /* value: atom; the executable of the process (mm->exe_file) */
-    SG_DIM_PARENT = 2,    /* value: atom; the executable of the real parent */
-    SG_DIM_ANCESTOR = 3,  /* value: atom; the executable of any ancestor */
-    SG_DIM_USER = 4,      /* value: effective uid */
-    SG_DIM_GROUP = 5,     /* value: effective gid or a supplementary group */
-    SG_DIM_LOGIN = 6,     /* value: audit login uid; (uid_t)-1: none */
-    SG_DIM_CAP = 7,       /* value: mask of capabilities that are all effective */
-    SG_DIM_CGROUP = 8,    /* value: atom; the path of the process's cgroup (v2) below the cgroup root */
-    SG_DIM_SESSION = 9,   /* value: enum sg_session */
-    SG_DIM_NAMESPACE = 10, /* value: 0 host, 1 container (a pid or user namespace other than the first) */
-    SG_DIM_ENV = 11,      /* value: index of the environment condition, evaluated at exec */
+    SG_DIM_EXE = 1,      /* value: atom; the executable of the process (mm->exe_file) */
+    SG_DIM_PARENT = 2,   /* value: atom; the executable of the real parent */
+    SG_DIM_ANCESTOR = 3, /* value: atom; the executable of any ancestor */
+    SG_DIM_USER = 4,     /* value: effective uid */
+    SG_DIM_GROUP = 5,    /* value: effective gid or a supplementary group */
+    SG_DIM_LOGIN = 6,    /* value: audit login uid; (uid_t)-1: none */
+    SG_DIM_CAP = 7,      /* value: mask of capabilities that are all effective */
+    SG_DIM_CGROUP =
+        8, /* value: atom; the path of the process's cgroup (v2) below the cgroup root */
+    SG_DIM_SESSION = 9, /* value: enum sg_session */
+    SG_DIM_NAMESPACE =
+        10,          /* value: 0 host, 1 container (a pid or user namespace other than the first) */
+    SG_DIM_ENV = 11, /* value: index of the environment condition, evaluated at exec */
 };
 #define SG_DIM_COUNT 12
 
@@ -225,8 +230,10 @@ struct sg_root {
 };
 
 enum {
-    SG_ROOT_FOREIGN = 1u << 0,     /* not in the host's mount namespace: no path of the host leads there */
-    SG_ROOT_PROVISIONAL = 1u << 1, /* seeded by a mount hook; user space has not seen the mount yet */
+    SG_ROOT_FOREIGN =
+        1u << 0, /* not in the host's mount namespace: no path of the host leads there */
+    SG_ROOT_PROVISIONAL =
+        1u << 1, /* seeded by a mount hook; user space has not seen the mount yet */
 };
 
 /* Key of pinned objects: files with several names whose state must outlive the inode cache. */

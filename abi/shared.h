@@ -30,10 +30,10 @@ struct sg_dir_key {
 
 struct sg_dir {
     __u64 generation;
-    __u64 parent;    /* address of the parent's dentry */
-    __u64 hash_len;  /* of its name */
-    __u32 state;     /* as an object */
-    __u32 children;  /* after the '/' */
+    __u64 parent;   /* address of the parent's dentry */
+    __u64 hash_len; /* of its name */
+    __u32 state;    /* as an object */
+    __u32 children; /* after the '/' */
 };
 
 /*
@@ -51,8 +51,9 @@ struct sg_node {
 
 #define SG_STATE_BITS 20
 #define SG_STATE_MASK ((1ull << SG_STATE_BITS) - 1)
-#define SG_DIR_WORD(generation, state)                                                                                           \
-    ((__u64)(generation).moves << 32 | ((generation).policy_id & 0xfffull) << SG_STATE_BITS | (state))
+#define SG_DIR_WORD(generation, state)                                                        \
+    ((__u64)(generation).moves << 32 | ((generation).policy_id & 0xfffull) << SG_STATE_BITS | \
+     (state))
 
 /* What a task is to the policy. Recomputed when any of the first fields is no longer what the task has. */
 struct sg_subject {
@@ -71,15 +72,17 @@ struct sg_subject {
     __u64 exe[SG_ATOM_WORDS];       /* path lists that its executable is in */
     __u64 ancestors[SG_ATOM_WORDS]; /* … that any of its ancestors' is in */
     __u64 parent_exe[SG_ATOM_WORDS];
-    __u64 cgroup[SG_ATOM_WORDS];    /* path lists that its cgroup is in */
-    __u32 atoms_policy;             /* policy that the sets above speak of */
-    __u32 container;                /* 1: not in the first pid namespace or user namespace */
-    __u32 epoch;                    /* sg_subject_epoch that `subjects` was computed under */
-    __u32 term_subject, term_dim;   /* while the terms are walked: whose and of which dimension the last one was */
-    __u32 term_all, term_any;       /* … whether all earlier dimensions matched, and any term of this one */
-    __u32 exe_dev;                  /* what it executed, as the exec saw it: mm->exe_file can be set by its owner */
+    __u64 cgroup[SG_ATOM_WORDS]; /* path lists that its cgroup is in */
+    __u32 atoms_policy;          /* policy that the sets above speak of */
+    __u32 container;             /* 1: not in the first pid namespace or user namespace */
+    __u32 epoch;                 /* sg_subject_epoch that `subjects` was computed under */
+    __u32 term_subject,
+        term_dim; /* while the terms are walked: whose and of which dimension the last one was */
+    __u32 term_all,
+        term_any;  /* … whether all earlier dimensions matched, and any term of this one */
+    __u32 exe_dev; /* what it executed, as the exec saw it: mm->exe_file can be set by its owner */
     __u64 exe_ino;
-    __u32 exe_exec_id;              /* which exec that was */
+    __u32 exe_exec_id; /* which exec that was */
     __u32 reserved;
 };
 
@@ -97,9 +100,9 @@ struct sg_merge_key {
 struct sg_merge {
     __u64 first_ns; /* of the current window */
     __u64 last_ns;
-    __u64 count;    /* since the record that was sent */
+    __u64 count; /* since the record that was sent */
     __u32 policy_id;
-    __u32 lock;     /* a hint, not a lock: set while a CPU opens a new window */
+    __u32 lock; /* a hint, not a lock: set while a CPU opens a new window */
 };
 
 #define SG_MERGE_WINDOW_NS 1000000000ull

@@ -98,7 +98,9 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm)
     const struct sg_image *header = sg_header_now();
     struct sg_inherited none = {}, *found;
     struct file *file = bprm->file;
-    struct sg_request q = {.dentry = file->f_path.dentry, .inode = file->f_inode, .hook = SG_HOOK_bprm_check_security};
+    struct sg_request q = {.dentry = file->f_path.dentry,
+                           .inode = file->f_inode,
+                           .hook = SG_HOOK_bprm_check_security};
     __u64 decision = SG_DECISION_NONE;
 
     if (!header || !(header->needs & SG_NEEDS_PROGRAM))
@@ -108,7 +110,8 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm)
         return 0;
     policy_id = header->policy_id;
     sg_subject_prepare();
-    if (!sg_subject_next(sg_address(q.dentry), policy_id) || bpf_map_update_elem(&sg_inherited, &tid, &none, BPF_ANY))
+    if (!sg_subject_next(sg_address(q.dentry), policy_id) ||
+        bpf_map_update_elem(&sg_inherited, &tid, &none, BPF_ANY))
         return 0;
     sg_inherit_all(policy_id);
     found = bpf_map_lookup_elem(&sg_inherited, &tid);
@@ -126,7 +129,8 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm)
     return sg_conclude(&q, decision, policy_id);
 }
 
-SG_LSM(bprm_check_security, bprm_check_security, ((void)storage, sg_on_exec(bprm)), struct linux_binprm *bprm)
+SG_LSM(bprm_check_security, bprm_check_security, ((void)storage, sg_on_exec(bprm)),
+       struct linux_binprm *bprm)
 /* The function that calls the hook has a shorter name. */
 SEC("fmod_ret/security_bprm_check")
 int BPF_PROG(fmod_bprm_check_security, struct linux_binprm *bprm)

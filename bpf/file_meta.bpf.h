@@ -5,10 +5,16 @@
 
 #include "lib/hook.bpf.h"
 
-static __always_inline int sg_meta_access(struct dentry *dentry, __u32 ops, __u16 hook, const char *name, bool storage)
+static __always_inline int sg_meta_access(struct dentry *dentry, __u32 ops, __u16 hook,
+                                          const char *name, bool storage)
 {
     struct inode *inode = dentry->d_inode;
-    struct sg_request q = {.dentry = dentry, .inode = inode, .ops = ops, .hook = hook, .text = name, .text_type = SG_FIELD_XATTR};
+    struct sg_request q = {.dentry = dentry,
+                           .inode = inode,
+                           .ops = ops,
+                           .hook = hook,
+                           .text = name,
+                           .text_type = SG_FIELD_XATTR};
 
     if (!inode)
         return 0;
@@ -36,19 +42,24 @@ static __always_inline int sg_on_setattr(struct dentry *dentry, struct iattr *at
     return ops && sg_meta_access(dentry, ops, SG_HOOK_inode_setattr, NULL, storage);
 }
 
-SG_PROGRAMS(inode_setattr, inode_setattr, sg_on_setattr(dentry, attr, storage), struct dentry *dentry, struct iattr *attr)
-SG_PROGRAMS(inode_setattr_3, inode_setattr, sg_on_setattr(dentry, attr, storage), void *idmap, struct dentry *dentry,
-            struct iattr *attr)
+SG_PROGRAMS(inode_setattr, inode_setattr, sg_on_setattr(dentry, attr, storage),
+            struct dentry *dentry, struct iattr *attr)
+SG_PROGRAMS(inode_setattr_3, inode_setattr, sg_on_setattr(dentry, attr, storage), void *idmap,
+            struct dentry *dentry, struct iattr *attr)
 
 #define SG_XATTR(hook) sg_meta_access(dentry, SG_OP_XATTR, SG_HOOK_##hook, name, storage)
 
-SG_PROGRAMS(inode_setxattr, inode_setxattr, SG_XATTR(inode_setxattr), struct dentry *dentry, const char *name)
-SG_PROGRAMS(inode_setxattr_6, inode_setxattr, SG_XATTR(inode_setxattr), void *idmap, struct dentry *dentry, const char *name)
-SG_PROGRAMS(inode_removexattr, inode_removexattr, SG_XATTR(inode_removexattr), struct dentry *dentry, const char *name)
-SG_PROGRAMS(inode_removexattr_3, inode_removexattr, SG_XATTR(inode_removexattr), void *idmap, struct dentry *dentry,
+SG_PROGRAMS(inode_setxattr, inode_setxattr, SG_XATTR(inode_setxattr), struct dentry *dentry,
             const char *name)
-SG_PROGRAMS(inode_set_acl, inode_set_acl, SG_XATTR(inode_set_acl), void *idmap, struct dentry *dentry, const char *name)
-SG_PROGRAMS(inode_remove_acl, inode_remove_acl, SG_XATTR(inode_remove_acl), void *idmap, struct dentry *dentry,
-            const char *name)
+SG_PROGRAMS(inode_setxattr_6, inode_setxattr, SG_XATTR(inode_setxattr), void *idmap,
+            struct dentry *dentry, const char *name)
+SG_PROGRAMS(inode_removexattr, inode_removexattr, SG_XATTR(inode_removexattr),
+            struct dentry *dentry, const char *name)
+SG_PROGRAMS(inode_removexattr_3, inode_removexattr, SG_XATTR(inode_removexattr), void *idmap,
+            struct dentry *dentry, const char *name)
+SG_PROGRAMS(inode_set_acl, inode_set_acl, SG_XATTR(inode_set_acl), void *idmap,
+            struct dentry *dentry, const char *name)
+SG_PROGRAMS(inode_remove_acl, inode_remove_acl, SG_XATTR(inode_remove_acl), void *idmap,
+            struct dentry *dentry, const char *name)
 
 #endif

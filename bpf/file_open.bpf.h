@@ -19,10 +19,12 @@ static __always_inline __u32 sg_ops_of_open(struct file *file)
     return ops;
 }
 
-static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags, bool storage)
+static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
+                                          bool storage)
 {
     struct dentry *dentry = file->f_path.dentry;
-    struct sg_request q = {.dentry = dentry, .inode = file->f_inode, .ops = ops, .hook = hook, .flags = flags};
+    struct sg_request q = {
+        .dentry = dentry, .inode = file->f_inode, .ops = ops, .hook = hook, .flags = flags};
 
     if (storage)
         q.dir = sg_dir_of(dentry);
@@ -69,7 +71,8 @@ static __always_inline int sg_on_permission(struct file *file, int mask, bool st
     return ops && sg_file_access(file, ops, SG_HOOK_file_permission, SG_RECORD_INHERITED, storage);
 }
 
-SG_PROGRAMS(file_permission, file_permission, sg_on_permission(file, mask, storage), struct file *file, int mask)
+SG_PROGRAMS(file_permission, file_permission, sg_on_permission(file, mask, storage),
+            struct file *file, int mask)
 
 static __always_inline int sg_on_map(struct file *file, __u16 hook, bool storage)
 {
@@ -77,34 +80,42 @@ static __always_inline int sg_on_map(struct file *file, __u16 hook, bool storage
 }
 
 SG_PROGRAMS(mmap_file, mmap_file, sg_on_map(file, SG_HOOK_mmap_file, storage), struct file *file)
-SG_PROGRAMS(file_mprotect, file_mprotect, sg_on_map(vma->vm_file, SG_HOOK_file_mprotect, storage), struct vm_area_struct *vma)
+SG_PROGRAMS(file_mprotect, file_mprotect, sg_on_map(vma->vm_file, SG_HOOK_file_mprotect, storage),
+            struct vm_area_struct *vma)
 
 /* Descriptors that can write may truncate; what opens with O_TRUNC is truncated here, too. */
-SG_PROGRAMS(file_truncate, file_truncate, sg_file_access(file, SG_OP_WRITE, SG_HOOK_file_truncate, 0, storage),
-            struct file *file)
+SG_PROGRAMS(file_truncate, file_truncate,
+            sg_file_access(file, SG_OP_WRITE, SG_HOOK_file_truncate, 0, storage), struct file *file)
 
 static __always_inline int sg_on_path_truncate(const struct path *path, bool storage)
 {
     struct dentry *dentry = path->dentry;
-    struct sg_request q = {.dentry = dentry, .inode = dentry->d_inode, .ops = SG_OP_WRITE, .hook = SG_HOOK_path_truncate};
+    struct sg_request q = {.dentry = dentry,
+                           .inode = dentry->d_inode,
+                           .ops = SG_OP_WRITE,
+                           .hook = SG_HOOK_path_truncate};
 
     if (storage)
         q.dir = sg_dir_of(dentry);
     return q.inode && sg_access(&q, storage);
 }
 
-SG_PROGRAMS(path_truncate, path_truncate, sg_on_path_truncate(path, storage), const struct path *path)
+SG_PROGRAMS(path_truncate, path_truncate, sg_on_path_truncate(path, storage),
+            const struct path *path)
 
 /* Inode flags (immutable, append only …) change by ioctl. */
-static __always_inline int sg_on_ioctl(struct file *file, unsigned int cmd, __u16 hook, bool storage)
+static __always_inline int sg_on_ioctl(struct file *file, unsigned int cmd, __u16 hook,
+                                       bool storage)
 {
     if (cmd != FS_IOC_SETFLAGS && cmd != FS_IOC32_SETFLAGS && cmd != FS_IOC_FSSETXATTR)
         return 0;
     return sg_file_access(file, SG_OP_CHMOD, hook, 0, storage);
 }
 
-SG_PROGRAMS(file_ioctl, file_ioctl, sg_on_ioctl(file, cmd, SG_HOOK_file_ioctl, storage), struct file *file, unsigned int cmd)
-SG_PROGRAMS(file_ioctl_compat, file_ioctl_compat, sg_on_ioctl(file, cmd, SG_HOOK_file_ioctl_compat, storage),
+SG_PROGRAMS(file_ioctl, file_ioctl, sg_on_ioctl(file, cmd, SG_HOOK_file_ioctl, storage),
             struct file *file, unsigned int cmd)
+SG_PROGRAMS(file_ioctl_compat, file_ioctl_compat,
+            sg_on_ioctl(file, cmd, SG_HOOK_file_ioctl_compat, storage), struct file *file,
+            unsigned int cmd)
 
 #endif

@@ -24,7 +24,8 @@ struct {
     __type(value, struct sg_mounting);
 } sg_mountings SEC(".maps");
 
-volatile __u32 sg_host_mnt_ns = 0; /* inode number of the host's mount namespace, set by the sensor */
+volatile __u32 sg_host_mnt_ns =
+    0; /* inode number of the host's mount namespace, set by the sensor */
 
 static __always_inline int sg_in_host_mnt_ns(void)
 {
@@ -62,7 +63,10 @@ static __always_inline void sg_seed(struct super_block *sb, const struct sg_moun
 
 static __always_inline int sg_mount_over(struct dentry *dentry, __u16 hook, struct sg_mounting *ret)
 {
-    struct sg_request q = {.dentry = dentry, .inode = dentry->d_inode, .ops = SG_OP_MOUNT, .hook = hook};
+    struct sg_request q = {.dentry = dentry,
+                           .inode = dentry->d_inode,
+                           .ops = SG_OP_MOUNT,
+                           .hook = hook};
     __u64 answer, decision;
 
     ret->policy_id = sg_policy_now();
@@ -103,8 +107,8 @@ static __always_inline int sg_on_mount(const struct path *path, unsigned long fl
     return 0;
 }
 
-SG_PROGRAMS(sb_mount, sb_mount, ((void)storage, sg_on_mount(path, flags)), const char *dev_name, const struct path *path,
-            const char *type, unsigned long flags)
+SG_PROGRAMS(sb_mount, sb_mount, ((void)storage, sg_on_mount(path, flags)), const char *dev_name,
+            const struct path *path, const char *type, unsigned long flags)
 
 static __always_inline int sg_on_kern_mount(struct super_block *sb)
 {
@@ -118,7 +122,8 @@ static __always_inline int sg_on_kern_mount(struct super_block *sb)
     return 0;
 }
 
-SG_PROGRAMS(sb_kern_mount, sb_kern_mount, ((void)storage, sg_on_kern_mount(sb)), struct super_block *sb)
+SG_PROGRAMS(sb_kern_mount, sb_kern_mount, ((void)storage, sg_on_kern_mount(sb)),
+            struct super_block *sb)
 
 static __always_inline int sg_on_move_mount(const struct path *from, const struct path *to)
 {
@@ -132,8 +137,8 @@ static __always_inline int sg_on_move_mount(const struct path *from, const struc
     return 0;
 }
 
-SG_PROGRAMS(move_mount, move_mount, ((void)storage, sg_on_move_mount(from, to)), const struct path *from,
-            const struct path *to)
+SG_PROGRAMS(move_mount, move_mount, ((void)storage, sg_on_move_mount(from, to)),
+            const struct path *from, const struct path *to)
 
 static __always_inline int sg_on_umount(struct vfsmount *mnt)
 {

@@ -6,7 +6,8 @@
 #include "lib/hook.bpf.h"
 
 /* A child is born with what its parent is worth; its own subject is computed when it first matters. */
-static __always_inline void sg_inherit(struct task_struct *parent, struct task_struct *child, const struct sg_image *header)
+static __always_inline void sg_inherit(struct task_struct *parent, struct task_struct *child,
+                                       const struct sg_image *header)
 {
     struct sg_subject *s, *c;
     __u32 tid = child->pid;
@@ -88,7 +89,9 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
 {
     const struct sg_image *header = sg_lineage_wanted();
     struct file *file = bprm->file;
-    struct sg_report report = {.dentry = file->f_path.dentry, .inode = file->f_inode, .type = SG_RECORD_EXEC};
+    struct sg_report report = {.dentry = file->f_path.dentry,
+                               .inode = file->f_inode,
+                               .type = SG_RECORD_EXEC};
 
     if (header) {
         sg_remember_program(file->f_inode);
@@ -113,7 +116,8 @@ int BPF_PROG(tp_exit, struct task_struct *task)
         return 0;
     r = sg_process_record(SG_RECORD_EXIT);
     if (r) {
-        r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
+        r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code
+                                                    : task->exit_code;
         bpf_ringbuf_submit(r, 0);
     }
     return 0;

@@ -6,22 +6,27 @@
 #include "subject.bpf.h"
 
 /* Bits of a decision that only the kernel side uses. */
-#define SG_DECISION_RETRY   (1ull << 62) /* the image changed: ask again */
-#define SG_DECISION_SUBJECT (1ull << 61) /* the task's subject is not known or out of date: compute it and ask again */
-#define SG_DECISION_RELABEL (1ull << 60) /* denied because the object would leave, or enter, the reach of a rule */
+#define SG_DECISION_RETRY (1ull << 62) /* the image changed: ask again */
+#define SG_DECISION_SUBJECT \
+    (1ull << 61) /* the task's subject is not known or out of date: compute it and ask again */
+#define SG_DECISION_RELABEL \
+    (1ull << 60) /* denied because the object would leave, or enter, the reach of a rule */
 
 /* Whom a decision is about. */
 enum sg_who {
     SG_WHO_CURRENT = 0,
-    SG_WHO_ANYBODY = 1, /* its subject cannot be kept: it counts as one that every denial speaks of and no permission */
-    SG_WHO_NEXT = 2,    /* the current task after the exec that it asks for */
+    SG_WHO_ANYBODY =
+        1, /* its subject cannot be kept: it counts as one that every denial speaks of and no permission */
+    SG_WHO_NEXT = 2, /* the current task after the exec that it asks for */
 };
 
-static __always_inline const struct sg_subject *sg_subject_of(const struct sg_image *header, __u32 who)
+static __always_inline const struct sg_subject *sg_subject_of(const struct sg_image *header,
+                                                              __u32 who)
 {
     __u32 next = SG_TID_NEXT((__u32)bpf_get_current_pid_tgid());
 
-    return who == SG_WHO_NEXT ? bpf_map_lookup_elem(&sg_subjects, &next) : sg_subject_current(header);
+    return who == SG_WHO_NEXT ? bpf_map_lookup_elem(&sg_subjects, &next)
+                              : sg_subject_current(header);
 }
 
 /* Decides `ops` on an object in `state`, for `who`. */
@@ -45,7 +50,8 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
     if (!s || !(s->ops & ops))
         return SG_DECISION_NONE;
     pending = s->ops & ops;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept), sizeof(*accept));
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
+                         sizeof(*accept));
     if (!accept)
         return SG_DECISION_NONE;
     first = header->entries_off + accept->entry * (__u32)sizeof(struct sg_entry);
@@ -70,7 +76,8 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
         if (!e)
             break;
         pred = e->pred & (SG_PREDS_MAX - 1);
-        holds = subject ? (subject->preds[pred / 64] >> (pred % 64)) & 1 : (__u64)(e->verdict >> 1 | !pred);
+        holds = subject ? (subject->preds[pred / 64] >> (pred % 64)) & 1
+                        : (__u64)(e->verdict >> 1 | !pred);
         best = sg_consider(e, holds, &pending, best);
     }
     return best;
@@ -114,10 +121,12 @@ __noinline __u64 sg_decide_relabel(__u32 state, __u32 policy_id, __u32 anybody)
     s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
     if (!s)
         return SG_DECISION_NONE;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept), sizeof(*accept));
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
+                         sizeof(*accept));
     if (!accept || !accept->below)
         return SG_DECISION_NONE;
-    below = sg_image_at(image, header->belows_off + accept->below * (__u32)sizeof(*below), sizeof(*below));
+    below = sg_image_at(image, header->belows_off + accept->below * (__u32)sizeof(*below),
+                        sizeof(*below));
     if (!below)
         return SG_DECISION_NONE;
     if (!anybody) {
@@ -128,7 +137,8 @@ __noinline __u64 sg_decide_relabel(__u32 state, __u32 policy_id, __u32 anybody)
     if (sg_any_pred(below->enforce, subject))
         return SG_DECISION(4, SG_RULE_BENEATH, SG_DENY, 0, SG_OP_RENAME) | SG_DECISION_RELABEL;
     if (sg_any_pred(below->monitor, subject))
-        return SG_DECISION(2, SG_RULE_BENEATH, SG_DENY, SG_ENTRY_MONITOR, SG_OP_RENAME) | SG_DECISION_RELABEL;
+        return SG_DECISION(2, SG_RULE_BENEATH, SG_DENY, SG_ENTRY_MONITOR, SG_OP_RENAME) |
+               SG_DECISION_RELABEL;
     return SG_DECISION_NONE;
 }
 

@@ -40,7 +40,7 @@ struct sg_report {
     __u32 access;
     __u32 policy_id;
     __u16 hook;
-    __u16 flags;   /* SG_RECORD_* */
+    __u16 flags; /* SG_RECORD_* */
     __u16 text_type;
     __u16 type; /* SG_RECORD_FILE when 0 */
     __u8 error;
@@ -104,7 +104,8 @@ static __always_inline void sg_start_record(struct sg_record *r, __u16 type, __u
  * Appends a path as a field: names from the leaf up to the root of its file system.
  * `bytes` is SG_RECORD_MAX long; returns the new end. What does not fit is cut at the root's end, and said.
  */
-static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *dentry, __u16 type, __u16 *flags)
+static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *dentry, __u16 type,
+                                         __u16 *flags)
 {
     struct sg_field *field;
     __u64 start, end;
@@ -137,7 +138,8 @@ static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *d
 }
 
 /* The same for a dentry of which only the address is known: each field is copied. */
-static __always_inline __u64 sg_add_path_at(__u8 *bytes, __u64 at, __u64 address, __u16 type, __u16 *flags)
+static __always_inline __u64 sg_add_path_at(__u8 *bytes, __u64 at, __u64 address, __u16 type,
+                                            __u16 *flags)
 {
     struct dentry *dentry = (void *)address, *parent = NULL;
     struct sg_field *field;
@@ -305,7 +307,9 @@ static __always_inline int sg_merged_away(const struct sg_report *p)
 static __noinline void sg_emit(const struct sg_report *p)
 {
     int denial = SG_DECISION_VERDICT(p->decision) >= SG_DENY;
-    __u32 sent = denial ? SG_COUNT_SECURITY_SENT : p->type == SG_RECORD_EXEC ? SG_COUNT_PROCESS_SENT : SG_COUNT_AUDIT_SENT;
+    __u32 sent = denial                      ? SG_COUNT_SECURITY_SENT
+                 : p->type == SG_RECORD_EXEC ? SG_COUNT_PROCESS_SENT
+                                             : SG_COUNT_AUDIT_SENT;
     struct sg_buffer *b;
     __u64 len;
     long lost = 1;

@@ -10,24 +10,24 @@
 
 #include "object.bpf.h"
 
-#define SG_LSM(name, hook, refuse, args...)                                                                                      \
-    SEC("lsm/" #hook)                                                                                                            \
-    int BPF_PROG(lsm_##name, args)                                                                                               \
-    {                                                                                                                            \
-        const bool storage = true;                                                                                               \
-        return (refuse) ? -EPERM : 0;                                                                                            \
+#define SG_LSM(name, hook, refuse, args...) \
+    SEC("lsm/" #hook)                       \
+    int BPF_PROG(lsm_##name, args)          \
+    {                                       \
+        const bool storage = true;          \
+        return (refuse) ? -EPERM : 0;       \
     }
 
-#define SG_FMOD(name, hook, refuse, args...)                                                                                     \
-    SEC("fmod_ret/security_" #hook)                                                                                              \
-    int BPF_PROG(fmod_##name, args)                                                                                              \
-    {                                                                                                                            \
-        const bool storage = false;                                                                                              \
-        return (refuse) ? -EPERM : 0;                                                                                            \
+#define SG_FMOD(name, hook, refuse, args...) \
+    SEC("fmod_ret/security_" #hook)          \
+    int BPF_PROG(fmod_##name, args)          \
+    {                                        \
+        const bool storage = false;          \
+        return (refuse) ? -EPERM : 0;        \
     }
 
-#define SG_PROGRAMS(name, hook, refuse, args...)                                                                                 \
-    SG_LSM(name, hook, refuse, args)                                                                                             \
+#define SG_PROGRAMS(name, hook, refuse, args...) \
+    SG_LSM(name, hook, refuse, args)             \
     SG_FMOD(name, hook, refuse, args)
 
 #endif

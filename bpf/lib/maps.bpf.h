@@ -114,8 +114,10 @@ volatile union sg_generation sg_generation = {};
 volatile __u64 sg_subjects_on[SG_SUBJECT_WORDS] = {~0ull, ~0ull, ~0ull, ~0ull};
 volatile __u32 sg_subject_epoch = 1;
 
-const volatile bool sg_typed = true;       /* inode storage may be asked with what is walked from a hook's arguments */
-const volatile __u32 sg_agent_tgid = 0;    /* unused by decisions; the agent's own records are marked */
-const volatile __u64 sg_rename_lock = 0;   /* address of rename_lock from kallsyms, 0: unknown */
+const volatile bool sg_typed =
+    true; /* inode storage may be asked with what is walked from a hook's arguments */
+const volatile __u32 sg_agent_tgid =
+    0; /* unused by decisions; the agent's own records are marked */
+const volatile __u64 sg_rename_lock = 0; /* address of rename_lock from kallsyms, 0: unknown */
 
 #endif

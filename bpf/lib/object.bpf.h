@@ -13,8 +13,8 @@
 /* One access to one object. */
 struct sg_request {
     struct dentry *dentry;
-    struct inode *inode;    /* NULL: a name that does not exist */
-    struct inode *dir;      /* the directory's inode as the hook handed it over; NULL: by the dentry */
+    struct inode *inode; /* NULL: a name that does not exist */
+    struct inode *dir;   /* the directory's inode as the hook handed it over; NULL: by the dentry */
     struct dentry *dentry2; /* for the record */
     const char *text;       /* for the record */
     __u32 ops;
@@ -65,7 +65,8 @@ static __always_inline int sg_dir_is_dead(struct inode *dir)
     return node->dir == SG_DIR_WORD(g, 0);
 }
 
-static __always_inline __u64 sg_children_of_parent(const struct sg_request *q, struct dentry *parent, __u64 generation,
+static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
+                                                   struct dentry *parent, __u64 generation,
                                                    bool storage)
 {
     union sg_generation g = {.both = generation};
@@ -88,7 +89,8 @@ static __always_inline __u64 sg_children_of_parent(const struct sg_request *q, s
     return answer;
 }
 
-static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node, struct sg_states *ret)
+static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node,
+                                      struct sg_states *ret)
 {
     struct sg_pin_key key = {.policy_id = ret->policy_id};
     const struct sg_pin *pin;
@@ -114,7 +116,8 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
 }
 
 /* Finds the states of the object under the policy `ret->policy_id`. Returns 0 or a failed answer. */
-static __always_inline __u64 sg_find_states_body(const struct sg_request *q, bool storage, struct sg_states *ret)
+static __always_inline __u64 sg_find_states_body(const struct sg_request *q, bool storage,
+                                                 struct sg_states *ret)
 {
     struct dentry *dentry = q->dentry, *parent = dentry->d_parent;
     __u64 generation = sg_generation_of(ret->policy_id), hash_len, digest, answer;
@@ -148,7 +151,8 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
         ret->state = node->leaf & SG_STATE_MASK;
     } else if (answer) {
         sequence = sg_rename_sequence();
-        answer = sg_run(ret->policy_id, (__u32)answer, sg_address(dentry->d_name.name), dentry->d_name.len);
+        answer = sg_run(ret->policy_id, (__u32)answer, sg_address(dentry->d_name.name),
+                        dentry->d_name.len);
         if (SG_ANSWER_FAILED(answer))
             return answer;
         if (dentry->d_parent != parent || sg_hash_len(dentry) != hash_len)
@@ -173,7 +177,8 @@ static __noinline __u64 sg_find_states_fmod(const struct sg_request *q, struct s
     return sg_find_states_body(q, false, ret);
 }
 
-static __always_inline __u64 sg_find_states(const struct sg_request *q, bool storage, struct sg_states *ret)
+static __always_inline __u64 sg_find_states(const struct sg_request *q, bool storage,
+                                            struct sg_states *ret)
 {
     return storage ? sg_find_states_lsm(q, ret) : sg_find_states_fmod(q, ret);
 }
@@ -237,7 +242,8 @@ static __noinline __u64 sg_unresolved(const struct sg_request *q, __u32 policy_i
 
 static __always_inline int sg_decision_refuses(__u64 decision)
 {
-    return SG_DECISION_VERDICT(decision) >= SG_DENY && !(SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR);
+    return SG_DECISION_VERDICT(decision) >= SG_DENY &&
+           !(SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR);
 }
 
 /* Records a decision and says whether the access is refused. */
@@ -276,7 +282,8 @@ enum sg_try {
 };
 
 /* What a failure to resolve means for this try: a changed policy and a rename on the way are worth another one. */
-static __always_inline __u64 sg_failed(const struct sg_request *q, __u32 policy_id, __u64 answer, __u32 try)
+static __always_inline __u64 sg_failed(const struct sg_request *q, __u32 policy_id, __u64 answer,
+                                       __u32 try)
 {
     __u32 reason = answer & 0xff;
 
@@ -288,7 +295,8 @@ static __always_inline __u64 sg_failed(const struct sg_request *q, __u32 policy_
 }
 
 /* Decides one access; SG_DECISION_AGAIN before the last try: not yet. */
-static __always_inline __u64 sg_check(const struct sg_request *q, bool storage, __u32 try, __u32 *ret_policy_id)
+static __always_inline __u64 sg_check(const struct sg_request *q, bool storage, __u32 try,
+                                      __u32 *ret_policy_id)
 {
     struct sg_states states = {.policy_id = sg_policy_now()};
     __u64 answer;
@@ -313,16 +321,16 @@ static __noinline __u64 sg_check_fmod(const struct sg_request *q, __u32 try, __u
 }
 
 /* Tries `what(…, try, …)` until it is a decision. A subject that is out of date is computed from here, where there is stack left. */
-#define SG_TRY(what, args...)                                                                                                    \
-    ({                                                                                                                           \
-        __u64 decision = what(args, SG_TRY_FIRST, &policy_id);                                                                   \
-        if (decision & SG_DECISION_AGAIN) {                                                                                      \
-            sg_subject_prepare();                                                                                                \
-            decision = what(args, SG_TRY_AGAIN, &policy_id);                                                                     \
-            if (decision & SG_DECISION_AGAIN)                                                                                    \
-                decision = what(args, SG_TRY_LAST, &policy_id);                                                                  \
-        }                                                                                                                        \
-        decision;                                                                                                                \
+#define SG_TRY(what, args...)                                   \
+    ({                                                          \
+        __u64 decision = what(args, SG_TRY_FIRST, &policy_id);  \
+        if (decision & SG_DECISION_AGAIN) {                     \
+            sg_subject_prepare();                               \
+            decision = what(args, SG_TRY_AGAIN, &policy_id);    \
+            if (decision & SG_DECISION_AGAIN)                   \
+                decision = what(args, SG_TRY_LAST, &policy_id); \
+        }                                                       \
+        decision;                                               \
     })
 
 /* True: refuse. */

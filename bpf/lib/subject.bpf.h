@@ -12,14 +12,15 @@
 #include "task.bpf.h"
 #include "walk.bpf.h"
 
-#define SG_LINEAGE_MAX 24 /* living ancestors that are computed for a task older than the policy */
-#define SG_GROUPS_MAX  64 /* supplementary groups that are looked at */
+#define SG_LINEAGE_MAX  24 /* living ancestors that are computed for a task older than the policy */
+#define SG_GROUPS_MAX   64 /* supplementary groups that are looked at */
 #define SG_CGROUP_DEPTH 64
 
 static const struct sg_subject sg_subject_zero = {};
 
 /* The path lists that a file is in: ORs them into `bits`. */
-static __always_inline void sg_atoms_of_state(void *image, const struct sg_image *header, __u32 state, __u64 *bits)
+static __always_inline void sg_atoms_of_state(void *image, const struct sg_image *header,
+                                              __u32 state, __u64 *bits)
 {
     const struct sg_state *s;
     const struct sg_accept *accept;
@@ -31,7 +32,8 @@ static __always_inline void sg_atoms_of_state(void *image, const struct sg_image
     s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
     if (!s || !s->accept)
         return;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept), sizeof(*accept));
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
+                         sizeof(*accept));
     if (!accept || !accept->atoms)
         return;
     index = accept->atoms;
@@ -69,7 +71,9 @@ __noinline __u64 sg_cgroup_step(__u64 kn_address, __u32 policy_id, __u32 state)
 /* The state of a task's cgroup, by its path below the cgroup root. Of more than SG_CGROUP_DEPTH levels the upper ones count. */
 __noinline __u64 sg_cgroup_state(__u64 task_address, __u32 policy_id, __u32 state)
 {
-    struct kernfs_node *kn = BPF_CORE_READ((struct task_struct *)task_address, cgroups, dfl_cgrp, kn), *parent;
+    struct kernfs_node *kn = BPF_CORE_READ((struct task_struct *)task_address, cgroups, dfl_cgrp,
+                                           kn),
+                       *parent;
     struct sg_walk *w = sg_walk_new();
     __u64 answer = SG_ANSWER(state), slot;
     __u32 n = 0;
@@ -123,7 +127,8 @@ __noinline __u32 sg_in_group(__u64 task_address, __u32 gid)
 /* What a list of groups looks like, as a number: how a change of it is noticed. */
 __noinline __u64 sg_groups_digest(__u64 task_address)
 {
-    const struct group_info *groups = BPF_CORE_READ((struct task_struct *)task_address, cred, group_info);
+    const struct group_info *groups = BPF_CORE_READ((struct task_struct *)task_address, cred,
+                                                    group_info);
     int n = BPF_CORE_READ(groups, ngroups);
     __u64 digest = (__u32)n;
 
@@ -183,36 +188,16 @@ __noinline __u32 sg_term(__u64 task_address, __u32 tid, __u32 index)
         s->term_any = 0;
     }
     switch (t->dim) {
-    case SG_DIM_EXE:
-        matches = sg_bit(s->exe, t->value);
-        break;
-    case SG_DIM_PARENT:
-        matches = sg_bit(s->parent_exe, t->value);
-        break;
-    case SG_DIM_ANCESTOR:
-        matches = sg_bit(s->ancestors, t->value);
-        break;
-    case SG_DIM_USER:
-        matches = s->euid == (__u32)t->value;
-        break;
-    case SG_DIM_GROUP:
-        matches = sg_in_group(task_address, (__u32)t->value);
-        break;
-    case SG_DIM_LOGIN:
-        matches = s->login_uid == (__u32)t->value;
-        break;
-    case SG_DIM_CAP:
-        matches = (s->caps & t->value) == t->value;
-        break;
-    case SG_DIM_CGROUP:
-        matches = sg_bit(s->cgroup, t->value);
-        break;
-    case SG_DIM_SESSION:
-        matches = s->session == (__u32)t->value;
-        break;
-    case SG_DIM_NAMESPACE:
-        matches = s->container == (__u32)t->value;
-        break;
+    case SG_DIM_EXE: matches = sg_bit(s->exe, t->value); break;
+    case SG_DIM_PARENT: matches = sg_bit(s->parent_exe, t->value); break;
+    case SG_DIM_ANCESTOR: matches = sg_bit(s->ancestors, t->value); break;
+    case SG_DIM_USER: matches = s->euid == (__u32)t->value; break;
+    case SG_DIM_GROUP: matches = sg_in_group(task_address, (__u32)t->value); break;
+    case SG_DIM_LOGIN: matches = s->login_uid == (__u32)t->value; break;
+    case SG_DIM_CAP: matches = (s->caps & t->value) == t->value; break;
+    case SG_DIM_CGROUP: matches = sg_bit(s->cgroup, t->value); break;
+    case SG_DIM_SESSION: matches = s->session == (__u32)t->value; break;
+    case SG_DIM_NAMESPACE: matches = s->container == (__u32)t->value; break;
     }
     s->term_any |= matches;
     return 1;
@@ -313,7 +298,8 @@ __noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
     s = sg_subject_entry(task);
     if (!s)
         return 0;
-    if (file && !sg_exe_is_true(s, BPF_CORE_READ(file, f_inode), (__u32)BPF_CORE_READ(task, self_exec_id))) {
+    if (file && !sg_exe_is_true(s, BPF_CORE_READ(file, f_inode),
+                                (__u32)BPF_CORE_READ(task, self_exec_id))) {
         sg_count(SG_COUNT_EXE_SPOOFED);
         answer = 0;
     }
@@ -344,7 +330,8 @@ __noinline __u32 sg_subject_cgroup(__u64 task_address, __u32 policy_id)
 }
 
 /* Which session the program of `s` starts, or what the parent's is. */
-static __always_inline __u32 sg_session_of(const struct sg_subject *s, const struct sg_subject *parent, __u32 parent_tgid)
+static __always_inline __u32 sg_session_of(const struct sg_subject *s,
+                                           const struct sg_subject *parent, __u32 parent_tgid)
 {
     if (sg_bit(s->exe, SG_ATOM_SESSION_SSH))
         return SG_SESSION_SSH;
@@ -360,7 +347,8 @@ static __always_inline __u32 sg_session_of(const struct sg_subject *s, const str
 }
 
 /* What the task has from those it descends from, unless it was born with it (fork hook). */
-static __always_inline void sg_subject_inherit(struct sg_subject *s, const struct sg_subject *parent, __u32 policy_id)
+static __always_inline void sg_subject_inherit(struct sg_subject *s,
+                                               const struct sg_subject *parent, __u32 policy_id)
 {
     if (s->atoms_policy == policy_id)
         return;
@@ -372,7 +360,8 @@ static __always_inline void sg_subject_inherit(struct sg_subject *s, const struc
 }
 
 /* From an entry's path lists and ids to its subjects and predicates. */
-static __always_inline void sg_settle(struct sg_subject *s, const struct sg_image *header, __u64 task_address, __u32 tid)
+static __always_inline void sg_settle(struct sg_subject *s, const struct sg_image *header,
+                                      __u64 task_address, __u32 tid)
 {
     for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++)
         s->subjects[i] = 0;
@@ -496,15 +485,16 @@ static __always_inline struct sg_subject *sg_subject_current(const struct sg_ima
     struct sg_subject *s = sg_subject_find(task);
 
     if (!s || s->policy_id != header->policy_id || s->epoch != sg_subject_epoch ||
-        s->exec_id != (__u32)BPF_CORE_READ(task, self_exec_id) || s->euid != BPF_CORE_READ(task, cred, euid.val) ||
+        s->exec_id != (__u32)BPF_CORE_READ(task, self_exec_id) ||
+        s->euid != BPF_CORE_READ(task, cred, euid.val) ||
         s->login_uid != BPF_CORE_READ(task, loginuid.val))
         return NULL;
     if (header->needs & SG_NEED_CAP && s->caps != sg_task_caps(task))
         return NULL;
     if (header->needs & SG_NEED_NAMESPACE && s->container != sg_task_contained(task))
         return NULL;
-    if (header->needs & SG_NEED_GROUPS &&
-        (s->egid != BPF_CORE_READ(task, cred, egid.val) || s->groups != sg_groups_digest((__u64)task)))
+    if (header->needs & SG_NEED_GROUPS && (s->egid != BPF_CORE_READ(task, cred, egid.val) ||
+                                           s->groups != sg_groups_digest((__u64)task)))
         return NULL;
     if (header->needs & SG_NEED_CGROUP && s->cgroup_id != sg_task_cgroup(task))
         return NULL;

@@ -24,7 +24,8 @@ static __always_inline __u64 sg_task_caps(struct task_struct *task)
     __u64 caps = 0;
 
     /* Two 32-bit words up to 6.2, one 64-bit word later: the same bytes on little-endian machines. */
-    bpf_probe_read_kernel(&caps, sizeof(caps), __builtin_preserve_access_index(&cred->cap_effective));
+    bpf_probe_read_kernel(&caps, sizeof(caps),
+                          __builtin_preserve_access_index(&cred->cap_effective));
     return caps;
 }
 
@@ -36,7 +37,8 @@ static __always_inline __u64 sg_task_cgroup(struct task_struct *task)
 /* In a container: in a pid or user namespace below the first. Privilege is needed to leave one, none to enter. */
 static __always_inline __u32 sg_task_contained(struct task_struct *task)
 {
-    return BPF_CORE_READ(task, nsproxy, pid_ns_for_children, level) > 0 || BPF_CORE_READ(task, cred, user_ns, level) > 0;
+    return BPF_CORE_READ(task, nsproxy, pid_ns_for_children, level) > 0 ||
+           BPF_CORE_READ(task, cred, user_ns, level) > 0;
 }
 
 #endif

@@ -14,7 +14,8 @@
 
 #include "image.bpf.h"
 
-#define SG_WALK_KEPT  256  /* directories that a walk remembers on its way up, a power of two; the upper ones of more */
+#define SG_WALK_KEPT \
+    256 /* directories that a walk remembers on its way up, a power of two; the upper ones of more */
 #define SG_WALK_REACH 512 /* levels that a walk goes up */
 
 /*
@@ -39,11 +40,11 @@ struct {
 static const struct sg_walk sg_walk_zero = {};
 
 /* A walk's answer: a state, or why there is none. */
-#define SG_ANSWER(state)        ((__u64)(state))
-#define SG_ANSWER_NONE          (1ull << 32) /* not known (yet) */
-#define SG_ANSWER_FAIL(reason)  ((1ull << 33) | (reason))
-#define SG_ANSWER_FAILED(a)     ((a) >> 33)
-#define SG_ANSWER_IS_NONE(a)    ((a) & SG_ANSWER_NONE)
+#define SG_ANSWER(state)       ((__u64)(state))
+#define SG_ANSWER_NONE         (1ull << 32) /* not known (yet) */
+#define SG_ANSWER_FAIL(reason) ((1ull << 33) | (reason))
+#define SG_ANSWER_FAILED(a)    ((a) >> 33)
+#define SG_ANSWER_IS_NONE(a)   ((a)&SG_ANSWER_NONE)
 
 static __always_inline __u32 sg_rename_sequence(void)
 {
@@ -141,7 +142,8 @@ static __always_inline __u64 sg_root_state(struct super_block *sb, __u32 policy_
     return SG_ANSWER(0);
 }
 
-static __always_inline void sg_dir_key_of(struct sg_dir_key *key, struct inode *inode, struct super_block *sb)
+static __always_inline void sg_dir_key_of(struct sg_dir_key *key, struct inode *inode,
+                                          struct super_block *sb)
 {
     key->inode = (__u64)inode;
     key->ino = BPF_CORE_READ(inode, i_ino);
@@ -295,7 +297,8 @@ __noinline __u64 sg_object_state(__u64 dentry_address, __u32 policy_id)
     answer = sg_children((__u64)parent, policy_id);
     if (SG_ANSWER_FAILED(answer) || !answer)
         return answer;
-    answer = sg_run(policy_id, (__u32)answer, (__u64)BPF_CORE_READ(dentry, d_name.name), BPF_CORE_READ(dentry, d_name.len));
+    answer = sg_run(policy_id, (__u32)answer, (__u64)BPF_CORE_READ(dentry, d_name.name),
+                    BPF_CORE_READ(dentry, d_name.len));
     if (sequence != sg_rename_sequence() && BPF_CORE_READ(dentry, d_parent) != parent)
         return SG_ANSWER_FAIL(SG_REASON_RACE);
     return answer;

@@ -93,6 +93,7 @@ static void fill_shadow(struct compiler *c, struct shadow *s, uint32_t *marks, u
 
     s->n = 0;
     s->full = false;
+    s->hider = 0;
     for (uint32_t i = 0; i < *n && !s->full; i++) {
         struct mark *m = &c->marks[marks[i]];
 

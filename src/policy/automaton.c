@@ -46,7 +46,7 @@ static int join(struct compiler *c, const char *fs_root, const struct nfa_list *
                 uint32_t *ret_head)
 {
     _cleanup_(nfa_list_done) struct nfa_list behind = {};
-    uint32_t node, next;
+    uint32_t node = 0, next = 0;
     int r;
 
     r = nfa_step(c->nfa, at, '/', &behind);
@@ -102,8 +102,8 @@ static int add_mount(struct compiler *c, struct super *super, const struct polic
 {
     _cleanup_(nfa_list_done) struct nfa_list at = {};
     const char *path = streq(m->mountpoint, "/") ? "" : m->mountpoint;
-    uint32_t head;
-    bool idle;
+    uint32_t head = 0;
+    bool idle = false;
     int r;
 
     r = nfa_run(c->nfa, c->file_start, path, strlen(path), &at);
@@ -193,8 +193,8 @@ static int states_alone(const struct policy_pattern *p, uint32_t max_states, uin
         r = nfa_run(nfa, node, "", 0, &start);
     if (r == 0)
         r = dfa_build(nfa, &start, 1, &limits, &state, &dfa);
-    if (r < 0 && r != -E2BIG)
-        return r;
+    if (!dfa)
+        return r < 0 ? r : -EINVAL;
     *ret_states = (uint32_t)dfa->n_states;
     return 0;
 }

@@ -296,7 +296,7 @@ static int put_edges(struct builder *b, uint32_t state, const uint32_t target[25
 
 static int expand(struct builder *b, uint32_t state)
 {
-    uint32_t target[256], of_block[256], dflt;
+    uint32_t target[256] = {}, of_block[256] = {}, dflt = DFA_DEAD;
     uint16_t block[256];
     bool known[256] = {};
     int r;

@@ -31,7 +31,7 @@ static bool path_ok(const struct policy_query *q)
 static void find_preds(const struct policy_image *image, struct policy_decision *d)
 {
     const struct sg_image *h = policy_image_head(image);
-    const struct sg_pred *preds = sg_image_at(image, h->preds_off, 0);
+    const struct sg_pred *preds = image_record(image, h->preds_off);
     __u64 subjects[SG_SUBJECT_WORDS];
 
     memcpy(subjects, d->subjects, sizeof(subjects));
@@ -56,7 +56,7 @@ static void walk_entries(const struct policy_image *image, const struct sg_accep
                          uint32_t ops, struct policy_decision *d)
 {
     const struct sg_image *h = policy_image_head(image);
-    const struct sg_entry *entries = sg_image_at(image, h->entries_off, 0);
+    const struct sg_entry *entries = image_record(image, h->entries_off);
     __u64 pending = ops, best = SG_DECISION_NONE;
 
     for (uint32_t i = 0; i < accept->n_entries; i++) {
@@ -84,8 +84,7 @@ static void look_below(const struct policy_image *image, const struct sg_accept 
 {
     const struct sg_image *h = policy_image_head(image);
     const struct sg_below *below =
-        sg_image_at(image, h->belows_off + accept->below * (uint32_t)sizeof(*below),
-                    sizeof(*below));
+        image_record(image, h->belows_off + accept->below * (uint32_t)sizeof(*below));
 
     for (size_t w = 0; w < SG_PRED_WORDS; w++) {
         d->below_enforced |= (below->enforce[w] & d->preds[w]) != 0;
@@ -119,9 +118,8 @@ int policy_explain(const struct policy_image *image, const struct policy_query *
         if (facts_subject(&facts, i))
             d.subjects[i / 64] |= SG_BIT(i % 64);
     find_preds(image, &d);
-    state = sg_image_at(image, h->states_off + d.state * (uint32_t)sizeof(*state), sizeof(*state));
-    accept = sg_image_at(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept),
-                         sizeof(*accept));
+    state = image_record(image, h->states_off + d.state * (uint32_t)sizeof(*state));
+    accept = image_record(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
     walk_entries(image, accept, query->ops, &d);
     look_below(image, accept, &d);
     *ret_decision = d;

@@ -180,28 +180,24 @@ static const struct sg_accept *accept_of(const struct teller *t)
 {
     const struct sg_image *h = policy_image_head(t->image);
     const struct sg_state *state =
-        sg_image_at(t->image, h->states_off + t->decision->state * (uint32_t)sizeof(*state),
-                    sizeof(*state));
+        image_record(t->image, h->states_off + t->decision->state * (uint32_t)sizeof(*state));
 
-    return sg_image_at(t->image,
-                       h->accepts_off + state->accept * (uint32_t)sizeof(struct sg_accept),
-                       sizeof(struct sg_accept));
+    return image_record(t->image,
+                        h->accepts_off + state->accept * (uint32_t)sizeof(struct sg_accept));
 }
 
 static const struct sg_entry *entry_of(const struct teller *t, uint32_t index)
 {
     const struct sg_image *h = policy_image_head(t->image);
 
-    return sg_image_at(t->image, h->entries_off + index * (uint32_t)sizeof(struct sg_entry),
-                       sizeof(struct sg_entry));
+    return image_record(t->image, h->entries_off + index * (uint32_t)sizeof(struct sg_entry));
 }
 
 static const struct sg_pred *pred_of(const struct teller *t, uint32_t pred)
 {
     const struct sg_image *h = policy_image_head(t->image);
 
-    return sg_image_at(t->image, h->preds_off + pred * (uint32_t)sizeof(struct sg_pred),
-                       sizeof(struct sg_pred));
+    return image_record(t->image, h->preds_off + pred * (uint32_t)sizeof(struct sg_pred));
 }
 
 static void put_op(const struct teller *t, const struct policy_op_decision *op, struct strbuf *sb)

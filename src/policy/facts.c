@@ -24,11 +24,10 @@ static void atoms_of(const struct policy_image *image, uint32_t start, const cha
     if (!path)
         return;
     s = policy_image_walk(image, start, path, len == 1 ? 0 : len);
-    state = sg_image_at(image, h->states_off + s * (uint32_t)sizeof(*state), sizeof(*state));
-    accept = sg_image_at(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept),
-                         sizeof(*accept));
-    *ret_atoms = *(const struct sg_atoms *)sg_image_at(
-        image, h->atoms_off + accept->atoms * (uint32_t)sizeof(*ret_atoms), sizeof(*ret_atoms));
+    state = image_record(image, h->states_off + s * (uint32_t)sizeof(*state));
+    accept = image_record(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
+    *ret_atoms = *(const struct sg_atoms *)image_record(
+        image, h->atoms_off + accept->atoms * (uint32_t)sizeof(*ret_atoms));
 }
 
 static bool path_ok(const char *path)
@@ -128,7 +127,7 @@ bool facts_term(const struct task_facts *f, size_t view, const struct sg_term *t
 const struct sg_term *facts_terms(const struct policy_image *image, uint32_t subject, size_t *ret_n)
 {
     const struct sg_image *h = policy_image_head(image);
-    const struct sg_term *terms = sg_image_at(image, h->terms_off, 0);
+    const struct sg_term *terms = image_record(image, h->terms_off);
     size_t first = 0, n;
 
     while (first < h->n_terms && terms[first].subject < subject)

@@ -19,3 +19,9 @@ static inline const void *sg_image_at(const struct policy_image *image, uint32_t
 }
 
 #include "abi/decide.h"
+
+// The record at an offset that the compiler made, or that policy_image_validate() has proved.
+static inline const void *image_record(const struct policy_image *image, uint32_t off)
+{
+    return (const char *)image->mem + off;
+}

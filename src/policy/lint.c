@@ -232,9 +232,8 @@ static const struct sg_entry *locking_entry(const struct compiler *c, const char
     const struct sg_accept *accept;
     uint32_t s = policy_image_walk(c->image, c->image->start, path, strlen(path));
 
-    state = sg_image_at(c->image, h->states_off + s * (uint32_t)sizeof(*state), sizeof(*state));
-    accept = sg_image_at(c->image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept),
-                         sizeof(*accept));
+    state = image_record(c->image, h->states_off + s * (uint32_t)sizeof(*state));
+    accept = image_record(c->image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
     for (uint32_t i = 0; i < accept->n_entries; i++) {
         const struct sg_entry *e = &c->entries[accept->entry + i];
 

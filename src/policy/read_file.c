@@ -192,10 +192,10 @@ static int read_do(struct loader *ld, const struct yaml_node *key _unused_,
         return 0;
     if (!read_is_word(ld, value, "one of allow, audit, deny, kill") || refuse_verb(ld, value))
         return 0;
-    for (uint8_t v = SG_ALLOW; v <= SG_KILL; v++) {
-        words[v] = event_verdict_name(v);
+    for (unsigned v = SG_ALLOW; v <= SG_KILL; v++) {
+        words[v] = event_verdict_name((enum sg_verdict)v);
         if (streq(value->text, words[v])) {
-            d->r.verdict = v;
+            d->r.verdict = (uint8_t)v;
             return 0;
         }
     }

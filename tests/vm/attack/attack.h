@@ -55,7 +55,9 @@
 #define MARK_ATTACK "ATTACKED-BY-SG\n"
 
 /* Exit status of the tiny program (elf.c): "I was executed". */
-#define EXIT_EXECUTED 42
+#define EXIT_EXECUTED     42
+/* Left by a program that was refused to hand its descriptors to another one by exec. */
+#define EXIT_EXEC_REFUSED 43
 
 #define WAY_SECONDS 10
 

@@ -139,7 +139,7 @@ static int do_exec(int argc, char *const argv[])
         return 1;
     close(fd);
     execv(argv[4], argv + 4);
-    return 1;
+    return errno == EPERM || errno == EACCES ? EXIT_EXEC_REFUSED : 1;
 }
 
 static int send_fd(int sock, int fd)

@@ -141,6 +141,10 @@ static void way_wait(pid_t pid, struct outcome *o)
         if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_EXECUTED) {
             o->verdict = VERDICT_PASSED;
             snprintf(o->detail, sizeof(o->detail), "the program ran");
+        } else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_EXEC_REFUSED) {
+            o->verdict = VERDICT_DENIED;
+            o->err = EPERM;
+            snprintf(o->detail, sizeof(o->detail), "the exec that would hand it on was refused");
         } else if (WIFSIGNALED(status)) {
             snprintf(o->detail, sizeof(o->detail), "%s",
                      WTERMSIG(status) == SIGALRM || WTERMSIG(status) == SIGKILL

@@ -60,10 +60,12 @@ static int print_record(void *userdata, const void *data, size_t len)
     if (r->type != SG_RECORD_FILE)
         return 0;
     p->n_records++;
-    fprintf(p->out,
-            "record verdict=%u monitor=%d error=%u hook=%u rule=%u access=%#x reason=%u relabel=%d pid=%u count=%u path=%.*s\n",
-            r->verdict, !!(r->flags & SG_RECORD_MONITOR), r->error, r->hook, r->rule, r->access, r->reason,
-            !!(r->flags & SG_RECORD_RELABEL), r->tgid, r->count, (int)p->event->path.bytes.len, p->event->path.bytes.s);
+    fprintf(
+        p->out,
+        "record verdict=%u monitor=%d error=%u hook=%u rule=%u access=%#x reason=%u relabel=%d pid=%u count=%u path=%.*s\n",
+        r->verdict, !!(r->flags & SG_RECORD_MONITOR), r->error, r->hook, r->rule, r->access,
+        r->reason, !!(r->flags & SG_RECORD_RELABEL), r->tgid, r->count,
+        (int)p->event->path.bytes.len, p->event->path.bytes.s);
     return 0;
 }
 
@@ -203,7 +205,8 @@ static int run_command(struct protect *p, char **command)
     }
     while (waitpid(pid, &status, WNOHANG) == 0) {
         sensor_consume(p->sensor, print_record, p);
-        usleep(2000); /* the command's end is what is awaited; records are taken meanwhile so that the ring does not fill */
+        usleep(
+            2000); /* the command's end is what is awaited; records are taken meanwhile so that the ring does not fill */
     }
     sensor_consume(p->sensor, print_record, p);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
