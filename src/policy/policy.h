@@ -6,7 +6,7 @@
 // decides. Never prints, never looks at the running system except for the names of users and
 // groups.
 //
-// The format is described in docs/policy; a file is one YAML document:
+// A file is one YAML document:
 //
 //     safeguard: 1
 //     name: web-host

@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <fts.h>
 #include <getopt.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -194,6 +196,7 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
 
 static int run_command(struct protect *p, char **command)
 {
+    struct pollfd fds[2];
     pid_t pid = fork();
     int status = 0;
 
@@ -203,11 +206,12 @@ static int run_command(struct protect *p, char **command)
         execvp(command[0], command);
         _exit(127);
     }
-    while (waitpid(pid, &status, WNOHANG) == 0) {
+    fds[0] = (struct pollfd){.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = sensor_fd(p->sensor), .events = POLLIN};
+    while (poll(fds, ARRAY_SIZE(fds), -1) >= 0 && !fds[0].revents)
         sensor_consume(p->sensor, print_record, p);
-        usleep(
-            2000); /* the command's end is what is awaited; records are taken meanwhile so that the ring does not fill */
-    }
+    close(fds[0].fd);
+    waitpid(pid, &status, 0);
     sensor_consume(p->sensor, print_record, p);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
