@@ -62,4 +62,9 @@ SG_PROGRAMS(inode_set_acl, inode_set_acl, SG_XATTR(inode_set_acl), void *idmap,
 SG_PROGRAMS(inode_remove_acl, inode_remove_acl, SG_XATTR(inode_remove_acl), void *idmap,
             struct dentry *dentry, const char *name)
 
+/* file_setattr(2), from 6.17. */
+SG_PROGRAMS(inode_file_setattr, inode_file_setattr,
+            sg_meta_access(dentry, SG_OP_CHMOD, SG_HOOK_inode_file_setattr, NULL, storage),
+            struct dentry *dentry)
+
 #endif

@@ -18,6 +18,7 @@ static const struct {
     {"inode_set_acl", "inode_setxattr"},
     {"inode_remove_acl", "inode_removexattr"},
     {"file_ioctl_compat", "file_ioctl"},
+    {"inode_file_setattr", "file_ioctl"},
 };
 
 // What a program may be handed differs from what its caller has only where rules ask for the program.
