@@ -31,19 +31,31 @@ static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 ho
     return sg_access(&q, storage);
 }
 
+/* Known to be no rule's business: nothing in its directory is, or this very name is not. */
+static __always_inline int sg_open_is_dead(struct file *file)
+{
+    struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+    struct inode *inode = file->f_inode;
+    const struct sg_node *node;
+    union sg_generation g;
+
+    if (parent == dentry || (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
+        return 0;
+    node = bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
+    if (!node)
+        return 0;
+    g.both = sg_generation.both;
+    if (node->dir == SG_DIR_WORD(g, 0))
+        return 1;
+    node = bpf_inode_storage_get(&sg_nodes, inode, 0, 0);
+    return node &&
+           node->leaf == sg_leaf_digest(g.both, (__u64)parent - (__u64)inode, sg_hash_len(dentry));
+}
+
 static __always_inline int sg_on_open(struct file *file, bool storage)
 {
-    struct dentry *dentry, *parent;
-    struct inode *inode;
-
-    if (storage && sg_typed) {
-        dentry = file->f_path.dentry;
-        parent = dentry->d_parent;
-        inode = file->f_inode;
-        if ((inode->i_nlink <= 1 || (inode->i_mode & S_IFMT) == S_IFDIR) && parent != dentry &&
-            sg_dir_is_dead(parent->d_inode))
-            return 0;
-    }
+    if (storage && sg_typed && sg_open_is_dead(file))
+        return 0;
     return sg_file_access(file, sg_ops_of_open(file), SG_HOOK_file_open, 0, storage);
 }
 

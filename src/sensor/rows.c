@@ -14,10 +14,8 @@ STATIC_ASSERT(ARRAY_SIZE(rows) == HOOKS, "a row a hook");
 static const struct {
     const char *id, *sibling;
 } siblings[] = {
-    {"file_truncate", "path_truncate"},
-    {"inode_set_acl", "inode_setxattr"},
-    {"inode_remove_acl", "inode_removexattr"},
-    {"file_ioctl_compat", "file_ioctl"},
+    {"file_truncate", "path_truncate"},        {"inode_set_acl", "inode_setxattr"},
+    {"inode_remove_acl", "inode_removexattr"}, {"file_ioctl_compat", "file_ioctl"},
     {"inode_file_setattr", "file_ioctl"},
 };
 

@@ -48,7 +48,7 @@ static void test_siblings_are_hooks(void **state)
         assert_true(hook_index(sibling) < HOOKS);
         assert_null(hook_sibling(sibling));
     }
-    assert_int_equal(n, 4);
+    assert_int_equal(n, 5);
 }
 
 static void test_extras_say_what_is_lost(void **state)
