@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent from inside: its state, and what its files offer one another. One process, one loop; whatever
+// may take long is a job of a worker (worker.h). main.c wires the parts; every part keeps going when
+// another fails, and says so in its piece of the status.
+//
+//   config.c      settings               build.c     policies → image (in a worker)
+//   policies.c    which policy is in force, when it is built again
+//   mountwatch.c  mounts that come and go
+//   records.c     ring → event → who → rule → OCSF → output and subscribers
+//   notices.c     what the agent has to say about itself, as records
+//   output.c      lines → file, stdout, journal     sink.c, worker.c
+//   health.c      self-tests               losses.c    what was not delivered
+//   times.c       time windows
+//   links.c       files with several names          descriptors.c  what was open before its rule came
+//   status.c      the status               control.c   the commands of the local socket
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "agent/build.h"
+#include "agent/config.h"
+#include "agent/mounts.h"
+#include "agent/objects.h"
+#include "agent/output.h"
+#include "agent/worker.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "control/server.h"
+#include "model/event.h"
+#include "model/host.h"
+#include "ocsf/ocsf.h"
+#include "process/process.h"
+#include "sensor/sensor.h"
+
+#define AGENT_CALLERS_MAX CONTROL_PEERS_MAX
+
+struct agent;
+
+// policies.c -------------------------------------------------------------------------------------------
+
+#define POLICIES_BEFORE 4
+
+struct policies {
+    struct loaded *now; // in force; NULL: nothing that this agent put there
+    struct loaded
+        *before[POLICIES_BEFORE]; // the latest first, for records that are still on their way
+    bool building;
+    const char *again; // why another build has to follow; NULL: none
+    int step;          // of the start: what is tried next when a build fails, see policies.c
+    int inotify_fd, dir_watch, parent_watch;
+    struct loop_source *watch, *debounce;
+    struct control_caller callers[AGENT_CALLERS_MAX]; // who waits for the build that runs
+    size_t n_callers, n_served;                       // n_served of them by the build that runs
+    uint64_t unsettled_ns; // CLOCK_MONOTONIC: the directory began to change; 0: it does not
+    uint64_t changed_ns;   // CLOCK_REALTIME: the policy in force was put there
+    uint64_t refused_ns;   // the last refusal; 0: what was read last is in force
+    char *diags;           // JSON of what was found when the policies were read last, NULL: not yet
+    struct error error;    // of the last refusal
+    uint64_t n_changes, n_refusals;
+};
+
+int policies_start(struct agent *a, struct error *err);
+void policies_stop(struct agent *a);
+// Reads the directory again; `why` is a literal, for the log.
+void policies_reload(struct agent *a, const char *why);
+// The same, and answers the caller when it is done. -EBUSY: too many wait already.
+int policies_reload_for(struct agent *a, const struct control_caller *caller);
+// The rule of a record, NULL when it has none or its policy is not known any more.
+const struct rule_ref *policies_rule(const struct agent *a, uint32_t policy_id, uint16_t rule);
+// Is it a rule of the agent's own?
+bool policies_rule_is_own(const struct agent *a, uint32_t policy_id, uint16_t rule);
+
+// mountwatch.c -----------------------------------------------------------------------------------------
+
+struct mount_watch {
+    struct mount_view view;
+    struct policy_mounts *foreign;
+    int fd; // of mountinfo
+    struct loop_source *source, *settle;
+    bool scanning, scan_again, settling;
+    uint64_t scanned_ns; // CLOCK_MONOTONIC
+    uint64_t rebuilt_ns; // CLOCK_MONOTONIC: another image was asked for
+    bool rebuild;        // another one has to be
+    uint64_t n_changes;
+};
+
+int mountwatch_start(struct agent *a, struct error *err);
+void mountwatch_stop(struct agent *a);
+void mountwatch_changed(struct agent *a); // a record said so
+void mountwatch_tick(struct agent *a);
+void mountwatch_apply(struct agent *a); // roots of the policy that was just put in force
+
+// records.c --------------------------------------------------------------------------------------------
+
+struct records {
+    struct loop_source *source;
+    int64_t realtime_offset_ns;
+    uint64_t read, bad,
+        unknown; // records; that contradict themselves; of kinds this agent does not know
+    uint64_t denied, would_deny, audited, lifecycle, own;
+    uint64_t n_errors; // reading the rings failed
+};
+
+int records_start(struct agent *a, struct error *err);
+void records_stop(struct agent *a);
+void records_tick(struct agent *a);
+void records_drain(struct agent *a); // what waits in the rings now
+
+// notices.c --------------------------------------------------------------------------------------------
+
+// The severities of OCSF.
+enum { NOTICE_INFO = 1, NOTICE_LOW = 2, NOTICE_MEDIUM = 3, NOTICE_HIGH = 4, NOTICE_CRITICAL = 5 };
+
+struct notice_number {
+    const char *key;
+    uint64_t value;
+};
+
+struct notice {
+    const char *kind; // "loss", "policy", "self-test", "agent"
+    int severity;
+    const char *message;
+    const char *cure;                    // NULL: nothing to do
+    const struct notice_number *numbers; // NULL: none
+    size_t n_numbers;
+};
+
+// Writes the record, logs the message, and tells subscribers.
+void notice(struct agent *a, const struct notice *n);
+// The record alone, as a line without its newline, for notice() and tests.
+int notice_format(const struct host *host, uint64_t time_ns, uint64_t sequence,
+                  const struct notice *n, struct strbuf *out);
+
+// health.c ---------------------------------------------------------------------------------------------
+
+struct health {
+    uint64_t full_ns, quick_ns;         // CLOCK_REALTIME of the last ones
+    uint64_t due_full_ns, due_quick_ns; // CLOCK_MONOTONIC
+    uint64_t n_full, n_quick, n_quick_failed;
+    uint64_t failing;   // bit i: row i of sensor_hooks() failed
+    struct error error; // of a self-test that could not be run
+    size_t turn;        // next quick test
+    int waiting_hook;   // enum sg_hook whose record has to come; 0: none
+    bool seen;
+};
+
+void health_prepare(struct agent *a);        // before the first policy
+void health_policy_changed(struct agent *a); // proves all hooks
+void health_tick(struct agent *a);
+void health_seen(struct agent *a, enum sg_hook hook); // the record of a quick test
+void health_forget(struct agent *a);                  // removes what health_prepare() made
+
+// losses.c ---------------------------------------------------------------------------------------------
+
+struct losses {
+    uint64_t counters[SG_COUNT_MAX], reported[SG_COUNT_MAX];
+    uint64_t reported_ns[SG_COUNT_MAX]; // CLOCK_MONOTONIC
+    uint64_t output_reported;
+    bool output_failing;
+};
+
+void losses_start(struct agent *a);
+void losses_tick(struct agent *a);
+void losses_json(const struct agent *a, struct jw *jw);
+
+// times.c ----------------------------------------------------------------------------------------------
+
+struct times {
+    time_t last, next; // next: 0: no rule depends on the time
+};
+
+// The switches of a policy at this moment; then, from now on, by times_tick().
+void times_apply(struct agent *a, const struct policy_image *image);
+void times_tick(struct agent *a);
+
+// links.c ----------------------------------------------------------------------------------------------
+
+struct link_scan {
+    bool running, again;
+    uint64_t looked_ns;            // CLOCK_REALTIME
+    uint64_t seen, pinned, failed; // entries looked at; objects pinned; pins that did not fit
+    const char *incomplete, *told; // why not everything is known, NULL; what was said of it
+    struct strbuf known;           // paths, each followed by a NUL
+};
+
+void links_start(struct agent *a); // what an earlier agent found
+
+// What was found while the policy was built, right after it was put in force; and what is found later.
+void links_first(struct agent *a, const struct objects *found);
+void links_pin(struct agent *a, const struct objects *found);
+void links_scan(struct agent *a);
+
+// descriptors.c ----------------------------------------------------------------------------------------
+
+#define DESCRIPTORS_LISTED 32
+
+struct open_descriptor {
+    uint32_t pid;
+    int32_t fd;
+    uint32_t ops;
+    uint16_t rule;
+    bool monitor;
+    char comm[17];
+    char path[256];
+};
+
+struct descriptor_scan {
+    bool running, again, on;
+    uint64_t scanned_ns; // CLOCK_REALTIME
+    uint64_t due_ns;     // CLOCK_MONOTONIC; 0: not
+    uint64_t found, looked_at;
+    struct open_descriptor list[DESCRIPTORS_LISTED];
+    size_t n_listed;
+    uint64_t reported_digest;
+};
+
+void descriptors_scan(struct agent *a);
+void descriptors_tick(struct agent *a);
+void descriptors_json(const struct agent *a, struct jw *jw);
+
+// status.c, control.c ----------------------------------------------------------------------------------
+
+// Whole values.
+void status_json(struct agent *a, struct jw *jw);
+void status_hooks_json(struct agent *a, struct jw *jw);
+void status_policy_json(const struct agent *a, struct jw *jw);
+// What needs somebody's attention: [{"severity", "what", "cure"}].
+void status_problems_json(struct agent *a, struct jw *jw);
+
+int control_start(struct agent *a, struct error *err);
+
+// main.c -----------------------------------------------------------------------------------------------
+
+struct agent {
+    struct config config;
+    struct loop *loop;
+    struct host host;
+    struct sensor_probe probe;
+    struct sensor *sensor;
+    struct process_table *processes;
+    struct ocsf *ocsf;
+    struct event *event;
+    struct output *output;
+    struct control_server *control;
+    struct worker *builder, *scanner;
+    struct strbuf line;
+    struct loop_source *tick;
+    char *socket_path, *accepted_path, *linked_path;
+    uint64_t started_ns;          // CLOCK_REALTIME
+    uint64_t cpu_ns, cpu_wall_ns; // at the last tick, for the share of a processor
+    uint32_t cpu_permille;
+    uint64_t notices;
+    bool scanned; // the process table
+    bool ready, stopping, detach;
+
+    struct policies policies;
+    struct mount_watch mounts;
+    struct records records;
+    struct health health;
+    struct losses losses;
+    struct times times;
+    struct link_scan links;
+    struct descriptor_scan descriptors;
+};
+
+// The first policy is in force (or what an earlier agent left is): tells the manager once.
+void agent_ready(struct agent *a);
+// Ends the loop. detach: enforcement ends, too.
+void agent_stop(struct agent *a, bool detach);

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/build.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/strutil.h"
+#include "control/message.h"
+
+#define RULE_NAME_MAX 200 // bytes of a rule's paths that records show
+
+struct loaded *loaded_ref(struct loaded *l)
+{
+    if (l)
+        l->refs++;
+    return l;
+}
+
+struct loaded *loaded_unref(struct loaded *l)
+{
+    if (!l || --l->refs > 0)
+        return NULL;
+    free(l->rules);
+    free(l->names);
+    policy_image_free(l->image);
+    policy_free(l->policy);
+    free(l);
+    return NULL;
+}
+
+// The files of a policy as buffers: the agent's own first, so that no rule can be in front of it.
+struct sources {
+    struct policy_buffer *items;
+    size_t n, cap;
+    char *own;
+};
+
+static void sources_done(struct sources *s)
+{
+    for (size_t i = 1; i < s->n; i++) {
+        free((char *)s->items[i].name);
+        free((char *)s->items[i].text);
+    }
+    free(s->items);
+    free(s->own);
+}
+
+// Takes over name and text, also on failure.
+static int sources_add(struct sources *s, char *name, char *text, size_t len)
+{
+    if (!name || !text || !GREEDY(s->items, s->cap, s->n + 1)) {
+        free(name);
+        free(text);
+        return -ENOMEM;
+    }
+    s->items[s->n++] = (struct policy_buffer){.name = name, .text = text, .len = len};
+    return 0;
+}
+
+static int add_own(struct sources *s, const char *run_dir, struct error *err)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    int r;
+
+    // It becomes part of a pattern in YAML: what has a meaning in either is not for a directory's name.
+    for (const char *p = run_dir; *p; p++)
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+              strchr("/._-+", *p))) {
+            r = error_set(err, -EINVAL,
+                          "run_dir: '%s' has characters that a path pattern cannot hold", run_dir);
+            error_expected(err, "letters, digits and / . _ - +");
+            return r;
+        }
+    sb_printf(&sb,
+              "safeguard: 1\nname: safeguard\nmode: enforce\nfiles:\n"
+              "  - {path: [\"%s/canary/**\", \"%s/self-test/**\"], access: any, do: deny}\n",
+              run_dir, run_dir);
+    r = sb_finish(&sb, &s->own);
+    if (r < 0 || !GREEDY(s->items, s->cap, 1))
+        return error_set(err, -ENOMEM, "%m");
+    s->items[s->n++] =
+        (struct policy_buffer){.name = BUILD_OWN_FILE, .text = s->own, .len = strlen(s->own)};
+    return 0;
+}
+
+static int add_file(struct sources *s, const char *dir, const char *name,
+                    struct policy_diags *diags)
+{
+    _cleanup_(sb_done) struct strbuf path = {};
+    _cleanup_free_ char *full = NULL;
+    char *text = NULL;
+    size_t len = 0;
+    int r;
+
+    sb_printf(&path, "%s/%s", dir, name);
+    r = sb_finish(&path, &full);
+    if (r < 0)
+        return r;
+    // One byte more than a policy may have, so that the reader of policies is who complains.
+    r = read_file_bounded(AT_FDCWD, full, POLICY_FILE_MAX + 1, &text, &len);
+    if (r == -ENOMEM)
+        return r;
+    if (r < 0) {
+        (void)policy_diag_add(diags, POLICY_ERROR, full, 0, 0, "the file cannot be read: %s",
+                              r == -EINVAL  ? "it is not a regular file"
+                              : r == -EFBIG ? "it is larger than a policy may be"
+                                            : strerror(-r));
+        return 0;
+    }
+    return sources_add(s, TAKE_PTR(full), text, len);
+}
+
+static int natural(const void *a, const void *b)
+{
+    return natural_cmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int add_dir(struct sources *s, const char *dir, struct policy_diags *diags,
+                   struct error *err)
+{
+    _cleanup_(strv_freep) char **names = NULL, **more = NULL;
+    int r;
+
+    r = dir_names(AT_FDCWD, dir, ".yaml", POLICY_FILES_MAX, &names);
+    r = r < 0 ? r : dir_names(AT_FDCWD, dir, ".yml", POLICY_FILES_MAX, &more);
+    STRV_FOREACH (name, more)
+        r = r < 0 ? r : strv_append(&names, *name);
+    if (r < 0) {
+        (void)error_set(err, r, "the directory of policies cannot be read: %s: %m", dir);
+        if (r == -ENOENT)
+            error_cure(err, "create it, or set policy_dir in agent.yaml");
+        return r;
+    }
+    if (names)
+        qsort(names, strv_len(names), sizeof(*names), natural);
+    if (strv_len(names) == 0)
+        (void)policy_diag_add(diags, POLICY_WARNING, dir, 0, 0,
+                              "there is no policy here: no file ends in .yaml or .yml");
+    STRV_FOREACH (name, names) {
+        r = add_file(s, dir, *name, diags);
+        if (r < 0)
+            return error_set(err, r, "%m");
+    }
+    return 0;
+}
+
+// [{"file": "...", "text": "..."}, ...]
+static int add_accepted(struct sources *s, const char *path, struct error *err)
+{
+    struct json_object *root, *item, *text;
+    _cleanup_free_ char *buf = NULL;
+    int r;
+
+    r = read_file_bounded(AT_FDCWD, path, BUILD_ACCEPTED_MAX, &buf, NULL);
+    if (r < 0)
+        return error_set(err, r, "%s: %m", path);
+    root = json_tokener_parse(buf);
+    if (!json_object_is_type(root, json_type_array)) {
+        json_object_put(root);
+        return error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
+    }
+    for (size_t i = 0; i < json_object_array_length(root) && r >= 0; i++) {
+        item = json_object_array_get_idx(root, i);
+        text = control_get(item, "text");
+        if (!json_object_is_type(text, json_type_string) || !control_get_str(item, "file", NULL)) {
+            r = error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
+            break;
+        }
+        r = sources_add(s, xstrndup(control_get_str(item, "file", ""), 4096),
+                        memdup(json_object_get_string(text),
+                               (size_t)json_object_get_string_len(text)),
+                        (size_t)json_object_get_string_len(text));
+        if (r < 0)
+            (void)error_set(err, r, "%s: %m", path);
+    }
+    json_object_put(root);
+    return MIN(r, 0);
+}
+
+int build_keep(const struct loaded *l, const char *path)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct jw jw;
+    int r;
+
+    jw_init(&jw, &sb);
+    jw_begin_array(&jw);
+    for (uint32_t i = 1; i < l->policy->n_files; i++) {
+        jw_begin_object(&jw);
+        jw_kv_str(&jw, "file", l->policy->files[i].path);
+        jw_kv_strn(&jw, "text", l->policy->files[i].text, l->policy->files[i].text_len);
+        jw_end_object(&jw);
+        if (sb.len > BUILD_ACCEPTED_MAX)
+            return -EFBIG;
+    }
+    jw_end_array(&jw);
+    r = jw_finish(&jw);
+    return r < 0 ? r : write_file_atomic(AT_FDCWD, path, sb.s, sb.len, 0600);
+}
+
+static void only_monitor(struct policy *p)
+{
+    for (uint32_t i = 0; i < p->n_rules; i++)
+        if (p->rules[i].pos.file != 0)
+            p->rules[i].monitor = true;
+    for (uint32_t i = 1; i < p->n_files; i++)
+        p->files[i].monitor = true;
+}
+
+static struct bytes bytes_of(const char *s)
+{
+    return (struct bytes){s, (uint32_t)strlen(s)};
+}
+
+// "/etc/shadow /etc/gshadow": what a rule without a name is called.
+static void rule_name(const struct policy_rule *rule, struct strbuf *sb)
+{
+    size_t begin = sb->len;
+
+    for (uint32_t i = 0; i < rule->paths.n; i++) {
+        if (sb->len - begin + rule->paths.items[i].len > RULE_NAME_MAX && i > 0) {
+            sb_puts(sb, " ...");
+            return;
+        }
+        if (i > 0)
+            sb_putc(sb, ' ');
+        sb_add(sb, rule->paths.items[i].text,
+               MIN(rule->paths.items[i].len, (uint32_t)RULE_NAME_MAX));
+    }
+}
+
+static int make_rules(struct loaded *l)
+{
+    const struct policy *p = l->policy;
+    _cleanup_free_ size_t *ends = new0(size_t, (size_t)p->n_rules + 1);
+    _cleanup_(sb_done) struct strbuf names = {};
+    int r;
+
+    l->n_rules = p->n_rules;
+    l->rules = new0(struct rule_ref, l->n_rules);
+    if (!l->rules || !ends)
+        return -ENOMEM;
+    for (size_t i = 0; i < l->n_rules; i++) {
+        const struct policy_rule *rule = &p->rules[i];
+
+        rule_name(rule, &names);
+        ends[i + 1] = names.len;
+        if (rule->pos.file == 0)
+            l->n_own = i + 1;
+        else if (rule->verdict != SG_ALLOW)
+            l->ops |= rule->ops;
+    }
+    r = sb_finish(&names, &l->names);
+    for (size_t i = 0; r == 0 && i < l->n_rules; i++)
+        l->rules[i] = (struct rule_ref){
+            .policy = bytes_of(p->files[p->rules[i].pos.file].name),
+            .file = bytes_of(p->files[p->rules[i].pos.file].path),
+            .line = p->rules[i].pos.line,
+            .name = {l->names + ends[i], (uint32_t)(ends[i + 1] - ends[i])},
+        };
+    return r;
+}
+
+int build_policy(const struct build_options *o, struct policy_diags *diags,
+                 struct loaded **ret_loaded, struct error *err)
+{
+    _cleanup_(sources_done) struct sources sources = {};
+    _cleanup_(loaded_unrefp) struct loaded *l = new0(struct loaded, 1);
+    int r;
+
+    if (!l)
+        return error_set(err, -ENOMEM, "%m");
+    l->refs = 1;
+    l->accepted = o->accepted != NULL;
+    l->mounts = o->mounts_digest;
+    l->built_ns = now_ns(CLOCK_REALTIME);
+    r = add_own(&sources, o->run_dir, err);
+    if (r == 0 && o->accepted)
+        r = add_accepted(&sources, o->accepted, err);
+    else if (r == 0 && o->dir)
+        r = add_dir(&sources, o->dir, diags, err);
+    if (r < 0)
+        return r;
+    r = policy_load_buffers(sources.items, sources.n, NULL, diags, &l->policy);
+    if (r == 0 && diags->n_errors > 0)
+        r = -EINVAL; // a file could not be read: the others are not the whole policy
+    if (r < 0)
+        return error_set(err, r, "the policies have mistakes");
+    if (o->monitor)
+        only_monitor(l->policy);
+    if (!o->only_names)
+        r = policy_compile(l->policy, o->mounts, NULL, diags, &l->image);
+    if (r < 0)
+        return error_set(err, r, "the policies cannot be compiled: %m");
+    r = make_rules(l);
+    if (r < 0)
+        return error_set(err, r, "%m");
+    *ret_loaded = TAKE_PTR(l);
+    return 0;
+}

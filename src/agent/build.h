@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a directory of policies to something that can be put in force: the files are read, checked,
+// joined with the agent's own rule for the self-test, and compiled. Takes as long as it takes, so it is
+// run in a worker; touches nothing but files. Called by policies.c.
+//
+// The texts of a policy that was put in force are kept in the state directory. An agent that starts
+// and finds its policies broken goes on with those, instead of with nothing.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "model/event.h"
+#include "policy/compile.h"
+#include "policy/mounts.h"
+#include "policy/policy.h"
+
+// What people see as the file of the agent's own rule.
+#define BUILD_OWN_FILE "(built in)"
+
+// A policy, compiled. Counted: late records and running scans still look at the one before. The count is
+// the loop's alone.
+struct loaded {
+    unsigned refs;
+    struct policy *policy;
+    struct policy_image *image; // NULL with only_names
+    struct rule_ref *rules;     // by the number in records
+    size_t n_rules;
+    size_t n_own; // the first ones are the agent's own
+    char *names;  // texts of `rules`
+    uint32_t ops; // of the rules that are not the agent's own and not allow: hooks that are needed
+    uint32_t id;  // in records; given by the sensor
+    uint64_t mounts;   // digest of the mount table that its roots are for
+    bool accepted;     // made of what the state directory had, not of the policy directory
+    uint64_t built_ns; // CLOCK_REALTIME
+};
+
+struct loaded *loaded_ref(struct loaded *l);
+struct loaded *loaded_unref(struct loaded *l);
+DEFINE_CLEANUP(struct loaded *, loaded_unref)
+
+struct build_options {
+    const char *dir; // NULL: only the agent's own rule
+    const char
+        *accepted;   // file with the texts that were accepted last; not NULL: these instead of dir
+    bool only_names; // no image: to name the rules of a policy that an earlier agent put in force
+    const char *run_dir;
+    bool monitor; // nothing is enforced but the agent's own rule
+    const struct policy_mounts *mounts;
+    uint64_t mounts_digest;
+};
+
+// 0 also with warnings. -EINVAL: diags has errors; other negative errno with err.
+int build_policy(const struct build_options *options, struct policy_diags *diags,
+                 struct loaded **ret_loaded, struct error *err);
+
+// Keeps the texts of a policy that is in force. -EFBIG: more than is kept.
+#define BUILD_ACCEPTED_MAX ((size_t)64 << 20)
+int build_keep(const struct loaded *l, const char *path);

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The settings of the agent: defaults, then agent.yaml, then the command line. Read once at start. The
+// rows are in config.def. Owns its texts.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "policy/diag.h"
+
+#define CONFIG_PATH_DEFAULT "/etc/safeguard/agent.yaml"
+#define CONFIG_FILE_MAX     ((size_t)1 << 20)
+
+// In the order of the words in config.def.
+enum config_mode { CONFIG_MODE_POLICY, CONFIG_MODE_MONITOR };
+enum config_output { CONFIG_OUTPUT_FILE, CONFIG_OUTPUT_STDOUT, CONFIG_OUTPUT_JOURNAL };
+enum config_log { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
+
+#define CONFIG_TYPE_PATH  char *
+#define CONFIG_TYPE_SIZE  uint64_t
+#define CONFIG_TYPE_COUNT uint32_t
+#define CONFIG_TYPE_WORD  uint32_t
+#define CONFIG_TYPE_BOOL  bool
+
+struct config {
+#define CONFIG(id, option, kind, dflt, values, help) CONFIG_TYPE_##kind id;
+#include "agent/config.def"
+};
+
+enum config_id {
+    CONFIG_NONE = 0,
+#define CONFIG(id, option, kind, dflt, values, help) CONFIG_ID_##id,
+#include "agent/config.def"
+    CONFIG_ID_COUNT,
+};
+
+// All defaults. -ENOMEM.
+int config_init(struct config *c);
+void config_done(struct config *c);
+
+// One setting from text. -EINVAL with err: what was expected; -ENOMEM.
+int config_set(struct config *c, enum config_id id, const char *text, struct error *err);
+
+// Takes what the text of agent.yaml says; diags gets every mistake with its place. 0, -EINVAL, -ENOMEM.
+int config_read(struct config *c, const char *name, const char *text, size_t len,
+                struct policy_diags *diags);
+
+// The word for a setting of kind WORD.
+const char *config_word(enum config_id id, uint32_t value, char *buf, size_t size);
+
+// The options of the command line, CONFIG_ID_COUNT - 1 of them, and agent.yaml(5).
+void config_option_rows(struct option_row ret_rows[CONFIG_ID_COUNT - 1]);
+void config_man(struct strbuf *sb);

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the agent answers at its local socket: one function for each row of control/commands.def.
+#include <errno.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "agent/explain.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "control/frame.h"
+#include "model/names.h"
+
+#define SHOW_BYTES_MAX (CONTROL_FRAME_MAX / 2) // of one piece of "policy show"
+
+typedef int (*do_fn)(struct agent *a, const struct control_caller *caller,
+                     const struct control_request *request, struct jw *result, struct error *err);
+
+static int do_status(struct agent *a, const struct control_caller *caller _unused_,
+                     const struct control_request *request _unused_, struct jw *result,
+                     struct error *err _unused_)
+{
+    status_json(a, result);
+    return 0;
+}
+
+static int do_hooks(struct agent *a, const struct control_caller *caller _unused_,
+                    const struct control_request *request _unused_, struct jw *result,
+                    struct error *err _unused_)
+{
+    status_hooks_json(a, result);
+    return 0;
+}
+
+static int need_policy(const struct agent *a, struct error *err)
+{
+    if (a->policies.now)
+        return 0;
+    (void)error_set(err, -ENOENT, "no policy that this agent put in force");
+    error_cure(err, "'safeguard status' says why");
+    return -ENOENT;
+}
+
+static void put_rule(struct jw *jw, const struct policy *p, uint32_t i)
+{
+    const struct policy_rule *rule = &p->rules[i];
+
+    jw_begin_object(jw);
+    jw_kv_u64(jw, "index", i);
+    jw_kv_str(jw, "file", p->files[rule->pos.file].path);
+    jw_kv_u64(jw, "line", rule->pos.line);
+    jw_kv_u64(jw, "column", rule->pos.column);
+    jw_kv_str(jw, "policy", p->files[rule->pos.file].name);
+    jw_kv_str(jw, "do", event_verdict_name((enum sg_verdict)rule->verdict));
+    jw_kv_str(jw, "mode", rule->monitor ? "monitor" : "enforce");
+    jw_kv_array(jw, "access");
+    for (unsigned bit = 0; bit < SG_OP_COUNT; bit++)
+        if (rule->ops >> bit & 1)
+            jw_cstr(jw, access_name(bit));
+    jw_end_array(jw);
+    jw_kv_array(jw, "path");
+    for (uint32_t k = 0; k < rule->paths.n && jw->out->len < SHOW_BYTES_MAX; k++)
+        jw_str(jw, rule->paths.items[k].text, rule->paths.items[k].len);
+    jw_end_array(jw);
+    for (int not_by = 0; not_by < 2; not_by++) {
+        const uint32_t *list = not_by ? rule->not_by : rule->by;
+        uint32_t n = not_by ? rule->n_not_by : rule->n_by;
+
+        if (n == 0)
+            continue;
+        jw_kv_array(jw, not_by ? "not_by" : "by");
+        for (uint32_t k = 0; k < n; k++)
+            jw_cstr(jw, p->subjects[list[k]].name ? p->subjects[list[k]].name : "(inline)");
+        jw_end_array(jw);
+    }
+    jw_end_object(jw);
+}
+
+// In pieces: {"from":N} begins there, "next" says where the next piece begins.
+static int do_policy_show(struct agent *a, const struct control_caller *caller _unused_,
+                          const struct control_request *request, struct jw *result,
+                          struct error *err)
+{
+    uint64_t from = control_get_u64(request->args, "from", 0);
+    const struct policy *p;
+    uint32_t i;
+    int r;
+
+    r = need_policy(a, err);
+    if (r < 0)
+        return r;
+    p = a->policies.now->policy;
+    i = (uint32_t)MIN(MAX(from, (uint64_t)a->policies.now->n_own), (uint64_t)p->n_rules);
+    jw_begin_object(result);
+    jw_key(result, "policy");
+    status_policy_json(a, result);
+    jw_kv_array(result, "rules");
+    for (; i < p->n_rules && result->out->len < SHOW_BYTES_MAX; i++)
+        put_rule(result, p, i);
+    jw_end_array(result);
+    if (i < p->n_rules)
+        jw_kv_u64(result, "next", i);
+    jw_end_object(result);
+    return 0;
+}
+
+static int do_policy_check(struct agent *a, const struct control_caller *caller _unused_,
+                           const struct control_request *request _unused_, struct jw *result,
+                           struct error *err _unused_)
+{
+    status_policy_json(a, result);
+    return 0;
+}
+
+static int do_policy_reload(struct agent *a, const struct control_caller *caller,
+                            const struct control_request *request _unused_,
+                            struct jw *result _unused_, struct error *err)
+{
+    int r = policies_reload_for(a, caller);
+
+    return r < 0 ? error_set(err, r, "the policies cannot be read again now: %m") : CONTROL_LATER;
+}
+
+static int do_policy_explain(struct agent *a, const struct control_caller *caller _unused_,
+                             const struct control_request *request, struct jw *result,
+                             struct error *err)
+{
+    _cleanup_free_ struct explain_args *args = new0(struct explain_args, 1);
+    _cleanup_(sb_done) struct strbuf text = {};
+    struct policy_decision decision;
+    int r;
+
+    if (!args)
+        return error_set(err, -ENOMEM, "%m");
+    r = need_policy(a, err);
+    r = r < 0 ? r : explain_args_read(request->args, args, err);
+    if (r < 0)
+        return r;
+    r = policy_explain(a->policies.now->image, &args->query, &decision);
+    if (r < 0)
+        return error_set(err, r, "the case cannot be decided: a path or a fact is not of its form");
+    policy_explain_format(a->policies.now->image, &args->query, &decision, false, &text);
+    jw_begin_object(result);
+    jw_kv_str(result, "text", sb_str(&text));
+    jw_key(result, "decision");
+    policy_explain_json(a->policies.now->image, &args->query, &decision, result);
+    jw_end_object(result);
+    return 0;
+}
+
+static int do_events_subscribe(struct agent *a, const struct control_caller *caller,
+                               const struct control_request *request _unused_, struct jw *result,
+                               struct error *err _unused_)
+{
+    control_server_subscribe(a->control, caller);
+    jw_begin_object(result);
+    jw_kv_bool(result, "subscribed", true);
+    jw_end_object(result);
+    return 0;
+}
+
+static int do_stop(struct agent *a, const struct control_caller *caller,
+                   const struct control_request *request, struct jw *result, struct error *err)
+{
+    bool detach = control_get_bool(request->args, "detach", 0);
+
+    log_info("asked to stop by pid %d (uid %u)%s", caller->pid, caller->uid,
+             detach ? ", and to end the enforcement" : "");
+    if (detach) {
+        int r = sensor_detach(a->sensor, err);
+
+        if (r < 0)
+            return r;
+    }
+    jw_begin_object(result);
+    jw_kv_bool(result, "detached", detach);
+    jw_end_object(result);
+    agent_stop(a, detach);
+    return 0;
+}
+
+static const do_fn functions[CONTROL_COMMAND_COUNT] = {
+#define CONTROL_COMMAND(id, name, help) [CONTROL_##id] = do_##id,
+#include "control/commands.def"
+};
+
+static int on_request(void *ctx, const struct control_caller *caller,
+                      const struct control_request *request, struct jw *result, struct error *err)
+{
+    struct agent *a = ctx;
+
+    if (a->stopping)
+        return error_set(err, -ESHUTDOWN, "the agent is about to end");
+    return functions[request->command](a, caller, request, result, err);
+}
+
+int control_start(struct agent *a, struct error *err)
+{
+    return control_server_new(a->loop, a->socket_path, on_request, a, &a->control, err);
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What was open before its rule came. After a policy is put in force, all descriptors of all processes are
+// looked through (opened.h); those whose file is denied to their process are reported, and as long as there
+// are any, the hook on every read and write is attached, which is too dear for always.
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "agent/agent.h"
+#include "agent/opened.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "policy/explain.h"
+
+#define AGAIN_NS (5 * NS_PER_SEC)
+
+struct scan {
+    struct job job;
+    struct agent *agent;
+    struct loaded *loaded;
+    struct worker *worker;
+    struct mount_view view;
+    struct opened opened;
+    int result;
+};
+
+static bool stop_scan(void *ctx)
+{
+    struct scan *s = ctx;
+
+    return worker_stopping(s->worker);
+}
+
+static void run_scan(struct job *job, struct worker *w)
+{
+    struct scan *s = container_of(job, struct scan, job);
+
+    s->worker = w;
+    s->result = mount_view_read("/proc/self/mountinfo", NULL, &s->view);
+    if (s->result == 0)
+        s->result = opened_find("/proc", s->loaded->image, s->view.all, stop_scan, s, &s->opened);
+}
+
+static uint32_t own_pid_namespace(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 0;
+}
+
+// Texts of struct who have no NUL at their end; policy_explain() wants one.
+struct facts {
+    struct strbuf text;
+    size_t offsets[WHO_ANCESTORS_MAX + 2];
+    const char *ancestors[WHO_ANCESTORS_MAX];
+    struct policy_facts facts;
+};
+
+static void facts_done(struct facts *f)
+{
+    sb_done(&f->text);
+}
+
+static size_t keep(struct facts *f, struct bytes b)
+{
+    size_t at = f->text.len;
+
+    sb_add(&f->text, b.s, b.len);
+    sb_putc(&f->text, '\0');
+    return at;
+}
+
+static int facts_of(const struct who *who, const struct opened_task *t, uint32_t pid_ns,
+                    struct facts *f)
+{
+    size_t exe = keep(f, who->exe), cgroup = keep(f, who->cgroup);
+    uint32_t n = MIN(who->n_ancestors, (uint32_t)POLICY_ANCESTORS_MAX);
+
+    for (uint32_t i = 0; i < n; i++)
+        f->offsets[i] = keep(f, who->ancestors[i].exe);
+    if (f->text.failed)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        f->ancestors[i] = f->text.s + f->offsets[i];
+    f->facts = (struct policy_facts){
+        .exe = who->exe.len ? f->text.s + exe : NULL,
+        .ancestors = f->ancestors,
+        .n_ancestors = n,
+        .uid = who->euid,
+        .gids = t->gids,
+        .n_gids = t->n_gids,
+        .login_uid = who->login_uid,
+        .caps = t->caps,
+        .cgroup = who->cgroup.len ? f->text.s + cgroup : NULL,
+        .session = who->session != SG_SESSION_NONE ? (int)who->session : -1,
+        .container = who->pid_ns != 0 && who->pid_ns != pid_ns,
+    };
+    return 0;
+}
+
+// True when a rule denies this process what the descriptor was opened for.
+static bool denied(struct agent *a, const struct scan *s, const struct opened_file *file,
+                   uint32_t pid_ns, struct policy_op_decision *ret)
+{
+    const struct opened_task *t = &s->opened.tasks[file->task];
+    const struct process_ref ref = {t->pid, t->start_ns};
+    _cleanup_(facts_done) struct facts facts = {};
+    struct policy_query query = {
+        .path = file->path,
+        .path_len = strlen(file->path),
+        .has_dev = true,
+        .dev = file->dev,
+        .ops = file->ops,
+        .has_when = true,
+        .when = time(NULL),
+    };
+    struct policy_decision decision;
+    const struct who *who;
+
+    who = process_table_who(a->processes, &ref);
+    if (!who || facts_of(who, t, pid_ns, &facts) < 0)
+        return false;
+    query.facts = facts.facts;
+    if (policy_explain(s->loaded->image, &query, &decision) < 0)
+        return false;
+    *ret = decision.overall;
+    return decision.overall.matched && decision.overall.verdict >= SG_DENY;
+}
+
+static void list(struct descriptor_scan *d, const struct scan *s, const struct opened_file *file,
+                 const struct policy_op_decision *decision)
+{
+    struct open_descriptor *e;
+
+    if (d->n_listed == DESCRIPTORS_LISTED)
+        return;
+    e = &d->list[d->n_listed++];
+    *e = (struct open_descriptor){
+        .pid = s->opened.tasks[file->task].pid,
+        .fd = file->fd,
+        .ops = file->ops,
+        .rule = decision->rule,
+        .monitor = decision->monitor,
+    };
+    memcpy(e->comm, s->opened.tasks[file->task].comm, sizeof(e->comm));
+    (void)snprintf(e->path, sizeof(e->path), "%s", file->shown);
+}
+
+static void tell(struct agent *a, uint64_t digest)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    const struct notice_number number = {"descriptors", d->found};
+    const struct open_descriptor *e = &d->list[0];
+    char text[512];
+
+    if (digest == d->reported_digest)
+        return;
+    d->reported_digest = digest;
+    if (d->found == 0) {
+        log_info("no descriptor from before the policy is open any more");
+        return;
+    }
+    (void)snprintf(
+        text, sizeof(text),
+        "%llu descriptors from before the policy are open that it denies now, the first: %s "
+        "(pid %u) has %s as %d; every use of them is checked while there are any",
+        (unsigned long long)d->found, e->comm, e->pid, e->path, e->fd);
+    notice(a, &(struct notice){.kind = "descriptors",
+                               .severity = NOTICE_MEDIUM,
+                               .message = text,
+                               .cure = "restart the processes that 'safeguard status' lists",
+                               .numbers = &number,
+                               .n_numbers = 1});
+}
+
+static void judge(struct agent *a, const struct scan *s)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    uint32_t pid_ns = own_pid_namespace();
+    struct policy_op_decision decision;
+    struct error err = {};
+    uint64_t digest = 0;
+    int r;
+
+    d->found = d->n_listed = 0;
+    d->looked_at = s->opened.looked_at;
+    d->scanned_ns = now_ns(CLOCK_REALTIME);
+    for (size_t i = 0; i < s->opened.n_files; i++) {
+        const struct opened_file *file = &s->opened.files[i];
+        const uint64_t id[] = {digest, s->opened.tasks[file->task].pid, (uint64_t)file->fd};
+
+        if (!denied(a, s, file, pid_ns, &decision))
+            continue;
+        d->found++;
+        list(d, s, file, &decision);
+        digest = XXH3_64bits(id, sizeof(id));
+    }
+    r = sensor_set_old_descriptors(a->sensor, d->found > 0 || s->opened.cut, &err);
+    if (r < 0)
+        (void)log_error_struct(&err);
+    d->on = r == 0 && (d->found > 0 || s->opened.cut);
+    d->due_ns = d->on || d->found ? now_ns(CLOCK_MONOTONIC) + AGAIN_NS : 0;
+    tell(a, digest);
+}
+
+static void scan_done(struct job *job, bool ran)
+{
+    struct scan *s = container_of(job, struct scan, job);
+    struct descriptor_scan *d = &s->agent->descriptors;
+    struct agent *a = s->agent;
+
+    d->running = false;
+    if (ran && !a->stopping && a->policies.now == s->loaded) {
+        if (s->result == 0)
+            judge(a, s);
+        else
+            (void)log_warning_code(s->result, "open descriptors could not be looked through: %m");
+    }
+    mount_view_done(&s->view);
+    opened_done(&s->opened);
+    loaded_unref(s->loaded);
+    free(s);
+    if (d->again && !a->stopping)
+        descriptors_scan(a);
+}
+
+void descriptors_scan(struct agent *a)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    struct scan *s;
+
+    d->again = d->running;
+    d->due_ns = 0;
+    if (d->running || !a->policies.now)
+        return;
+    s = new0(struct scan, 1);
+    if (!s)
+        return;
+    *s = (struct scan){
+        .job = {.run = run_scan, .done = scan_done},
+        .agent = a,
+        .loaded = loaded_ref(a->policies.now),
+    };
+    d->running = worker_submit(a->scanner, &s->job) == 0;
+    if (!d->running) {
+        loaded_unref(s->loaded);
+        free(s);
+    }
+}
+
+void descriptors_tick(struct agent *a)
+{
+    struct descriptor_scan *d = &a->descriptors;
+
+    if (d->due_ns && now_ns(CLOCK_MONOTONIC) >= d->due_ns)
+        descriptors_scan(a);
+}
+
+void descriptors_json(const struct agent *a, struct jw *jw)
+{
+    const struct descriptor_scan *d = &a->descriptors;
+
+    jw_begin_object(jw);
+    jw_kv_bool(jw, "scanning", d->running);
+    jw_kv_u64(jw, "scanned_ms", d->scanned_ns / NS_PER_MS);
+    jw_kv_u64(jw, "looked_at", d->looked_at);
+    jw_kv_u64(jw, "found", d->found);
+    jw_kv_bool(jw, "checked", d->on);
+    jw_kv_array(jw, "list");
+    for (size_t i = 0; i < d->n_listed; i++) {
+        const struct open_descriptor *e = &d->list[i];
+        const struct rule_ref *rule = a->policies.now
+                                          ? policies_rule(a, a->policies.now->id, e->rule)
+                                          : NULL;
+
+        jw_begin_object(jw);
+        jw_kv_u64(jw, "pid", e->pid);
+        jw_kv_str(jw, "comm", e->comm);
+        jw_kv_i64(jw, "fd", e->fd);
+        jw_kv_str(jw, "path", e->path);
+        jw_kv_bool(jw, "monitor", e->monitor);
+        if (rule) {
+            jw_kv_strn(jw, "rule_file", rule->file.s, rule->file.len);
+            jw_kv_u64(jw, "rule_line", rule->line);
+        }
+        jw_end_object(jw);
+    }
+    jw_end_array(jw);
+    jw_end_object(jw);
+}

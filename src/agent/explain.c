@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/explain.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "control/message.h"
+
+static size_t length(struct json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+static int read_ancestors(struct json_object *list, struct explain_args *ret, struct error *err)
+{
+    struct policy_facts *facts = &ret->query.facts;
+
+    if (length(list) > POLICY_ANCESTORS_MAX)
+        return error_set(err, -EINVAL, "at most %d ancestors", POLICY_ANCESTORS_MAX);
+    facts->n_ancestors = length(list);
+    facts->ancestors = ret->ancestors;
+    for (size_t i = 0; i < facts->n_ancestors; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+
+        if (!json_object_is_type(item, json_type_string))
+            return error_set(err, -EINVAL, "an ancestor has to be the path of its executable");
+        ret->ancestors[i] = json_object_get_string(item);
+    }
+    return 0;
+}
+
+static int read_gids(struct json_object *list, struct explain_args *ret, struct error *err)
+{
+    struct policy_facts *facts = &ret->query.facts;
+
+    if (length(list) > EXPLAIN_GIDS_MAX)
+        return error_set(err, -EINVAL, "at most %d groups", EXPLAIN_GIDS_MAX);
+    facts->n_gids = length(list);
+    facts->gids = ret->gids;
+    for (size_t i = 0; i < facts->n_gids; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        int64_t gid = json_object_is_type(item, json_type_int) ? json_object_get_int64(item) : -1;
+
+        if (gid < 0 || gid > UINT32_MAX)
+            return error_set(err, -EINVAL, "a group has to be a number");
+        ret->gids[i] = (uint32_t)gid;
+    }
+    return 0;
+}
+
+int explain_args_read(struct json_object *args, struct explain_args *ret, struct error *err)
+{
+    struct policy_query *q = &ret->query;
+    int r;
+
+    *ret = (struct explain_args){};
+    q->path = control_get_str(args, "path", NULL);
+    if (!q->path || q->path[0] != '/')
+        return error_set(err, -EINVAL, "an absolute path is needed");
+    q->path_len = strlen(q->path);
+    q->ops = (uint32_t)control_get_u64(args, "ops", SG_OP_READ);
+    q->facts = (struct policy_facts){
+        .exe = control_get_str(args, "exe", NULL),
+        .uid = (uint32_t)control_get_u64(args, "uid", 0),
+        .login_uid = (uint32_t)control_get_u64(args, "login_uid", UINT32_MAX),
+        .caps = control_get_u64(args, "caps", 0),
+        .cgroup = control_get_str(args, "cgroup", NULL),
+        .session = (int)control_get_i64(args, "session", -1),
+        .container = control_get_bool(args, "container", 0),
+    };
+    q->has_when = control_get(args, "when") != NULL;
+    q->when = (time_t)control_get_i64(args, "when", 0);
+    r = read_ancestors(control_get(args, "ancestors"), ret, err);
+    return r < 0 ? r : read_gids(control_get(args, "gids"), ret, err);
+}

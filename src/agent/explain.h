@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The arguments of "policy explain" on the wire ↔ a policy_query. Both ends use it through the agent's
+// command: the command line writes {"path","ops","exe","ancestors","uid","gids","login_uid","caps",
+// "cgroup","session","container","when"}; what is missing is unknown.
+#pragma once
+
+#include <json-c/json.h>
+
+#include "base/error.h"
+#include "policy/explain.h"
+
+#define EXPLAIN_GIDS_MAX 256
+
+// Texts are on loan from `args`.
+struct explain_args {
+    struct policy_query query;
+    const char *ancestors[POLICY_ANCESTORS_MAX];
+    uint32_t gids[EXPLAIN_GIDS_MAX];
+};
+
+// -EINVAL with err.
+int explain_args_read(struct json_object *args, struct explain_args *ret, struct error *err);

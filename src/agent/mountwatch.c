@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Mounts that come and go. The kernel side gives a new file system the state of its mount point at once;
+// here the whole table is looked at again, as soon as the kernel says that it changed, and the roots of
+// all file systems are set anew. Other mount namespaces nobody announces: they are looked through when
+// something was mounted, and every half minute.
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define MOUNTINFO  "/proc/self/mountinfo"
+#define SETTLE_MS  20 // many mounts in a row are one change
+#define FOREIGN_NS (30 * NS_PER_SEC)
+#define HURRY_NS   (1 * NS_PER_SEC) // at the most, also when mounts come without end
+#define REBUILD_NS (2 * NS_PER_SEC) // likewise, for another image
+
+// Mounts of parts of file systems need another image. What is mounted meanwhile has the state that the mount
+// hooks gave it, so a host that mounts all the time need not compile all the time.
+static void rebuild(struct agent *a)
+{
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
+
+    a->mounts.rebuild = a->mounts.rebuilt_ns && now - a->mounts.rebuilt_ns < REBUILD_NS;
+    if (a->mounts.rebuild)
+        return;
+    a->mounts.rebuilt_ns = now;
+    policies_reload(a, "the mount table needs another image");
+}
+
+static void set_roots(struct agent *a)
+{
+    const struct loaded *l = a->policies.now;
+    _cleanup_free_ struct policy_root *found = NULL;
+    _cleanup_free_ struct sensor_root *roots = NULL;
+    struct error err = {};
+    size_t n = 0;
+    int r;
+
+    // The table that the image was made for is answered by the image itself.
+    if (!l || !a->mounts.view.all || l->mounts == a->mounts.view.digest)
+        return;
+    r = policy_image_roots(l->image, a->mounts.view.all, false, &found, &n);
+    if (r == -EAGAIN) {
+        rebuild(a);
+        return;
+    }
+    roots = r < 0 ? NULL : new0(struct sensor_root, n);
+    if (!roots) {
+        (void)log_error_code(r < 0 ? r : -ENOMEM,
+                             "the roots of the file systems cannot be worked out: %m");
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        roots[i] = (struct sensor_root){found[i].dev, found[i].root};
+    if (sensor_set_roots(a->sensor, roots, n, &err) < 0)
+        (void)log_error_struct(&err);
+}
+
+void mountwatch_apply(struct agent *a)
+{
+    set_roots(a);
+}
+
+// Reads the table; true when it is another one.
+static bool look(struct agent *a)
+{
+    struct mount_view view = {};
+    int r;
+
+    r = mount_view_read(MOUNTINFO, a->mounts.foreign, &view);
+    if (r < 0) {
+        (void)log_error_code(r, "the mount table cannot be read: %m; the one before is used");
+        return false;
+    }
+    if (a->mounts.view.all && view.digest == a->mounts.view.digest) {
+        mount_view_done(&view);
+        return false;
+    }
+    mount_view_done(&a->mounts.view);
+    a->mounts.view = view;
+    a->mounts.n_changes++;
+    return true;
+}
+
+struct foreign_job {
+    struct job job;
+    struct agent *agent;
+    struct policy_mounts *found;
+    struct worker *worker;
+    int result;
+};
+
+static bool stop_search(void *ctx)
+{
+    struct foreign_job *j = ctx;
+
+    return worker_stopping(j->worker);
+}
+
+static void run_foreign(struct job *job, struct worker *w)
+{
+    struct foreign_job *j = container_of(job, struct foreign_job, job);
+
+    j->worker = w;
+    j->result = mounts_foreign("/proc", stop_search, j, &j->found);
+}
+
+static void start_foreign(struct agent *a);
+
+static void foreign_done(struct job *job, bool ran)
+{
+    struct foreign_job *j = container_of(job, struct foreign_job, job);
+    struct agent *a = j->agent;
+
+    if (ran && !a->stopping) {
+        a->mounts.scanning = false;
+        if (j->result == 0) {
+            mounts_free(a->mounts.foreign);
+            a->mounts.foreign = TAKE_PTR(j->found);
+            if (look(a))
+                set_roots(a);
+        }
+        if (a->mounts.scan_again)
+            start_foreign(a);
+    }
+    mounts_free(j->found);
+    free(j);
+}
+
+static void start_foreign(struct agent *a)
+{
+    struct mount_watch *m = &a->mounts;
+    struct foreign_job *j;
+
+    m->scan_again = m->scanning;
+    if (m->scanning)
+        return;
+    j = new0(struct foreign_job, 1);
+    if (!j)
+        return;
+    *j = (struct foreign_job){.job = {.run = run_foreign, .done = foreign_done}, .agent = a};
+    if (worker_submit(a->scanner, &j->job) < 0) {
+        free(j);
+        return;
+    }
+    m->scanning = true;
+    m->scanned_ns = now_ns(CLOCK_MONOTONIC);
+}
+
+static int on_settled(void *ctx)
+{
+    struct agent *a = ctx;
+
+    a->mounts.settling = false;
+    if (look(a))
+        set_roots(a);
+    if (now_ns(CLOCK_MONOTONIC) - a->mounts.scanned_ns > HURRY_NS)
+        start_foreign(a);
+    return 0;
+}
+
+void mountwatch_changed(struct agent *a)
+{
+    if (!a->mounts.settling)
+        a->mounts.settling = loop_source_rearm(a->mounts.settle, SETTLE_MS) == 0;
+}
+
+void mountwatch_tick(struct agent *a)
+{
+    if (now_ns(CLOCK_MONOTONIC) - a->mounts.scanned_ns > FOREIGN_NS)
+        start_foreign(a);
+    if (a->mounts.rebuild)
+        set_roots(a);
+}
+
+static int on_mountinfo(void *ctx, int fd _unused_, uint32_t events _unused_)
+{
+    mountwatch_changed(ctx);
+    return 0;
+}
+
+int mountwatch_start(struct agent *a, struct error *err)
+{
+    struct mount_watch *m = &a->mounts;
+    int r;
+
+    // Before the first policy is built: what is in other namespaces belongs to it, too.
+    r = mounts_foreign("/proc", NULL, NULL, &m->foreign);
+    if (r < 0)
+        (void)log_warning_code(r, "other mount namespaces cannot be looked at yet: %m");
+    m->scanned_ns = now_ns(CLOCK_MONOTONIC);
+    if (!look(a))
+        return error_set(err, -EIO, "%s cannot be read: is procfs mounted?", MOUNTINFO);
+    m->fd = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
+    if (m->fd < 0)
+        return error_set(err, negative_errno(), "%s: %m", MOUNTINFO);
+    r = loop_add_timer(a->loop, SETTLE_MS, 0, 1, on_settled, a, &m->settle);
+    if (r == 0)
+        r = loop_source_enable(m->settle, false);
+    if (r == 0)
+        r = loop_add_fd(a->loop, m->fd, EPOLLPRI | EPOLLERR, on_mountinfo, a, &m->source);
+    if (r < 0)
+        return error_set(err, r, "%s cannot be watched: %m", MOUNTINFO);
+    (void)loop_source_set_priority(m->source, -10);
+    (void)loop_source_set_priority(m->settle, -10);
+    return 0;
+}
+
+void mountwatch_stop(struct agent *a)
+{
+    struct mount_watch *m = &a->mounts;
+
+    m->source = loop_source_free(m->source);
+    m->settle = loop_source_free(m->settle);
+    m->fd = safe_close(m->fd);
+    mount_view_done(&m->view);
+    m->foreign = mounts_free(m->foreign);
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files in protected places that have further names. The kernel learns what a file is from the name that it
+// is reached by; an older hard link outside of the place would be reached as if nobody had said anything
+// about it. So these files are looked for, and links.c has the kernel remember them by device and number.
+//
+// Only directories beneath which something is denied are read: the image itself says which. What a policy that
+// is in force already hides from the agent cannot be found again, so what was found once is kept by name
+// and only checked. Reads directories and nothing else; runs in workers.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/strbuf.h"
+#include "policy/compile.h"
+#include "policy/mounts.h"
+
+#define OBJECTS_ENTRIES_MAX 2000000u
+#define OBJECTS_PINS_MAX    65536u
+
+struct object_pin {
+    uint32_t dev, state;
+    uint64_t ino;
+};
+
+struct objects {
+    struct object_pin *pins;
+    size_t n, cap;
+    struct strbuf paths;    // of the pins in their order, each followed by a NUL
+    uint64_t seen;          // entries of directories
+    uint64_t refused;       // directories that could not be read
+    const char *incomplete; // why there may be more; NULL
+};
+
+struct objects_limits {
+    uint64_t max_ns;  // 0: none
+    const char *skip; // a directory that is not looked into; NULL: none
+    bool (*stop)(void *ctx);
+    void *ctx;
+};
+
+// Fills *o, also on failure. `mounts` is the host's table. `known` (may be NULL) are paths, each followed by a
+// NUL, that are looked at, too. -ENOMEM.
+int objects_find(const struct policy_image *image, const struct policy_mounts *mounts,
+                 const struct strbuf *known, const struct objects_limits *limits,
+                 struct objects *o);
+void objects_done(struct objects *o);
+
+// The paths of what was found, in a file for the next run of the agent. -ENOENT: there is none yet.
+int objects_save(const struct objects *o, const char *path);
+int objects_load(const char *path, struct strbuf *ret_known);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Descriptors that are open and lead to files that some rule is about. Opening them was decided when it
+// happened; when a rule came later, they are the way past it. Reads procfs only; runs in a worker.
+// Whether the rule is about that process is for descriptors.c to say.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy/compile.h"
+#include "policy/mounts.h"
+
+#define OPENED_MAX      4096u
+#define OPENED_GIDS_MAX 64u
+
+struct opened_file {
+    size_t task; // index into tasks
+    int32_t fd;
+    uint32_t ops; // SG_OP_READ, SG_OP_WRITE: what it was opened for
+    uint32_t dev;
+    char *path;  // from the root of that file system
+    char *shown; // as procfs shows it
+};
+
+struct opened_task {
+    uint32_t pid;
+    uint64_t start_ns; // since boot, floored to ticks
+    uint64_t caps;
+    uint32_t gids[OPENED_GIDS_MAX];
+    size_t n_gids;
+    char comm[17];
+};
+
+struct opened {
+    struct opened_task *tasks;
+    size_t n_tasks, cap_tasks;
+    struct opened_file *files;
+    size_t n_files, cap_files;
+    uint64_t looked_at;
+    bool cut; // there are more
+};
+
+// Looks at all processes below `proc` ("/proc") but this one. `mounts` is the host's table. Fills *o, also on
+// failure. -ENOMEM, the error of reading `proc`, or -ECANCELED when stop() says so.
+int opened_find(const char *proc, const struct policy_image *image,
+                const struct policy_mounts *mounts, bool (*stop)(void *ctx), void *ctx,
+                struct opened *o);
+void opened_done(struct opened *o);

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/output.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "agent/worker.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/macro.h"
+#include "base/strbuf.h"
+
+struct output {
+    struct loop *loop;
+    struct worker *worker;
+    struct loop_source *timer;
+    struct strbuf lines; // that wait
+    bool armed;          // the timer runs
+    bool busy;           // the worker has the batch
+    bool closing;
+    atomic_bool reopen;
+
+    // The worker's while `busy`.
+    struct job job;
+    struct strbuf batch;
+    size_t written; // of the batch
+    int result;
+    struct sink *sink;
+    struct sink_counters sink_counters;
+
+    struct output_counters counters;
+};
+
+static void run_batch(struct job *job, struct worker *w _unused_)
+{
+    struct output *o = container_of(job, struct output, job);
+    size_t n = 0;
+
+    if (atomic_exchange(&o->reopen, false))
+        sink_reopen(o->sink);
+    o->result = sink_write(o->sink, o->batch.s + o->written, o->batch.len - o->written, &n);
+    o->written += n;
+    sink_counters(o->sink, &o->sink_counters);
+}
+
+static void arm(struct output *o, uint64_t ms)
+{
+    if (o->armed || o->closing)
+        return;
+    o->armed = loop_source_rearm(o->timer, ms) == 0;
+}
+
+// Once a batch is written, what waits is the next one. False: there is nothing to do.
+static bool next_batch(struct output *o)
+{
+    struct strbuf empty = o->batch;
+
+    if (o->written < o->batch.len)
+        return true;
+    if (o->lines.len == 0)
+        return o->reopen;
+    o->batch = o->lines;
+    o->lines = empty;
+    sb_reset(&o->lines);
+    o->written = 0;
+    return true;
+}
+
+static void submit(struct output *o)
+{
+    if (!o->busy && next_batch(o))
+        o->busy = worker_submit(o->worker, &o->job) == 0;
+}
+
+static void batch_done(struct job *job, bool ran)
+{
+    struct output *o = container_of(job, struct output, job);
+
+    o->busy = false;
+    if (!ran)
+        return;
+    o->counters.sink = o->sink_counters;
+    o->counters.error = o->result;
+    if (o->result < 0) {
+        o->counters.failures++;
+        if (!o->counters.failing_since)
+            o->counters.failing_since = now_ns(CLOCK_REALTIME);
+        arm(o, OUTPUT_RETRY_MS);
+        return;
+    }
+    o->counters.failing_since = 0;
+    // What a burst needed is not kept for ever.
+    if (o->batch.cap > 4 * OUTPUT_FLUSH_BYTES) {
+        sb_done(&o->batch);
+        o->written = 0;
+    }
+    if (o->closing)
+        return;
+    if (o->lines.len >= OUTPUT_FLUSH_BYTES)
+        submit(o);
+    else if (o->lines.len > 0)
+        arm(o, OUTPUT_FLUSH_MS);
+}
+
+static int on_timer(void *ctx)
+{
+    struct output *o = ctx;
+
+    o->armed = false;
+    submit(o);
+    return 0;
+}
+
+int output_new(struct loop *loop, const struct sink_options *options, struct output **ret_output)
+{
+    _cleanup_(output_freep) struct output *o = new0(struct output, 1);
+    int r;
+
+    if (!o)
+        return -ENOMEM;
+    o->loop = loop;
+    o->job = (struct job){.run = run_batch, .done = batch_done};
+    r = sink_new(options, &o->sink);
+    if (r == 0)
+        r = loop_add_timer(loop, OUTPUT_FLUSH_MS, 0, OUTPUT_FLUSH_MS / 4, on_timer, o, &o->timer);
+    if (r == 0)
+        r = worker_new(loop, "sg-output", 1, false, &o->worker);
+    if (r < 0)
+        return r;
+    o->armed = true;
+    *ret_output = TAKE_PTR(o);
+    return 0;
+}
+
+struct output *output_free(struct output *o)
+{
+    if (!o)
+        return NULL;
+    o->closing = true;
+    // What it writes just now and what still waits, in this order. A worker that does not come back keeps
+    // everything that it may touch.
+    if (o->worker) {
+        o->worker = worker_free(o->worker);
+        if (o->busy)
+            return NULL;
+    }
+    for (int i = 0; i < 2 && o->sink && next_batch(o); i++)
+        run_batch(&o->job, NULL);
+    o->timer = loop_source_free(o->timer);
+    o->sink = sink_free(o->sink);
+    sb_done(&o->lines);
+    sb_done(&o->batch);
+    free(o);
+    return NULL;
+}
+
+int output_add(struct output *o, const char *line, size_t len, bool denial)
+{
+    if (o->lines.len + len + 1 > (denial ? OUTPUT_BYTES_MAX : OUTPUT_AUDIT_MAX) ||
+        !sb_reserve(&o->lines, len + 1)) {
+        o->lines.failed = false; // the room was not there for this line; the next may be shorter
+        o->counters.dropped++;
+        return -ENOBUFS;
+    }
+    sb_add(&o->lines, line, len);
+    sb_putc(&o->lines, '\n');
+    o->counters.lines++;
+    if (o->lines.len >= OUTPUT_FLUSH_BYTES && !o->counters.failing_since)
+        submit(o);
+    else
+        arm(o, OUTPUT_FLUSH_MS);
+    return 0;
+}
+
+void output_reopen(struct output *o)
+{
+    o->reopen = true;
+    submit(o);
+}
+
+void output_counters(const struct output *o, struct output_counters *ret)
+{
+    *ret = o->counters;
+    ret->waiting = o->lines.len + (o->busy ? 0 : o->batch.len - o->written);
+}

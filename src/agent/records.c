@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way of a record through the agent: ring → event → who did it → which rule → OCSF → output and
+// subscribers. Nothing here waits, and no record ends the agent.
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "sensor/decode.h"
+
+// The rings that records of each kind come through (bpf/lib/emit.bpf.h): the sensor hands them on
+// without saying.
+static enum event_ring ring_of(const struct sg_record *r)
+{
+    switch (r->type) {
+    case SG_RECORD_FORK:
+    case SG_RECORD_EXEC:
+    case SG_RECORD_EXIT:
+    case SG_RECORD_MOUNT: return EVENT_RING_PROCESS;
+    default: return r->verdict >= SG_DENY ? EVENT_RING_SECURITY : EVENT_RING_AUDIT;
+    }
+}
+
+static void count(struct records *r, const struct event *ev)
+{
+    switch (ev->outcome) {
+    case EVENT_OUTCOME_DENIED:
+    case EVENT_OUTCOME_KILLED: r->denied += ev->count; break;
+    case EVENT_OUTCOME_WOULD_DENY:
+    case EVENT_OUTCOME_NOT_HELD: r->would_deny += ev->count; break;
+    case EVENT_OUTCOME_PASSED: *(ev->kind == EVENT_FILE ? &r->audited : &r->lifecycle) += 1; break;
+    }
+}
+
+static void put_out(struct agent *a, const struct event *ev)
+{
+    bool denial = ev->kind == EVENT_FILE && ev->verdict >= SG_DENY;
+    int r;
+
+    sb_reset(&a->line);
+    r = ocsf_write(a->ocsf, ev, &a->line);
+    if (r == -EOPNOTSUPP)
+        return;
+    if (r < 0) {
+        a->records.bad++;
+        return;
+    }
+    (void)output_add(a->output, a->line.s, a->line.len, denial);
+    if (control_server_has_subscribers(a->control))
+        control_server_publish(a->control, a->line.s, a->line.len);
+}
+
+static bool is_own_test(const struct agent *a, const struct event *ev)
+{
+    return ev->kind == EVENT_FILE && ev->process.ref.tgid == (uint32_t)getpid() &&
+           policies_rule_is_own(a, ev->policy_id, ev->rule_index);
+}
+
+// The agent looks through directories for files with several names; what its own policy does not let it see
+// there is in the status, and no news.
+static bool is_own_look(const struct event *ev)
+{
+    return ev->kind == EVENT_FILE && ev->process.ref.tgid == (uint32_t)getpid() &&
+           ev->access == SG_OP_READ && S_ISDIR(ev->mode_bits);
+}
+
+static void take(struct agent *a, struct event *ev)
+{
+    // The table learns from every record, also from those that nobody sees.
+    (void)process_table_apply(a->processes, ev);
+    if (ev->kind == EVENT_MOUNT) {
+        mountwatch_changed(a);
+        return;
+    }
+    if (is_own_test(a, ev)) {
+        a->records.own++;
+        health_seen(a, ev->hook);
+        return;
+    }
+    if (is_own_look(ev)) {
+        a->records.own++;
+        return;
+    }
+    ev->rule = policies_rule(a, ev->policy_id, ev->rule_index);
+    count(&a->records, ev);
+    if (ev->kind == EVENT_FILE || a->config.process_records)
+        put_out(a, ev);
+}
+
+static int on_record(void *userdata, const void *data, size_t len)
+{
+    struct agent *a = userdata;
+    struct sg_record head;
+    int r;
+
+    a->records.read++;
+    if (len < sizeof(head)) {
+        a->records.bad++;
+        return 0;
+    }
+    memcpy(&head, data, sizeof(head));
+    const struct decode_context context = {
+        .realtime_offset_ns = a->records.realtime_offset_ns,
+        .ring = ring_of(&head),
+        .mounts = a->mounts.view.decode,
+        .n_mounts = a->mounts.view.n_decode,
+    };
+    r = decode_record(data, len, &context, a->event);
+    if (r == -EOPNOTSUPP)
+        a->records.unknown++;
+    else if (r < 0)
+        a->records.bad++;
+    else
+        take(a, a->event);
+    return 0;
+}
+
+static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
+{
+    struct agent *a = ctx;
+    int r = sensor_consume(a->sensor, on_record, a);
+
+    // Said once: it would be said a thousand times a second.
+    if (r < 0 && a->records.n_errors++ == 0)
+        (void)log_error_code(r, "records cannot be read from the kernel: %m");
+    return 0;
+}
+
+int records_start(struct agent *a, struct error *err)
+{
+    int r;
+
+    a->records.realtime_offset_ns = boottime_to_realtime_offset_ns();
+    r = loop_add_fd(a->loop, sensor_fd(a->sensor), EPOLLIN, on_readable, a, &a->records.source);
+    return r < 0 ? error_set(err, r, "the rings cannot be watched: %m") : 0;
+}
+
+void records_drain(struct agent *a)
+{
+    if (a->records.source)
+        (void)on_readable(a, -1, 0);
+}
+
+void records_stop(struct agent *a)
+{
+    records_drain(a);
+    a->records.source = loop_source_free(a->records.source);
+}
+
+void records_tick(struct agent *a)
+{
+    int r;
+
+    // Somebody may have set the clock.
+    a->records.realtime_offset_ns = boottime_to_realtime_offset_ns();
+    r = sensor_flush_merged(a->sensor, on_record, a);
+    if (r < 0 && a->records.n_errors++ == 0)
+        (void)log_error_code(r, "the numbers of merged denials cannot be read: %m");
+    process_table_tick(a->processes, now_ns(CLOCK_BOOTTIME));
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How answers and records look on a terminal. Pure functions from JSON to text: what they print depends on
+// nothing but their arguments and $TZ. Everything that comes from outside is escaped.
+#pragma once
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/strbuf.h"
+#include "sensor/sensor.h"
+
+// `all`: also hooks that no rule needs. Returns true when nothing needs attention.
+bool render_status(struct json_object *status, bool color, bool all, struct strbuf *sb);
+
+void render_probe(const struct sensor_probe *p, bool color, struct strbuf *sb);
+void render_probe_json(const struct sensor_probe *p, struct strbuf *sb);
+// 0: LSM hooks deny here; 1: only in part; 2: this kernel cannot protect.
+int probe_verdict(const struct sensor_probe *p);
+
+// One record as one line with its newline. `day` is the day of the line before ("" at first) and is
+// updated: a new one gets a line of its own.
+void render_event(struct json_object *record, bool color, char day[16], struct strbuf *sb);
+
+void render_rules(struct json_object *show, bool color, struct strbuf *sb);
+
+// What a record has to be to be shown. Zero means: everything.
+struct event_filter {
+    bool denied;
+    const char *rule;    // "10-base.yaml:7", "/etc/.../10-base.yaml:7", or the name of a policy
+    const char *path;    // glob in which '*' also matches '/'
+    const char *process; // name, path of the executable, or pid
+    const char *user;    // name or uid
+    uint64_t since_ms;
+};
+
+bool event_matches(struct json_object *record, const struct event_filter *f);
+
+// "10m", "2h30m" (before now); "14:05", "2026-01-31", "2026-01-31 14:05[:06]", "2026-01-31T14:05:06Z". 0 or
+// -EINVAL.
+int parse_since(const char *text, time_t now, uint64_t *ret_ms);
+
+// Pieces of text that several of these share.
+void put_escaped(struct strbuf *sb, const char *s);
+void put_count(struct strbuf *sb, uint64_t n); // "1,234"
+void put_bytes(struct strbuf *sb, uint64_t n); // "1.2 MiB"
+void put_span(struct strbuf *sb, uint64_t ms); // "3 d 4 h", "12 s"
+void put_time(struct strbuf *sb, uint64_t ms); // "2026-01-31 14:05:06", local time

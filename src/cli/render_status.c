@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `safeguard status` as people read it.
+#include <string.h>
+
+#include "base/color.h"
+#include "base/macro.h"
+#include "cli/render.h"
+#include "control/message.h"
+
+#define LABEL_WIDTH 12
+
+struct page {
+    struct strbuf *sb;
+    bool color;
+    uint64_t now_ms;
+};
+
+static const char *str(struct json_object *o, const char *key)
+{
+    return control_get_str(o, key, "");
+}
+
+static uint64_t num(struct json_object *o, const char *key)
+{
+    return control_get_u64(o, key, 0);
+}
+
+static size_t length(struct json_object *list)
+{
+    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+}
+
+static void label(const struct page *p, const char *text)
+{
+    sb_printf(p->sb, "  %s%-*s%s", color_seq(p->color, COLOR_DIM), LABEL_WIDTH, text,
+              color_seq(p->color, COLOR_RESET));
+}
+
+static void colored(const struct page *p, enum color color, const char *text)
+{
+    sb_printf(p->sb, "%s%s%s", color_seq(p->color, color), text, color_seq(p->color, COLOR_RESET));
+}
+
+static void put_ago(const struct page *p, uint64_t ms)
+{
+    if (ms == 0) {
+        sb_puts(p->sb, "never");
+        return;
+    }
+    put_span(p->sb, p->now_ms > ms ? p->now_ms - ms : 0);
+    sb_puts(p->sb, " ago");
+}
+
+static void put_headline(const struct page *p, struct json_object *s)
+{
+    struct json_object *policy = control_get(s, "policy");
+    bool enforcing = control_get_bool(s, "enforcing", 0),
+         monitor = streq(str(s, "mode"), "monitor");
+
+    sb_printf(p->sb, "safeguard %s on ", str(s, "version"));
+    put_escaped(p->sb, str(s, "hostname"));
+    sb_puts(p->sb, ": ");
+    if (!control_get(policy, "id"))
+        colored(p, COLOR_RED, streq(str(policy, "state"), "building") ? "starting" : "no policy");
+    else if (!enforcing)
+        colored(p, COLOR_RED, "recording only");
+    else if (monitor)
+        colored(p, COLOR_YELLOW, "monitoring, nothing is blocked");
+    else
+        colored(p, COLOR_GREEN, "enforcing");
+    sb_putc(p->sb, '\n');
+}
+
+static void put_agent(const struct page *p, struct json_object *s)
+{
+    struct json_object *r = control_get(s, "resources");
+    uint64_t started = num(s, "started_ms"), permille = num(r, "cpu_permille");
+
+    label(p, "agent");
+    sb_printf(p->sb, "pid %llu, up ", (unsigned long long)num(s, "pid"));
+    put_span(p->sb, p->now_ms > started ? p->now_ms - started : 0);
+    sb_puts(p->sb, ", ");
+    put_bytes(p->sb, num(r, "resident_bytes"));
+    sb_printf(p->sb, ", %llu.%llu %% of a processor", (unsigned long long)(permille / 10),
+              (unsigned long long)(permille % 10));
+    if (control_get_bool(s, "taken_over", 0))
+        sb_puts(p->sb, ", took over from an earlier one");
+    sb_putc(p->sb, '\n');
+}
+
+static void put_kernel(const struct page *p, struct json_object *s)
+{
+    struct json_object *k = control_get(s, "kernel");
+
+    label(p, "kernel");
+    sb_printf(p->sb, "Linux %s, attached by %s, preemption %s\n", str(k, "release"),
+              str(s, "attach"), str(k, "preemption"));
+}
+
+static void put_files(const struct page *p, struct json_object *policy)
+{
+    struct json_object *files = control_get(policy, "files");
+
+    for (size_t i = 0; i < length(files); i++) {
+        struct json_object *f = json_object_array_get_idx(files, i);
+        uint64_t rules = num(f, "rules");
+
+        label(p, "");
+        put_escaped(p->sb, str(f, "path"));
+        sb_printf(p->sb, "  %llu rule%s%s\n", (unsigned long long)rules, rules == 1 ? "" : "s",
+                  streq(str(f, "mode"), "monitor") ? ", monitor" : "");
+    }
+}
+
+static void put_policy(const struct page *p, struct json_object *s)
+{
+    struct json_object *policy = control_get(s, "policy");
+
+    label(p, "policy");
+    if (!control_get(policy, "id")) {
+        sb_printf(p->sb, "%s\n", str(policy, "state"));
+        return;
+    }
+    put_count(p->sb, num(policy, "rules"));
+    sb_puts(p->sb, num(policy, "rules") == 1 ? " rule: " : " rules: ");
+    put_count(p->sb, num(policy, "denying"));
+    sb_puts(p->sb, " deny, ");
+    put_count(p->sb, num(policy, "monitoring"));
+    sb_printf(p->sb, " would deny; number %llu since ", (unsigned long long)num(policy, "id"));
+    put_time(p->sb, num(policy, "changed_ms"));
+    if (streq(str(policy, "from"), "accepted"))
+        sb_puts(p->sb, " (the ones accepted last)");
+    sb_putc(p->sb, '\n');
+    put_files(p, policy);
+}
+
+static void put_records(const struct page *p, struct json_object *s)
+{
+    struct json_object *r = control_get(s, "records"), *o = control_get(s, "output");
+
+    label(p, "records");
+    put_count(p->sb, num(r, "denied"));
+    sb_puts(p->sb, " denied, ");
+    put_count(p->sb, num(r, "would_deny"));
+    sb_puts(p->sb, " would be denied, ");
+    put_count(p->sb, num(r, "audited"));
+    sb_puts(p->sb, " audited\n");
+    label(p, "output");
+    put_escaped(p->sb, control_get_str(o, "path", str(o, "kind")));
+    sb_puts(p->sb, ", ");
+    put_count(p->sb, num(o, "records"));
+    sb_puts(p->sb, num(o, "records") == 1 ? " record" : " records");
+    if (num(o, "waiting_bytes") > 65536) {
+        sb_puts(p->sb, ", ");
+        put_bytes(p->sb, num(o, "waiting_bytes"));
+        sb_puts(p->sb, " wait");
+    }
+    sb_putc(p->sb, '\n');
+}
+
+static void put_losses(const struct page *p, struct json_object *s)
+{
+    struct json_object *losses = control_get(s, "losses");
+    size_t n = 0;
+
+    label(p, "lost");
+    if (json_object_is_type(losses, json_type_object)) {
+        json_object_object_foreach(losses, key, value)
+        {
+            uint64_t count = json_object_get_uint64(value);
+
+            if (count == 0)
+                continue;
+            sb_puts(p->sb, n++ ? ", " : "");
+            for (const char *c = key; *c; c++)
+                sb_putc(p->sb, *c == '_' ? ' ' : *c);
+            sb_puts(p->sb, ": ");
+            put_count(p->sb, count);
+        }
+    }
+    sb_puts(p->sb, n ? "\n" : "nothing\n");
+}
+
+static void put_scans(const struct page *p, struct json_object *s)
+{
+    struct json_object *l = control_get(s, "hard_links"), *t = control_get(s, "self_test");
+
+    label(p, "hard links");
+    put_count(p->sb, num(l, "pinned"));
+    sb_puts(p->sb, num(l, "pinned") == 1 ? " file with several names is known"
+                                         : " files with several names are known");
+    if (control_get_bool(l, "scanning", 0))
+        sb_puts(p->sb, ", still looking");
+    sb_putc(p->sb, '\n');
+    label(p, "self-test");
+    sb_puts(p->sb, "all hooks ");
+    put_ago(p, num(t, "full_ms"));
+    if (num(t, "quick_ms")) {
+        sb_puts(p->sb, ", one of them ");
+        put_ago(p, num(t, "quick_ms"));
+    }
+    sb_putc(p->sb, '\n');
+}
+
+static const struct {
+    const char *state;
+    enum color color;
+    bool attached;
+} hook_states[] = {
+    {"proved", COLOR_GREEN, true},     {"attached", COLOR_CYAN, true},
+    {"recording", COLOR_YELLOW, true}, {"failed", COLOR_RED, true},
+    {"unavailable", COLOR_DIM, false}, {"off", COLOR_DIM, false},
+};
+
+static void put_hook(const struct page *p, struct json_object *h, enum color color)
+{
+    sb_printf(p->sb, "  %s%-*s%s%-22s%s\n", color_seq(p->color, color), LABEL_WIDTH,
+              str(h, "state"), color_seq(p->color, COLOR_RESET), str(h, "id"), str(h, "help"));
+    if (*str(h, "reason")) {
+        sb_printf(p->sb, "  %-*s", LABEL_WIDTH, "");
+        put_escaped(p->sb, str(h, "reason"));
+        sb_putc(p->sb, '\n');
+    }
+    if (*str(h, "cure")) {
+        sb_printf(p->sb, "  %-*sto do: ", LABEL_WIDTH, "");
+        put_escaped(p->sb, str(h, "cure"));
+        sb_putc(p->sb, '\n');
+    }
+}
+
+static void put_hooks(const struct page *p, struct json_object *s, bool all)
+{
+    struct json_object *hooks = control_get(s, "hooks");
+    size_t hidden = 0;
+
+    sb_puts(p->sb, "\nHooks:\n");
+    for (size_t k = 0; k < ARRAY_SIZE(hook_states); k++)
+        for (size_t i = 0; i < length(hooks); i++) {
+            struct json_object *h = json_object_array_get_idx(hooks, i);
+
+            if (!streq(str(h, "state"), hook_states[k].state))
+                continue;
+            if (hook_states[k].attached || all)
+                put_hook(p, h, hook_states[k].color);
+            else
+                hidden++;
+        }
+    if (hidden)
+        sb_printf(p->sb, "  and %zu that no rule needs or this kernel lacks (--all)\n", hidden);
+}
+
+static void put_descriptors(const struct page *p, struct json_object *s)
+{
+    struct json_object *list = control_get(control_get(s, "old_descriptors"), "list");
+
+    if (length(list) == 0)
+        return;
+    sb_puts(p->sb, "\nOpen since before the policy:\n");
+    for (size_t i = 0; i < length(list); i++) {
+        struct json_object *d = json_object_array_get_idx(list, i);
+
+        sb_puts(p->sb, "  ");
+        put_escaped(p->sb, str(d, "comm"));
+        sb_printf(p->sb, "[%llu] ", (unsigned long long)num(d, "pid"));
+        put_escaped(p->sb, str(d, "path"));
+        sb_printf(p->sb, " (descriptor %llu)", (unsigned long long)num(d, "fd"));
+        if (*str(d, "rule_file")) {
+            sb_puts(p->sb, "  ");
+            put_escaped(p->sb, str(d, "rule_file"));
+            sb_printf(p->sb, ":%llu", (unsigned long long)num(d, "rule_line"));
+        }
+        sb_putc(p->sb, '\n');
+    }
+}
+
+// True when none of them is serious.
+static bool put_problems(const struct page *p, struct json_object *s)
+{
+    struct json_object *problems = control_get(s, "problems");
+    bool well = true;
+
+    if (length(problems))
+        sb_puts(p->sb, "\nNeeds attention:\n");
+    for (size_t i = 0; i < length(problems); i++) {
+        struct json_object *one = json_object_array_get_idx(problems, i);
+        bool serious = streq(str(one, "severity"), "critical") ||
+                       streq(str(one, "severity"), "high");
+
+        well = well && !serious;
+        sb_printf(p->sb, "  %s%-*s%s", color_seq(p->color, serious ? COLOR_RED : COLOR_YELLOW),
+                  LABEL_WIDTH, str(one, "severity"), color_seq(p->color, COLOR_RESET));
+        put_escaped(p->sb, str(one, "what"));
+        if (*str(one, "cure")) {
+            sb_printf(p->sb, "\n  %-*sto do: ", LABEL_WIDTH, "");
+            put_escaped(p->sb, str(one, "cure"));
+        }
+        sb_putc(p->sb, '\n');
+    }
+    return well;
+}
+
+bool render_status(struct json_object *status, bool color, bool all, struct strbuf *sb)
+{
+    const struct page page = {.sb = sb, .color = color, .now_ms = num(status, "now_ms")};
+    bool well;
+
+    put_headline(&page, status);
+    put_agent(&page, status);
+    put_kernel(&page, status);
+    put_policy(&page, status);
+    put_records(&page, status);
+    put_losses(&page, status);
+    put_scans(&page, status);
+    well = put_problems(&page, status);
+    put_descriptors(&page, status);
+    put_hooks(&page, status, all);
+    return well;
+}
