@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The daemon and the command line, end to end: denial and its event, a bad policy, kill -9, take-over, detach.
+# Runs inside a VM. Prints TAP.
+set -u
+policies=/etc/safeguard/policies
+run_log=/tmp/agent.log
+
+check() { # name, command…
+    local name=$1
+    shift
+    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
+        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
+    fi
+}
+denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
+
+# Waits for a line in a file; the bound is the case's own.
+await() { # seconds, pattern, file
+    timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null)
+}
+
+start_agent() {
+    : >"$run_log"
+    safeguard-agent >"$run_log" 2>&1 &
+    agent=$!
+    await 400 'ready after' "$run_log"
+}
+
+mkdir -p /srv/vault/sub /srv/watch /srv/out "$policies"
+echo secret >/srv/vault/a
+echo second >/srv/vault/sub/b
+ln /srv/vault/sub/b /srv/out/link
+echo watched >/srv/watch/w
+cat >"$policies/10-vault.yaml" <<'YAML'
+safeguard: 1
+name: vault
+mode: enforce
+files:
+  - {path: "/srv/vault/**", access: any, not_by: {exe: /usr/bin/tar}, do: deny}
+  - {path: "/srv/watch/**", access: read, do: audit}
+YAML
+
+check "the policy is right" safeguard policy check "$policies"
+check "the agent starts" start_agent
+check "status" safeguard status
+safeguard status --json >/tmp/status.json
+check "the hook of opens proved itself" grep -qE '"file_open"' /tmp/status.json
+check "no hook failed its test" bash -c '! safeguard status | grep -q "^  failed"'
+check "a protected file is denied" denied /srv/vault/a
+check "so is its other name" denied /srv/out/link
+check "an exempt program reads it" tar -cf /dev/null /srv/vault/a
+check "an unrelated file is read" cat /srv/watch/w
+check "the denial is an event" await 20 '/srv/vault/a' /var/log/safeguard/events.ndjson
+check "every event is JSON" python3 -c '
+import json
+n = sum(1 for line in open("/var/log/safeguard/events.ndjson") if json.loads(line)["class_uid"])
+assert n >= 2, n'
+check "events shows it" bash -c 'safeguard events --color never | grep -q "DENIED.*cat.*/srv/vault/a.*10-vault.yaml:5"'
+check "explain says the rule" bash -c 'safeguard policy explain --agent /srv/vault/a | grep -q 10-vault.yaml:5'
+
+cp "$policies/10-vault.yaml" /tmp/good.yaml
+echo '  - {path: /srv/out/x, access: write, do: dny}' >>"$policies/10-vault.yaml"
+check "a bad file is refused" bash -c '! safeguard policy reload'
+check "the old policy stays" denied /srv/vault/a
+cp /tmp/good.yaml "$policies/10-vault.yaml"
+check "a good one is taken" safeguard policy reload
+
+kill -9 "$agent"
+wait "$agent" 2>/dev/null
+check "denied without an agent" denied /srv/vault/a
+check "status says that there is none" bash -c '! safeguard status'
+check "a new agent takes over" start_agent
+check "still denied" denied /srv/vault/sub/b
+check "stop and detach" safeguard stop --detach
+wait "$agent" 2>/dev/null
+check "the host is as it was" cat /srv/vault/a
+check "no pins are left" bash -c '! ls /sys/fs/bpf/safeguard 2>/dev/null | grep -q .'
+cat "$run_log" >&2
