@@ -51,14 +51,20 @@ static __always_inline void sg_tell_mount(__u16 hook)
     bpf_ringbuf_submit(r, 0);
 }
 
-/* Seeds a file system that nobody has seeded, with the state of the directory that it covers. */
+/*
+ * Seeds a file system with the state of the directory that it covers, unless user space has said what it is: what a hook
+ * said before gives way, since a file system is made first and gets its place later.
+ */
 static __always_inline void sg_seed(struct super_block *sb, const struct sg_mounting *m)
 {
     struct sg_root_key key = {.policy_id = m->policy_id};
     struct sg_root root = {.state = m->state, .flags = SG_ROOT_PROVISIONAL};
+    const struct sg_root *known;
 
     key.dev = BPF_CORE_READ(sb, s_dev);
-    bpf_map_update_elem(&sg_roots, &key, &root, BPF_NOEXIST);
+    known = bpf_map_lookup_elem(&sg_roots, &key);
+    if (!known || known->flags & SG_ROOT_PROVISIONAL)
+        bpf_map_update_elem(&sg_roots, &key, &root, BPF_ANY);
 }
 
 static __always_inline int sg_mount_over(struct dentry *dentry, __u16 hook, struct sg_mounting *ret)
@@ -101,8 +107,11 @@ static __always_inline int sg_on_mount(const struct path *path, unsigned long fl
         return 0;
     if (sg_mount_over(path->dentry, SG_HOOK_sb_mount, &m))
         return 1;
-    if (m.policy_id)
+    /* A bind mount or a moved one brings no new file system. */
+    if (m.policy_id && !(flags & (MS_BIND | MS_MOVE)))
         bpf_map_update_elem(&sg_mountings, &tid, &m, BPF_ANY);
+    else
+        bpf_map_delete_elem(&sg_mountings, &tid);
     sg_tell_mount(SG_HOOK_sb_mount);
     return 0;
 }

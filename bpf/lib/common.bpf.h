@@ -42,6 +42,8 @@
 #define FS_IOC32_SETFLAGS 0x40046602u
 #define FS_IOC_FSSETXATTR 0x401c5820u
 #define MS_REMOUNT        32ul /* include/uapi/linux/mount.h */
+#define MS_BIND           4096ul
+#define MS_MOVE           8192ul
 #define MS_UNBINDABLE     (1ul << 17)
 #define MS_PRIVATE        (1ul << 18)
 #define MS_SLAVE          (1ul << 19)

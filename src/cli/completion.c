@@ -85,7 +85,9 @@ static void zsh(struct strbuf *sb)
         if (i > 0 && first_word(c) == first_word(c - 1) &&
             !strncmp(c->words, c[-1].words, first_word(c)))
             continue;
-        sb_printf(sb, "            '%.*s:", (int)first_word(c), c->words);
+        sb_puts(sb, "            '");
+        sb_add(sb, c->words, first_word(c));
+        sb_putc(sb, ':');
         put_quoted(sb, *second_word(c) ? "check, show and explain policies" : c->summary, ":\\");
         sb_puts(sb, "'\n");
     }
