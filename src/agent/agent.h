@@ -96,8 +96,17 @@ void mountwatch_apply(struct agent *a); // roots of the policy that was just put
 
 // records.c --------------------------------------------------------------------------------------------
 
+struct waiting_record {
+    uint64_t time_ns;
+    size_t offset, len; // in data
+};
+
 struct records {
     struct loop_source *source;
+    char *data; // records of one turn, each at a multiple of 8
+    size_t n_data, cap_data;
+    struct waiting_record *waiting;
+    size_t n_waiting, cap_waiting;
     int64_t realtime_offset_ns;
     uint64_t read, bad,
         unknown; // records; that contradict themselves; of kinds this agent does not know

@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/decode.h"
+
+#define DATA_MAX  ((size_t)1 << 20) // bytes that are put in order at once
+#define DATA_KEPT ((size_t)128 << 10)
 
 // The rings that records of each kind come through (bpf/lib/emit.bpf.h): the sensor hands them on
 // without saying.
@@ -92,31 +96,77 @@ static void take(struct agent *a, struct event *ev)
         put_out(a, ev);
 }
 
-static int on_record(void *userdata, const void *data, size_t len)
+static void decode(struct agent *a, const void *data, size_t len)
 {
-    struct agent *a = userdata;
-    struct sg_record head;
-    int r;
-
-    a->records.read++;
-    if (len < sizeof(head)) {
-        a->records.bad++;
-        return 0;
-    }
-    memcpy(&head, data, sizeof(head));
+    const struct sg_record *head = data;
     const struct decode_context context = {
         .realtime_offset_ns = a->records.realtime_offset_ns,
-        .ring = ring_of(&head),
+        .ring = ring_of(head),
         .mounts = a->mounts.view.decode,
         .n_mounts = a->mounts.view.n_decode,
     };
-    r = decode_record(data, len, &context, a->event);
+    int r = decode_record(data, len, &context, a->event);
+
     if (r == -EOPNOTSUPP)
         a->records.unknown++;
     else if (r < 0)
         a->records.bad++;
     else
         take(a, a->event);
+}
+
+static int by_time(const void *x, const void *y)
+{
+    const struct waiting_record *a = x, *b = y;
+
+    if (a->time_ns != b->time_ns)
+        return a->time_ns < b->time_ns ? -1 : 1;
+    return a->offset < b->offset ? -1 : a->offset > b->offset;
+}
+
+// Each ring has an order of its own: only by their times does it show that a process had become another
+// program before it was refused something.
+static void take_waiting(struct agent *a)
+{
+    struct records *r = &a->records;
+
+    qsort(r->waiting, r->n_waiting, sizeof(*r->waiting), by_time);
+    for (size_t i = 0; i < r->n_waiting; i++)
+        decode(a, r->data + r->waiting[i].offset, r->waiting[i].len);
+    r->n_waiting = r->n_data = 0;
+    if (r->cap_data > DATA_KEPT) {
+        free(r->data);
+        free(r->waiting);
+        r->data = NULL;
+        r->waiting = NULL;
+        r->cap_data = r->cap_waiting = 0;
+    }
+}
+
+static int on_record(void *userdata, const void *data, size_t len)
+{
+    struct agent *a = userdata;
+    struct records *r = &a->records;
+    const size_t room = (len + 7) & ~(size_t)7;
+    struct sg_record head;
+
+    r->read++;
+    if (len < sizeof(head)) {
+        r->bad++;
+        return 0;
+    }
+    memcpy(&head, data, sizeof(head));
+    if (r->n_data + room > DATA_MAX)
+        take_waiting(a);
+    if (!GREEDY(r->data, r->cap_data, r->n_data + room) ||
+        !GREEDY(r->waiting, r->cap_waiting, r->n_waiting + 1)) {
+        decode(a, data, len);
+        return 0;
+    }
+    memcpy(r->data + r->n_data, data, len);
+    r->waiting[r->n_waiting++] =
+        (struct waiting_record){.time_ns = head.time_ns, .offset = r->n_data, .len = len};
+    r->n_data += room;
     return 0;
 }
 
@@ -125,6 +175,7 @@ static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
     struct agent *a = ctx;
     int r = sensor_consume(a->sensor, on_record, a);
 
+    take_waiting(a);
     // Said once: it would be said a thousand times a second.
     if (r < 0 && a->records.n_errors++ == 0)
         (void)log_error_code(r, "records cannot be read from the kernel: %m");
@@ -150,6 +201,10 @@ void records_stop(struct agent *a)
 {
     records_drain(a);
     a->records.source = loop_source_free(a->records.source);
+    free(a->records.data);
+    free(a->records.waiting);
+    a->records.data = NULL;
+    a->records.waiting = NULL;
 }
 
 void records_tick(struct agent *a)
@@ -159,6 +214,7 @@ void records_tick(struct agent *a)
     // Somebody may have set the clock.
     a->records.realtime_offset_ns = boottime_to_realtime_offset_ns();
     r = sensor_flush_merged(a->sensor, on_record, a);
+    take_waiting(a);
     if (r < 0 && a->records.n_errors++ == 0)
         (void)log_error_code(r, "the numbers of merged denials cannot be read: %m");
     process_table_tick(a->processes, now_ns(CLOCK_BOOTTIME));

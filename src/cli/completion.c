@@ -118,7 +118,8 @@ static void zsh(struct strbuf *sb)
 // The condition under which fish offers something of a command.
 static void put_fish_condition(struct strbuf *sb, const struct command *c)
 {
-    sb_printf(sb, "-n '__fish_seen_subcommand_from %.*s", (int)first_word(c), c->words);
+    sb_puts(sb, "-n '__fish_seen_subcommand_from ");
+    sb_add(sb, c->words, first_word(c));
     if (*second_word(c))
         sb_printf(sb, "; and __fish_seen_subcommand_from %s", second_word(c));
     sb_putc(sb, '\'');
@@ -147,11 +148,14 @@ static void fish(struct strbuf *sb)
     for (size_t i = 0; i < cli_n_commands; i++) {
         const struct command *c = &cli_commands[i];
 
-        if (*second_word(c))
-            sb_printf(sb, "complete -c safeguard -n '__fish_seen_subcommand_from %.*s' -a %s -d '",
-                      (int)first_word(c), c->words, second_word(c));
-        else
-            sb_printf(sb, "complete -c safeguard -n __fish_use_subcommand -a %s -d '", c->words);
+        sb_puts(sb, "complete -c safeguard -n ");
+        if (*second_word(c)) {
+            sb_puts(sb, "'__fish_seen_subcommand_from ");
+            sb_add(sb, c->words, first_word(c));
+            sb_printf(sb, "' -a %s -d '", second_word(c));
+        } else {
+            sb_printf(sb, "__fish_use_subcommand -a %s -d '", c->words);
+        }
         put_quoted(sb, c->summary, "\\");
         sb_puts(sb, "'\n");
         if (c->values) {

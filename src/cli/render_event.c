@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "abi/event.h"
 #include "base/color.h"
 #include "base/macro.h"
 #include "cli/render.h"
@@ -144,7 +143,8 @@ static void put_rule(struct strbuf *sb, struct json_object *record, bool color)
         sb_printf(sb, ":%llu%s", (unsigned long long)control_get_u64(unmapped, "rule_line", 0),
                   color_seq(color, COLOR_RESET));
     }
-    if (control_get_u64(unmapped, "rule_index", 0) == SG_RULE_BENEATH)
+    // A directory that is moved or mounted over takes along what rules deny beneath it.
+    if (control_get_bool(unmapped, "rule_beneath", 0))
         sb_printf(sb, "  %s(a rule beneath it)%s", color_seq(color, COLOR_DIM),
                   color_seq(color, COLOR_RESET));
     if (count > 1)

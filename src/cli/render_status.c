@@ -208,8 +208,8 @@ static const struct {
     enum color color;
     bool attached;
 } hook_states[] = {
+    {"failed", COLOR_RED, true},       {"recording", COLOR_YELLOW, true},
     {"proved", COLOR_GREEN, true},     {"attached", COLOR_CYAN, true},
-    {"recording", COLOR_YELLOW, true}, {"failed", COLOR_RED, true},
     {"unavailable", COLOR_DIM, false}, {"off", COLOR_DIM, false},
 };
 

@@ -4,6 +4,7 @@
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -12,11 +13,17 @@
 
 uint32_t kernel_version(const char *release)
 {
-    unsigned major = 0, minor = 0;
+    unsigned long major, minor;
+    const char *s = release;
+    char *end;
 
-    if (sscanf(release, "%3u.%5u", &major, &minor) != 2)
+    if (*s < '0' || *s > '9')
         return 0;
-    return KERNEL(major, minor);
+    major = strtoul(s, &end, 10);
+    if (*end != '.' || end[1] < '0' || end[1] > '9')
+        return 0;
+    minor = strtoul(end + 1, NULL, 10);
+    return major <= UINT16_MAX && minor <= UINT16_MAX ? KERNEL(major, minor) : 0;
 }
 
 // What stands in front of the '/' of a section, and what the kernel puts before the name.
@@ -91,25 +98,32 @@ bool kernel_f_path_in_union(const struct btf *btf)
     return true;
 }
 
+// "ffffffff82d095c0 D rename_lock\n" of this name: its address. Modules' symbols have more behind the name.
+static bool symbol_line(const char *line, const char *name, uint64_t *ret_address)
+{
+    size_t len = strlen(name);
+    char *end;
+    uint64_t address = strtoull(line, &end, 16);
+
+    if (end == line || end[0] != ' ' || end[1] == '\0' || end[2] != ' ' ||
+        strncmp(end + 3, name, len) != 0 || end[3 + len] != '\n')
+        return false;
+    *ret_address = address;
+    return true;
+}
+
 int kernel_symbol(const char *kallsyms, const char *name, uint64_t *ret_address)
 {
     _cleanup_fclose_ FILE *f = fopen(kallsyms, "re");
     _cleanup_free_ char *line = NULL;
-    size_t cap = 0, name_len = strlen(name);
-    ssize_t n;
+    size_t cap = 0;
 
     if (!f)
         return -errno;
-    while ((n = getline(&line, &cap, f)) > 0) {
-        unsigned long long address = 0;
-        int name_at = 0;
+    while (getline(&line, &cap, f) > 0) {
+        uint64_t address;
 
-        // Modules' symbols end in "\t[module]"; what we look for is the kernel's own.
-        if ((size_t)n < name_len + 1 || line[n - 1] != '\n' ||
-            memcmp(line + n - 1 - name_len, name, name_len) != 0)
-            continue;
-        if (sscanf(line, "%llx %*c %n", &address, &name_at) != 1 ||
-            (size_t)name_at + name_len + 1 != (size_t)n)
+        if (!symbol_line(line, name, &address))
             continue;
         if (address == 0)
             return -EACCES;

@@ -25,7 +25,7 @@ static int join(char *ret_path, size_t size, const char *dir, const char *name)
 
     if (dir_len + 1 + name_len >= size)
         return -ENAMETOOLONG;
-    memcpy(ret_path, dir, dir_len);
+    memcpy(ret_path, dir, dir_len + 1);
     ret_path[dir_len] = '/';
     memcpy(ret_path + dir_len + 1, name, name_len + 1);
     return 0;

@@ -3,6 +3,7 @@
 // What can be read from files about what this kernel can do.
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -30,7 +31,7 @@ static void probe_privilege(struct sensor_probe *p, const char *root)
     if (hostfile_read(root, "/proc/self/status", text, sizeof(text)) == 0)
         line = strstr(text, "\nCapEff:");
     if (line)
-        (void)sscanf(line, "\nCapEff: %lx", &effective);
+        effective = strtoull(line + strlen("\nCapEff:"), NULL, 16);
     ok = effective & SG_BIT(CAP_NUMBER_SYS_ADMIN);
     c = probe_add(p, "privilege", ok, true);
     DETAIL(c, "%s", ok ? "CAP_SYS_ADMIN" : "this process may not load kernel programs");

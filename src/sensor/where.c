@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/macro.h"
+#include "base/strutil.h"
 
 // Undoes the octal escapes (\040) of mountinfo in place.
 static void unescape(char *s)
@@ -25,15 +26,18 @@ static void unescape(char *s)
 }
 
 struct line {
-    unsigned major, minor;
+    uint32_t major, minor;
     char root[1024], point[1024];
 };
 
 static bool parse_line(const char *s, struct line *ret)
 {
+    char major[16], minor[16];
+
     // 36 35 98:0 /mnt1 /mnt2 rw,noatime ... (proc(5)); longer names than these are none of ours.
-    if (sscanf(s, "%*d %*d %u:%u %1023s %1023s", &ret->major, &ret->minor, ret->root, ret->point) !=
-        4)
+    if (sscanf(s, "%*s %*s %15[0-9]:%15[0-9] %1023s %1023s", major, minor, ret->root, ret->point) !=
+            4 ||
+        parse_u32(major, &ret->major) < 0 || parse_u32(minor, &ret->minor) < 0)
         return false;
     unescape(ret->root);
     unescape(ret->point);

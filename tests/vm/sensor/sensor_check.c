@@ -8,153 +8,25 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <bpf/bpf.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/macro.h"
 #include "sensor/sensor.h"
+#include "tests/vm/sensor/check.h"
 #include "tests/vm/sensor/tiny_image.h"
-
-#define PIN_DIR "/sys/fs/bpf/safeguard"
-#define CANARY  "/run/safeguard/canary"
-#define DIR_    "/tmp/sensor-check"
-#define SECRET  "/tmp/sensor-check-secret"
-
-struct ctx {
-    struct sensor *sensor;
-    enum sensor_attach force;
-    void *image;
-    size_t image_len;
-    struct sensor_root roots[256];
-    size_t n_roots;
-    int passed, failed;
-    uint64_t records, denied_secret, flushed;
-    struct sg_record last_secret;
-    char last_path[256];
-};
-
-static _printf_(3, 4) bool check(struct ctx *c, bool ok, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    (void)printf("%s - ", ok ? "ok" : "not ok");
-    (void)vprintf(fmt, args);
-    (void)printf("\n");
-    (void)fflush(stdout);
-    va_end(args);
-    ok ? c->passed++ : c->failed++;
-    return ok;
-}
-
-static bool check_error(struct ctx *c, int r, const struct error *err, const char *what)
-{
-    bool ok = check(c, r >= 0, "%s", what);
-
-    if (!ok)
-        error_print(err, stdout);
-    return ok;
-}
 
 static const struct tiny_rule rules[] = {
     {.path = CANARY, .beneath = true, .ops = SG_OPS_ANY, .verdict = SG_DENY},
     {.path = SECRET, .ops = SG_OP_READ | SG_OP_WRITE, .verdict = SG_DENY},
     {.path = DIR_, .beneath = true, .ops = SG_OPS_WRITE, .verdict = SG_DENY},
 };
-#define RULE_SECRET 1
-
-// Start states of every mount of the whole of a file system, by the same automaton.
-static void read_roots(struct ctx *c)
-{
-    char *text = NULL;
-
-    c->n_roots = 0;
-    if (read_file_bounded(AT_FDCWD, "/proc/self/mountinfo", 1 << 20, &text, NULL) < 0)
-        abort();
-    for (char *line = text; *line && c->n_roots < ARRAY_SIZE(c->roots);) {
-        const struct sg_image *head = c->image;
-        const struct sg_state *states = (const void *)((char *)c->image + head->states_off);
-        const struct sg_edge *edges = (const void *)((char *)c->image + head->edges_off);
-        char root[512], point[512], *end = strchr(line, '\n');
-        unsigned major, minor;
-        uint32_t state = TINY_START;
-
-        if (sscanf(line, "%*d %*d %u:%u %511s %511s", &major, &minor, root, point) == 4 &&
-            streq(root, "/")) {
-            for (const char *s = streq(point, "/") ? "" : point; *s && state; s++) {
-                const struct sg_edge *e = &edges[states[state].base + (uint8_t)*s];
-
-                state = e->check == state ? e->next : states[state].dflt;
-            }
-            c->roots[c->n_roots++] = (struct sensor_root){.dev = major << 20 | minor,
-                                                          .root = {.state = state}};
-        }
-        line = end ? end + 1 : line + strlen(line);
-    }
-    free(text);
-}
-
-static int on_record(void *userdata, const void *data, size_t len)
-{
-    const struct sg_record *r = data;
-    struct ctx *c = userdata;
-
-    if (len < sizeof(*r))
-        return -EBADMSG;
-    c->records++;
-    if (r->type == SG_RECORD_FILE && r->rule == RULE_SECRET) {
-        const struct sg_field *f = (const void *)(r + 1);
-
-        c->last_secret = *r;
-        c->denied_secret += r->count;
-        if (len > sizeof(*r) + sizeof(*f) && f->type == SG_FIELD_PATH)
-            (void)snprintf(c->last_path, sizeof(c->last_path), "%.*s", (int)f->len,
-                           (const char *)(f + 1));
-    }
-    return 0;
-}
-
-// Reads until the secret's denials are `n`, or for three seconds. Returns how many there are.
-static uint64_t read_until(struct ctx *c, uint64_t n, bool flush)
-{
-    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + 3 * NS_PER_SEC;
-
-    while (now_ns(CLOCK_MONOTONIC) < deadline) {
-        struct pollfd p = {.fd = sensor_fd(c->sensor), .events = POLLIN};
-
-        if (sensor_consume(c->sensor, on_record, c) < 0)
-            return 0;
-        if (flush && sensor_flush_merged(c->sensor, on_record, c) < 0)
-            return 0;
-        if (c->denied_secret >= n)
-            break;
-        (void)poll(&p, 1, 100);
-    }
-    return c->denied_secret;
-}
-
-static bool can_read(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0)
-        (void)close(fd);
-    return fd >= 0;
-}
 
 static int make_sensor(struct ctx *c)
 {
@@ -213,39 +85,6 @@ static void self_test(struct ctx *c, const char *when)
           when, r, count_hooks(c, SENSOR_HOOK_PROVED), count_hooks(c, SENSOR_HOOK_ATTACHED),
           count_hooks(c, SENSOR_HOOK_RECORDING),
           (unsigned long long)((now_ns(CLOCK_MONOTONIC) - before) / NS_PER_MS));
-}
-
-// A process that opens the secret as fast as it can, until it is killed.
-struct hammer {
-    pid_t pid;
-    struct {
-        volatile uint64_t tries, successes;
-    } * shared;
-};
-
-static void hammer_start(struct hammer *h)
-{
-    h->shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    h->pid = fork();
-    if (h->pid == 0) {
-        // Nothing of the sensor's may live on here, its lock least of all.
-        (void)close_range(3, ~0u, 0);
-        for (;;) {
-            h->shared->successes += can_read(SECRET);
-            h->shared->tries++;
-        }
-    }
-    while (h->shared->tries < 10)
-        (void)poll(NULL, 0, 1);
-}
-
-static void hammer_stop(struct ctx *c, struct hammer *h, const char *what)
-{
-    (void)kill(h->pid, SIGKILL);
-    (void)waitpid(h->pid, NULL, 0);
-    check(c, h->shared->successes == 0, "%s: %llu of %llu forbidden opens got through", what,
-          (unsigned long long)h->shared->successes, (unsigned long long)h->shared->tries);
-    (void)munmap((void *)h->shared, 4096);
 }
 
 static void step_deny(struct ctx *c, bool enforcing)
@@ -327,6 +166,35 @@ static void step_failures(struct ctx *c)
     free(copy);
 }
 
+static bool set_ftrace(const char *value)
+{
+    int fd = open("/proc/sys/kernel/ftrace_enabled", O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, value, 1) == 1;
+
+    (void)safe_close(fd);
+    return ok;
+}
+
+// One word in /proc switches every attached program off, without an error anywhere.
+static void step_switched_off(struct ctx *c)
+{
+    struct error err = {};
+    size_t n;
+    const struct sensor_hook *h;
+    int r;
+
+    if (!set_ftrace("0")) {
+        check(c, !can_read(SECRET), "this kernel does not let programs be switched off");
+        return;
+    }
+    r = sensor_self_test(c->sensor, &err);
+    h = sensor_hooks(c->sensor, &n);
+    check(c, r > 10 && h[0].state == SENSOR_HOOK_FAILED && strstr(h[0].cure, "ftrace_enabled=1"),
+          "programs that are switched off are noticed: %d failed, %s; %s", r, h[0].reason,
+          h[0].cure);
+    check(c, set_ftrace("1") && sensor_self_test(c->sensor, &err) == 0, "and that they are back");
+}
+
 static void step_old_descriptors(struct ctx *c, int old_fd)
 {
     struct error err = {};
@@ -383,14 +251,23 @@ static void falsify_mark(struct ctx *c, size_t at)
     check(c, done, "the mark of the pins is falsified");
 }
 
-static size_t count_links(void)
+static void step_no_room(struct ctx *c, enum sensor_attach attach)
 {
-    uint32_t id = 0;
-    size_t n = 0;
+    struct error err = {};
+    size_t n, links;
+    int fds[64], r;
 
-    while (bpf_link_get_next_id(id, &id) == 0)
-        n++;
-    return n;
+    n = fill_hook(attach, fds, ARRAY_SIZE(fds));
+    links = count_links();
+    r = sensor_set_policy(c->sensor, c->image, c->image_len, SG_OPS_ANY, c->roots, c->n_roots,
+                          &err);
+    check(c, n > 30 && r < 0 && strstr(err.what, "file_open"),
+          "no room on the hook after %zu programs: %s", n, err.what);
+    check(c, *err.cure && count_links() == links && count_entries(PIN_DIR "/links") == 0,
+          "nothing stays attached or pinned: %s", err.cure);
+    check(c, can_read(SECRET), "the secret is readable");
+    while (n > 0)
+        (void)close(fds[--n]);
 }
 
 static void step_counters(struct ctx *c)
@@ -450,16 +327,18 @@ static void run_all(struct ctx *c)
     check(c, !facts.taken_over && count_links() == links_before,
           "nothing is attached before a policy");
     check(c, sensor_self_test(c->sensor, &err) < 0, "no self-test before a policy: %s", err.what);
+    step_no_room(c, facts.attach);
     if (!check(c, set_policy(c, SG_OPS_ANY) == 0, "the first policy is in force"))
         return;
     step_deny(c, facts.enforcing);
     self_test(c, "first");
+    step_merge(c);
     if (facts.enforcing) {
-        step_merge(c);
         step_swap(c);
         step_failures(c);
         check(c, set_policy(c, SG_OPS_ANY) == 0, "all operations again");
         step_old_descriptors(c, old_fd);
+        step_switched_off(c);
         check_error(c, sensor_set_roots(c->sensor, c->roots, c->n_roots, &err), &err, "roots anew");
         check(c, !can_read(SECRET), "still refused");
         take_over(c, "take-over by the same build", true);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/unit.h"
+
+#include "agent/build.h"
+#include "base/fd.h"
+#include "base/macro.h"
+#include "policy/explain.h"
+
+static const char demo[] = "safeguard: 1\nname: demo\nmode: enforce\nfiles:\n"
+                           "  - {path: /srv/vault/**, access: any, do: deny}\n"
+                           "  - {path: /etc/**, access: write, do: audit}\n"
+                           "  - {path: /opt/**, access: exec, do: allow}\n";
+// Tries to get in front of the agent's own rule.
+static const char sly[] =
+    "safeguard: 1\nname: sly\nmode: enforce\nfiles:\n  - {path: \"/**\", access: any, do: allow}\n";
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(dir, name), text, strlen(text), 0600),
+                     0);
+}
+
+static uint8_t verdict_at(const struct loaded *l, const char *path, uint32_t op, bool *ret_monitor)
+{
+    const struct policy_query q = {.path = path,
+                                   .path_len = strlen(path),
+                                   .ops = op,
+                                   .facts = {.login_uid = UINT32_MAX, .session = -1}};
+    struct policy_decision d;
+
+    assert_int_equal(policy_explain(l->image, &q, &d), 0);
+    if (ret_monitor)
+        *ret_monitor = d.overall.monitor;
+    return d.overall.verdict;
+}
+
+static void test_directory(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    struct error err = {};
+
+    (void)state;
+    put(dir, "20-demo.yaml", demo);
+    put(dir, "3-sly.yml", sly);
+    put(dir, ".hidden.yaml", "nonsense");
+    put(dir, "readme.txt", "nonsense");
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_int_equal(l->n_own, 1);
+    assert_int_equal(l->n_rules, 5);
+    // In natural order of names: 3 before 20.
+    assert_non_null(strstr(l->policy->files[1].path, "3-sly.yml"));
+    assert_int_equal(l->ops, SG_OPS_ANY); // the agent's own rule and allow need no hooks
+    assert_int_equal(verdict_at(l, "/run/sg/canary/x", SG_OP_READ, NULL), SG_DENY);
+    assert_int_equal(verdict_at(l, "/run/sg/self-test/file", SG_OP_WRITE, NULL), SG_DENY);
+    assert_int_equal(verdict_at(l, "/srv/vault/x", SG_OP_READ, NULL), SG_ALLOW); // sly comes first
+    assert_int_equal(l->rules[2].line, 5);
+    assert_memory_equal(l->rules[2].name.s, "/srv/vault/**", 13);
+    assert_memory_equal(l->rules[2].policy.s, "demo", 4);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
+static void test_only_needed_hooks(void **state)
+{
+    static const char text[] =
+        "safeguard: 1\nmode: enforce\nfiles:\n  - {path: /a, access: read, do: deny}\n"
+        "  - {path: /b, access: exec, do: audit}\n"
+        "  - {path: /c, access: write, do: allow}\n";
+    char *dir = unit_mkdtemp();
+    const struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+
+    (void)state;
+    put(dir, "a.yaml", text);
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->ops, SG_OP_READ | SG_OP_EXEC);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
+static void test_monitor_spares_the_own_rule(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const struct build_options options = {.dir = dir, .run_dir = "/run/sg", .monitor = true};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    bool monitor;
+
+    (void)state;
+    put(dir, "demo.yaml", demo);
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(verdict_at(l, "/srv/vault/x", SG_OP_READ, &monitor), SG_DENY);
+    assert_true(monitor);
+    assert_int_equal(verdict_at(l, "/run/sg/canary/x", SG_OP_READ, &monitor), SG_DENY);
+    assert_false(monitor);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
+static void test_one_bad_file_refuses_all(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    struct error err = {};
+
+    (void)state;
+    put(dir, "10-demo.yaml", demo);
+    put(dir, "20-bad.yaml",
+        "safeguard: 1\nmode: enforce\nfiles:\n  - {path: /a, acess: read, do: deny}\n");
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EINVAL);
+    assert_null(l);
+    assert_int_equal(diags.n_errors >= 1, 1);
+    assert_non_null(strstr(diags.items[0].file, "20-bad.yaml"));
+    assert_int_equal(diags.items[0].line, 4);
+    policy_diags_done(&diags);
+    // A file that cannot be read is not just left out.
+    assert_int_equal(unlink(unit_path(dir, "20-bad.yaml")), 0);
+    assert_int_equal(symlink("/nonexistent", unit_path(dir, "20-bad.yaml")), 0);
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EINVAL);
+    assert_null(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
+static void test_empty_and_missing(void **state)
+{
+    char *dir = unit_mkdtemp();
+    struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    struct error err = {};
+
+    (void)state;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_int_equal(diags.n_warnings, 1);
+    assert_int_equal(l->ops, 0);
+    l = loaded_unref(l);
+    policy_diags_done(&diags);
+    options.dir = "/nonexistent/policies";
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -ENOENT);
+    assert_true(err.cure[0] != '\0');
+    options.dir = NULL;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_int_equal(l->n_rules, l->n_own);
+    l = loaded_unref(l);
+    options.run_dir = "/run/[x]";
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EINVAL);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
+// What is kept builds the same policy later, also when the directory is broken by then.
+static void test_accepted(void **state)
+{
+    char *dir = unit_mkdtemp(), *elsewhere = unit_mkdtemp();
+    struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    struct error err = {};
+    char kept[4096];
+
+    (void)state;
+    (void)unit_path_in(kept, sizeof(kept), elsewhere, "accepted");
+    put(dir, "10-demo.yaml", demo);
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_int_equal(build_keep(l, kept), 0);
+    assert_false(l->accepted);
+    l = loaded_unref(l);
+
+    put(dir, "10-demo.yaml", "{");
+    options.accepted = kept;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_true(l->accepted);
+    assert_int_equal(l->n_rules, 4);
+    assert_int_equal(verdict_at(l, "/srv/vault/x", SG_OP_READ, NULL), SG_DENY);
+    assert_non_null(strstr(l->policy->files[1].path, "10-demo.yaml"));
+    l = loaded_unref(l);
+
+    options.only_names = true;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_null(l->image);
+    assert_int_equal(l->rules[1].line, 5);
+    l = loaded_unref(l);
+
+    put(elsewhere, "accepted", "{\"not\": \"ours\"}");
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EBADMSG);
+    put(elsewhere, "accepted", "[{\"file\": 1}]");
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EBADMSG);
+    put(elsewhere, "accepted", "[{\"file\": \"x.yaml\", \"text\": \"safegu");
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EBADMSG);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+    unit_rmdir(elsewhere);
+}
+
+static void test_references(void **state)
+{
+    const struct build_options options = {.run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+
+    (void)state;
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_ptr_equal(loaded_ref(l), l);
+    assert_null(loaded_unref(l));
+    assert_int_equal(l->refs, 1);
+    assert_null(loaded_unref(l));
+    assert_null(loaded_unref(NULL));
+    policy_diags_done(&diags);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_only_needed_hooks),
+          cmocka_unit_test(test_monitor_spares_the_own_rule),
+          cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
+          cmocka_unit_test(test_accepted), cmocka_unit_test(test_references))
