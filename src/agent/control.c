@@ -2,6 +2,7 @@
 //
 // What the agent answers at its local socket: one function for each row of control/commands.def.
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -121,6 +122,23 @@ static int do_policy_reload(struct agent *a, const struct control_caller *caller
     return r < 0 ? error_set(err, r, "the policies cannot be read again now: %m") : CONTROL_LATER;
 }
 
+// By the file system that the path leads to, as the kernel does: it may be seen at several places, and have its own way
+// to compare names.
+static int decide_as_kernel(struct agent *a, const struct policy_query *query,
+                            struct policy_decision *ret_decision)
+{
+    struct policy_query q = *query;
+    char buf[PATH_MAX];
+    int r = -ENODEV;
+
+    if (mounts_place(a->mounts.view.all, q.path, buf, sizeof(buf), &q.dev, &q.path)) {
+        q.path_len = strlen(q.path);
+        q.has_dev = true;
+        r = policy_explain(a->policies.now->image, &q, ret_decision);
+    }
+    return r == -ENODEV ? policy_explain(a->policies.now->image, query, ret_decision) : r;
+}
+
 static int do_policy_explain(struct agent *a, const struct control_caller *caller _unused_,
                              const struct control_request *request, struct jw *result,
                              struct error *err)
@@ -136,7 +154,7 @@ static int do_policy_explain(struct agent *a, const struct control_caller *calle
     r = r < 0 ? r : explain_args_read(request->args, args, err);
     if (r < 0)
         return r;
-    r = policy_explain(a->policies.now->image, &args->query, &decision);
+    r = decide_as_kernel(a, &args->query, &decision);
     if (r < 0)
         return error_set(err, r, "the case cannot be decided: a path or a fact is not of its form");
     policy_explain_format(a->policies.now->image, &args->query, &decision, false, &text);

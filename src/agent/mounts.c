@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "agent/casefold.h"
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/strutil.h"
@@ -97,14 +98,8 @@ static uint64_t digest(const struct policy_mounts *m)
 {
     uint64_t h = m->n;
 
-    for (size_t i = 0; i < m->n; i++) {
-        const struct policy_mount *item = &m->items[i];
-        const uint64_t numbers[] = {h, item->dev, item->flags};
-
-        h = XXH3_64bits(numbers, sizeof(numbers));
-        h = XXH3_64bits_withSeed(item->fs_root, strlen(item->fs_root), h);
-        h = XXH3_64bits_withSeed(item->mountpoint, strlen(item->mountpoint), h);
-    }
+    for (size_t i = 0; i < m->n; i++)
+        h = mount_digest(h, &m->items[i]);
     return h;
 }
 
@@ -115,6 +110,8 @@ int mount_view_read(const char *path, const struct policy_mounts *foreign,
     int r;
 
     r = read_table(path, &v.all);
+    if (r == 0)
+        casefold_mark(v.all);
     r = r < 0 ? r : add_foreign(v.all, foreign);
     r = r < 0 ? r : make_decode(&v);
     if (r < 0)
@@ -220,27 +217,54 @@ uint32_t mounts_dev(const struct policy_mounts *m, uint32_t mount_id)
     return mount ? mount->dev : 0;
 }
 
-bool mounts_locate(const struct policy_mounts *m, uint32_t mount_id, const char *path, char *buf,
-                   size_t size, uint32_t *ret_dev, const char **ret_path)
+// True for the place itself, too.
+static bool is_beneath(const char *path, const char *place)
 {
-    const struct policy_mount *mount = find_mount(m, mount_id);
-    const char *rest = path, *root;
-    size_t len;
+    size_t len = streq(place, "/") ? 0 : strlen(place);
+
+    return strncmp(path, place, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+// Where `path` lies in the file system of a mount that it is beneath.
+static bool locate(const struct policy_mount *mount, const char *path, char *buf, size_t size,
+                   uint32_t *ret_dev, const char **ret_path)
+{
+    const char *rest = path, *root = streq(mount->fs_root, "/") ? "" : mount->fs_root;
     int n;
 
-    if (!mount)
+    if (!is_beneath(path, mount->mountpoint))
         return false;
-    len = strlen(mount->mountpoint);
-    if (!streq(mount->mountpoint, "/")) {
-        if (strncmp(path, mount->mountpoint, len) != 0 || (path[len] != '/' && path[len] != '\0'))
-            return false;
-        rest = path + len;
-    }
-    root = streq(mount->fs_root, "/") ? "" : mount->fs_root;
+    if (!streq(mount->mountpoint, "/"))
+        rest = path + strlen(mount->mountpoint);
     n = snprintf(buf, size, "%s%s", root, streq(rest, "/") ? "" : rest);
     if (n < 0 || (size_t)n >= size)
         return false;
     *ret_dev = mount->dev;
     *ret_path = n == 0 ? "/" : buf;
     return true;
+}
+
+bool mounts_locate(const struct policy_mounts *m, uint32_t mount_id, const char *path, char *buf,
+                   size_t size, uint32_t *ret_dev, const char **ret_path)
+{
+    const struct policy_mount *mount = find_mount(m, mount_id);
+
+    return mount && locate(mount, path, buf, size, ret_dev, ret_path);
+}
+
+bool mounts_place(const struct policy_mounts *m, const char *path, char *buf, size_t size,
+                  uint32_t *ret_dev, const char **ret_path)
+{
+    const struct policy_mount *found = NULL;
+
+    // Of those at one place the last lies over the others; what another mount covers is not seen.
+    for (size_t i = 0; i < m->n; i++) {
+        const struct policy_mount *mount = &m->items[i];
+
+        if (!(mount->flags & (POLICY_MOUNT_FOREIGN | POLICY_MOUNT_HIDDEN)) &&
+            is_beneath(path, mount->mountpoint) &&
+            (!found || strlen(mount->mountpoint) >= strlen(found->mountpoint)))
+            found = mount;
+    }
+    return found && locate(found, path, buf, size, ret_dev, ret_path);
 }

@@ -35,5 +35,9 @@ int mounts_foreign(const char *proc, bool (*stop)(void *ctx), void *ctx,
 bool mounts_locate(const struct policy_mounts *m, uint32_t mount_id, const char *path, char *buf,
                    size_t size, uint32_t *ret_dev, const char **ret_path);
 
+// The same for a canonical path of the host: of the mount that is seen there.
+bool mounts_place(const struct policy_mounts *m, const char *path, char *buf, size_t size,
+                  uint32_t *ret_dev, const char **ret_path);
+
 // s_dev of a mount by its id (statx's stx_mnt_id); 0: not in the table.
 uint32_t mounts_dev(const struct policy_mounts *m, uint32_t mount_id);

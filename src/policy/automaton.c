@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "policy/compiler.h"
+#include "policy/fold.h"
 
 #define JOIN_BYTES_MAX (4u << 20) // of sub-directories that are mounted, all together
 
@@ -15,11 +16,13 @@ struct super {
     uint32_t dev;
     bool seen; // at least one mount leads to a path of the host
     struct nfa_list start;
+    uint64_t mounts; // digest of those that lead there
 };
 
 struct supers {
     struct super *items;
     size_t n, cap;
+    struct fold fold;
 };
 
 static void supers_done(struct supers *s)
@@ -27,6 +30,7 @@ static void supers_done(struct supers *s)
     for (size_t i = 0; i < s->n; i++)
         nfa_list_done(&s->items[i].start);
     free(s->items);
+    fold_done(&s->fold);
 }
 
 static int list_append(struct nfa_list *l, const uint32_t *items, size_t n)
@@ -97,8 +101,21 @@ static int is_idle(struct compiler *c, const struct nfa_list *at, bool *ret_idle
     return 0;
 }
 
-static int add_mount(struct compiler *c, struct super *super, const struct policy_mount *m,
-                     size_t *join_bytes)
+// Adds the nodes where a mounted file system's root starts, as the file system compares names.
+static int add_start(struct compiler *c, struct fold *fold, struct super *super,
+                     const struct policy_mount *m, const struct nfa_list *nodes)
+{
+    _cleanup_(nfa_list_done) struct nfa_list twins = {};
+    int r;
+
+    if (!(m->flags & POLICY_MOUNT_NOCASE))
+        return list_append(&super->start, nodes->items, nodes->n);
+    r = fold_nodes(fold, c->nfa, m->flags & POLICY_MOUNT_UNICODE, nodes, &twins);
+    return r < 0 ? r : list_append(&super->start, twins.items, twins.n);
+}
+
+static int add_mount(struct compiler *c, struct fold *fold, struct super *super,
+                     const struct policy_mount *m, size_t *join_bytes)
 {
     _cleanup_(nfa_list_done) struct nfa_list at = {};
     const char *path = streq(m->mountpoint, "/") ? "" : m->mountpoint;
@@ -112,7 +129,7 @@ static int add_mount(struct compiler *c, struct super *super, const struct polic
     if (r < 0 || idle)
         return r;
     if (streq(m->fs_root, "/"))
-        return list_append(&super->start, at.items, at.n);
+        return add_start(c, fold, super, m, &at);
 
     *join_bytes += strlen(m->fs_root);
     if (*join_bytes > JOIN_BYTES_MAX) {
@@ -121,7 +138,7 @@ static int add_mount(struct compiler *c, struct super *super, const struct polic
         return -EINVAL;
     }
     r = join(c, m->fs_root, &at, &head);
-    return r < 0 ? r : list_append(&super->start, &head, 1);
+    return r < 0 ? r : add_start(c, fold, super, m, &(struct nfa_list){.items = &head, .n = 1});
 }
 
 static int compare_dev(const void *a, const void *b)
@@ -161,7 +178,8 @@ static int collect_supers(struct compiler *c, struct supers *out)
             (c->options.drop_hidden && m->flags & POLICY_MOUNT_HIDDEN))
             continue;
         out->items[out->n - 1].seen = true;
-        r = add_mount(c, &out->items[out->n - 1], m, &join_bytes);
+        out->items[out->n - 1].mounts = mount_digest(out->items[out->n - 1].mounts, m);
+        r = add_mount(c, &out->fold, &out->items[out->n - 1], m, &join_bytes);
     }
     for (size_t i = 0; r == 0 && i < out->n; i++)
         r = nfa_close(c->nfa, &out->items[i].start);
@@ -277,6 +295,7 @@ static int put_roots(struct compiler *c, const struct supers *supers, const uint
     c->n_roots = supers->n;
     for (size_t i = 0; i < supers->n; i++) {
         c->roots[i].dev = supers->items[i].dev;
+        c->roots[i].mounts = supers->items[i].mounts;
         c->roots[i].root.state = states[i];
         c->roots[i].root.flags = supers->items[i].seen ? 0 : SG_ROOT_FOREIGN;
     }

@@ -31,6 +31,7 @@ struct policy_compile_options {
 struct policy_root {
     uint32_t dev;
     struct sg_root root;
+    uint64_t mounts; // digest of the mounts that it was worked out for; see mount_digest()
 };
 
 // What the numbers of an image mean to people.
@@ -103,7 +104,8 @@ uint32_t policy_image_walk(const struct policy_image *image, uint32_t state, con
                            size_t len);
 
 // The roots for a new mount table without compiling again. -EAGAIN: only a new image can say it (a
-// part of a file system is mounted, or one is mounted at several places for which rules differ).
+// part of a file system is mounted, one is mounted at several places for which rules differ, or one
+// that compares names without regard to case is mounted where rules are about something).
 // The caller frees the array.
 int policy_image_roots(const struct policy_image *image, const struct policy_mounts *mounts,
                        bool drop_hidden, struct policy_root **ret_roots, size_t *ret_n);

@@ -159,21 +159,57 @@ static int compare_dev(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static int join_root(const struct policy_image *image, const struct policy_mount *m,
-                     bool drop_hidden, struct policy_root *root)
+static bool leads_there(const struct policy_mount *m, bool drop_hidden)
 {
-    uint32_t state;
+    return !(m->flags & POLICY_MOUNT_FOREIGN) && !(drop_hidden && m->flags & POLICY_MOUNT_HIDDEN);
+}
 
-    if (m->flags & POLICY_MOUNT_FOREIGN || (drop_hidden && m->flags & POLICY_MOUNT_HIDDEN))
+static int join_root(const struct policy_image *image, const struct policy_mount *m,
+                     struct policy_root *root)
+{
+    bool plain = streq(m->fs_root, "/") && !(m->flags & POLICY_MOUNT_NOCASE);
+    uint32_t state = mountpoint_state(image, m->mountpoint);
+
+    if (state == 0)
         return 0;
-    root->root.flags &= ~(uint32_t)SG_ROOT_FOREIGN;
-    state = mountpoint_state(image, m->mountpoint);
-    if (state == 0 || state == root->root.state)
-        return streq(m->fs_root, "/") || state == 0 ? 0 : -EAGAIN;
-    if (root->root.state != 0 || !streq(m->fs_root, "/"))
+    if (!plain || (root->root.state != 0 && root->root.state != state))
         return -EAGAIN;
     root->root.state = state;
     return 0;
+}
+
+// What the image knows of a superblock, if the mounts that lead there are still the same.
+static const struct policy_root *known_root(const struct policy_image *image, uint32_t dev,
+                                            uint64_t mounts)
+{
+    for (size_t i = 0; i < image->n_roots; i++)
+        if (image->roots[i].dev == dev)
+            return image->roots[i].mounts == mounts ? &image->roots[i] : NULL;
+    return NULL;
+}
+
+// The root of the superblock that mounts[0 … n) are of.
+static int make_root(const struct policy_image *image, const struct policy_mount *const *mounts,
+                     size_t n, bool drop_hidden, struct policy_root *root)
+{
+    const struct policy_root *known;
+    int r = 0;
+
+    *root = (struct policy_root){.dev = mounts[0]->dev, .root = {.flags = SG_ROOT_FOREIGN}};
+    for (size_t i = 0; i < n; i++)
+        if (leads_there(mounts[i], drop_hidden)) {
+            root->root.flags = 0;
+            root->mounts = mount_digest(root->mounts, mounts[i]);
+        }
+    known = known_root(image, root->dev, root->mounts);
+    if (known) {
+        *root = *known;
+        return 0;
+    }
+    for (size_t i = 0; r == 0 && i < n; i++)
+        if (leads_there(mounts[i], drop_hidden))
+            r = join_root(image, mounts[i], root);
+    return r;
 }
 
 int policy_image_roots(const struct policy_image *image, const struct policy_mounts *mounts,
@@ -191,13 +227,12 @@ int policy_image_roots(const struct policy_image *image, const struct policy_mou
         sorted[i] = &mounts->items[i];
     if (mounts->n > 0)
         qsort(sorted, mounts->n, sizeof(*sorted), compare_dev);
-    for (size_t i = 0; i < mounts->n; i++) {
+    for (size_t i = 0, next; i < mounts->n; i = next) {
         int r;
 
-        if (n == 0 || roots[n - 1].dev != sorted[i]->dev)
-            roots[n++] = (struct policy_root){.dev = sorted[i]->dev,
-                                              .root = {.flags = SG_ROOT_FOREIGN}};
-        r = join_root(image, sorted[i], drop_hidden, &roots[n - 1]);
+        for (next = i; next < mounts->n && sorted[next]->dev == sorted[i]->dev;)
+            next++;
+        r = make_root(image, sorted + i, next - i, drop_hidden, &roots[n++]);
         if (r < 0)
             return r;
     }

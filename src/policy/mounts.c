@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/alloc.h"
 #include "base/strutil.h"
@@ -76,6 +77,15 @@ int mounts_add(struct policy_mounts *m, uint32_t dev, const char *fs_root, const
     mount.mountpoint = strdup(mountpoint);
     mount.fstype = strdup("");
     return append(m, &mount);
+}
+
+uint64_t mount_digest(uint64_t digest, const struct policy_mount *m)
+{
+    const uint64_t numbers[] = {digest, m->dev, m->flags};
+
+    digest = XXH3_64bits(numbers, sizeof(numbers));
+    digest = XXH3_64bits_withSeed(m->fs_root, strlen(m->fs_root), digest);
+    return XXH3_64bits_withSeed(m->mountpoint, strlen(m->mountpoint), digest);
 }
 
 // The next field of a line, which loses it. False when there is none.
@@ -158,6 +168,23 @@ static bool read_fstype(struct text *line, struct text *ret_fstype)
     return false;
 }
 
+static uint32_t case_flags(const char *fstype)
+{
+    static const struct {
+        const char *fstype;
+        uint32_t flags;
+    } rows[] = {
+#define NOCASE(fstype, flags) {fstype, flags},
+#include "policy/nocase.def"
+#undef NOCASE
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (streq(fstype, rows[i].fstype))
+            return rows[i].flags;
+    return 0;
+}
+
 static int parse_line(struct policy_mounts *m, struct text line)
 {
     struct policy_mount mount = {};
@@ -177,6 +204,8 @@ static int parse_line(struct policy_mounts *m, struct text line)
     mount.fs_root = unescape(f[F_ROOT]);
     mount.mountpoint = unescape(f[F_MOUNTPOINT]);
     mount.fstype = unescape(fstype);
+    if (mount.fstype)
+        mount.flags |= case_flags(mount.fstype);
     return append(m, &mount);
 bad:
     m->n_bad++;

@@ -15,7 +15,9 @@
 enum {
     POLICY_MOUNT_FOREIGN =
         1u << 0, // only in another mount namespace: no path of the host leads there
-    POLICY_MOUNT_HIDDEN = 1u << 1, // another mount lies over it, or over a directory above it
+    POLICY_MOUNT_HIDDEN = 1u << 1,  // another mount lies over it, or over a directory above it
+    POLICY_MOUNT_NOCASE = 1u << 2,  // names that differ in the case of letters are one file's
+    POLICY_MOUNT_UNICODE = 1u << 3, // … and names that Unicode folds to the same
 };
 
 struct policy_mount {
@@ -48,6 +50,10 @@ int mounts_parse(const char *buf, size_t len, struct policy_mounts **ret_mounts)
 int mounts_new(struct policy_mounts **ret_mounts);
 int mounts_add(struct policy_mounts *m, uint32_t dev, const char *fs_root, const char *mountpoint,
                uint32_t flags);
+
+// What a mount says of the root of its file system, joined to `digest`: mounts of which the digests are equal give the
+// root the same state in the same image.
+uint64_t mount_digest(uint64_t digest, const struct policy_mount *m);
 
 struct policy_mounts *mounts_free(struct policy_mounts *m);
 DEFINE_CLEANUP(struct policy_mounts *, mounts_free)

@@ -96,6 +96,20 @@ static int intern_set(struct nfa *nfa, const struct glob_set *set, uint16_t *ret
     return 0;
 }
 
+int nfa_add_set_edge(struct nfa *nfa, uint32_t from, const struct glob_set *set, uint32_t target)
+{
+    const struct glob_set read = *set; // it may lie in nfa->sets, which may move
+    uint16_t index;
+    int r;
+
+    if (memcmp(&read, &glob_name_bytes, sizeof(read)) == 0)
+        return add_edge(nfa, from, (struct nfa_edge){.kind = NFA_NAME, .target = target});
+    r = intern_set(nfa, &read, &index);
+    return r < 0 ? r
+                 : add_edge(nfa, from,
+                            (struct nfa_edge){.kind = NFA_SET, .set = index, .target = target});
+}
+
 // "**" in the middle: a node from which the rest starts, which is reached again behind every
 // "name/".
 static int make_deep(struct nfa *nfa, uint32_t from, uint32_t head)
@@ -120,10 +134,7 @@ static int link_child(struct nfa *nfa, uint32_t from, enum child_kind kind, uint
 {
     switch (kind) {
     case CHILD_BYTE: return nfa_add_byte_edge(nfa, from, (uint8_t)value, to);
-    case CHILD_SET:
-        if (memcmp(&nfa->sets[value], &glob_name_bytes, sizeof(glob_name_bytes)) == 0)
-            return add_edge(nfa, from, (struct nfa_edge){.kind = NFA_NAME, .target = to});
-        return add_edge(nfa, from, (struct nfa_edge){.kind = NFA_SET, .set = value, .target = to});
+    case CHILD_SET: return nfa_add_set_edge(nfa, from, &nfa->sets[value], to);
     case CHILD_STAR:
         nfa->nodes[from].star = to;
         nfa->nodes[to].loop = NFA_LOOP_NAME;

@@ -89,6 +89,7 @@ int nfa_add_glob(struct nfa *nfa, uint32_t start, const struct glob *glob, uint3
 
 int nfa_add_mark(struct nfa *nfa, uint32_t node, uint32_t mark);
 int nfa_add_byte_edge(struct nfa *nfa, uint32_t from, uint8_t byte, uint32_t target);
+int nfa_add_set_edge(struct nfa *nfa, uint32_t from, const struct glob_set *set, uint32_t target);
 
 // Says whom the nodes that are there now belong to, from the owner of each mark. From then on a
 // list of nodes in which an owner is certain of all that follows (its pattern ends in "**") holds

@@ -2,6 +2,7 @@
 //
 // Patterns → automaton: random patterns over a small alphabet against a matcher that knows nothing
 // of it.
+#include "tests/unit/policy/generator.h"
 #include "tests/unit/policy/reference.h"
 #include "tests/unit/unit.h"
 
@@ -18,7 +19,7 @@ struct fixture {
     struct nfa *nfa;
     struct dfa *dfa;
     uint32_t start;
-    char patterns[PATTERNS][256];
+    char patterns[PATTERNS][REF_TEXT];
     uint32_t n;
     bool owned; // patterns 0 and 1 belong to owner 0, 2 and 3 to owner 1 …
 };
@@ -77,93 +78,6 @@ static uint32_t walk(const struct fixture *f, const char *path)
     return state;
 }
 
-static void add(char *text, const char *more)
-{
-    size_t len = strlen(text);
-
-    assert_true(snprintf(text + len, 256 - len, "%s", more) < (int)(256 - len));
-}
-
-static void random_pattern(struct ref_random *r, char *text)
-{
-    static const char *const pieces[] = {"a", "b", "c",   "*",     "?", "[ab]", "[!a]", "ab",
-                                         "a", "b", "\\*", "[a-b]", ".", "[]c]", "\\a",  "x"};
-    uint32_t components = 1 + ref_below(r, 4);
-
-    *text = '\0';
-    for (uint32_t i = 0; i < components; i++) {
-        uint32_t n = 1 + ref_below(r, 3);
-        bool star = false;
-
-        add(text, "/");
-        if (ref_below(r, 4) == 0) {
-            add(text, "**");
-            continue;
-        }
-        for (uint32_t k = 0; k < n; k++) {
-            const char *piece = pieces[ref_below(r, sizeof(pieces) / sizeof(*pieces))];
-
-            // "**" is no piece of a name, "." alone is no name.
-            if (*piece == '*' && star)
-                piece = "a";
-            if (*piece == '.' && n == 1)
-                piece = "b";
-            star = *piece == '*';
-            add(text, piece);
-        }
-        if (strcmp(text + strlen(text) - 2, "..") == 0 ||
-            strcmp(text + strlen(text) - 2, "/.") == 0)
-            add(text, "a");
-    }
-}
-
-static void random_path(struct ref_random *r, char *text)
-{
-    static const char *const pieces[] = {"a", "b", "c", "*", ".", "x", "]", "d"};
-    uint32_t components = ref_below(r, 6);
-
-    *text = '\0';
-    for (uint32_t i = 0; i < components; i++) {
-        uint32_t n = 1 + ref_below(r, 3);
-
-        add(text, "/");
-        for (uint32_t k = 0; k < n; k++)
-            add(text, pieces[ref_below(r, sizeof(pieces) / sizeof(*pieces))]);
-    }
-    if (components == 0)
-        add(text, "/");
-}
-
-// A path made from a pattern, so that matches are not rare.
-static void path_from(struct ref_random *r, const char *pattern, char *text)
-{
-    *text = '\0';
-    for (const char *p = pattern; *p; p++) {
-        char c[2] = {*p, '\0'};
-
-        if (strncmp(p, "**", 2) == 0) {
-            static const char *const deep[] = {"a", "a/b", "b/ab/c", "x"};
-
-            add(text, deep[ref_below(r, 4)]);
-            p++;
-        } else if (*p == '*') {
-            add(text, (const char *const[]){"", "a", "ba", "cab"}[ref_below(r, 4)]);
-        } else if (*p == '[') {
-            p = strchr(p + 2, ']');
-            add(text, (const char *const[]){"a", "b", "c"}[ref_below(r, 3)]);
-        } else if (*p == '\\') {
-            c[0] = *++p;
-            add(text, c);
-        } else {
-            c[0] = *p == '?' ? (char)('a' + ref_below(r, 3)) : *p;
-            add(text, c);
-        }
-    }
-    // An empty name is in no path.
-    if (strstr(text, "//") || (strlen(text) > 1 && text[strlen(text) - 1] == '/'))
-        random_path(r, text);
-}
-
 // The packed array says the same as the edges it was made from.
 static void check_comb(const struct fixture *f)
 {
@@ -210,16 +124,16 @@ static void test_random(void **state)
         struct fixture f = {.n = 1 + ref_below(&r, PATTERNS), .owned = set % 2};
 
         for (uint32_t i = 0; i < f.n; i++)
-            random_pattern(&r, f.patterns[i]);
+            ref_pattern(&r, f.patterns[i]);
         build(&f);
         for (int k = 0; k < PATHS; k++) {
             char path[256];
             uint32_t at;
 
             if (ref_below(&r, 2))
-                path_from(&r, f.patterns[ref_below(&r, f.n)], path);
+                ref_path_from(&r, f.patterns[ref_below(&r, f.n)], path);
             else
-                random_path(&r, path);
+                ref_path(&r, path);
             at = walk(&f, path);
             if (f.owned)
                 check_owners(&f, at, path);
@@ -245,7 +159,7 @@ static void expect(const char *pattern, const char *path, bool want)
 {
     struct fixture f = {.n = 1};
 
-    add(f.patterns[0], pattern);
+    ref_add(f.patterns[0], pattern);
     build(&f);
     if (accepts(&f, walk(&f, path), 0) != want || ref_match(pattern, path) != want)
         fail_msg("'%s' and '%s': expected %d", pattern, path, want);
