@@ -20,6 +20,9 @@ union sg_generation {
     };
 };
 
+/* Which of the two sets of switches is a policy's. */
+#define SG_SWITCHES(policy_id) ((policy_id)&1)
+
 /* Key of a cached directory. The pointer alone could be reused, so could the number: together with the generation no. */
 struct sg_dir_key {
     __u64 inode; /* address */
@@ -46,7 +49,7 @@ struct sg_node {
     __u64 leaf;
     __u32 other[SG_PIN_STATES]; /* states of its other names, from the table of pinned objects */
     __u32 other_policy;         /* policy that they speak of; 0: not asked yet */
-    __u32 reserved;
+    __u32 other_moves;          /* and moves: raised when an object is pinned that may be cached */
 };
 
 #define SG_STATE_BITS 20

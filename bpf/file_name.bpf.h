@@ -52,6 +52,13 @@ SG_PROGRAMS(inode_unlink, inode_unlink, sg_on_remove(dir, dentry, SG_HOOK_inode_
 SG_PROGRAMS(inode_rmdir, inode_rmdir, sg_on_remove(dir, dentry, SG_HOOK_inode_rmdir, storage),
             struct inode *dir, struct dentry *dentry)
 
+/* What an object with several names is worth by the others of them may be cached: by nobody while it has one name only. */
+static __always_inline void sg_forget_others(const struct inode *inode)
+{
+    if (inode->i_nlink > 1)
+        __sync_fetch_and_add((__u32 *)&sg_generation.moves, 1);
+}
+
 /* Keeps what an object's names are worth, for when it is met by another of them. False: the table is full. */
 static __always_inline int sg_pin(struct inode *inode, const struct sg_states *s, __u32 more)
 {
@@ -59,15 +66,17 @@ static __always_inline int sg_pin(struct inode *inode, const struct sg_states *s
                              .ino = inode->i_ino,
                              .dev = inode->i_sb->s_dev};
     struct sg_pin fresh = {}, *pin = bpf_map_lookup_elem(&sg_pins, &key);
-    __u32 wanted[2] = {s->state, more};
+    __u32 wanted[2] = {s->state, more}, added = 0;
 
     if (!s->state && !more)
         return 1;
     if (!pin) {
         fresh.state[0] = s->state;
         fresh.state[1] = more;
-        if (!bpf_map_update_elem(&sg_pins, &key, &fresh, BPF_NOEXIST))
+        if (!bpf_map_update_elem(&sg_pins, &key, &fresh, BPF_NOEXIST)) {
+            sg_forget_others(inode);
             return 1;
+        }
         pin = bpf_map_lookup_elem(&sg_pins, &key);
         if (!pin)
             return 0;
@@ -76,13 +85,17 @@ static __always_inline int sg_pin(struct inode *inode, const struct sg_states *s
         int done = !wanted[w];
 
         for (int i = 0; i < SG_PIN_STATES && !done; i++) {
-            if (!pin->state[i])
+            if (!pin->state[i]) {
                 pin->state[i] = wanted[w];
+                added = 1;
+            }
             done = pin->state[i] == wanted[w];
         }
         if (!done)
             return 0;
     }
+    if (added)
+        sg_forget_others(inode);
     return 1;
 }
 

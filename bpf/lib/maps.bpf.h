@@ -110,8 +110,12 @@ struct {
 
 /* Shared words, mapped by the sensor as .bss and .rodata of the object. */
 volatile union sg_generation sg_generation = {};
-/* Subjects whose time window is open; the epoch rises after a change of it. In .data: all are open at first. */
-volatile __u64 sg_subjects_on[SG_SUBJECT_WORDS] = {~0ull, ~0ull, ~0ull, ~0ull};
+/*
+ * Subjects whose time window is open, of the policies with even and with odd numbers: the next one's are there before it is
+ * in force. The epoch rises after a change. In .data: all are open at first.
+ */
+volatile __u64 sg_subjects_on[2][SG_SUBJECT_WORDS] = {{~0ull, ~0ull, ~0ull, ~0ull},
+                                                      {~0ull, ~0ull, ~0ull, ~0ull}};
 volatile __u32 sg_subject_epoch = 1;
 
 const volatile bool sg_typed =

@@ -93,9 +93,10 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
                                       struct sg_states *ret)
 {
     struct sg_pin_key key = {.policy_id = ret->policy_id};
+    __u32 moves = sg_generation.moves;
     const struct sg_pin *pin;
 
-    if (node && node->other_policy == ret->policy_id) {
+    if (node && node->other_policy == ret->policy_id && node->other_moves == moves) {
         for (int i = 0; i < SG_PIN_STATES; i++)
             ret->other[i] = node->other[i];
         return 0;
@@ -107,8 +108,11 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
         for (int i = 0; i < SG_PIN_STATES; i++)
             ret->other[i] = pin->state[i];
     if (node) {
+        node->other_policy = 0;
+        barrier();
         for (int i = 0; i < SG_PIN_STATES; i++)
             node->other[i] = ret->other[i];
+        node->other_moves = moves;
         barrier();
         node->other_policy = ret->policy_id;
     }
@@ -274,7 +278,11 @@ static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __
     return refused;
 }
 
-/* How often a decision is tried: with what is known; after the subject was computed; with whatever there is. */
+/*
+ * How often a decision is tried: with what is known; after the subject was computed; with whatever there is. Who puts a
+ * policy in force waits for the programs that run, so that one run sees one change at most: the last try meets none, and its
+ * subject is missing only when there was no room for it.
+ */
 enum sg_try {
     SG_TRY_FIRST = 0,
     SG_TRY_AGAIN = 1,
@@ -327,8 +335,10 @@ static __noinline __u64 sg_check_fmod(const struct sg_request *q, __u32 try, __u
         if (decision & SG_DECISION_AGAIN) {                     \
             sg_subject_prepare();                               \
             decision = what(args, SG_TRY_AGAIN, &policy_id);    \
-            if (decision & SG_DECISION_AGAIN)                   \
+            if (decision & SG_DECISION_AGAIN) {                 \
+                sg_subject_prepare();                           \
                 decision = what(args, SG_TRY_LAST, &policy_id); \
+            }                                                   \
         }                                                       \
         decision;                                               \
     })

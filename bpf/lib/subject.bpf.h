@@ -374,7 +374,8 @@ static __always_inline void sg_settle(struct sg_subject *s, const struct sg_imag
             break;
     for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++) {
         s->sticky[i] |= s->subjects[i] & header->descendants[i];
-        s->subjects[i] = (s->subjects[i] | s->sticky[i]) & sg_subjects_on[i];
+        s->subjects[i] = (s->subjects[i] | s->sticky[i]) &
+                         sg_subjects_on[SG_SWITCHES(header->policy_id)][i];
     }
     for (__u32 i = 0; i < SG_PREDS_MAX; i++)
         if (!sg_pred(tid, i))

@@ -16,7 +16,7 @@ void links_pin(struct agent *a, const struct objects *found)
     struct link_scan *l = &a->links;
 
     for (size_t i = 0; i < found->n; i++) {
-        const struct object_pin *p = &found->pins[i];
+        const struct sensor_object *p = &found->pins[i];
 
         if (sensor_pin_object(a->sensor, p->dev, p->ino, p->state) < 0)
             l->failed++;

@@ -88,7 +88,7 @@ static int add_pin(struct walk *w, const char *path, const struct statx *stx, ui
     sb_add(&o->paths, path, strlen(path) + 1);
     if (o->paths.failed)
         return -ENOMEM;
-    o->pins[o->n++] = (struct object_pin){.dev = dev, .ino = stx->stx_ino, .state = state};
+    o->pins[o->n++] = (struct sensor_object){.dev = dev, .ino = stx->stx_ino, .state = state};
     return 0;
 }
 

@@ -16,17 +16,13 @@
 #include "base/strbuf.h"
 #include "policy/compile.h"
 #include "policy/mounts.h"
+#include "sensor/sensor.h"
 
 #define OBJECTS_ENTRIES_MAX 2000000u
 #define OBJECTS_PINS_MAX    65536u
 
-struct object_pin {
-    uint32_t dev, state;
-    uint64_t ino;
-};
-
 struct objects {
-    struct object_pin *pins;
+    struct sensor_object *pins;
     size_t n, cap;
     struct strbuf paths;    // of the pins in their order, each followed by a NUL
     uint64_t seen;          // entries of directories

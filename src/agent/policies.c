@@ -200,16 +200,23 @@ static void refuse(struct agent *a, struct build *b)
                                .cure = b->error.cure[0] ? b->error.cure : NULL});
 }
 
-static int set_policy(struct agent *a, struct loaded *l, struct error *err)
+// Files with several names and time windows come into force with the policy, not after it.
+static int set_policy(struct agent *a, struct loaded *l, const struct objects *linked,
+                      struct error *err)
 {
     _cleanup_free_ struct sensor_root *roots = new0(struct sensor_root, l->image->n_roots);
+    uint64_t on[SG_SUBJECT_WORDS];
     struct sensor_facts facts;
+    time_t next;
     int r;
 
     if (!roots)
         return error_set(err, -ENOMEM, "%m");
     for (size_t i = 0; i < l->image->n_roots; i++)
         roots[i] = (struct sensor_root){l->image->roots[i].dev, l->image->roots[i].root};
+    policy_time_subjects(l->image, time(NULL), on, &next);
+    sensor_stage(a->sensor,
+                 &(struct sensor_stage){.objects = linked->pins, .n_objects = linked->n, .on = on});
     r = sensor_set_policy(a->sensor, l->image->mem, l->image->size, l->ops, roots,
                           l->image->n_roots, err);
     // Its number in records is the sensor's to give.
@@ -262,7 +269,7 @@ static int enforce(struct agent *a, struct build *b)
 
     // Records of the policy before are named by its rules.
     records_drain(a);
-    r = set_policy(a, l, &b->error);
+    r = set_policy(a, l, &b->objects, &b->error);
     if (r < 0)
         return r;
     push_before(p, p->now);

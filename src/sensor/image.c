@@ -124,7 +124,8 @@ static void drop_roots(const struct sensor *s, uint32_t policy_id, bool drop_thi
     }
 }
 
-static void drop_old_pins(const struct sensor *s, uint32_t policy_id)
+// Forgets the pinned objects of one policy, or of all others.
+static void drop_pins(const struct sensor *s, uint32_t policy_id, bool drop_this)
 {
     int fd = map_fd(s, "sg_pins");
     _cleanup_free_ char *keys = NULL;
@@ -135,7 +136,7 @@ static void drop_old_pins(const struct sensor *s, uint32_t policy_id)
     for (size_t i = 0; i < n; i++) {
         const struct sg_pin_key *key = (const struct sg_pin_key *)keys + i;
 
-        if (key->policy_id != policy_id)
+        if ((key->policy_id == policy_id) == drop_this)
             (void)bpf_map_delete_elem(fd, key);
     }
 }
@@ -158,6 +159,55 @@ static int write_roots(const struct sensor *s, uint32_t policy_id, const struct 
     return changed;
 }
 
+// NULL: all.
+static void set_switches(const struct sensor *s, uint32_t policy_id, const uint64_t *on)
+{
+    uint64_t *words = s->maps.words.subjects_on[SG_SWITCHES(policy_id)];
+
+    for (size_t i = 0; i < SG_SUBJECT_WORDS; i++)
+        __atomic_store_n(&words[i], on ? on[i] : UINT64_MAX, __ATOMIC_RELAXED);
+}
+
+// Adds a state to those of an object under a policy. 1: it is new; 0: it was there; -ENOSPC: no room.
+static int pin_object(const struct sensor *s, uint32_t policy_id,
+                      const struct sensor_object *object)
+{
+    struct sg_pin_key key = {.ino = object->ino, .dev = object->dev, .policy_id = policy_id};
+    int fd = map_fd(s, "sg_pins");
+    struct sg_pin pin = {};
+    size_t i;
+
+    if (bpf_map_lookup_elem(fd, &key, &pin) < 0 && errno != ENOENT)
+        return -errno;
+    for (i = 0; i < SG_PIN_STATES && pin.state[i]; i++)
+        if (pin.state[i] == object->state)
+            return 0;
+    if (i == SG_PIN_STATES)
+        return -ENOSPC;
+    pin.state[i] = object->state;
+    if (bpf_map_update_elem(fd, &key, &pin, BPF_ANY) < 0)
+        return errno == E2BIG ? -ENOSPC : -errno;
+    return 1;
+}
+
+// Puts down what the policy of this number starts with. Objects that do not fit are told by whoever pins them
+// again, one by one.
+static void put_stage(struct sensor *s, uint32_t policy_id)
+{
+    const struct sensor_stage *stage = &s->stage;
+
+    for (size_t i = 0; i < stage->n_objects; i++)
+        if (stage->objects[i].state)
+            (void)pin_object(s, policy_id, &stage->objects[i]);
+    set_switches(s, policy_id, stage->on);
+}
+
+// The policy under which cached states are good.
+static void announce(const struct sensor *s, uint32_t policy_id)
+{
+    __atomic_store_n(&s->maps.words.generation->policy_id, policy_id, __ATOMIC_SEQ_CST);
+}
+
 int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
                size_t n_roots, struct error *err)
 {
@@ -171,26 +221,39 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
                          strerror(-r));
     // An agent that was killed here may have left some of this number.
     drop_roots(s, id, true);
+    drop_pins(s, id, true);
+    put_stage(s, id);
     r = write_roots(s, id, roots, n_roots);
     if (r < 0) {
         drop_roots(s, id, true);
+        drop_pins(s, id, true);
         return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_roots,
                          strerror(-r));
     }
+    // First nothing that is cached is good any more: between the two steps every access is decided at
+    // length, by the old image. The other way round what the old policy left alone would pass, cached,
+    // after others had been decided by the new one.
+    announce(s, id);
     // The step that counts. It returns after every decision that began with the old image has ended, so
     // that what only those need can go afterwards.
     if (bpf_map_update_elem(map_fd(s, "sg_images"), &zero, &fd, BPF_ANY) < 0) {
         r = -errno;
+        announce(s, old_id);
         drop_roots(s, id, true);
+        drop_pins(s, id, true);
         return error_set(err, r, "the policy cannot be put in force: %s", strerror(-r));
     }
-    __atomic_store_n(&s->maps.words.generation->policy_id, id, __ATOMIC_SEQ_CST);
     s->policy_id = id;
     s->image_bytes = len;
     map_clear(s->provisional);
     drop_roots(s, id, false);
-    drop_old_pins(s, id);
+    drop_pins(s, id, false);
     return 0;
+}
+
+void sensor_stage(struct sensor *s, const struct sensor_stage *stage)
+{
+    s->stage = *stage;
 }
 
 // A root that a mount hook seeded and nobody named: the caller's mount table may be older than the mount.
@@ -276,33 +339,24 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
 
 int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t state)
 {
-    struct sg_pin_key key = {.ino = ino, .dev = dev, .policy_id = s->policy_id};
-    int fd = map_fd(s, "sg_pins");
-    struct sg_pin pin = {};
-    size_t i;
+    const struct sensor_object object = {.dev = dev, .state = state, .ino = ino};
+    int r;
 
     if (!s->policy_id)
         return -ENOENT;
     if (!state)
         return -EINVAL;
-    if (bpf_map_lookup_elem(fd, &key, &pin) < 0 && errno != ENOENT)
-        return -errno;
-    for (i = 0; i < SG_PIN_STATES && pin.state[i]; i++)
-        if (pin.state[i] == state)
-            return 0;
-    if (i == SG_PIN_STATES)
-        return -ENOSPC;
-    pin.state[i] = state;
-    return bpf_map_update_elem(fd, &key, &pin, BPF_ANY) < 0 ? -errno : 0;
+    r = pin_object(s, s->policy_id, &object);
+    // What was known of the object before has been cached.
+    if (r > 0)
+        (void)__atomic_add_fetch(&s->maps.words.generation->moves, 1, __ATOMIC_SEQ_CST);
+    return r < 0 ? r : 0;
 }
 
 int sensor_set_switches(struct sensor *s, const uint64_t on[SG_SUBJECT_WORDS])
 {
-    const struct shared_words *w = &s->maps.words;
-
-    for (size_t i = 0; i < SG_SUBJECT_WORDS; i++)
-        __atomic_store_n(&w->subjects_on[i], on[i], __ATOMIC_RELAXED);
+    set_switches(s, s->policy_id, on);
     // What was computed before the words changed is computed again.
-    (void)__atomic_add_fetch(w->subject_epoch, 1, __ATOMIC_SEQ_CST);
+    (void)__atomic_add_fetch(s->maps.words.subject_epoch, 1, __ATOMIC_SEQ_CST);
     return 0;
 }

@@ -73,7 +73,7 @@ struct sensor_map {
 // Words that programs and the sensor share, in maps that are mapped into memory.
 struct shared_words {
     union sg_generation *generation;
-    uint64_t *subjects_on; // SG_SUBJECT_WORDS
+    uint64_t (*subjects_on)[SG_SUBJECT_WORDS]; // [2], see SG_SWITCHES()
     uint32_t *subject_epoch;
     uint32_t *host_mnt_ns;
     struct {
@@ -310,6 +310,7 @@ struct sensor {
     bool in_force;           // a policy was set by this sensor
     bool old_descriptors;
     uint32_t ops, needs, policy_id;
+    struct sensor_stage stage; // for the next policy; on loan
     size_t image_bytes;
     struct proof proofs[HOOKS];
     struct sensor_hook hooks[HOOKS];

@@ -143,7 +143,7 @@ struct sensor *sensor_free(struct sensor *s)
     return NULL;
 }
 
-int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
+static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
                       const struct sensor_root *roots, size_t n_roots, struct error *err)
 {
     const struct image_view view = {image, len};
@@ -188,6 +188,15 @@ int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
     if (r == 0 && !s->pins.same_build)
         r = pins_mark(&s->pins, s->build, s->layout, err);
     return r < 0 ? r : pins_swap(&s->pins, err);
+}
+
+int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
+                      const struct sensor_root *roots, size_t n_roots, struct error *err)
+{
+    int r = set_policy(s, image, len, ops, roots, n_roots, err);
+
+    s->stage = (struct sensor_stage){}; // the loan ends
+    return r;
 }
 
 int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err)

@@ -89,6 +89,23 @@ struct sensor_root {
     struct sg_root root;
 };
 
+/* A file with several names: worth what any of them is, see abi/policy.h (sg_pin_key). */
+struct sensor_object {
+    uint32_t dev, state;
+    uint64_t ino;
+};
+
+/*
+ * What the next sensor_set_policy() starts with: its decisions know it from the first one on. On loan until then. An
+ * object that does not fit is left out, as sensor_pin_object() would refuse it with -ENOSPC.
+ */
+struct sensor_stage {
+    const struct sensor_object *objects;
+    size_t n_objects;
+    const uint64_t *on; /* SG_SUBJECT_WORDS, as for sensor_set_switches(); NULL: all */
+};
+void sensor_stage(struct sensor *s, const struct sensor_stage *stage);
+
 /*
  * Puts a compiled image in force: attaches hooks that are newly needed, writes roots, replaces the image in one step,
  * raises the generation, detaches hooks that are no longer needed. On failure the old policy stays in force whole.
@@ -105,7 +122,7 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
 /* Objects with several names (dev, ino → state), see abi/policy.h. */
 int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t state);
 
-/* Which subjects are switched on now (time windows). */
+/* Which subjects of the policy in force are switched on now (time windows). */
 int sensor_set_switches(struct sensor *s, const uint64_t on[SG_SUBJECT_WORDS]);
 
 /* Attaches or detaches the hooks for descriptors that were open before their rule came (file_permission). */

@@ -263,7 +263,6 @@ int run_ways(const struct run *r, char *const patterns[], size_t n_patterns);
 int list_ways(enum format format);
 int hold_main(const struct run *r, char *const command[]);
 int race_main(const char *root, unsigned seconds, unsigned n_proc);
-int swap_race_main(const char *root, unsigned seconds, unsigned n_proc);
 int burst_main(const char *path, uint64_t total, unsigned n_proc);
 
 /* ---- json.c --------------------------------------------------------------------------------- */

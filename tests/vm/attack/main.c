@@ -22,7 +22,6 @@ static const char usage[] =
     "                                   open and map, print \"ready\", wait for a line of input\n"
     "                                   or run COMMAND, then try what was opened before\n"
     "  race ROOT SECONDS PROCESSES      forbidden opens while directories move\n"
-    "  swap-race ROOT SECONDS PROCESSES opens vault/pair.a and vault/pair.b while policies swap\n"
     "  burst DIRECTORY COUNT PROCESSES  opens and creates as fast as possible, and their number\n"
     "\n"
     "The policy protects ROOT/vault/secret and all below ROOT/vault/tree from everybody but\n"
@@ -124,12 +123,8 @@ static int cmd_load(int argc, char *argv[])
     root = parse_root(argv[2]);
     if (!root)
         return 1;
-    if (burst)
-        r = burst_main(root, amount, (unsigned)n_proc);
-    else if (strcmp(argv[1], "race") == 0)
-        r = race_main(root, (unsigned)amount, (unsigned)n_proc);
-    else
-        r = swap_race_main(root, (unsigned)amount, (unsigned)n_proc);
+    r = burst ? burst_main(root, amount, (unsigned)n_proc)
+              : race_main(root, (unsigned)amount, (unsigned)n_proc);
     free(root);
     return r;
 }
@@ -157,8 +152,7 @@ int main(int argc, char *argv[])
         return list_ways(argc > 2 && strcmp(argv[2], "--json") == 0 ? FORMAT_JSON : FORMAT_TAP);
     if (strcmp(argv[1], "run") == 0 || strcmp(argv[1], "hold") == 0)
         return cmd_run(argc, argv, self);
-    if (strcmp(argv[1], "race") == 0 || strcmp(argv[1], "swap-race") == 0 ||
-        strcmp(argv[1], "burst") == 0)
+    if (strcmp(argv[1], "race") == 0 || strcmp(argv[1], "burst") == 0)
         return cmd_load(argc, argv);
     if (strcmp(argv[1], "x-resume") == 0)
         return resume_main(argc, argv);

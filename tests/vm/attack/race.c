@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Many forbidden opens at once, while directories and links move around them; and opens of two
- * files of which two alternating policies deny one each. */
+/* Many forbidden opens at once, while directories and links move around them. */
 #include "attack.h"
 
 #include <fcntl.h>
@@ -173,84 +172,4 @@ int race_main(const char *root, unsigned seconds, unsigned n_proc)
            t.first_error ? strerrorname_np(t.first_error) : "", (unsigned long long)t.moves,
            (unsigned long long)t.move_failures);
     return t.passed > 0 || t.failed > 0 || t.move_failures > 0 ? 1 : 0;
-}
-
-/* One look: pair.a, pair.b, pair.a again. When both looks at a agree, the state of b in between was
- * another one only if the policy was swapped twice within `longest_ns`. */
-struct combos {
-    uint64_t looks, a_only, b_only, both_denied, both_ok, stable_both_denied, stable_both_ok;
-    uint64_t changes, errors, longest_ns;
-};
-
-static int verdict(const char *path, struct combos *c)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        close(fd);
-        return 1;
-    }
-    if (errno != EPERM && errno != EACCES)
-        c->errors++;
-    return 0;
-}
-
-static void swap_entry(const char *root, _unused_ unsigned number, uint64_t end, void *record)
-{
-    char *a = fmt("%s/vault/pair.a", root), *b = fmt("%s/vault/pair.b", root);
-    struct combos *c = record;
-    int before = -1;
-    uint64_t t0, t1;
-
-    do {
-        int first, second, third;
-
-        t0 = now_ns();
-        first = verdict(a, c);
-        second = verdict(b, c);
-        third = verdict(a, c);
-        t1 = now_ns();
-        c->looks++;
-        c->longest_ns = t1 - t0 > c->longest_ns ? t1 - t0 : c->longest_ns;
-        c->a_only += first && !second;
-        c->b_only += !first && second;
-        c->both_ok += first && second;
-        c->both_denied += !first && !second;
-        c->stable_both_ok += first && second && third;
-        c->stable_both_denied += !first && !second && !third;
-        c->changes += before >= 0 && before != first;
-        before = first;
-    } while (t1 < end);
-}
-
-int swap_race_main(const char *root, unsigned seconds, unsigned n_proc)
-{
-    struct combos *c = run_all(root, seconds, n_proc, sizeof(*c), swap_entry), t = {0};
-    uint64_t start = now_ns();
-
-    if (!c)
-        return 2;
-    for (unsigned i = 0; i < n_proc; i++) {
-        t.looks += c[i].looks;
-        t.a_only += c[i].a_only;
-        t.b_only += c[i].b_only;
-        t.both_denied += c[i].both_denied;
-        t.both_ok += c[i].both_ok;
-        t.stable_both_denied += c[i].stable_both_denied;
-        t.stable_both_ok += c[i].stable_both_ok;
-        t.changes += c[i].changes;
-        t.errors += c[i].errors;
-        t.longest_ns = c[i].longest_ns > t.longest_ns ? c[i].longest_ns : t.longest_ns;
-    }
-    printf("{\"processes\":%u,\"looks\":%llu,\"a_ok_b_denied\":%llu,\"a_denied_b_ok\":%llu,"
-           "\"both_denied\":%llu,\"both_ok\":%llu,\"stable_both_denied\":%llu,"
-           "\"stable_both_ok\":%llu,\"changes\":%llu,\"errors\":%llu,\"longest_look_ns\":%llu,"
-           "\"end_monotonic_ns\":%llu}\n",
-           n_proc, (unsigned long long)t.looks, (unsigned long long)t.a_only,
-           (unsigned long long)t.b_only, (unsigned long long)t.both_denied,
-           (unsigned long long)t.both_ok, (unsigned long long)t.stable_both_denied,
-           (unsigned long long)t.stable_both_ok, (unsigned long long)t.changes,
-           (unsigned long long)t.errors, (unsigned long long)t.longest_ns,
-           (unsigned long long)start);
-    return t.errors > 0 ? 1 : 0;
 }
