@@ -2,7 +2,6 @@
 #include "agent/output.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "agent/worker.h"
@@ -19,12 +18,13 @@ struct output {
     bool armed;          // the timer runs
     bool busy;           // the worker has the batch
     bool closing;
-    atomic_bool reopen;
+    bool reopen; // before the next batch
 
     // The worker's while `busy`.
     struct job job;
     struct strbuf batch;
     size_t written; // of the batch
+    bool reopen_first;
     int result;
     struct sink *sink;
     struct sink_counters sink_counters;
@@ -37,8 +37,9 @@ static void run_batch(struct job *job, struct worker *w _unused_)
     struct output *o = container_of(job, struct output, job);
     size_t n = 0;
 
-    if (atomic_exchange(&o->reopen, false))
+    if (o->reopen_first)
         sink_reopen(o->sink);
+    o->reopen_first = false;
     o->result = sink_write(o->sink, o->batch.s + o->written, o->batch.len - o->written, &n);
     o->written += n;
     sink_counters(o->sink, &o->sink_counters);
@@ -56,10 +57,12 @@ static bool next_batch(struct output *o)
 {
     struct strbuf empty = o->batch;
 
+    o->reopen_first = o->reopen_first || o->reopen;
+    o->reopen = false;
     if (o->written < o->batch.len)
         return true;
     if (o->lines.len == 0)
-        return o->reopen;
+        return o->reopen_first;
     o->batch = o->lines;
     o->lines = empty;
     sb_reset(&o->lines);
