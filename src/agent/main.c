@@ -139,7 +139,7 @@ static bool kernel_will_do(const struct agent *a)
 
     if (p->can_enforce)
         return true;
-    log_error("Linux %s cannot be made to deny as it runs now:", p->release);
+    log_error("Linux %s cannot be trusted to deny as it runs now:", p->release);
     for (size_t i = 0; i < p->n_capabilities; i++) {
         const struct sensor_capability *c = &p->capabilities[i];
 
@@ -152,11 +152,12 @@ static bool kernel_will_do(const struct agent *a)
         return false;
     }
     if (a->config.degraded) {
-        log_warning("degraded: accesses are recorded and NOT prevented, as the settings allow");
+        log_warning(
+            "degraded: accesses are recorded, but that they are refused cannot be relied on");
         return true;
     }
     log_error(
-        "with --degraded (degraded: yes in agent.yaml) the agent records without preventing anything");
+        "with --degraded=yes (degraded: yes in agent.yaml) the agent runs all the same: it records, and what it refuses cannot be relied on");
     return false;
 }
 

@@ -336,7 +336,7 @@ static void policy_problems(const struct agent *a, struct problems *p)
                                 : "no policy is in force");
     if (!facts.enforcing)
         problem(p, "critical", "safeguard doctor",
-                "this kernel cannot be trusted to deny: accesses are recorded only");
+                "this kernel cannot be trusted to deny: what is recorded may have passed");
 }
 
 void status_problems_json(struct agent *a, struct jw *jw)

@@ -13,16 +13,27 @@ int probe_verdict(const struct sensor_probe *p)
     return p->can_enforce || p->can_record ? 1 : 2;
 }
 
+// Without privileges the kernel does not answer what matters.
+static bool may_look(const struct sensor_probe *p)
+{
+    for (size_t i = 0; i < p->n_capabilities; i++)
+        if (!p->capabilities[i].ok && streq(p->capabilities[i].id, "privilege"))
+            return false;
+    return true;
+}
+
 static const char *conclusion(const struct sensor_probe *p)
 {
     static const char *const texts[] = {
         "can deny, by hooks of the security module interface",
         "can deny as it runs now, by fmod_ret programs; an active bpf security module is better",
-        "can record, but cannot be trusted to deny",
+        "records, but cannot be trusted to deny",
         "cannot protect this host as it runs now",
     };
     int verdict = probe_verdict(p);
 
+    if (!may_look(p))
+        return "cannot be judged by this user: run it as root";
     return texts[verdict == 2 ? 3 : verdict == 1 && !p->can_enforce ? 2 : verdict];
 }
 

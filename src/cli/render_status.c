@@ -64,7 +64,7 @@ static void put_headline(const struct page *p, struct json_object *s)
     if (!control_get(policy, "id"))
         colored(p, COLOR_RED, streq(str(policy, "state"), "building") ? "starting" : "no policy");
     else if (!enforcing)
-        colored(p, COLOR_RED, "recording only");
+        colored(p, COLOR_RED, "recording, refusals cannot be relied on");
     else if (monitor)
         colored(p, COLOR_YELLOW, "monitoring, nothing is blocked");
     else
