@@ -11,7 +11,7 @@
 
 static _Thread_local struct capture *innermost;
 
-static int keep(enum libbpf_print_level level, const char *format, va_list args)
+static _printf_(2, 0) int keep(enum libbpf_print_level level, const char *format, va_list args)
 {
     struct capture *c = innermost;
 
