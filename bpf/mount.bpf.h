@@ -4,7 +4,8 @@
  * before anybody can reach into it, and nobody mounts over a protected place or takes a mount away from it.
  *
  * Only the host's own mount namespace is guarded: what a process mounts in a namespace of its own hides things from
- * itself, and the objects keep their identity there.
+ * itself, and the objects keep their identity there. Nor does a file system get a place from where it lies in another
+ * namespace: anybody can make one and lay a program of his own over one that a policy trusts.
  */
 #ifndef SG_BPF_MOUNT_H
 #define SG_BPF_MOUNT_H
@@ -32,6 +33,12 @@ static __always_inline int sg_in_host_mnt_ns(void)
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
     return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum) == sg_host_mnt_ns;
+}
+
+/* What is mounted on, or taken from, this mount is the host's business: here, or because it propagates to there. */
+static __always_inline int sg_reaches_host(const struct vfsmount *mnt)
+{
+    return sg_in_host_mnt_ns() || BPF_CORE_READ(mnt, mnt_flags) & MNT_SHARED;
 }
 
 static __always_inline void sg_tell_mount(__u16 hook)
@@ -67,7 +74,8 @@ static __always_inline void sg_seed(struct super_block *sb, const struct sg_moun
         bpf_map_update_elem(&sg_roots, &key, &root, BPF_ANY);
 }
 
-static __always_inline int sg_mount_over(struct dentry *dentry, __u16 hook, struct sg_mounting *ret)
+static __always_inline int sg_mount_over(struct dentry *dentry, const struct vfsmount *mnt,
+                                         __u16 hook, struct sg_mounting *ret)
 {
     struct sg_request q = {.dentry = dentry,
                            .inode = dentry->d_inode,
@@ -84,7 +92,7 @@ static __always_inline int sg_mount_over(struct dentry *dentry, __u16 hook, stru
         goto conclude;
     }
     ret->state = (__u32)answer;
-    if (!ret->state || !sg_in_host_mnt_ns())
+    if (!ret->state || !sg_reaches_host(mnt))
         return 0;
     decision = sg_decide(ret->state, SG_OP_MOUNT, ret->policy_id, 0);
     if (decision & SG_DECISION_AGAIN) {
@@ -105,10 +113,10 @@ static __always_inline int sg_on_mount(const struct path *path, unsigned long fl
     /* Flags of existing mounts change: nothing is mounted. */
     if (flags & (MS_REMOUNT | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))
         return 0;
-    if (sg_mount_over(path->dentry, SG_HOOK_sb_mount, &m))
+    if (sg_mount_over(path->dentry, path->mnt, SG_HOOK_sb_mount, &m))
         return 1;
     /* A bind mount or a moved one brings no new file system. */
-    if (m.policy_id && !(flags & (MS_BIND | MS_MOVE)))
+    if (m.policy_id && !(flags & (MS_BIND | MS_MOVE)) && sg_in_host_mnt_ns())
         bpf_map_update_elem(&sg_mountings, &tid, &m, BPF_ANY);
     else
         bpf_map_delete_elem(&sg_mountings, &tid);
@@ -138,9 +146,9 @@ static __always_inline int sg_on_move_mount(const struct path *from, const struc
 {
     struct sg_mounting m = {};
 
-    if (sg_mount_over(to->dentry, SG_HOOK_move_mount, &m))
+    if (sg_mount_over(to->dentry, to->mnt, SG_HOOK_move_mount, &m))
         return 1;
-    if (m.policy_id)
+    if (m.policy_id && sg_in_host_mnt_ns())
         sg_seed(from->dentry->d_sb, &m);
     sg_tell_mount(SG_HOOK_move_mount);
     return 0;
@@ -153,7 +161,7 @@ static __always_inline int sg_on_umount(struct vfsmount *mnt)
 {
     struct sg_mounting m = {};
 
-    if (sg_mount_over(mnt->mnt_root, SG_HOOK_sb_umount, &m))
+    if (sg_mount_over(mnt->mnt_root, mnt, SG_HOOK_sb_umount, &m))
         return 1;
     sg_tell_mount(SG_HOOK_sb_umount);
     return 0;

@@ -27,7 +27,7 @@ struct {
     __type(value, struct sg_buffer);
 } sg_buffers SEC(".maps");
 
-/* In sg_report.text_type: `text` is the address of a dentry, the other object. */
+/* In sg_report.text_type: `text` is the address of a dentry, the object; `dentry` is what it would be handed to. */
 #define SG_TEXT_IS_DENTRY 0xffffu
 
 /* What a hook says about its decision. */
@@ -100,6 +100,8 @@ static __always_inline void sg_start_record(struct sg_record *r, __u16 type, __u
     r->rule = SG_RULE_NONE;
 }
 
+#define SG_CUT_FLAG(type) ((type) == SG_FIELD_PATH2 ? SG_RECORD_PATH2_CUT : SG_RECORD_PATH_CUT)
+
 /*
  * Appends a path as a field: names from the leaf up to the root of its file system.
  * `bytes` is SG_RECORD_MAX long; returns the new end. What does not fit is cut at the root's end, and said.
@@ -130,7 +132,7 @@ static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *d
         dentry = parent;
     }
     if (dentry->d_parent != dentry)
-        *flags |= SG_RECORD_PATH_CUT;
+        *flags |= SG_CUT_FLAG(type);
     field->type = type;
     field->len = (__u16)(end - start);
     field->reserved = 0;
@@ -165,11 +167,43 @@ static __always_inline __u64 sg_add_path_at(__u8 *bytes, __u64 at, __u64 address
         dentry = parent;
     }
     if (parent != dentry)
-        *flags |= SG_RECORD_PATH_CUT;
+        *flags |= SG_CUT_FLAG(type);
     field->type = type;
     field->len = (__u16)(end - start);
     field->reserved = 0;
     return (end + 7) & ~7ull;
+}
+
+/* Appends a number of 32 bits. */
+static __always_inline __u64 sg_add_number(__u8 *bytes, __u64 at, __u32 number, __u16 type)
+{
+    struct sg_field *field;
+
+    if (at > SG_RECORD_MAX - 512)
+        return at;
+    field = (struct sg_field *)(bytes + at);
+    field->type = type;
+    field->len = sizeof(number);
+    field->reserved = 0;
+    *(__u64 *)(field + 1) = 0;
+    *(__u32 *)(field + 1) = number;
+    return at + sizeof(*field) + 8;
+}
+
+/* The object of a report that has only its address; the dentry of the report is what it would be handed to. */
+static __always_inline __u64 sg_add_object_at(__u8 *bytes, __u64 at, const struct sg_report *p,
+                                              __u16 *flags)
+{
+    struct sg_record *r = (struct sg_record *)bytes;
+    struct dentry *dentry = (void *)p->text;
+    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+
+    at = sg_add_number(bytes, at, r->dev, SG_FIELD_DEV2);
+    r->dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+    r->ino = BPF_CORE_READ(inode, i_ino);
+    r->mode = BPF_CORE_READ(inode, i_mode);
+    r->nlink = BPF_CORE_READ(inode, __i_nlink);
+    return sg_add_path_at(bytes, at, (__u64)dentry, SG_FIELD_PATH, flags);
 }
 
 /* Appends a string of the kernel's, up to 255 bytes. */
@@ -187,7 +221,8 @@ static __always_inline __u64 sg_add_text(__u8 *bytes, __u64 at, const char *text
     field->type = type;
     field->len = (__u16)(len - 1);
     field->reserved = 0;
-    return (at + sizeof(*field) + (__u64)len + 7) & ~7ull;
+    /* The NUL that came along is not part of the field: whatever comes next may begin where it is. */
+    return (at + sizeof(*field) + (__u64)len - 1 + 7) & ~7ull;
 }
 
 /* Puts the record of a report into `bytes`; returns its length. */
@@ -219,11 +254,12 @@ static __always_inline __u64 sg_write_file_record(__u8 *bytes, const struct sg_r
         r->mode = p->inode->i_mode;
         r->nlink = p->inode->__i_nlink;
     }
-    end = sg_add_path(bytes, end, p->dentry, SG_FIELD_PATH, &flags);
+    end = sg_add_path(bytes, end, p->dentry,
+                      p->text_type == SG_TEXT_IS_DENTRY ? SG_FIELD_PATH2 : SG_FIELD_PATH, &flags);
     if (p->dentry2)
         end = sg_add_path(bytes, end, p->dentry2, SG_FIELD_PATH2, &flags);
     if (p->text_type == SG_TEXT_IS_DENTRY)
-        end = sg_add_path_at(bytes, end, (__u64)p->text, SG_FIELD_PATH2, &flags);
+        end = sg_add_object_at(bytes, end, p, &flags);
     else if (p->text)
         end = sg_add_text(bytes, end, p->text, p->text_type);
     r->flags |= flags;

@@ -194,6 +194,7 @@ struct link_scan {
     uint64_t seen, pinned, failed; // entries looked at; objects pinned; pins that did not fit
     const char *incomplete, *told; // why not everything is known, NULL; what was said of it
     struct strbuf known;           // paths, each followed by a NUL
+    struct object_names names;     // the same, by what they name
 };
 
 void links_start(struct agent *a); // what an earlier agent found

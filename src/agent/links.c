@@ -33,6 +33,7 @@ static void remember(struct agent *a, const struct objects *found)
     struct strbuf known = {};
 
     sb_add(&known, sb_str(&found->paths), found->paths.len);
+    (void)object_names_set(&a->links.names, found);
     if (known.failed)
         return;
     sb_done(&a->links.known);

@@ -372,6 +372,7 @@ static bool finish(struct agent *a)
     free(a->accepted_path);
     free(a->linked_path);
     sb_done(&a->links.known);
+    object_names_done(&a->links.names);
     config_done(&a->config);
     return true;
 }

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -233,6 +234,79 @@ void objects_done(struct objects *o)
     free(o->pins);
     sb_done(&o->paths);
     *o = (struct objects){};
+}
+
+struct object_name {
+    uint32_t dev;
+    uint64_t ino;
+    size_t path; // offset in object_names.paths
+};
+
+static int compare_names(const void *x, const void *y)
+{
+    const struct object_name *a = x, *b = y;
+
+    if (a->dev != b->dev)
+        return a->dev < b->dev ? -1 : 1;
+    if (a->ino != b->ino)
+        return a->ino < b->ino ? -1 : 1;
+    return a->path < b->path ? -1 : a->path > b->path;
+}
+
+int object_names_set(struct object_names *names, const struct objects *found)
+{
+    struct object_names n = {.items = mallocz_array(found->n, sizeof(*n.items))};
+    size_t at = 0;
+
+    sb_add(&n.paths, sb_str(&found->paths), found->paths.len);
+    if ((found->n && !n.items) || n.paths.failed) {
+        object_names_done(&n);
+        return -ENOMEM;
+    }
+    for (; n.n < found->n; n.n++) {
+        const struct sensor_object *p = &found->pins[n.n];
+
+        n.items[n.n] = (struct object_name){.dev = p->dev, .ino = p->ino, .path = at};
+        at += strlen(n.paths.s + at) + 1;
+    }
+    if (n.n > 1)
+        qsort(n.items, n.n, sizeof(*n.items), compare_names);
+    object_names_done(names);
+    *names = n;
+    return 0;
+}
+
+const char *object_names_find(const struct object_names *names, uint32_t dev, uint64_t ino,
+                              const char *used, size_t used_len)
+{
+    size_t low = 0, high = names->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct object_name *at = &names->items[middle];
+
+        if (at->dev < dev || (at->dev == dev && at->ino < ino))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (size_t i = low; i < names->n; i++) {
+        const struct object_name *at = &names->items[i];
+        const char *path = names->paths.s + at->path;
+
+        if (at->dev != dev || at->ino != ino)
+            return i > low ? names->paths.s + names->items[low].path : NULL;
+        if (strlen(path) == used_len && memcmp(path, used, used_len) == 0)
+            return NULL;
+    }
+    return low < names->n ? names->paths.s + names->items[low].path : NULL;
+}
+
+void object_names_done(struct object_names *names)
+{
+    free(names->items);
+    sb_done(&names->paths);
+    *names = (struct object_names){};
 }
 
 int objects_save(const struct objects *o, const char *path)

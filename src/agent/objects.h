@@ -44,6 +44,22 @@ int objects_find(const struct policy_image *image, const struct policy_mounts *m
                  struct objects *o);
 void objects_done(struct objects *o);
 
+// The names of what was found by device and number, for records of an object that was reached by a further one.
+struct object_names {
+    struct object_name *items; // sorted
+    size_t n;
+    struct strbuf paths;
+};
+
+// Replaces what *names holds. -ENOMEM: it is as it was.
+int object_names_set(struct object_names *names, const struct objects *found);
+
+// The name that the rules are about of an object that was reached by the name `used`; NULL when it is not known
+// or `used` is one of them. On loan until the next call of object_names_set().
+const char *object_names_find(const struct object_names *names, uint32_t dev, uint64_t ino,
+                              const char *used, size_t used_len);
+void object_names_done(struct object_names *names);
+
 // The paths of what was found, in a file for the next run of the agent. -ENOENT: there is none yet.
 int objects_save(const struct objects *o, const char *path);
 int objects_load(const char *path, struct strbuf *ret_known);

@@ -73,6 +73,23 @@ static bool is_own_look(const struct event *ev)
            ev->access == SG_OP_READ && S_ISDIR(ev->mode_bits);
 }
 
+// An object that was reached by a further name is called by the one that the rule is about: the other one says
+// nothing to who wrote the rule.
+static void name_object(struct agent *a, struct event *ev)
+{
+    const struct bytes used = ev->path.bytes;
+    const char *name;
+
+    if (ev->kind != EVENT_FILE || ev->verdict == SG_ALLOW || ev->nlink < 2 ||
+        S_ISDIR(ev->mode_bits) || ev->path.kind != EVENT_PATH_HOST)
+        return;
+    name = object_names_find(&a->links.names, ev->dev, ev->ino, used.s, used.len);
+    if (!name)
+        return;
+    ev->reached_by = used;
+    ev->path.bytes = (struct bytes){name, (uint32_t)strlen(name)};
+}
+
 static void take(struct agent *a, struct event *ev)
 {
     // The table learns from every record, also from those that nobody sees.
@@ -91,6 +108,7 @@ static void take(struct agent *a, struct event *ev)
         return;
     }
     ev->rule = policies_rule(a, ev->policy_id, ev->rule_index);
+    name_object(a, ev);
     count(&a->records, ev);
     if (ev->kind == EVENT_FILE || a->config.process_records)
         put_out(a, ev);

@@ -182,8 +182,12 @@ struct event {
     uint32_t policy_id;
     const struct rule_ref *rule; // set by the agent; NULL: none or not known any more
 
-    struct event_path path;  // FILE: the object; EXEC: the program
-    struct event_path path2; // the other name of rename and link, the target of symlink
+    struct event_path path; // FILE: the object; EXEC: the program
+    struct event_path
+        path2; // the other name of rename and link, the target of symlink, the program
+               // that a descriptor would have passed to
+    struct bytes reached_by; // the further name that was used, when `path` is the one that the rule
+                             // is about; set by the agent, empty: `path` was used
     uint64_t ino;            // of the object; 0 when it does not exist yet
     uint32_t dev, dev2;      // s_dev as the kernel has it; dev2 is that of path2
     uint32_t mode_bits;      // st_mode

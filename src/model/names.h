@@ -23,5 +23,5 @@ const char *session_name(enum sg_session number); // "ssh", ...; "none"
 const char *access_name(unsigned number);
 
 // Of a bit of event.flags by its number: "monitor", "path_cut", ...
-#define EVENT_FLAG_COUNT 7
+#define EVENT_FLAG_COUNT 8
 const char *event_flag_name(unsigned number);

@@ -198,6 +198,13 @@ static void view_files(const struct event *ev, struct record_view *v)
     v->result.path = ev->path2.bytes;
     v->result.name = name_of(ev->path2.bytes);
     v->result.dev = ev->dev2;
+    // Not a further name of the object, but the program that it would have been handed to.
+    if (ev->hook == SG_HOOK_bprm_check_security) {
+        v->result.type = 1; // Regular File
+        v->result.ino = 0;
+        v->result.mode = 0;
+        v->result.nlink = 0;
+    }
 }
 
 static void put_actor(struct ocsf *o, struct out *out, const struct part *part,

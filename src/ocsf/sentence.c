@@ -32,6 +32,10 @@ static void put_file_sentence(struct out *out, const struct record_view *v)
 
     out_bytes(out, v->phrase);
     put_path(out, ev->path.kind, v->path);
+    if (ev->reached_by.len) {
+        out_lit(out, " by its further name ");
+        out_text(out, ev->reached_by);
+    }
     out_bytes(out, tail);
     if (ev->path2.kind == EVENT_PATH_TEXT) {
         out_bytes(out, joiner);

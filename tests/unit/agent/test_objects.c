@@ -201,5 +201,39 @@ static void test_known_by_name(void **state)
     close_bench(&b);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_finds_what_has_two_names), cmocka_unit_test(test_limits),
-          cmocka_unit_test(test_known_by_name))
+static const char *name_of(const struct object_names *names, uint32_t dev, uint64_t ino,
+                           const char *used)
+{
+    return object_names_find(names, dev, ino, used, strlen(used));
+}
+
+// Which name an object goes by that was reached by another one.
+static void test_names(void **state)
+{
+    struct sensor_object pins[] = {{.dev = 8, .ino = 7},
+                                {.dev = 3, .ino = 9},
+                                {.dev = 8, .ino = 7},
+                                {.dev = 8, .ino = 2}};
+    struct objects found = {.pins = pins, .n = ARRAY_SIZE(pins)};
+    struct object_names names = {};
+
+    (void)state;
+    assert_null(name_of(&names, 8, 7, "/out"));
+    assert_int_equal(object_names_set(&names, &(struct objects){}), 0);
+    assert_null(name_of(&names, 8, 7, "/out"));
+    sb_add(&found.paths, "/v/a\0/v/b\0/v/c\0/v/d\0", 20);
+    assert_int_equal(object_names_set(&names, &found), 0);
+    assert_string_equal(name_of(&names, 8, 7, "/out"), "/v/a");
+    assert_string_equal(name_of(&names, 3, 9, "/out"), "/v/b");
+    assert_string_equal(name_of(&names, 8, 2, "/v"), "/v/d");
+    assert_null(name_of(&names, 8, 7, "/v/c")); // a name of a rule's, too
+    assert_null(name_of(&names, 8, 7, "/v/a"));
+    assert_null(name_of(&names, 8, 3, "/out"));
+    assert_null(name_of(&names, 3, 7, "/out"));
+    assert_null(name_of(&names, 9, 7, "/out"));
+    object_names_done(&names);
+    sb_done(&found.paths);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_names), cmocka_unit_test(test_finds_what_has_two_names),
+          cmocka_unit_test(test_limits), cmocka_unit_test(test_known_by_name))

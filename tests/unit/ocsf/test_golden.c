@@ -127,6 +127,18 @@ static void make_not_utf8(struct record *r)
     record_path(r, SG_FIELD_PATH, "/tmp/\xff\xfe \"quoted\"\n\xe4\xbd\xa0");
 }
 
+static void make_handed_on(struct record *r)
+{
+    unsigned dev2 = DEV_ROOT;
+
+    begin(r, SG_HOOK_bprm_check_security, SG_OP_READ, SG_DENY);
+    r->head.flags = SG_RECORD_INHERITED;
+    r->head.dev = DEV_HOME;
+    record_path(r, SG_FIELD_PATH, "/ann/key");
+    record_path(r, SG_FIELD_PATH2, "/usr/bin/less");
+    record_field(r, SG_FIELD_DEV2, &dev2, sizeof(dev2));
+}
+
 static void make_cut(struct record *r)
 {
     begin(r, SG_HOOK_file_open, SG_OP_WRITE, SG_DENY);
@@ -174,7 +186,7 @@ static void make_exit_by_signal(struct record *r)
     r->head.value[0] = 9;
 }
 
-enum actors { KNOWN, CONTAINER, UNKNOWN };
+enum actors { KNOWN, CONTAINER, UNKNOWN, FURTHER_NAME };
 
 static const struct {
     const char *name;
@@ -195,6 +207,8 @@ static const struct {
     {"closed-after-write", make_closed_after_write, EVENT_RING_AUDIT, KNOWN},
     {"mount-denied", make_mount_denied, EVENT_RING_SECURITY, KNOWN},
     {"not-utf8", make_not_utf8, EVENT_RING_SECURITY, KNOWN},
+    {"handed-on", make_handed_on, EVENT_RING_SECURITY, KNOWN},
+    {"further-name", make_open_denied, EVENT_RING_SECURITY, FURTHER_NAME},
     {"path-cut", make_cut, EVENT_RING_SECURITY, KNOWN},
     {"unresolved", make_unresolved, EVENT_RING_SECURITY, UNKNOWN},
     {"other-filesystem", make_other_filesystem, EVENT_RING_AUDIT, CONTAINER},
@@ -277,6 +291,8 @@ static void test_cases(void **state)
                      : ev->kind == EVENT_EXEC ? &after
                      : ev->kind == EVENT_EXIT ? &who
                                               : NULL;
+        if (cases[i].actor == FURTHER_NAME)
+            ev->reached_by = BYTES("/tmp/\xff\"link");
         if (ev->rule_index < ARRAY_SIZE(rules))
             ev->rule = &rules[ev->rule_index];
         write_record(o, ev, &line);

@@ -224,6 +224,17 @@ static void test_cut(void **state)
     r.head.reason = 0;
     assert_int_equal(decode(ev, &r), -EBADMSG);
 
+    // One of two paths may be cut and the other whole.
+    r.head.size = sizeof(r.head);
+    r.head.flags = SG_RECORD_PATH2_CUT;
+    record_path(&r, SG_FIELD_PATH, "/etc/shadow");
+    record_field(&r, SG_FIELD_PATH2, "leaf\0dir\0par", 12);
+    assert_int_equal(decode(ev, &r), 0);
+    assert_int_equal(ev->path.kind, EVENT_PATH_HOST);
+    assert_bytes(ev->path.bytes, "/etc/shadow");
+    assert_int_equal(ev->path2.kind, EVENT_PATH_CUT);
+    assert_bytes(ev->path2.bytes, "dir/leaf");
+
     // Nothing but a part of one name is left.
     r.head.flags = SG_RECORD_PATH_CUT;
     r.head.size = sizeof(r.head);

@@ -18,6 +18,8 @@ void attack_step(struct attack *a, const char *step)
 void attack_finish(struct attack *a, enum verdict v, int err, const char *detail)
 {
     a->out->err = err;
+    if (a->out->pid == 0)
+        a->out->pid = getpid();
     snprintf(a->out->detail, sizeof(a->out->detail), "%s", detail ? detail : "");
     a->out->verdict = v;
     while (a->n_deferred > 0) {

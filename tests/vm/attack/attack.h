@@ -24,8 +24,9 @@
  *
  * A JSON line has name, result, errno, errname, op (the access word of a policy), path (of the
  * object, wherever it was reached from), pid (of the process that was denied; threads of io_uring
- * have it as their thread group), expect, ok, step (the call that decided) and reason. `hold`
- * prints a line "ready" before them.
+ * have it as their thread group; -1: not known here), start_ns and end_ns (CLOCK_BOOTTIME), real_ns
+ * (to be added to them for CLOCK_REALTIME), flags (of the open), expect,
+ * ok, step (the call that decided) and reason. `hold` prints a line "ready" before them.
  *
  * Never: loads a policy, knows how safeguard works, or keeps anything open after its end. */
 #pragma once
@@ -94,7 +95,8 @@ struct outcome {
     int32_t verdict;
     int32_t err;
     int32_t pid;
-    int32_t prepared; /* the exempt program changed the tree for the way, and back */
+    int32_t prepared;          /* the exempt program changed the tree for the way, and back */
+    uint64_t start_ns, end_ns; /* CLOCK_BOOTTIME */
     char step[112];
     char detail[160];
 };
@@ -161,6 +163,8 @@ extern const struct way ways[];
 extern const size_t n_ways;
 
 const struct way *way_find(const char *name);
+/* The mark that its object holds. */
+const char *way_mark(const struct way *w);
 
 /* ---- attack.c: results and steps ------------------------------------------------------------ */
 
@@ -277,6 +281,11 @@ void json_string(const char *s);
 ssize_t elf_tiny(const char *interpreter, void *ret_buf, size_t size);
 /* Writes the header of a swap area of n pages. */
 void swap_header(void *page, size_t page_size, uint32_t n_pages);
+
+/* ---- namespace.c ----------------------------------------------------------------------------- */
+
+/* Root of a user namespace of its own, to files still who it was; with further namespaces. */
+void enter_userns(struct attack *a, int more);
 
 /* ---- uring.c -------------------------------------------------------------------------------- */
 

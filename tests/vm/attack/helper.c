@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -121,7 +122,7 @@ int resume_main(int argc, char *const argv[])
     a.target = tree_object(a.root, a.way->object);
     if (tree_nonce(a.root, nonce) < 0)
         attack_failed(&a, "no nonce");
-    a.want = fmt("%s%s", a.way->expect == EXPECT_ALLOWED ? MARK_PUBLIC : MARK_SECRET, nonce);
+    a.want = fmt("%s%s", way_mark(a.way), nonce);
     if (fd < 0)
         fd = (int)GUARD(&a, open(a.target, a.way->deed->flags | O_CLOEXEC));
     way_use(&a, fd);
@@ -157,6 +158,17 @@ static int send_fd(int sock, int fd)
     c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &fd, sizeof(fd));
     return sendmsg(sock, &mh, 0) == 1 ? 0 : 1;
+}
+
+/* x-chain PATH FLAGS SOCKET: a socket on which a socket waits on which the descriptor waits. */
+static int do_chain(const char *path, int flags, int sock)
+{
+    int outer[2], inner[2], fd = open(path, flags);
+
+    if (fd < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, outer) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM, 0, inner) < 0)
+        return 1;
+    return send_fd(inner[1], fd) || send_fd(outer[1], inner[0]) || send_fd(sock, outer[0]);
 }
 
 /* x-hold PATH FLAGS: opens, reads and maps the file, says where, and waits for the end of its
@@ -234,6 +246,8 @@ int exempt_main(int argc, char *const argv[])
         return do_open(path);
     if (strcmp(verb, "x-remove") == 0)
         return tree_remove(path) ? 0 : 1;
+    if (strcmp(verb, "x-umount") == 0)
+        return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : 1;
     if (strcmp(verb, "x-mkdir") == 0)
         return mkdir(path, 0755) == 0 ? 0 : 1;
     if (!more)
@@ -252,6 +266,8 @@ int exempt_main(int argc, char *const argv[])
         return rename(path, more) == 0 ? 0 : 1;
     if (strcmp(verb, "x-link") == 0)
         return link(path, more) == 0 ? 0 : 1;
+    if (strcmp(verb, "x-chain") == 0 && argc > 4)
+        return do_chain(path, (int)strtol(more, NULL, 10), (int)strtol(argv[4], NULL, 10));
     if (strcmp(verb, "x-send") == 0 && argc > 4) {
         int fd = open(path, (int)strtol(more, NULL, 10));
 

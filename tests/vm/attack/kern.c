@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,12 +202,26 @@ int reach_raw_device(struct attack *a, _unused_ int flags)
     attack_skip(a, "not found on the device in the time there is");
 }
 
+/* Waits for an event. The kernel drops one whose descriptor is refused, and says so only when it is the first that a
+ * read finds: when the opener is gone and nothing is left, it was withheld. */
+static void await_event(struct attack *a, int fan, int opener_fd)
+{
+    struct pollfd p[] = {{.fd = fan, .events = POLLIN}, {.fd = opener_fd, .events = POLLIN}};
+
+    MUST(a, poll(p, 2, -1));
+    /* What the opener caused was there before it was gone. */
+    if (!p[0].revents && MUST(a, poll(p, 1, 0)) == 0)
+        attack_withheld(a, "no event came with a descriptor of it");
+}
+
 /* Reads events until one carries a descriptor of the object. */
 static _noreturn_ void wait_event(struct attack *a, int fan, pid_t opener)
 {
+    int opener_fd = (int)MUST(a, syscall(SYS_pidfd_open, opener, 0));
     char buf[4096] __attribute__((aligned(8))), content[4096];
 
     for (;;) {
+        await_event(a, fan, opener_fd);
         long n = GUARD(a, read(fan, buf, sizeof(buf)));
         const struct fanotify_event_metadata *m = (const void *)buf;
 

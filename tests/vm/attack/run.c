@@ -19,6 +19,7 @@
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const verdict_names[] = {
@@ -161,7 +162,8 @@ static void way_wait(pid_t pid, struct outcome *o)
 
 /* Runs the exempt program's verb on the tree. Returns its status; its first line goes to
  * ret_line. */
-static int ask_exempt(const struct run *r, const char *verb, char *ret_line, size_t size)
+static int ask_exempt(const struct run *r, const char *verb, const char *path, char *ret_line,
+                      size_t size)
 {
     char *exempt = fmt("%s/bin/sg-exempt", r->root);
     int out[2], status = -1;
@@ -173,7 +175,7 @@ static int ask_exempt(const struct run *r, const char *verb, char *ret_line, siz
     pid = fork();
     if (pid == 0) {
         if (dup2(out[1], 1) >= 0)
-            execl(exempt, exempt, verb, r->root, (char *)NULL);
+            execl(exempt, exempt, verb, path, (char *)NULL);
         _exit(127);
     }
     close(out[1]);
@@ -195,7 +197,7 @@ static bool confirm(const struct run *r, const struct way *w, struct outcome *o)
 
     if (!w->deed->modifies && !o->prepared)
         return false;
-    status = ask_exempt(r, "verify", line, sizeof(line));
+    status = ask_exempt(r, "verify", r->root, line, sizeof(line));
     if (status == 0 && o->verdict == VERDICT_CLAIMED) {
         o->verdict = VERDICT_ERROR;
         snprintf(o->detail, sizeof(o->detail), "the call succeeded and changed nothing");
@@ -228,17 +230,34 @@ static bool clean(const struct run *r, const struct way *w, const char *tmp, boo
 
         while (umount2(m, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
             ;
+        /* Nobody else takes a mount away from a protected place. */
+        if (errno == EPERM)
+            ask_exempt(r, "x-umount", m, line, sizeof(line));
         free(m);
     }
     if (!tree_remove(tmp))
         fprintf(stderr, "sg-attack: %s: something is left in %s\n", w->name, tmp);
     if (!repair)
         return true;
-    ask_exempt(r, "restore", line, sizeof(line));
-    if (ask_exempt(r, "verify", line, sizeof(line)) == 0)
+    ask_exempt(r, "restore", r->root, line, sizeof(line));
+    if (ask_exempt(r, "verify", r->root, line, sizeof(line)) == 0)
         return true;
     fprintf(stderr, "sg-attack: %s: the tree could not be repaired: %s\n", w->name, line);
     return false;
+}
+
+static long long clock_ns(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (long long)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The clock of the kernel's records: those of a way lie between its start and its end. */
+static uint64_t boot_ns(void)
+{
+    return (uint64_t)clock_ns(CLOCK_BOOTTIME);
 }
 
 /* Returns whether the next way finds the tree as it should be. */
@@ -268,7 +287,7 @@ static bool run_way(const struct run *r, const struct way *w, struct outcome *re
             .exempt = fmt("%s/bin/sg-exempt", r->root),
             .tmp = fmt("%s/scratch/%d.%s", r->root, (int)getpid(), w->name),
             .target = tree_object(r->root, w->object),
-            .want = fmt("%s%s", w->expect == EXPECT_ALLOWED ? MARK_PUBLIC : MARK_SECRET, nonce),
+            .want = fmt("%s%s", way_mark(w), nonce),
             .way = w,
             .held = r->held,
             .out = o,
@@ -276,6 +295,7 @@ static bool run_way(const struct run *r, const struct way *w, struct outcome *re
         };
 
         mkdir(a.tmp, 0755);
+        o->start_ns = boot_ns();
         pid = fork();
         if (pid == 0)
             way_child(&a);
@@ -283,6 +303,7 @@ static bool run_way(const struct run *r, const struct way *w, struct outcome *re
         way_wait(pid, o);
         if (o->pid == 0)
             o->pid = pid;
+        o->end_ns = boot_ns();
         repair = confirm(r, w, o);
         whole = clean(r, w, a.tmp, repair);
     }
@@ -320,8 +341,12 @@ static void report(const struct run *r, const struct way *w, const struct outcom
         printf(",\"result\":\"%s\",\"errno\":%d,\"errname\":\"%s\",\"op\":\"%s\",\"path\":",
                verdict_names[o->verdict], o->err, errno_name(o->err), w->deed->access);
         json_string(path);
-        printf(",\"pid\":%d,\"expect\":\"%s\",\"ok\":%s,\"step\":", o->pid, expect_names[w->expect],
-               ok ? "true" : "false");
+        printf(
+            ",\"pid\":%d,\"real_ns\":%lld,\"start_ns\":%llu,\"end_ns\":%llu,\"flags\":%d,\"expect\":\"%s\","
+            "\"ok\":%s,\"step\":",
+            o->pid, clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME),
+            (unsigned long long)o->start_ns, (unsigned long long)o->end_ns, w->deed->flags,
+            expect_names[w->expect], ok ? "true" : "false");
         json_string(o->step);
         fputs(",\"reason\":", stdout);
         json_string(o->detail);
@@ -353,7 +378,7 @@ int run_ways(const struct run *r, char *const patterns[], size_t n_patterns)
     char line[512] = "";
 
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (ask_exempt(r, "verify", line, sizeof(line)) != 0)
+    if (ask_exempt(r, "verify", r->root, line, sizeof(line)) != 0)
         return bail_out(r,
                         line[0] ? line : "there is no tree, or its exempt program cannot check it");
     for (size_t i = 0; i < n_ways; i++) {

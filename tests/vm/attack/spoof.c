@@ -101,6 +101,40 @@ int reach_spoof_overlay(struct attack *a, _unused_ int flags)
     become(a, a->exempt, a->exempt);
 }
 
+/* A file system of one's own over the exempt program's directory. */
+int reach_spoof_tmpfs(struct attack *a, _unused_ int flags)
+{
+    char *bin = in_root(a, "bin");
+
+    MUST(a, mount("none", bin, "tmpfs", 0, NULL));
+    copy_self(a, a->exempt);
+    become(a, a->exempt, a->exempt);
+}
+
+/* The same by somebody without any rights, who is root in a user namespace. */
+int reach_spoof_userns_tmpfs(struct attack *a, int flags)
+{
+    MUST(a, setresgid(1000, 1000, 1000));
+    MUST(a, setresuid(1000, 1000, 1000));
+    /* To be read by whoever it belongs to now. */
+    MUST(a, prctl(PR_SET_DUMPABLE, 1));
+    enter_userns(a, CLONE_NEWNS);
+    MUST(a, mount("none", "/", NULL, MS_REC | MS_SHARED, NULL));
+    return reach_spoof_tmpfs(a, flags);
+}
+
+int reach_spoof_move_mount(struct attack *a, _unused_ int flags)
+{
+    int fs = (int)HAVE(a, syscall(SYS_fsopen, "tmpfs", 0)), tree;
+
+    HAVE(a, syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0));
+    tree = (int)HAVE(a, syscall(SYS_fsmount, fs, 0, 0));
+    MUST(a, syscall(SYS_move_mount, tree, "", AT_FDCWD, in_root(a, "bin"),
+                    4 /* MOVE_MOUNT_F_EMPTY_PATH */));
+    copy_self(a, a->exempt);
+    become(a, a->exempt, a->exempt);
+}
+
 static void make_dirs(struct attack *a, const char *below, const char *path)
 {
     char *p = fmt("%s%s", below, path);

@@ -31,6 +31,14 @@ const struct way ways[] = {
 };
 const size_t n_ways = ARRAY_LEN(ways);
 
+const char *way_mark(const struct way *w)
+{
+    for (size_t i = 0; i < n_objects; i++)
+        if (objects[i].kind == KIND_PUBLIC && strcmp(objects[i].path, w->object) == 0)
+            return MARK_PUBLIC;
+    return w->expect == EXPECT_ALLOWED ? MARK_PUBLIC : MARK_SECRET;
+}
+
 const struct way *way_find(const char *name)
 {
     for (size_t i = 0; i < n_ways; i++)

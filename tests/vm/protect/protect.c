@@ -14,8 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/json.h"
 #include "base/macro.h"
+#include "base/strbuf.h"
 #include "force.h"
+#include "model/names.h"
 
 #define LINKED_MAX 4096
 
@@ -24,30 +29,88 @@ struct protect {
     const char *tree; // files in it that have several names are known by all of them
     struct sensor_object linked[LINKED_MAX];
     FILE *out;
-    uint64_t n_records;
+    uint64_t flushed_ns;
 };
 
-static int print_record(void *userdata, const void *data, size_t len)
+static void put_path(struct jw *jw, const char *key, const struct event_path *path)
 {
-    struct protect *p = userdata;
-    const struct sg_record *r = data;
-    const struct event_path *path = &p->force.event->path;
+    char kind[32];
+
+    if (path->kind == EVENT_PATH_NONE)
+        return;
+    jw_kv_strn(jw, key, path->bytes.s, path->bytes.len);
+    snprintf(kind, sizeof(kind), "%s_kind", key);
+    jw_kv_str(jw, kind, event_path_kind_name(path->kind));
+}
+
+static void put_words(struct jw *jw, const char *key, unsigned bits, unsigned n,
+                      const char *(*name)(unsigned))
+{
+    jw_kv_array(jw, key);
+    for (unsigned i = 0; i < n; i++)
+        if (bits >> i & 1)
+            jw_cstr(jw, name(i));
+    jw_end_array(jw);
+}
+
+static void put_file(struct jw *jw, const struct event *ev)
+{
+    jw_kv_str(jw, "outcome", event_outcome_name(ev->outcome));
+    jw_kv_str(jw, "hook", event_hook_name(ev->hook));
+    jw_kv_str(jw, "reason", event_reason_name(ev->reason));
+    jw_kv_u64(jw, "rule", ev->rule_index);
+    jw_kv_u64(jw, "error", ev->error);
+    jw_kv_u64(jw, "count", ev->count);
+    put_words(jw, "ops", ev->access, SG_OP_COUNT, access_name);
+    put_words(jw, "flags", ev->flags, EVENT_FLAG_COUNT, event_flag_name);
+    put_path(jw, "path", &ev->path);
+    put_path(jw, "path2", &ev->path2);
+    jw_kv_u64(jw, "ino", ev->ino);
+}
+
+// One line of JSON for each record. Those of a merged denial come twice: when it was the first, and with the
+// number of the others and "merged".
+static int print_event(struct protect *p, const void *data, size_t len, bool merged)
+{
+    _cleanup_(sb_done) struct strbuf sb = {0};
+    const struct event *ev = p->force.event;
+    struct jw jw;
     int k = force_decode(&p->force, data, len);
 
     if (k < 0) {
-        fprintf(p->out, "undecodable record of %zu bytes: %s\n", len, strerror(-k));
+        fprintf(p->out, "{\"kind\":\"undecodable\",\"bytes\":%zu,\"error\":%d}\n", len, -k);
         return 0;
     }
-    if (r->type != SG_RECORD_FILE)
+    if (ev->kind != EVENT_FILE && ev->kind != EVENT_FORK && ev->kind != EVENT_EXEC)
         return 0;
-    p->n_records++;
-    fprintf(
-        p->out,
-        "record verdict=%u monitor=%d error=%u hook=%u rule=%u access=%#x reason=%u relabel=%d pid=%u count=%u path=%.*s\n",
-        r->verdict, !!(r->flags & SG_RECORD_MONITOR), r->error, r->hook, r->rule, r->access,
-        r->reason, !!(r->flags & SG_RECORD_RELABEL), r->tgid, r->count, (int)path->bytes.len,
-        path->bytes.s);
+    jw_init(&jw, &sb);
+    jw_begin_object(&jw);
+    jw_kv_str(&jw, "kind", event_kind_name(ev->kind));
+    jw_kv_bool(&jw, "merged", merged);
+    jw_kv_u64(&jw, "time_ns", ev->time_ns);
+    jw_kv_u64(&jw, "pid", ev->process.ref.tgid);
+    jw_kv_u64(&jw, "ppid", ev->process.parent.tgid);
+    jw_kv_strn(&jw, "comm", ev->process.comm, ev->process.comm_len);
+    if (ev->kind == EVENT_FILE)
+        put_file(&jw, ev);
+    else if (ev->kind == EVENT_EXEC)
+        put_path(&jw, "path", &ev->path);
+    else
+        jw_kv_u64(&jw, "child", ev->child.tgid);
+    jw_end_object(&jw);
+    if (jw_finish(&jw) == 0)
+        fprintf(p->out, "%.*s\n", (int)sb.len, sb.s);
     return 0;
+}
+
+static int print_record(void *userdata, const void *data, size_t len)
+{
+    return print_event(userdata, data, len, false);
+}
+
+static int print_merged(void *userdata, const void *data, size_t len)
+{
+    return print_event(userdata, data, len, true);
 }
 
 static int put_in_force(struct protect *p, const char *const *files, size_t n_files)
@@ -67,6 +130,19 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
     return r;
 }
 
+// What was merged goes out when its second is over; at the end that is waited for.
+static void flush_merged(struct protect *p, bool last)
+{
+    uint64_t now = now_ns(CLOCK_BOOTTIME);
+
+    if (last)
+        poll(NULL, 0, 1000);
+    else if (now - p->flushed_ns < NS_PER_SEC)
+        return;
+    p->flushed_ns = now;
+    sensor_flush_merged(p->force.sensor, print_merged, p);
+}
+
 static int run_command(struct protect *p, char **command)
 {
     struct sensor *s = p->force.sensor;
@@ -82,11 +158,14 @@ static int run_command(struct protect *p, char **command)
     }
     fds[0] = (struct pollfd){.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
     fds[1] = (struct pollfd){.fd = sensor_fd(s), .events = POLLIN};
-    while (poll(fds, ARRAY_SIZE(fds), -1) >= 0 && !fds[0].revents)
+    while (poll(fds, ARRAY_SIZE(fds), 1000) >= 0 && !fds[0].revents) {
         sensor_consume(s, print_record, p);
+        flush_merged(p, false);
+    }
     close(fds[0].fd);
     waitpid(pid, &status, 0);
     sensor_consume(s, print_record, p);
+    flush_merged(p, true);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -98,7 +177,8 @@ static void print_counters(struct protect *p)
         return;
     for (int i = 0; i < SG_COUNT_MAX; i++)
         if (n[i])
-            fprintf(p->out, "counter %d %llu\n", i, (unsigned long long)n[i]);
+            fprintf(p->out, "{\"kind\":\"counter\",\"counter\":%d,\"n\":%llu}\n", i,
+                    (unsigned long long)n[i]);
 }
 
 int main(int argc, char **argv)
