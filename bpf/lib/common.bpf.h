@@ -41,7 +41,7 @@
 #define FS_IOC_SETFLAGS   0x40086602u
 #define FS_IOC32_SETFLAGS 0x40046602u
 #define FS_IOC_FSSETXATTR 0x401c5820u
-#define MS_REMOUNT        32ul /* include/uapi/linux/mount.h */
+#define MS_REMOUNT        32ul   /* include/uapi/linux/mount.h */
 #define MNT_SHARED        0x1000 /* include/linux/mount.h */
 #define MS_BIND           4096ul
 #define MS_MOVE           8192ul

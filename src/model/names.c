@@ -62,10 +62,10 @@ STATIC_ASSERT(SG_OP_MOUNT == 1u << (SG_OP_COUNT - 1), "the last operation has th
 
 // In the order of SG_RECORD_*.
 static const char *const flags[] = {
-    "monitor", "path_cut", "unresolved", "relabel", "inherited", "compat", "kthread",
-    "path2_cut",
+    "monitor", "path_cut", "unresolved", "relabel", "inherited", "compat", "kthread", "path2_cut",
 };
-STATIC_ASSERT(SG_RECORD_PATH2_CUT == 1u << (EVENT_FLAG_COUNT - 1), "the last flag has the last word");
+STATIC_ASSERT(SG_RECORD_PATH2_CUT == 1u << (EVENT_FLAG_COUNT - 1),
+              "the last flag has the last word");
 
 // The word at a number of a table, which has as many as there are numbers.
 #define LOOKUP(func, type, table, count)                                          \
