@@ -363,6 +363,22 @@ void status_problems_json(struct agent *a, struct jw *jw)
     jw_end_array(jw);
 }
 
+// What can be trusted to deny here, has not just been seen not to, and has more rules than the self-test's.
+static bool is_enforcing(struct agent *a, const struct sensor_facts *facts)
+{
+    const struct sensor_hook *hooks;
+    size_t n;
+
+    if (!facts->enforcing ||
+        (a->policies.now && a->policies.now->n_rules == a->policies.now->n_own))
+        return false;
+    hooks = sensor_hooks(a->sensor, &n);
+    for (size_t i = 0; i < n; i++)
+        if (hooks[i].state == SENSOR_HOOK_FAILED)
+            return false;
+    return true;
+}
+
 void status_json(struct agent *a, struct jw *jw)
 {
     struct sensor_facts facts;
@@ -376,7 +392,7 @@ void status_json(struct agent *a, struct jw *jw)
     kv_ms(jw, "now_ms", now_ns(CLOCK_REALTIME));
     kv_word(jw, "mode", CONFIG_ID_mode, a->config.mode);
     jw_kv_str(jw, "attach", sensor_attach_name(facts.attach));
-    jw_kv_bool(jw, "enforcing", facts.enforcing);
+    jw_kv_bool(jw, "enforcing", is_enforcing(a, &facts));
     jw_kv_bool(jw, "taken_over", facts.taken_over);
     jw_key(jw, "problems");
     status_problems_json(a, jw);

@@ -52,6 +52,16 @@ static void put_ago(const struct page *p, uint64_t ms)
     sb_puts(p->sb, " ago");
 }
 
+static size_t count_hooks(struct json_object *s, const char *state)
+{
+    struct json_object *hooks = control_get(s, "hooks");
+    size_t found = 0;
+
+    for (size_t i = 0; i < length(hooks); i++)
+        found += streq(str(json_object_array_get_idx(hooks, i), "state"), state);
+    return found;
+}
+
 static void put_headline(const struct page *p, struct json_object *s)
 {
     struct json_object *policy = control_get(s, "policy");
@@ -61,8 +71,10 @@ static void put_headline(const struct page *p, struct json_object *s)
     sb_printf(p->sb, "safeguard %s on ", str(s, "version"));
     put_escaped(p->sb, str(s, "hostname"));
     sb_puts(p->sb, ": ");
-    if (!control_get(policy, "id"))
+    if (!control_get(policy, "id") || num(policy, "rules") == 0)
         colored(p, COLOR_RED, streq(str(policy, "state"), "building") ? "starting" : "no policy");
+    else if (count_hooks(s, "failed"))
+        colored(p, COLOR_RED, "not enforcing, hooks failed their self-test");
     else if (!enforcing)
         colored(p, COLOR_RED, "recording, refusals cannot be relied on");
     else if (monitor)

@@ -1,0 +1,181 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What cannot be done is said, ends with a status, and leaves the host as it was: no place left on a hook, places
+# for pins that are none, no BTF, no memory, programs switched off. Runs inside a VM. Prints TAP.
+set -u
+policies=/etc/safeguard/policies
+run_log=/tmp/agent.log
+bpffs=/sys/fs/bpf
+
+check() { # name, command…
+    local name=$1
+    shift
+    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
+        echo "not ok $name: $(tail -n 4 /tmp/check.out | tr '\n' ' ')"
+    fi
+}
+denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
+await() { timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null); }
+start_agent() { # arguments of the agent
+    : >"$run_log"
+    safeguard-agent "$@" >"$run_log" 2>&1 &
+    agent=$!
+}
+started() { start_agent "$@" && await 400 'ready after' "$run_log"; }
+
+# Ends by itself, with a status that is none of success, and with a message.
+refuses() { # pattern of the message, arguments of the agent
+    local pattern=$1 status
+    shift
+    timeout 600 safeguard-agent "$@" >"$run_log" 2>&1
+    status=$?
+    echo "status $status"
+    tail -n 5 "$run_log"
+    ((status != 0 && status != 124 && status < 128)) && grep -qE "$pattern" "$run_log"
+}
+
+# Everything in the kernel that is loaded, by kind and number.
+objects() {
+    bpftool prog show | awk -F: '/^[0-9]+:/ { print "prog", $1, $2 }'
+    bpftool map show | awk -F: '/^[0-9]+:/ { print "map", $1, $2 }'
+    bpftool link show | awk -F: '/^[0-9]+:/ { print "link", $1 }'
+    find "$bpffs" -mindepth 1 | sed 's/^/pin /'
+}
+objects >/tmp/before 2>/dev/null
+# The kernel takes programs away after their last user has gone: that is waited for.
+as_before() {
+    for _ in $(seq 100); do
+        objects >/tmp/after
+        # bpftool's own iterator program comes and goes.
+        diff <(grep -v pid_iter /tmp/before | grep -v 'pid_iter\|iter ') <(grep -v 'pid_iter\|iter ' /tmp/after) >/tmp/difference && return 0
+        sleep 0.1
+    done
+    cat /tmp/difference
+    return 1
+}
+
+fill() { # hook, places to leave
+    coproc FILL { sg-fill "$@"; }
+    read -r places <&"${FILL[0]}"
+    echo "# $places places of $1 are taken"
+}
+unfill() {
+    eval "exec ${FILL[1]}>&-"
+    wait "$FILL_PID" 2>/dev/null
+}
+
+mkdir -p /srv/vault "$policies"
+echo secret >/srv/vault/a
+cat >"$policies/10-vault.yaml" <<'YAML'
+safeguard: 1
+name: vault
+mode: enforce
+files:
+  - {path: "/srv/vault/**", access: read, do: deny}
+YAML
+cat >/tmp/more.yaml <<'YAML'
+safeguard: 1
+name: more
+mode: enforce
+files:
+  - {path: "/srv/more/**", access: delete, do: deny}
+YAML
+
+# --- no place left on the hook of opens
+fill file_open 0
+check "no place left on a hook: the agent runs, and protects nothing" started
+check "... it says which" grep -qE 'program lsm_file_open cannot be attached' "$run_log"
+check "... and what to do" grep -q 'to do' "$run_log"
+cat "$run_log" >&2
+check "... status fails" bash -c '! safeguard status >/tmp/status'
+check "... says the same, and does not claim to enforce" bash -c '! head -n 1 /tmp/status | grep -qE "enforcing$" && grep -q "file_open cannot be attached" /tmp/status'
+cat /tmp/status >&2
+check "... there is an event" await 20 'file_open cannot be attached' /var/log/safeguard/events.ndjson
+check "... and the file is read as before" cat /srv/vault/a
+check "... it ends" safeguard stop --detach
+wait "$agent" 2>/dev/null
+unfill
+check "... and nothing of it is left" as_before
+
+# --- a policy in force is not disturbed by what cannot be done
+umount "$bpffs" || echo "not ok the bpf file system can be taken away"
+check "without a bpf file system: the agent mounts one" started
+check "... denied" denied /srv/vault/a
+safeguard-agent >/tmp/second.log 2>&1
+status=$?
+check "a second agent ends" test "$status" != 0
+check "... says why" grep -q 'in use\|other agent' /tmp/second.log
+check "... and leaves the first one alone" safeguard status
+fill inode_unlink 0
+cp /tmp/more.yaml "$policies/20-more.yaml"
+check "a policy that needs a full hook is refused" bash -c '! safeguard policy reload >/tmp/reload 2>&1'
+cat /tmp/reload >&2
+check "... and the hook is named" grep -q inode_unlink /tmp/reload
+check "... and the old policy stays in force" denied /srv/vault/a
+check "... and status says so" bash -c '! safeguard status >/tmp/status; grep -q inode_unlink /tmp/status'
+cat /tmp/status >&2
+rm "$policies/20-more.yaml"
+check "the old files are taken again" safeguard policy reload
+unfill
+kill -9 "$agent"
+wait "$agent" 2>/dev/null
+check "kill -9: denied" denied /srv/vault/a
+fill file_open 0
+start_agent
+check "no place for the programs of the next agent: it says so" await 400 'program .*file_open.*' "$run_log"
+check "... the earlier one's programs still deny" denied /srv/vault/a
+check "... it goes on with them" await 400 'ready after' "$run_log"
+check "... and status fails" bash -c '! safeguard status >/tmp/status'
+cat /tmp/status >&2
+unfill
+check "with places again it takes over" safeguard policy reload
+check "... denied" denied /srv/vault/a
+
+# --- somebody switches all programs off
+echo 0 >/proc/sys/kernel/ftrace_enabled 2>/dev/null
+if cat /srv/vault/a >/dev/null 2>&1; then
+    check "programs switched off: the log says so" await 120 'ftrace_enabled' "$run_log"
+    check "... status fails and says so" bash -c '! safeguard status >/tmp/status; grep -q ftrace_enabled /tmp/status'
+    check "... and does not say enforcing" bash -c '! head -n 1 /tmp/status | grep -qE "enforcing$"'
+    head -n 1 /tmp/status >&2
+    check "... and so does the JSON" bash -c '! safeguard status --json >/tmp/status.json; python3 -c "
+import json; s = json.load(open(\"/tmp/status.json\")); assert s[\"enforcing\"] is not True, s[\"enforcing\"]"'
+    check "... and there is an event" await 30 'ftrace_enabled|self-test|self_test' /var/log/safeguard/events.ndjson
+    echo 1 >/proc/sys/kernel/ftrace_enabled
+    check "switched on again: denied" denied /srv/vault/a
+    check "... status is right again" await 120 'proved itself again' "$run_log"
+    check "... and in status" safeguard status
+else
+    echo "ok programs switched off # SKIP: this kernel does not let them be (EBUSY)"
+fi
+check "detached" safeguard stop --detach
+wait "$agent" 2>/dev/null
+check "... and nothing is left" as_before
+
+# --- programs switched off before
+if echo 0 >/proc/sys/kernel/ftrace_enabled 2>/dev/null; then
+    start_agent
+    await 300 'ready after|ftrace_enabled|cannot' "$run_log"
+    check "switched off before the start: the agent says so" await 60 'ftrace_enabled' "$run_log"
+    check "... and nobody claims that it enforces" bash -c '! { safeguard status >/tmp/status && head -n 1 /tmp/status | grep -qE "enforcing$"; }'
+    head -n 3 /tmp/status >&2
+    echo 1 >/proc/sys/kernel/ftrace_enabled
+    safeguard stop --detach >/dev/null 2>&1
+    wait "$agent" 2>/dev/null
+    check "... and nothing is left" as_before
+fi
+
+# --- places for pins
+mkdir -p /tmp/pins
+check "pins in an ordinary directory: refused" refuses '/tmp/pins.*bpf' --pin-dir=/tmp/pins
+check "... and nothing is left" as_before
+check "... not even a file" bash -c '! ls -A /tmp/pins | grep -q .'
+# --- no BTF, no memory
+mount --bind /dev/null /sys/kernel/btf/vmlinux
+check "without BTF: the agent says so" refuses 'BTF|btf'
+check "... and so does doctor" bash -c 'safeguard doctor >/tmp/doctor; [[ $? != 0 ]] && grep -qi btf /tmp/doctor'
+umount /sys/kernel/btf/vmlinux
+check "... and nothing is left" as_before
+check "too little memory: the agent says so" bash -c 'ulimit -v 60000; timeout 300 safeguard-agent >/tmp/agent.log 2>&1; s=$?; echo "status $s"; tail -n 3 /tmp/agent.log; ((s != 0 && s != 124 && s < 128)) && grep -qiE "memory|room|allocat" /tmp/agent.log'
+check "... and nothing is left" as_before
