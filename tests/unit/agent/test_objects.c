@@ -211,9 +211,9 @@ static const char *name_of(const struct object_names *names, uint32_t dev, uint6
 static void test_names(void **state)
 {
     struct sensor_object pins[] = {{.dev = 8, .ino = 7},
-                                {.dev = 3, .ino = 9},
-                                {.dev = 8, .ino = 7},
-                                {.dev = 8, .ino = 2}};
+                                   {.dev = 3, .ino = 9},
+                                   {.dev = 8, .ino = 7},
+                                   {.dev = 8, .ino = 2}};
     struct objects found = {.pins = pins, .n = ARRAY_SIZE(pins)};
     struct object_names names = {};
 

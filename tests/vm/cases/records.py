@@ -186,7 +186,7 @@ def gaps_of(path):
 
 
 def belongs(way, record, events):
-    if record.merged:
+    if record.merged or events and way["pid"] != -1:
         return record.pid == way["pid"]
     start, end = way["start_ns"], way["end_ns"]
     if events:  # to the millisecond of another clock
