@@ -102,6 +102,9 @@ def _command(commands, name, action, help_text):
 
 def _machine_options(p, timeout):
     p.add_argument("--kernel", default="6.1", metavar="NAME", help="see `list` (default: 6.1)")
+    p.add_argument("--root", default="plain", choices=guest.ROOTS,
+                   help="systemd: with systemd as init; the command is started after "
+                   "multi-user.target (default: plain, without an init system)")
     p.add_argument("--lsm", default="", metavar="LIST",
                    help="lsm= of the kernel's command line (default: the kernel's own list)")
     p.add_argument("--memory", type=int, default=1024, metavar="MB", help="default: 1024")
@@ -127,7 +130,7 @@ def _request(options, command, tty):
     if options.icount and (options.cpus != 1 or options.kvm):
         raise BenchError("--icount counts on one CPU under TCG; leave out --cpus and --kvm.")
     return machine.Request(
-        command=command, kernel=options.kernel, lsm=options.lsm, memory=options.memory,
+        command=command, kernel=options.kernel, root=options.root, lsm=options.lsm, memory=options.memory,
         timeout=options.timeout, cpus=options.cpus, append=options.append, icount=options.icount,
         kvm=options.kvm, tty=tty, build=_build(options.build), out=getattr(options, "out", ""),
         shares=[_share(text) for text in options.share],
@@ -192,7 +195,8 @@ def _list(_):
 
 def _fetch(options):
     qemu.fetch()
-    guest.root_image()
+    for root in guest.ROOTS:
+        guest.root_image(root)
     for name in options.kernels or [row[0] for row in kernels.rows()]:
         kernel = kernels.fetch(name, max_age=3600)
         for memory_root in (False, True):

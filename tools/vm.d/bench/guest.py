@@ -13,6 +13,7 @@ from .common import (OUTDATED_AGE, PARTS, BenchError, cache_directory, digest, l
 
 ROOT_SUITES = ("bookworm", "bookworm-security")
 SPARE_MB = 1024
+ROOTS = ("plain", "systemd")  # the second with systemd as init
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 # Where the project's programs are in a build directory; everything executable there goes along.
@@ -21,10 +22,16 @@ PROGRAM_PLACES = ("", "src", "tests/vm", "tests/bench", "tools")
 
 # -- The root image ---------------------------------------------------------------------------
 
-def root_image():
-    """Path of the root image; made from packages on first use."""
+def _root_packages(root):
+    extra = PARTS / f"root-packages.{root}"
+    return [PARTS / "root-packages", *([extra] if extra.exists() else [])]
+
+
+def root_image(root="plain"):
+    """Path of a root image; made from packages on first use."""
     recipe = PARTS / "make-root"
-    name = digest((PARTS / "root-packages").read_bytes(), recipe.read_bytes(), SPARE_MB)
+    lists = _root_packages(root)
+    name = digest(*(part.read_bytes() for part in (*lists, recipe)), SPARE_MB)
     home = cache_directory() / "root" / name
     if home.exists():
         return home / "root.img"
@@ -34,14 +41,14 @@ def root_image():
         if not home.exists():
             # Images of older recipes; a guest that still runs from one keeps its open file.
             prune(home.parent, "*", OUTDATED_AGE)
-            _make_root(suites, recipe, home)
+            _make_root(suites, recipe, lists, home)
     return home / "root.img"
 
 
-def _make_root(suites, recipe, home):
+def _make_root(suites, recipe, lists, home):
+    wanted = [package for part in lists for package in read_list(part)]
     with published(home) as draft, workspace() as work:
-        suites.download_closure(read_list(PARTS / "root-packages"), work / "debs",
-                                "the guest's root")
+        suites.download_closure(wanted, work / "debs", "the guest's root")
         say("making the guest's root image")
         draft.mkdir()
         fake = [] if os.geteuid() == 0 else ["fakeroot"]
@@ -128,11 +135,11 @@ class Cpio:
         self.stream.write(b"\0" * (-self.stream.tell() % 512))
 
 
-def boot_archive(kernel, memory_root):
+def boot_archive(kernel, memory_root, root="plain"):
     """Path of the part of the initramfs that depends on the kernel only."""
     init = init_program()
     names = kernels.BOOT_MODULES + (kernels.MEMORY_ROOT_MODULES if memory_root else ())
-    root_kb = root_image().stat().st_size // 1024
+    root_kb = root_image(root).stat().st_size // 1024
     parameters = {"brd": f"rd_nr=1 rd_size={root_kb}"}
     path = kernel.home / f"boot-{digest(init.name, names, root_kb)}.cpio"
     if path.exists():
@@ -174,10 +181,10 @@ def run_archive(stream, request, memory_root):
     archive.data("sg/environment",
                  b"".join(os.fsencode(f"{k}={v}") + b"\0" for k, v in environment.items()))
     options = {"tty": int(request.tty), "memory_root": int(memory_root),
-               "collect": int(bool(request.out)), "rows": request.window[0],
+               "collect": int(bool(request.out)), "systemd": int(request.root == "systemd"), "rows": request.window[0],
                "columns": request.window[1]}
     archive.data("sg/options", "".join(f"{k}={v}\n" for k, v in options.items()).encode())
-    _add_programs(archive, request.build)
+    _add_programs(archive, request.build, request.root)
     for source, name in request.shares:
         archive.tree(f"payload/opt/safeguard/share/{name}", source)
     archive.close()
@@ -202,10 +209,10 @@ def programs(build):
     return found
 
 
-def _add_programs(archive, build):
+def _add_programs(archive, build, root):
     if not build:
         return
-    present = set((root_image().parent / "libraries").read_text(encoding="utf-8").split())
+    present = set((root_image(root).parent / "libraries").read_text(encoding="utf-8").split())
     wanted = {}
     for name, path in programs(build).items():
         archive.tree(f"payload/opt/safeguard/bin/{name}", path.resolve())

@@ -35,6 +35,7 @@ CRASH_SIGNS = (b"Kernel panic", b"BUG: ", b"Oops: ", b"general protection fault"
 class Request:
     command: list
     kernel: str = "6.1"
+    root: str = "plain"
     lsm: str = ""
     memory: int = 1024
     timeout: float = 300
@@ -161,12 +162,13 @@ class Session:
     def _launch(self):
         initrd = self.work / "initrd"
         with open(initrd, "wb") as stream:
-            with open(guest.boot_archive(self.kernel, self.request.icount), "rb") as boot:
+            with open(guest.boot_archive(self.kernel, self.request.icount, self.request.root),
+                      "rb") as boot:
                 shutil.copyfileobj(boot, stream)
             guest.run_archive(stream, self.request, self.request.icount)
         self.socket, theirs = socket.socketpair()
         # What a guest writes to its root goes to a nameless file that ends with it.
-        images = (("root", guest.root_image(), "snapshot=on,cache=unsafe"),
+        images = (("root", guest.root_image(self.request.root), "snapshot=on,cache=unsafe"),
                   ("modules", self.kernel.modules_image, "readonly=on"))
         command = command_line(self.request, self.kernel, self.program, images, theirs.fileno(),
                                self.console, str(initrd))

@@ -14,6 +14,7 @@ struct options {
     bool tty;         // the command gets a terminal; otherwise pipes and an empty input
     bool memory_root; // copy the root image to a RAM disk first (see tools/vm.d/README.md)
     bool collect;     // send what the command leaves in /out
+    bool systemd;     // systemd becomes the init; the command follows multi-user.target
     unsigned rows;
     unsigned columns;
     char **command;     // NULL-terminated
@@ -39,6 +40,9 @@ void read_options(struct options *ret);
 void enter_root(const struct options *o);
 void prepare_system(void);
 void await_device(const char *path);
+
+// systemd.c: makes process 1 systemd and returns in a child of it, once multi-user.target is reached.
+void hand_over_to_systemd(void);
 
 // The port to the host, once it is open. One number known to all of init, so that there is no
 // state to pass to fail(); sending before that is a no-op.

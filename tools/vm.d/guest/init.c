@@ -60,6 +60,8 @@ int main(void)
     read_options(&options);
     enter_root(&options);
     prepare_system();
+    if (options.systemd)
+        hand_over_to_systemd();
     run_command(&options, &status);
     if (options.collect)
         send_archive("/out");

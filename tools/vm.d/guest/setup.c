@@ -138,7 +138,8 @@ void read_options(struct options *ret)
     struct {
         const char *name;
         unsigned value;
-    } rows[] = {{"tty", 0}, {"memory_root", 0}, {"collect", 0}, {"rows", 0}, {"columns", 0}};
+    } rows[] = {{"tty", 0},     {"memory_root", 0}, {"collect", 0},
+                {"systemd", 0}, {"rows", 0},        {"columns", 0}};
     char line[128];
     FILE *f = fopen("/sg/options", "re");
 
@@ -159,8 +160,9 @@ void read_options(struct options *ret)
         .tty = rows[0].value,
         .memory_root = rows[1].value,
         .collect = rows[2].value,
-        .rows = rows[3].value,
-        .columns = rows[4].value,
+        .systemd = rows[3].value,
+        .rows = rows[4].value,
+        .columns = rows[5].value,
         .command = read_vector("/sg/command"),
         .environment = read_vector("/sg/environment"),
     };
