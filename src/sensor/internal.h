@@ -109,6 +109,8 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
 int maps_make(struct sensor *s, const char *dir, struct error *err);
 int maps_adopt(struct sensor *s, const char *dir, struct error *err);
 void maps_close(struct maps *m);
+// Makes the maps, with small rings, and lets them go: what the kernel of this probe says to them.
+int maps_try(const struct sensor_probe *p, struct error *err);
 int map_fd(const struct sensor *s, const char *name); // -ENOENT
 
 // pins.c -----------------------------------------------------------------------------------------------

@@ -10,10 +10,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/macro.h"
 #include "sensor/capture.h"
 #include "sensor/internal.h"
 #include "sensor/object.h"
+#include "sensor/probe.h"
 
 // Takes the descriptor.
 static int maps_add(struct maps *m, const char *name, int fd)
@@ -125,15 +127,11 @@ static int make_and_pin(struct sensor *s, struct bpf_object *object, const char 
     return words_find(&s->maps, object, err);
 }
 
-int maps_make(struct sensor *s, const char *dir, struct error *err)
+static int load_maps(struct bpf_object *object, struct error *err)
 {
-    struct bpf_object *object = NULL;
     struct capture log;
     int r;
 
-    r = object_open(s, true, &object, err);
-    if (r < 0)
-        return r;
     capture_begin(&log);
     // No program is wanted yet: this makes the maps.
     r = bpf_object__load(object);
@@ -145,6 +143,37 @@ int maps_make(struct sensor *s, const char *dir, struct error *err)
                        "run it as root; on kernels before 5.11 raise the limit of locked memory");
     }
     capture_end(&log);
+    return r;
+}
+
+int maps_try(const struct sensor_probe *p, struct error *err)
+{
+    const struct sensor_capability *storage = probe_get(p, "inode-storage");
+    _cleanup_free_ struct sensor *s = new0(struct sensor, 1);
+    struct bpf_object *object = NULL;
+    int r;
+
+    if (!s)
+        return error_set(err, -ENOMEM, "out of memory");
+    s->attach = storage && storage->ok ? SENSOR_ATTACH_LSM : SENSOR_ATTACH_FMOD_RET;
+    s->ring_bytes = 1;
+    r = object_open(s, true, &object, err);
+    if (r < 0)
+        return r;
+    r = load_maps(object, err);
+    bpf_object__close(object);
+    return r;
+}
+
+int maps_make(struct sensor *s, const char *dir, struct error *err)
+{
+    struct bpf_object *object = NULL;
+    int r;
+
+    r = object_open(s, true, &object, err);
+    if (r < 0)
+        return r;
+    r = load_maps(object, err);
     if (r == 0)
         r = make_and_pin(s, object, dir, err);
     if (r < 0)

@@ -166,8 +166,12 @@ static int open_dir(struct pins *p, const char *dir, struct error *err)
     if (r < 0)
         return r;
     r = mkdir_p(AT_FDCWD, dir, 0700);
-    if (r < 0)
-        return error_set(err, r, "%s: %s", dir, strerror(-r));
+    if (r < 0) {
+        (void)error_set(err, r, "%s: %s", dir, strerror(-r));
+        if (r == -EPERM && strchr(dir, '.'))
+            error_cure(err, "choose a name without a dot: bpf file systems have none");
+        return r;
+    }
     if (!is_bpffs(dir)) {
         r = error_set(err, -EMEDIUMTYPE, "%s is not in a bpf file system", dir);
         error_cure(err, "choose a directory below %s", BPFFS);

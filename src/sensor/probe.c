@@ -41,6 +41,14 @@ static bool probe_ok(const struct sensor_probe *p, const char *id)
     return c && c->ok;
 }
 
+// It was tried and did not work.
+static bool refused(const struct sensor_probe *p, const char *id)
+{
+    const struct sensor_capability *c = probe_get(p, id);
+
+    return c && !c->ok;
+}
+
 void probe_btf(struct sensor_probe *p, const struct btf *btf)
 {
     struct sensor_capability *c;
@@ -124,9 +132,10 @@ void probe_conclude(struct sensor_probe *p)
     for (size_t i = 0; i < p->n_capabilities; i++)
         required = required && (p->capabilities[i].ok || !p->capabilities[i].required);
     p->attach = SENSOR_ATTACH_NONE;
-    if (probe_ok(p, "bpf-lsm") && probe_ok(p, "bpf-lsm-hooks") && probe_ok(p, "inode-storage"))
+    if (probe_ok(p, "bpf-lsm") && probe_ok(p, "bpf-lsm-hooks") && probe_ok(p, "inode-storage") &&
+        !refused(p, "try-lsm"))
         p->attach = SENSOR_ATTACH_LSM;
-    else if (probe_ok(p, "fmod-ret"))
+    else if (probe_ok(p, "fmod-ret") && !refused(p, "try-fmod-ret"))
         p->attach = SENSOR_ATTACH_FMOD_RET;
     p->can_record = required && p->attach != SENSOR_ATTACH_NONE;
     p->can_enforce = p->can_record && (p->attach == SENSOR_ATTACH_LSM || probe_ok(p, "preemption"));
@@ -151,6 +160,7 @@ int sensor_probe(struct sensor_probe *ret)
     if (!libbpf_get_error(btf))
         btf__free(btf);
     probe_maps(&p);
+    probe_try(&p);
     capture_end(&quiet);
     probe_conclude(&p);
     *ret = p;

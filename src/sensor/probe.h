@@ -25,5 +25,9 @@ void probe_btf(struct sensor_probe *p, const struct btf *btf);
 // What the kernel says when it is asked for a map of each kind.
 void probe_maps(struct sensor_probe *p);
 
+// What the kernel says when it is asked to do what the sensor will ask of it: programs of each kind attached for a
+// moment, all maps, bpffs, the host's namespace. Needs privileges: without them it adds nothing.
+void probe_try(struct sensor_probe *p);
+
 // How hooks will be attached, and what that is worth.
 void probe_conclude(struct sensor_probe *p);

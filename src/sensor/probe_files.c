@@ -182,16 +182,14 @@ static void probe_places(struct sensor_probe *p, const char *root)
            : r == -EACCES ? "addresses are hidden"
                           : "rename_lock is not listed");
     if (!c->ok)
-        CURE(c, r == -EACCES ? "sysctl -w kernel.kptr_restrict=1"
-                             : "none needed: renames during a look-up are noticed by names only");
+        CURE(
+            c,
+            r == -EACCES
+                ? "sysctl -w kernel.kptr_restrict=1"
+                : "a kernel with CONFIG_KALLSYMS_ALL=y; without it renames during a look-up are noticed by names only");
 
     if (hostfile_read(root, "/proc/self/mounts", mounts, sizeof(mounts)) < 0)
         mounts[0] = '\0';
-    c = probe_add(p, "bpffs", strstr(mounts, " /sys/fs/bpf bpf ") != NULL, false);
-    DETAIL(c, "%s", c->ok ? "/sys/fs/bpf" : "not mounted at /sys/fs/bpf; the agent mounts it");
-    if (!c->ok)
-        CURE(c, "mount -t bpf bpf /sys/fs/bpf");
-
     c = probe_add(p, "cgroup2", strstr(mounts, " cgroup2 ") != NULL, false);
     DETAIL(c, "%s",
            c->ok ? "mounted" : "not mounted: subjects by cgroup or container match nobody");

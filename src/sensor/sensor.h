@@ -39,13 +39,13 @@ enum sensor_preemption {
 /* What this kernel can do. Every "no" comes with a reason and a cure that a person can follow. */
 struct sensor_capability {
     const char *
-        id; /* "bpf-lsm", "btf", "ringbuf", "inode-storage", "task-storage", "lockdown", "jit", "fmod-ret", "preemption", … */
+        id; /* "bpf-lsm", "btf", "ringbuf", "inode-storage", "task-storage", "lockdown", "jit", "fmod-ret", "preemption", "try-lsm", … */
     bool ok;
     bool required;    /* without it nothing is enforced */
     char detail[192]; /* what was found */
     char cure[256];   /* what to do; empty when ok */
 };
-#define SENSOR_CAPABILITIES_MAX 24
+#define SENSOR_CAPABILITIES_MAX 32
 
 struct sensor_probe {
     char release[65], machine[65];

@@ -190,11 +190,32 @@ static void test_an_empty_host(void **state)
     (void)state;
     probe(&p, root, "6.1.0", "x86_64");
     expect(&p, "bpf-lsm", false, "mount -t securityfs");
-    expect(&p, "bpffs", false, "mount -t bpf");
     expect(&p, "cgroup2", false, NULL);
     expect(&p, "kallsyms", false, NULL);
     expect(&p, "lockdown", true, "");
     assert_false(p.can_record);
+    unit_rmdir(root);
+}
+
+// What was tried counts for more than what files say.
+static void test_what_was_refused(void **state)
+{
+    struct sensor_capability *c;
+    char *root = good_host();
+    struct sensor_probe p;
+
+    (void)state;
+    probe(&p, root, "6.1.0", "x86_64");
+    c = probe_add(&p, "try-lsm", true, false);
+    probe_conclude(&p);
+    assert_int_equal(p.attach, SENSOR_ATTACH_LSM);
+    c->ok = false;
+    probe_conclude(&p);
+    assert_int_equal(p.attach, SENSOR_ATTACH_FMOD_RET);
+    assert_true(p.can_record);
+    probe_add(&p, "host", false, true);
+    probe_conclude(&p);
+    assert_false(p.can_record || p.can_enforce);
     unit_rmdir(root);
 }
 
@@ -224,4 +245,5 @@ static void test_this_host(void **state)
 UNIT_MAIN(cmocka_unit_test(test_a_good_host), cmocka_unit_test(test_bpf_is_not_active),
           cmocka_unit_test(test_fmod_ret_and_preemption), cmocka_unit_test(test_each_requirement),
           cmocka_unit_test(test_kernels_and_machines), cmocka_unit_test(test_an_empty_host),
-          cmocka_unit_test(test_a_full_table), cmocka_unit_test(test_this_host))
+          cmocka_unit_test(test_a_full_table), cmocka_unit_test(test_what_was_refused),
+          cmocka_unit_test(test_this_host))
