@@ -246,31 +246,46 @@ static const struct sg_entry *locking_entry(const struct compiler *c, const char
     return NULL;
 }
 
-static int lint_lockout(struct compiler *c)
-{
-    static const struct {
-        const char *path, *fails;
-        uint32_t op;
-    } rows[] = {
+static const struct essential {
+    const char *path, *fails;
+    uint32_t op;
+} essentials[] = {
 #define ESSENTIAL(path, op, fails) {path, fails, SG_OP_##op},
 #include "policy/essentials.def"
 #undef ESSENTIAL
-    };
+};
+
+// "the host would not start, no program would start, nobody could log in": what this rule brings about, each once.
+static void put_consequences(const struct sg_entry *const *locking, uint16_t rule,
+                             struct strbuf *sb)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(essentials); i++)
+        if (locking[i] && locking[i]->rule == rule && !strstr(sb_str(sb), essentials[i].fails))
+            sb_printf(sb, "%s%s", sb->len ? ", " : "", essentials[i].fails);
+}
+
+static int lint_lockout(struct compiler *c)
+{
+    const struct sg_entry *locking[ARRAY_SIZE(essentials)];
     _cleanup_free_ bool *warned = NULL;
 
     warned = calloc(c->policy->n_rules + 1, sizeof(*warned));
     if (!warned)
         return -ENOMEM;
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct sg_entry *e = locking_entry(c, rows[i].path, rows[i].op);
+    for (size_t i = 0; i < ARRAY_SIZE(essentials); i++)
+        locking[i] = locking_entry(c, essentials[i].path, essentials[i].op);
+    for (size_t i = 0; i < ARRAY_SIZE(essentials); i++) {
+        const struct sg_entry *e = locking[i];
+        _cleanup_(sb_done) struct strbuf sb = {};
         struct policy_diag *d;
 
         if (!e || warned[e->rule])
             continue;
         warned[e->rule] = true;
+        put_consequences(locking, e->rule, &sb);
         d = compile_diag(c, POLICY_WARNING, rule_of(c, e->rule)->pos,
                          "this rule locks out: it refuses %s of %s to everybody, and %s",
-                         policy_op_name(rows[i].op), rows[i].path, rows[i].fails);
+                         policy_op_name(essentials[i].op), essentials[i].path, sb_str(&sb));
         policy_diag_cure(c->diags, d,
                          "name who may in `not_by`, and try it with `mode: monitor` first");
     }
