@@ -110,6 +110,28 @@ struct sg_merge {
 
 #define SG_MERGE_WINDOW_NS 1000000000ull
 
+/*
+ * Who the agent is, written by the agent itself through the map's descriptor and cleared when it exits. Identity is the
+ * thread group and when it started, which the kernel side puts in when the agent first meets a rule: a number that is used
+ * again has another start. What a rule refuses to everybody would otherwise blind the agent: it may read everything, and
+ * change what lies below its own directories.
+ */
+#define SG_AGENT_DIRS 8
+struct sg_agent {
+    __u64 start_ns;   /* CLOCK_BOOTTIME, of the thread group's leader; 0: not seen yet */
+    __u32 tgid;       /* 0: there is none */
+    __u32 kept_rules; /* the first rules of every policy hold for the agent, too: its self-test */
+    __u32 n_dirs;
+    __u32 reserved;
+    struct {
+        __u64 ino;
+        __u32 dev; /* s_dev as the kernel has it */
+        __u32 reserved;
+    } dirs[SG_AGENT_DIRS];
+};
+
+#define SG_AGENT_DEPTH_MAX 8 /* how far below its directories the agent's files may lie */
+
 /* Numbers of the hooks in records. */
 enum sg_hook {
     SG_HOOK_NONE = 0,
@@ -123,6 +145,7 @@ _Static_assert(sizeof(struct sg_dir_key) == 24, "sg_dir_key");
 _Static_assert(sizeof(struct sg_dir) == 32, "sg_dir");
 _Static_assert(sizeof(struct sg_node) == 40, "sg_node");
 _Static_assert(SG_STATES_MAX == 1u << SG_STATE_BITS, "a state fits into its part of a word");
+_Static_assert(sizeof(struct sg_agent) == 24 + 16 * SG_AGENT_DIRS, "sg_agent");
 _Static_assert(sizeof(struct sg_merge_key) == 32, "sg_merge_key");
 
 #endif

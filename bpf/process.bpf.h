@@ -106,6 +106,7 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(tp_exit, struct task_struct *task)
 {
     __u32 tid = task->pid;
+    struct sg_agent *agent;
     struct sg_record *r;
 
     bpf_map_delete_elem(&sg_subjects, &tid);
@@ -114,6 +115,9 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     /* The last thread speaks for the process. */
     if (task->signal->live.counter > 0)
         return 0;
+    agent = sg_agent_get();
+    if (sg_is_agent(agent, task))
+        agent->tgid = 0;
     r = sg_process_record(SG_RECORD_EXIT);
     if (r) {
         r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code

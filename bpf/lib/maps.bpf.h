@@ -70,6 +70,14 @@ struct {
     __type(value, struct sg_subject);
 } sg_subjects SEC(".maps");
 
+/* The running agent. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct sg_agent);
+} sg_agents SEC(".maps");
+
 /* Directories that are about to be moved to a place where other rules hold, by the address of their dentry. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -8,7 +8,7 @@
 #ifndef SG_BPF_OBJECT_H
 #define SG_BPF_OBJECT_H
 
-#include "emit.bpf.h"
+#include "agent.bpf.h"
 
 /* One access to one object. */
 struct sg_request {
@@ -268,6 +268,10 @@ static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __
         .error = refused ? EPERM : 0,
     };
 
+    if (SG_DECISION_VERDICT(decision) >= SG_DENY &&
+        sg_agent_may(sg_address(q->dentry), sg_address(q->dentry2), q->ops,
+                     SG_DECISION_RULE(decision)))
+        return 0;
     if (refused)
         sg_count(SG_COUNT_DENIED);
     else if (SG_DECISION_VERDICT(decision) >= SG_DENY)

@@ -260,6 +260,8 @@ struct agent {
     struct strbuf line;
     struct loop_source *tick;
     char *socket_path, *accepted_path, *linked_path;
+    const char *config_path;      // of the settings, NULL: there are none
+    char *output_dir;             // of the file of records; NULL: they go elsewhere
     uint64_t started_ns;          // CLOCK_REALTIME
     uint64_t cpu_ns, cpu_wall_ns; // at the last tick, for the share of a processor
     uint32_t cpu_permille;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/own.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -63,24 +64,15 @@ static int sources_add(struct sources *s, char *name, char *text, size_t len)
     return 0;
 }
 
-static int add_own(struct sources *s, const char *run_dir, struct error *err)
+static int add_own(struct sources *s, const char *run_dir, const struct own_files *files,
+                   struct error *err)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     int r;
 
-    // It becomes part of a pattern in YAML: what has a meaning in either is not for a directory's name.
-    for (const char *p = run_dir; *p; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-              strchr("/._-+", *p))) {
-            r = error_set(err, -EINVAL,
-                          "run_dir: '%s' has characters that a path pattern cannot hold", run_dir);
-            error_expected(err, "letters, digits and / . _ - +");
-            return r;
-        }
-    sb_printf(&sb,
-              "safeguard: 1\nname: safeguard\nmode: enforce\nfiles:\n"
-              "  - {path: [\"%s/canary/**\", \"%s/self-test/**\"], access: any, do: deny}\n",
-              run_dir, run_dir);
+    r = own_policy(run_dir, files, &sb, err);
+    if (r < 0)
+        return r;
     r = sb_finish(&sb, &s->own);
     if (r < 0 || !GREEDY(s->items, s->cap, 1))
         return error_set(err, -ENOMEM, "%m");
@@ -267,8 +259,8 @@ static int make_rules(struct loaded *l)
     return r;
 }
 
-int build_policy(const struct build_options *o, struct policy_diags *diags,
-                 struct loaded **ret_loaded, struct error *err)
+static int build_with(const struct build_options *o, const struct own_files *files,
+                      struct policy_diags *diags, struct loaded **ret_loaded, struct error *err)
 {
     _cleanup_(sources_done) struct sources sources = {};
     _cleanup_(loaded_unrefp) struct loaded *l = new0(struct loaded, 1);
@@ -280,7 +272,7 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
     l->accepted = o->accepted != NULL;
     l->mounts = o->mounts_digest;
     l->built_ns = now_ns(CLOCK_REALTIME);
-    r = add_own(&sources, o->run_dir, err);
+    r = add_own(&sources, o->run_dir, files, err);
     if (r == 0 && o->accepted)
         r = add_accepted(&sources, o->accepted, err);
     else if (r == 0 && o->dir)
@@ -301,6 +293,42 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
     r = make_rules(l);
     if (r < 0)
         return error_set(err, r, "%m");
+    *ret_loaded = TAKE_PTR(l);
+    return 0;
+}
+
+// Also for rules that are only to be named: they have to be numbered like those that are in force.
+static bool locks_out(const struct own_files *files, const struct loaded *l)
+{
+    _cleanup_(policy_image_freep) struct policy_image *image = NULL;
+
+    if (l->image)
+        return own_locked_out(files, l->image);
+    return policy_compile(l->policy, NULL, NULL, NULL, &image) == 0 && own_locked_out(files, image);
+}
+
+int build_policy(const struct build_options *o, struct policy_diags *diags,
+                 struct loaded **ret_loaded, struct error *err)
+{
+    _cleanup_(own_files_done) struct own_files files = {};
+    _cleanup_(loaded_unrefp) struct loaded *l = NULL;
+    int r;
+
+    r = own_files_find(o->config_path, &files);
+    if (r < 0)
+        return error_set(err, r, "what safeguard's own programs need cannot be found: %m");
+    r = build_with(o, NULL, diags, &l, err);
+    if (r < 0)
+        return r;
+    // Rules about libraries cost every program that starts: only where they are needed.
+    if (locks_out(&files, l)) {
+        loaded_unref(TAKE_PTR(l));
+        policy_diags_done(diags);
+        *diags = (struct policy_diags){};
+        r = build_with(o, &files, diags, &l, err);
+        if (r < 0)
+            return r;
+    }
     *ret_loaded = TAKE_PTR(l);
     return 0;
 }

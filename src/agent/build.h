@@ -21,6 +21,9 @@
 // What people see as the file of the agent's own rule.
 #define BUILD_OWN_FILE "(built in)"
 
+// How many of its rules hold for the agent itself, which is exempt from all others: the self-test's.
+#define BUILD_KEPT_RULES 1
+
 // A policy, compiled. Counted: late records and running scans still look at the one before. The count is
 // the loop's alone.
 struct loaded {
@@ -48,7 +51,8 @@ struct build_options {
         *accepted;   // file with the texts that were accepted last; not NULL: these instead of dir
     bool only_names; // no image: to name the rules of a policy that an earlier agent put in force
     const char *run_dir;
-    bool monitor; // nothing is enforced but the agent's own rule
+    const char *config_path; // the agent's settings; NULL: none
+    bool monitor;            // nothing is enforced but the agent's own rule
     const struct policy_mounts *mounts;
     uint64_t mounts_digest;
 };

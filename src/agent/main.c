@@ -3,6 +3,7 @@
 // The agent: options, settings, and the order in which its parts start and end.
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -252,6 +253,9 @@ static int make_dirs(struct agent *a, struct error *err)
     r = mkdir_p(AT_FDCWD, a->config.state_dir, 0700);
     if (r < 0)
         return error_set(err, r, "%s: %m", a->config.state_dir);
+    // It may come to be later; then what an earlier agent's policy says of it holds until the next start.
+    if (a->output_dir)
+        (void)mkdir_p(AT_FDCWD, a->output_dir, 0750);
     sb_printf(&socket, "%s/control.sock", a->config.run_dir);
     sb_printf(&accepted, "%s/accepted-policies.json", a->config.state_dir);
     sb_printf(&linked, "%s/linked-files", a->config.state_dir);
@@ -259,6 +263,27 @@ static int make_dirs(struct agent *a, struct error *err)
     r = r < 0 ? r : sb_finish(&accepted, &a->accepted_path);
     r = r < 0 ? r : sb_finish(&linked, &a->linked_path);
     return r < 0 ? error_set(err, r, "%m") : 0;
+}
+
+// The agent is not subject to its own policies: it reads what nobody may read, and writes to its own places.
+static struct sensor_claim claim_of(const struct agent *a)
+{
+    return (struct sensor_claim){
+        .pin_dir = a->config.pin_dir,
+        .dirs = {a->config.run_dir, a->config.state_dir, a->output_dir},
+        .kept_rules = BUILD_KEPT_RULES,
+    };
+}
+
+static int find_output_dir(struct agent *a)
+{
+    _cleanup_free_ char *copy = NULL;
+
+    if (a->config.output != CONFIG_OUTPUT_FILE)
+        return 0;
+    copy = xstrndup(a->config.output_path, strlen(a->config.output_path));
+    a->output_dir = copy ? xstrndup(dirname(copy), strlen(a->config.output_path)) : NULL;
+    return a->output_dir ? 0 : -ENOMEM;
 }
 
 static int start_signals(struct agent *a)
@@ -281,7 +306,7 @@ static int start_signals(struct agent *a)
 static int start_sensor(struct agent *a, struct error *err)
 {
     _cleanup_(sb_done) struct strbuf canary = {};
-    struct sensor_options options = {.pin_dir = a->config.pin_dir};
+    struct sensor_options options = {.pin_dir = a->config.pin_dir, .claim = claim_of(a)};
     int r;
 
     sb_printf(&canary, "%s/canary", a->config.run_dir);
@@ -371,6 +396,7 @@ static bool finish(struct agent *a)
     free(a->socket_path);
     free(a->accepted_path);
     free(a->linked_path);
+    free(a->output_dir);
     sb_done(&a->links.known);
     object_names_done(&a->links.names);
     config_done(&a->config);
@@ -389,6 +415,7 @@ static void say_goodbye(const struct agent *a)
 
 static int run(struct agent *a)
 {
+    struct sensor_claim claim;
     struct error err = {};
     int r;
 
@@ -397,6 +424,10 @@ static int run(struct agent *a)
             "the agent has to run as root; what this kernel can do, 'safeguard doctor' tells anybody");
         return EX_NOPERM;
     }
+    if (find_output_dir(a) < 0)
+        return EXIT_FAILURE;
+    claim = claim_of(a);
+    sensor_claim(&claim);
     r = sensor_probe(&a->probe);
     if (r < 0) {
         (void)log_error_code(r, "the kernel cannot be asked what it can do: %m");
@@ -472,6 +503,7 @@ int main(int argc, char **argv)
         return printf("safeguard-agent %s\n", SAFEGUARD_VERSION) < 0;
     if (!agent || settle_config(&agent->config, &line) < 0)
         return EX_CONFIG;
+    agent->config_path = line.config ? line.config : CONFIG_PATH_DEFAULT;
     log_open_as("safeguard-agent", LOG_TARGET_AUTO, log_level_of(&agent->config));
     return line.check ? check(agent) : run(agent);
 }

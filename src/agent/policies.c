@@ -394,6 +394,7 @@ static void start_build(struct agent *a, enum step step)
         .dir = step == STEP_OWN ? NULL : a->config.policy_dir,
         .accepted = step == STEP_ACCEPTED ? a->accepted_path : NULL,
         .run_dir = a->config.run_dir,
+        .config_path = a->config_path,
         .monitor = a->config.mode == CONFIG_MODE_MONITOR,
         .mounts = b->mounts,
         .mounts_digest = view.digest,
@@ -569,6 +570,7 @@ static void name_inherited(struct agent *a, uint32_t policy_id)
         .accepted = a->accepted_path,
         .only_names = true,
         .run_dir = a->config.run_dir,
+        .config_path = a->config_path,
     };
     struct policy_diags diags = {};
     int r;

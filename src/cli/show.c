@@ -2,6 +2,7 @@
 //
 // The short commands: status, doctor, stop, version.
 #include <errno.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/render.h"
@@ -139,13 +140,22 @@ static int on_stop(void *ctx, int id, const char *arg, struct error *err _unused
 }
 
 // What an agent that is gone left in the kernel.
-static int detach_alone(const struct stop *s)
+static int detach_alone(const struct cli *cli, const struct stop *s)
 {
-    const struct sensor_options options = {.pin_dir = s->pin_dir};
-    _cleanup_(sb_done) struct strbuf sb = {};
+    _cleanup_(sb_done) struct strbuf sb = {}, run_dir = {}, canary = {};
+    struct sensor_options options = {.pin_dir = s->pin_dir};
+    const char *slash = strrchr(cli->socket, '/');
     struct sensor *sensor = NULL;
     struct error err = {};
     int r;
+
+    // The agent's own places are beside its socket.
+    if (slash) {
+        sb_add(&run_dir, cli->socket, (size_t)(slash - cli->socket));
+        sb_printf(&canary, "%s/canary", sb_str(&run_dir));
+        options.canary_dir = sb_str(&canary);
+        options.claim.dirs[0] = sb_str(&run_dir);
+    }
 
     r = sensor_new(&options, &sensor, &err);
     r = r < 0 ? r : sensor_detach(sensor, &err);
@@ -176,7 +186,7 @@ int cmd_stop(struct cli *cli)
     if (r >= 0)
         return r;
     if (s.detach && nobody_there(cli))
-        return detach_alone(&s);
+        return detach_alone(cli, &s);
     r = cli_ask(cli, CONTROL_stop, s.detach ? "{\"detach\":true}" : NULL, 30000, &result);
     if (r != 0)
         return r;

@@ -29,6 +29,7 @@ struct ring_buffer;
 
 #define SENSOR_MAPS_MAX 32
 #define SENSOR_PATH_MAX 512
+#define SENSOR_PIN_DIR  "/sys/fs/bpf/safeguard"
 #define SENSOR_FAILURES \
     "/run/safeguard/verifier.log" // what the kernel said of the last refused program
 
@@ -108,10 +109,15 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
 // Makes the maps and pins them in `dir`, or opens those pinned there.
 int maps_make(struct sensor *s, const char *dir, struct error *err);
 int maps_adopt(struct sensor *s, const char *dir, struct error *err);
-void maps_close(struct maps *m);
 // Makes the maps, with small rings, and lets them go: what the kernel of this probe says to them.
 int maps_try(const struct sensor_probe *p, struct error *err);
+void maps_close(struct maps *m);
 int map_fd(const struct sensor *s, const char *name); // -ENOENT
+
+// claim.c ----------------------------------------------------------------------------------------------
+
+// Writes who the agent is into the map. locked: no other agent can be running, whatever the map says.
+int claim_write(int fd, const struct sensor_claim *claim, bool locked);
 
 // pins.c -----------------------------------------------------------------------------------------------
 

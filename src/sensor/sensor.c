@@ -18,7 +18,6 @@
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
 
-#define PIN_DIR    "/sys/fs/bpf/safeguard"
 #define CANARY_DIR "/run/safeguard/canary"
 
 // The first thing that is missing, in the probe's own words.
@@ -84,18 +83,25 @@ static int study_kernel(struct sensor *s, struct error *err)
     return r;
 }
 
-static int open_set(struct sensor *s, const char *pin_dir, struct error *err)
+static int open_set(struct sensor *s, const struct sensor_options *options, struct error *err)
 {
+    const char *pin_dir = options->pin_dir ? options->pin_dir : SENSOR_PIN_DIR;
+    struct sensor_claim claim = options->claim;
     int r;
 
     r = pins_open(&s->pins, pin_dir, s->build, s->layout, err);
     if (r < 0)
         return r;
-    if (s->pins.made)
-        return maps_make(s, s->pins.maps, err);
-    r = maps_adopt(s, s->pins.maps, err);
+    claim.pin_dir = pin_dir;
+    r = s->pins.made ? maps_make(s, s->pins.maps, err) : maps_adopt(s, s->pins.maps, err);
     if (r < 0)
         return r;
+    // From here on this process holds the lock of the set.
+    r = claim_write(map_fd(s, "sg_agents"), &claim, true);
+    if (r < 0)
+        return error_set(err, r, "the agent cannot be made known to the kernel: %s", strerror(-r));
+    if (s->pins.made)
+        return 0;
     s->taken_over = true;
     s->policy_id = image_current_id(s);
     return links_adopt(s, !s->pins.same_build, err);
@@ -104,10 +110,13 @@ static int open_set(struct sensor *s, const char *pin_dir, struct error *err)
 int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err)
 {
     _cleanup_(sensor_freep) struct sensor *s = new0(struct sensor, 1);
+    struct sensor_claim claim = options->claim;
     int r;
 
     if (!s)
         return error_set(err, -ENOMEM, "out of memory");
+    claim.pin_dir = options->pin_dir;
+    sensor_claim(&claim);
     s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = -1;
     s->canary = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
     s->ring_bytes = options->ring_bytes;
@@ -116,7 +125,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
         return error_set(err, r, "the kernel cannot be asked: %s", strerror(-r));
     r = choose_attach(s, options->force, err);
     r = r < 0 ? r : study_kernel(s, err);
-    r = r < 0 ? r : open_set(s, options->pin_dir ? options->pin_dir : PIN_DIR, err);
+    r = r < 0 ? r : open_set(s, options, err);
     r = r < 0 ? r : rings_open(s, err);
     if (r < 0)
         return r;

@@ -61,11 +61,25 @@ struct sensor_probe {
 /* Reads /proc, /sys and asks the kernel by small BPF calls of its own; leaves nothing behind. Does not need root to say that root is needed. */
 int sensor_probe(struct sensor_probe *ret);
 
+/*
+ * Makes the calling process the one that policies cannot blind (struct sg_agent): it may read everything, and change what
+ * lies below its own directories. To be called before anything else is read, and by sensor_new() again once no other
+ * process can hold the same set. Without effect when nothing is pinned there, or while another agent runs.
+ */
+struct sensor_claim {
+    const char *pin_dir; /* NULL: /sys/fs/bpf/safeguard */
+    const char *dirs
+        [4]; /* its directories beside pin_dir; NULL: none; those that are not there are left out */
+    uint32_t kept_rules; /* how many first rules of a policy hold for this process, too */
+};
+void sensor_claim(const struct sensor_claim *claim);
+
 struct sensor_options {
-    const char *pin_dir;      /* NULL: /sys/fs/bpf/safeguard */
-    const char *canary_dir;   /* NULL: /run/safeguard/canary */
-    enum sensor_attach force; /* SENSOR_ATTACH_NONE: choose */
-    uint32_t ring_bytes;      /* each ring, rounded up to a power of two pages; 0: 8 MiB */
+    const char *pin_dir;       /* NULL: /sys/fs/bpf/safeguard */
+    const char *canary_dir;    /* NULL: /run/safeguard/canary */
+    enum sensor_attach force;  /* SENSOR_ATTACH_NONE: choose */
+    uint32_t ring_bytes;       /* each ring, rounded up to a power of two pages; 0: 8 MiB */
+    struct sensor_claim claim; /* pin_dir is taken from above */
 };
 
 struct sensor;

@@ -64,6 +64,66 @@ static void test_directory(void **state)
     unit_rmdir(dir);
 }
 
+static bool blocks(const struct loaded *l, const char *exe, uint32_t uid, const char *path,
+                   uint32_t op)
+{
+    const struct policy_query q = {
+        .path = path,
+        .path_len = strlen(path),
+        .ops = op,
+        .facts = {.exe = exe, .uid = uid, .login_uid = UINT32_MAX, .session = -1},
+    };
+    struct policy_decision d;
+
+    assert_int_equal(policy_explain(l->image, &q, &d), 0);
+    return d.blocked;
+}
+
+// A policy that refuses everything: root can still start this program, which is what the agent takes for itself.
+static void test_locked_out(void **state)
+{
+    static const char everything[] = "safeguard: 1\nmode: enforce\nfiles:\n"
+                                     "  - {path: \"/**\", access: any, do: deny}\n";
+    char *dir = unit_mkdtemp(), self[4096] = "";
+    struct build_options options = {.dir = dir,
+                                    .run_dir = "/run/sg",
+                                    .config_path = "/etc/safeguard/agent.yaml"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+
+    (void)state;
+    assert_true(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
+    put(dir, "a.yaml", everything);
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->n_own, 4);
+    assert_true(diags.n > 0); // it is warned of
+    assert_false(blocks(l, "/usr/bin/bash", 0, self, SG_OP_EXEC));
+    assert_true(blocks(l, "/usr/bin/bash", 1000, self, SG_OP_EXEC));
+    assert_false(blocks(l, self, 0, self, SG_OP_READ | SG_OP_MMAP));
+    assert_false(blocks(l, self, 0, "/etc/ld.so.cache", SG_OP_READ));
+    assert_false(blocks(l, self, 0, "/etc/safeguard/agent.yaml", SG_OP_READ));
+    assert_false(blocks(l, self, 0, "/dev/pts/7", SG_OP_READ | SG_OP_WRITE));
+    assert_true(blocks(l, self, 0, "/etc/shadow", SG_OP_READ));
+    assert_true(blocks(l, self, 0, "/etc/safeguard/agent.yaml", SG_OP_WRITE));
+    assert_true(blocks(l, "/usr/bin/cat", 0, "/etc/ld.so.cache", SG_OP_READ));
+    assert_true(blocks(l, self, 0, "/run/sg/canary/x", SG_OP_READ));
+    l = loaded_unref(l);
+
+    // In monitor mode nothing is locked out, and names come with the numbers of what is in force.
+    options.monitor = true;
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->n_own, BUILD_KEPT_RULES);
+    l = loaded_unref(l);
+    options.monitor = false;
+    options.only_names = true;
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->n_own, 4);
+    assert_null(l->image);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
 static void test_only_needed_hooks(void **state)
 {
     static const char text[] =
@@ -218,7 +278,8 @@ static void test_references(void **state)
     policy_diags_done(&diags);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_only_needed_hooks),
+UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_locked_out),
+          cmocka_unit_test(test_only_needed_hooks),
           cmocka_unit_test(test_monitor_spares_the_own_rule),
           cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
           cmocka_unit_test(test_accepted), cmocka_unit_test(test_references))
