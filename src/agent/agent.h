@@ -281,5 +281,8 @@ struct agent {
 
 // The first policy is in force (or what an earlier agent left is): tells the manager once.
 void agent_ready(struct agent *a);
+// Asks the manager's watchdog to wait longer (or no longer): loading the programs of a policy is one call into the
+// kernel, which takes seconds on a slow machine and minutes on an emulated one.
+void agent_patience(const struct agent *a, bool on);
 // Ends the loop. detach: enforcement ends, too.
 void agent_stop(struct agent *a, bool detach);

@@ -23,6 +23,7 @@
 
 #define TICK_MS       1000
 #define TICK_ACCURACY 250
+#define PATIENCE_USEC ((uint64_t)900 * 1000 * 1000)
 #define OOM_SCORE     "-900\n"
 #define BUILDER_JOBS  8
 #define SCANNER_JOBS  8
@@ -172,14 +173,27 @@ static void adjust_oom(void)
                                "the agent may be killed early when memory ends: %m");
 }
 
+// The first policy may take as long as TimeoutStartSec= allows: a ping before it would begin the watch.
 void agent_ready(struct agent *a)
 {
     if (a->ready)
         return;
     a->ready = true;
+    if (loop_set_watchdog(a->loop, true) < 0)
+        log_warning("the service manager's watchdog cannot be answered");
     (void)sd_notify(0, "READY=1");
     log_info("ready after %llu ms",
              (unsigned long long)((now_ns(CLOCK_REALTIME) - a->started_ns) / NS_PER_MS));
+}
+
+void agent_patience(const struct agent *a, bool on)
+{
+    uint64_t usec = 0;
+
+    if (!a->ready || sd_watchdog_enabled(0, &usec) <= 0)
+        return;
+    (void)sd_notifyf(0, "WATCHDOG_USEC=%llu\nWATCHDOG=1",
+                     (unsigned long long)(on ? MAX(usec, PATIENCE_USEC) : usec));
 }
 
 void agent_stop(struct agent *a, bool detach)
@@ -360,7 +374,6 @@ static int start(struct agent *a, struct error *err)
     losses_start(a);
     links_start(a);
     r = loop_add_timer(a->loop, TICK_MS, TICK_MS, TICK_ACCURACY, on_tick, a, &a->tick);
-    r = r < 0 ? r : loop_set_watchdog(a->loop, true);
     if (r < 0)
         return error_set(err, r, "no timer: %m");
     return policies_start(a, err);

@@ -217,8 +217,10 @@ static int set_policy(struct agent *a, struct loaded *l, const struct objects *l
     policy_time_subjects(l->image, time(NULL), on, &next);
     sensor_stage(a->sensor,
                  &(struct sensor_stage){.objects = linked->pins, .n_objects = linked->n, .on = on});
+    agent_patience(a, true);
     r = sensor_set_policy(a->sensor, l->image->mem, l->image->size, l->ops, roots,
                           l->image->n_roots, err);
+    agent_patience(a, false);
     // Its number in records is the sensor's to give.
     sensor_facts(a->sensor, &facts);
     l->id = facts.policy_id;
