@@ -255,12 +255,22 @@ static const struct essential {
 #undef ESSENTIAL
 };
 
+// Did an earlier essential of this rule's say the same?
+static bool said_before(const struct sg_entry *const *locking, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (locking[k] && locking[k]->rule == locking[i]->rule &&
+            streq(essentials[k].fails, essentials[i].fails))
+            return true;
+    return false;
+}
+
 // "the host would not start, no program would start, nobody could log in": what this rule brings about, each once.
 static void put_consequences(const struct sg_entry *const *locking, uint16_t rule,
                              struct strbuf *sb)
 {
     for (size_t i = 0; i < ARRAY_SIZE(essentials); i++)
-        if (locking[i] && locking[i]->rule == rule && !strstr(sb_str(sb), essentials[i].fails))
+        if (locking[i] && locking[i]->rule == rule && !said_before(locking, i))
             sb_printf(sb, "%s%s", sb->len ? ", " : "", essentials[i].fails);
 }
 
