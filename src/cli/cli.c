@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/macro.h"
+#include "sensor/sensor.h"
 
 const struct command cli_commands[] = {
 #define COMMAND(id, words, operands, values, summary) \
@@ -111,6 +112,22 @@ int cli_print(const struct strbuf *sb, int status)
     return r < 0 ? CLI_FAILED : status;
 }
 
+// Nobody answers: whether the kernel enforces all the same is what one has to know then.
+static int fail_unreachable(const struct cli *cli, const struct error *err)
+{
+    (void)cli_fail(err);
+    if (err->code != -ENOENT && err->code != -ECONNREFUSED)
+        return err->code == -EACCES || err->code == -EPERM ? CLI_FAILED : CLI_UNREACHABLE;
+    if (streq(cli->socket, CONTROL_SOCKET))
+        (void)fprintf(
+            stderr, "  %s\n",
+            sensor_left(NULL) == 1
+                ? "what an earlier agent loaded is still in force in the kernel, and not recorded; "
+                  "'safeguard stop --detach' would end it"
+                : "nothing of safeguard is in force");
+    return CLI_UNREACHABLE;
+}
+
 int cli_ask(struct cli *cli, enum control_command command, const char *args, uint32_t timeout_ms,
             struct json_object **ret_result)
 {
@@ -119,10 +136,8 @@ int cli_ask(struct cli *cli, enum control_command command, const char *args, uin
     int r;
 
     r = control_client_new(cli->socket, timeout_ms, &client, &err);
-    if (r < 0) {
-        (void)cli_fail(&err);
-        return r == -EACCES || r == -EPERM ? CLI_FAILED : CLI_UNREACHABLE;
-    }
+    if (r < 0)
+        return fail_unreachable(cli, &err);
     r = control_client_call(client, command, args, ret_result, &err);
     if (r == 0)
         return 0;
@@ -184,5 +199,6 @@ void cli_man(struct strbuf *sb)
 
     options_man(&program, commands, n, 1, SAFEGUARD_VERSION, sb);
     sb_printf(sb, ".SH EXIT STATUS\n%s\n", statuses + strlen("Exit status: "));
-    sb_puts(sb, ".SH SEE ALSO\n.BR safeguard\\-agent (8),\n.BR safeguard\\-agent.yaml (5)\n");
+    sb_puts(sb, ".SH SEE ALSO\n.BR safeguard\\-policy (5),\n.BR safeguard\\-agent (8),\n"
+                ".BR safeguard\\-agent.yaml (5)\n");
 }

@@ -260,6 +260,8 @@ int cmd_events(struct cli *cli)
         (void)error_set(&err, r, "%s: %m", s.file ? s.file : EVENTS_FILE);
         if (r == -ENOENT)
             error_cure(&err, "name the file with --file, or start the agent");
+        else if (r == -EACCES)
+            error_cure(&err, "run this command as root");
         return cli_fail(&err);
     }
     if (s.bad)

@@ -11,6 +11,9 @@
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/policies.h"
+
+// Loading programs takes seconds, on an emulated machine minutes.
+#define RELOAD_MS 600000
 #include "cli/render.h"
 
 // check ------------------------------------------------------------------------------------------------
@@ -26,6 +29,16 @@ const struct command_options policy_check_options = {
     .n_rows = ARRAY_SIZE(check_rows),
 };
 
+static int cannot_read(int r, const char *path, struct error *err)
+{
+    (void)error_set(err, r, "%s: %m", path);
+    if (r == -ENOENT)
+        error_cure(err, "name a directory or files that are there");
+    else if (r == -EACCES)
+        error_cure(err, "run this command as root");
+    return r;
+}
+
 int policies_load(char *const *paths, int n_paths, struct policy_diags *diags,
                   struct policy **ret_policy, struct error *err)
 {
@@ -34,14 +47,14 @@ int policies_load(char *const *paths, int n_paths, struct policy_diags *diags,
     int r;
 
     if (n_paths <= 1 && stat(dir, &st) < 0)
-        return error_set(err, negative_errno(), "%s: %m", dir);
+        return cannot_read(negative_errno(), dir, err);
     if (n_paths <= 1 && S_ISDIR(st.st_mode))
         r = policy_load_dir(dir, NULL, diags, ret_policy);
     else
         r = policy_load_files((const char *const *)paths, (size_t)n_paths, NULL, diags, ret_policy);
     if (r == -EINVAL && diags->n_errors)
         return r;
-    return r < 0 ? error_set(err, r, "%s: %m", dir) : 0;
+    return r < 0 ? cannot_read(r, dir, err) : 0;
 }
 
 static void put_number(struct strbuf *sb, uint64_t n, const char *one)
@@ -210,7 +223,7 @@ int cmd_policy_reload(struct cli *cli)
     if (r >= 0)
         return r;
     // Compiling may take its time.
-    r = cli_ask(cli, CONTROL_policy_reload, NULL, 120000, &policy);
+    r = cli_ask(cli, CONTROL_policy_reload, NULL, RELOAD_MS, &policy);
     if (r != 0)
         return r;
     if (cli->json) {

@@ -3,6 +3,7 @@
 // The short commands: status, doctor, stop, version.
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/render.h"
@@ -149,6 +150,16 @@ static int detach_alone(const struct cli *cli, const struct stop *s)
     struct error err = {};
     int r;
 
+    r = geteuid() == 0 ? sensor_left(s->pin_dir) : -EPERM;
+    if (r == -EPERM) {
+        (void)error_set(&err, r, "programs can only be taken out of the kernel by root");
+        error_cure(&err, "run this command as root");
+        return cli_fail(&err);
+    }
+    if (r == 0) {
+        sb_puts(&sb, "no agent was running, and nothing of safeguard is in force\n");
+        return cli_print(&sb, CLI_OK);
+    }
     // The agent's own places are beside its socket.
     if (slash) {
         sb_add(&run_dir, cli->socket, (size_t)(slash - cli->socket));

@@ -311,3 +311,20 @@ int pins_remove(struct pins *p, struct error *err)
         return error_set(err, r, "%s cannot be removed: %s", p->dir, strerror(-r));
     return 0;
 }
+
+static int count_entry(void *ctx, int dir _unused_, const struct dirent *entry _unused_)
+{
+    *(size_t *)ctx += 1;
+    return 0;
+}
+
+int sensor_left(const char *pin_dir)
+{
+    char links[SENSOR_PATH_MAX];
+    size_t n = 0;
+    int r;
+
+    r = join(links, sizeof(links), pin_dir ? pin_dir : SENSOR_PIN_DIR, "links");
+    r = r < 0 ? r : opendir_foreach(AT_FDCWD, links, count_entry, &n);
+    return r == -ENOENT ? 0 : r < 0 ? r : n > 0;
+}

@@ -184,6 +184,12 @@ int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX]);
 /* Merged denials whose window is over: `fn` gets the record again with its count. Call about once a second. */
 int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
 
+/*
+ * Is something attached that an agent pinned in pin_dir (NULL: the usual place), whether or not an agent runs? 1: yes,
+ * 0: no, -EACCES: this user may not look.
+ */
+int sensor_left(const char *pin_dir);
+
 struct sensor_facts {
     enum sensor_attach attach;
     bool enforcing; /* the attach type can be trusted here */
