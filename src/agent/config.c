@@ -253,7 +253,8 @@ void config_man(struct strbuf *sb)
 {
     sb_puts(
         sb,
-        ".TH safeguard\\-agent.yaml 5 \"\" \"safeguard " SAFEGUARD_VERSION "\"\n"
+        ".TH safeguard\\-agent.yaml 5 \"" OPTIONS_MAN_DATE "\" \"safeguard " SAFEGUARD_VERSION
+        "\"\n"
         ".SH NAME\nagent.yaml \\- settings of the safeguard agent\n"
         ".SH SYNOPSIS\n" CONFIG_PATH_DEFAULT "\n"
         ".SH DESCRIPTION\nA YAML map with the keys below. Each has an option of the same name on "
@@ -266,5 +267,7 @@ void config_man(struct strbuf *sb)
             sb_printf(sb, " (%s)", rows[id].values);
         sb_puts(sb, ".\n");
     }
-    sb_puts(sb, ".SH SEE ALSO\n.BR safeguard\\-agent (8),\n.BR safeguard (1)\n");
+    sb_puts(
+        sb,
+        ".SH SEE ALSO\n.BR safeguard\\-agent (8),\n.BR safeguard\\-policy (5),\n.BR safeguard (1)\n");
 }

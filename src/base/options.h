@@ -18,6 +18,9 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 
+// The date in manual pages: that of the last change of what they say.
+#define OPTIONS_MAN_DATE "2026-11-25"
+
 enum option_kind {
     OPTION_FLAG,         // takes nothing
     OPTION_ARG,          // --name=ARG, --name ARG, -nARG, -n ARG

@@ -154,13 +154,15 @@ static void add_roff_str(struct strbuf *sb, const char *s)
     add_roff(sb, s, strlen(s));
 }
 
-static void add_roff_paragraphs(struct strbuf *sb, const char *text)
+// The first needs no macro: a heading or a text stands in front of it.
+static void add_roff_paragraphs(struct strbuf *sb, bool after_text, const char *text)
 {
     const char *paragraph;
     size_t len;
 
     while ((paragraph = next_paragraph(&text, &len))) {
-        sb_puts(sb, ".PP\n");
+        sb_puts(sb, after_text ? ".PP\n" : "");
+        after_text = true;
         add_roff(sb, paragraph, len);
         sb_putc(sb, '\n');
     }
@@ -210,7 +212,8 @@ static void add_roff_synopsis(struct strbuf *sb, const struct options *o)
 void options_man(const struct options *o, const struct options *commands, size_t n_commands,
                  int section, const char *version, struct strbuf *sb)
 {
-    sb_printf(sb, ".TH %s %d \"\" \"%s %s\"\n.SH NAME\n", o->program, section, o->program, version);
+    sb_printf(sb, ".TH %s %d \"" OPTIONS_MAN_DATE "\" \"%s %s\"\n.SH NAME\n", o->program, section,
+              o->program, version);
     add_roff_str(sb, o->program);
     sb_puts(sb, " \\- ");
     add_roff_str(sb, o->summary);
@@ -218,7 +221,7 @@ void options_man(const struct options *o, const struct options *commands, size_t
     add_roff_synopsis(sb, o);
     if (o->description) {
         sb_puts(sb, ".SH DESCRIPTION\n");
-        add_roff_paragraphs(sb, o->description);
+        add_roff_paragraphs(sb, false, o->description);
     }
     if (o->n_rows) {
         sb_puts(sb, ".SH OPTIONS\n");
@@ -231,7 +234,7 @@ void options_man(const struct options *o, const struct options *commands, size_t
         add_roff_synopsis(sb, &commands[i]);
         add_roff_str(sb, commands[i].summary);
         sb_puts(sb, ".\n");
-        add_roff_paragraphs(sb, strempty(commands[i].description));
+        add_roff_paragraphs(sb, true, strempty(commands[i].description));
         add_roff_options(sb, &commands[i]);
     }
 }

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
+#include "policy/man.h"
 
 // How many words of the line are this command's name; 0: it is another.
 static int match(const struct command *c, int argc, char **argv)
@@ -95,6 +96,8 @@ static int program_option(const char *word, const char *arg)
         sb_puts(&sb, "safeguard " SAFEGUARD_VERSION "\n");
     else if (streq(word, "--generate") && arg && streq(arg, "man"))
         cli_man(&sb);
+    else if (streq(word, "--generate") && arg && streq(arg, "man-policy"))
+        policy_man(&sb);
     else
         return -1;
     return cli_print(&sb, CLI_OK);

@@ -42,7 +42,13 @@ struct key_row {
     int (*read)(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
                 void *ctx);
     const char *refuse, *cure;
+    const char *help; // for the manual page
 };
+
+// The tables of a file's keys, a rule's and a subject's.
+const struct key_row *read_file_keys(size_t *ret_n);
+const struct key_row *read_rule_keys(size_t *ret_n);
+const struct key_row *read_subject_keys(size_t *ret_n);
 
 // Reads a map by a table. Unknown keys are errors with a suggestion. `what` names the map in
 // messages.

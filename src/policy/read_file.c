@@ -225,12 +225,24 @@ static int read_rule_mode(struct loader *ld, const struct yaml_node *key _unused
 }
 
 static const struct key_row rule_keys[] = {
-    {.name = "path", .read = read_path},
-    {.name = "access", .read = read_access},
-    {.name = "by", .read = read_by},
-    {.name = "not_by", .read = read_by},
-    {.name = "do", .read = read_do},
-    {.name = "mode", .read = read_rule_mode},
+    {.name = "path",
+     .read = read_path,
+     .help =
+         "Which objects: a pattern, or a list of patterns, over canonical paths of the host. An object is what it is wherever it is reached from: through links, bind mounts, another root directory or a descriptor. Required."},
+    {.name = "access",
+     .read = read_access,
+     .help = "Which operations: a word of ACCESS, or a list of words. Required."},
+    {.name = "by",
+     .read = read_by,
+     .help =
+         "Who: the name of a subject, a subject in braces, or a list of either. Without it: everybody."},
+    {.name = "not_by",
+     .read = read_by,
+     .help = "Who not, in the same way. Whoever is one of these is not meant by the rule."},
+    {.name = "do", .read = read_do, .help = "What is done: a word of VERBS. Required."},
+    {.name = "mode",
+     .read = read_rule_mode,
+     .help = "enforce or monitor, for this rule; else that of the file."},
     {.name = "content",
      .refuse = "content audit is not there yet",
      .cure = "take `content` out; `do: audit` records the access itself"},
@@ -368,11 +380,21 @@ static int note_section(struct loader *ld _unused_, const struct yaml_node *key,
     }
 
 static const struct key_row file_keys[] = {
-    {.name = "safeguard", .read = read_version},
-    {.name = "name", .read = read_name},
-    {.name = "mode", .read = read_mode},
-    {.name = "subjects", .read = note_section},
-    {.name = "files", .read = note_section},
+    {.name = "safeguard",
+     .read = read_version,
+     .help = "The version of the language: 1. Required."},
+    {.name = "name",
+     .read = read_name,
+     .help = "What the policy is called in records; else the name of its file."},
+    {.name = "mode",
+     .read = read_mode,
+     .help =
+         "enforce: refuse what rules refuse. monitor: record what would be refused, refuse nothing. Required."},
+    {.name = "subjects",
+     .read = note_section,
+     .help =
+         "Names, and who is meant by each: a map of subjects. They are known in this file only."},
+    {.name = "files", .read = note_section, .help = "A list of rules, tried in order."},
     NOT_ENFORCED("processes"),
     NOT_ENFORCED("network"),
     NOT_ENFORCED("packets"),
@@ -473,4 +495,16 @@ int read_file(struct loader *ld, const char *path, const char *text, size_t len)
     if (r == 0 && !ld->bad)
         warn_unused(ld);
     return r;
+}
+
+const struct key_row *read_file_keys(size_t *ret_n)
+{
+    *ret_n = ARRAY_SIZE(file_keys);
+    return file_keys;
+}
+
+const struct key_row *read_rule_keys(size_t *ret_n)
+{
+    *ret_n = ARRAY_SIZE(rule_keys);
+    return rule_keys;
 }

@@ -355,19 +355,44 @@ static int read_time(struct loader *ld, const struct yaml_node *key _unused_,
 }
 
 static const struct key_row subject_keys[] = {
-    {.name = "exe", .read = read_exe},
-    {.name = "parent", .read = read_exe},
-    {.name = "ancestor", .read = read_exe},
-    {.name = "descendants", .read = read_descendants},
-    {.name = "user", .read = read_ids},
-    {.name = "group", .read = read_ids},
-    {.name = "login_user", .read = read_ids},
-    {.name = "capability", .read = read_caps},
-    {.name = "cgroup", .read = read_exe},
-    {.name = "container", .read = read_container},
-    {.name = "session", .read = read_session},
-    {.name = "namespace", .read = read_namespace},
-    {.name = "time", .read = read_time},
+    {.name = "exe",
+     .read = read_exe,
+     .help = "Its program, by pattern. What it executed counts, not what it says of itself."},
+    {.name = "parent", .read = read_exe, .help = "The program of its parent."},
+    {.name = "ancestor", .read = read_exe, .help = "The program of any of its ancestors."},
+    {.name = "descendants",
+     .read = read_descendants,
+     .help =
+         "true: also everything that descends from such a process, whatever it executes or becomes later."},
+    {.name = "user", .read = read_ids, .help = "Its effective user, by name or number."},
+    {.name = "group",
+     .read = read_ids,
+     .help = "Its effective group or one of its supplementary groups."},
+    {.name = "login_user",
+     .read = read_ids,
+     .help =
+         "Who logged in, whatever user that has become since (audit's loginuid); none: nobody, as for services."},
+    {.name = "capability",
+     .read = read_caps,
+     .help = "Capabilities that are effective, such as CAP_SYS_ADMIN; of a list all."},
+    {.name = "cgroup",
+     .read = read_exe,
+     .help =
+         "Its control group (version 2), by pattern from the root of the hierarchy, with all beneath it."},
+    {.name = "container",
+     .read = read_container,
+     .help =
+         "The container that it is in, by name or id as the engine has it in the name of its control group; * for some."},
+    {.name = "session",
+     .read = read_session,
+     .help = "The kind of session that it descends from: ssh, cron, console, service, or none."},
+    {.name = "namespace",
+     .read = read_namespace,
+     .help = "host, or container: in a pid or user namespace other than the first."},
+    {.name = "time",
+     .read = read_time,
+     .help =
+         "When the subject is one: \"08:00-18:00\", \"mon-fri 08:00-18:00\", \"sat,sun\"; local time."},
     {.name = "env",
      .refuse = "`env` is not there yet: this version does not look at environments",
      .cure = "take it out; a rule with it would not do what it says"},
@@ -468,4 +493,10 @@ int read_subjects(struct loader *ld, const struct yaml_node *node)
             return r;
     }
     return 0;
+}
+
+const struct key_row *read_subject_keys(size_t *ret_n)
+{
+    *ret_n = ARRAY_SIZE(subject_keys);
+    return subject_keys;
 }

@@ -94,7 +94,8 @@ static void test_man(void **state)
     (void)state;
     options_man(&program, commands, ARRAY_SIZE(commands), 8, "1.2", &sb);
     page = sb_str(&sb);
-    assert_non_null(str_startswith(page, ".TH safe-prog 8 \"\" \"safe-prog 1.2\"\n"));
+    assert_non_null(
+        str_startswith(page, ".TH safe-prog 8 \"" OPTIONS_MAN_DATE "\" \"safe-prog 1.2\"\n"));
     assert_non_null(strstr(page, "\n.TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nshow this text.\n"));
     assert_non_null(strstr(page, "\\fB\\-\\-color\\fR=\\fIWHEN\\fR\n"));
     assert_non_null(strstr(page, "[=\\fIVALUE\\fR]\n"));
