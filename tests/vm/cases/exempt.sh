@@ -6,6 +6,7 @@
 #
 # While everything is refused only what this shell has built in works, and safeguard's own programs. So the script is
 # read to its end before (the braces), waits by reading from a pipe, and keeps no file open.
+# shellcheck disable=SC2317 # functions are called through check
 set -u
 {
 policies=/etc/safeguard/policies
@@ -28,7 +29,7 @@ not() { ! "$@"; }
 start_agent() {
     local line
 
-    coproc AGENT { exec safeguard-agent "$@" 2>&1; }
+    coproc AGENT { exec safeguard-agent 2>&1; }
     agent=$AGENT_PID
     while read -r -t 400 -u "${AGENT[0]}" line; do
         messages+=$line$'\n'
@@ -39,7 +40,7 @@ start_agent() {
 messages=
 
 # Built in: no program is started.
-can_read() { local x; { read -r x <"$1"; } 2>&-; }
+can_read() { { read -r _ <"$1"; } 2>&-; }
 denials() {
     local status
 
