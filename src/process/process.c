@@ -21,6 +21,7 @@
 #define REREAD_NS            NS_PER_SEC
 #define BEFORE_KEEP_NS       (30 * NS_PER_SEC) // records are never that late
 #define TICK_ENTRIES         64u               // looked at in one tick
+#define TICK_LOOKS           4u                // at procfs, which costs a thousand times as much
 
 int process_table_new(const struct process_options *options, struct process_table **ret_table)
 {
@@ -405,20 +406,47 @@ const struct who *process_table_who(struct process_table *t, const struct proces
     return who_get(t, p, 0);
 }
 
-// A living process whose exit nobody told us of, and what a late record could have asked for.
+// A living process whose exit nobody told us of.
 static void look_at(struct process_table *t, struct process *p, uint64_t now_ns)
 {
     struct process_ref found = {.tgid = p->ref.tgid};
     int r;
 
-    if (p->before && p->image.since_ns + BEFORE_KEEP_NS < now_ns)
-        table_drop_before(t, p);
-    if (p->state != PROCESS_LIVE)
-        return;
     r = procfs_start(t->proc_fd, p->ref.tgid, &found.start_ns);
     if (r == -ESRCH || (r == 0 && !process_ref_same(&found, &p->ref))) {
         table_mark_dead(t, p, now_ns);
         t->counters.missed_exits++;
+    }
+}
+
+static void patrol(struct process_table *t, uint32_t n, uint64_t now_ns)
+{
+    uint32_t most = t->no_lifecycle || t->hurry ? TICK_ENTRIES : TICK_LOOKS;
+
+    for (uint32_t i = 0, looked = 0; i < n && looked < most; i++) {
+        struct process *p = table_at(t, t->patrol);
+
+        t->patrol = t->patrol + 1 < n ? t->patrol + 1 : 0;
+        t->hurry -= t->hurry > 0;
+        if (p->state != PROCESS_LIVE)
+            continue;
+        look_at(t, p, now_ns);
+        looked++;
+    }
+}
+
+// What a late record could have asked for.
+static void forget_before(struct process_table *t, uint32_t n, uint64_t now_ns)
+{
+    for (uint32_t i = 0, looked = 0; i < n && looked < TICK_ENTRIES; i++) {
+        struct process *p = table_at(t, t->forget);
+
+        t->forget = t->forget + 1 < n ? t->forget + 1 : 0;
+        if (p->state == PROCESS_FREE)
+            continue;
+        if (p->before && p->image.since_ns + BEFORE_KEEP_NS < now_ns)
+            table_drop_before(t, p);
+        looked++;
     }
 }
 
@@ -431,15 +459,13 @@ void process_table_tick(struct process_table *t, uint64_t now_ns)
         t->users_version++;
     table_expire(t, now_ns);
     table_bound_texts(t);
-    for (uint32_t i = 0, looked = 0; i < n && looked < TICK_ENTRIES; i++) {
-        struct process *p = table_at(t, t->patrol);
+    patrol(t, n, now_ns);
+    forget_before(t, n, now_ns);
+}
 
-        t->patrol = t->patrol + 1 < n ? t->patrol + 1 : 0;
-        if (p->state == PROCESS_FREE)
-            continue;
-        look_at(t, p, now_ns);
-        looked++;
-    }
+void process_table_missed(struct process_table *t)
+{
+    t->hurry = (uint32_t)(t->n_slabs << SLAB_SHIFT);
 }
 
 void process_table_counters(const struct process_table *t, struct process_counters *ret)

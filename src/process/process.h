@@ -74,4 +74,7 @@ const struct who *process_table_who(struct process_table *t, const struct proces
 // with CLOCK_BOOTTIME.
 void process_table_tick(struct process_table *t, uint64_t now_ns);
 
+// Records of fork, exec or exit were lost: the next ticks look at more of the living.
+void process_table_missed(struct process_table *t);
+
 void process_table_counters(const struct process_table *t, struct process_counters *ret);

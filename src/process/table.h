@@ -90,6 +90,8 @@ struct process_table {
     struct queue dead, held;
     uint32_t hand;   // of the search for somebody to evict
     uint32_t patrol; // of the look at the living
+    uint32_t hurry;  // entries that it should look at soon
+    uint32_t forget; // of the look for programs before an exec
     uint64_t next_serial;
 
     struct intern_pool texts;
