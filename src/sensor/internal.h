@@ -237,6 +237,7 @@ struct merged {
     struct map *records; // merge key → struct kept
     struct kept *oldest, *newest;
     size_t bytes;
+    uint64_t flushed_ns; // CLOCK_BOOTTIME
     void *keys, *values; // room for one batch
     uint32_t room;
 };

@@ -17,6 +17,8 @@
 #define BYTES_MAX       ((size_t)1 << 20)
 #define BATCH           512
 #define FORGET_AFTER_NS (10 * NS_PER_SEC)
+#define SETTLED_NS      (SG_MERGE_WINDOW_NS * 3 / 2)
+#define QUIET_NS        (30 * NS_PER_SEC)
 
 struct kept {
     struct kept *older, *newer;
@@ -198,9 +200,26 @@ static int flush_batch(struct sensor *s, uint32_t n, uint64_t now, sensor_record
     return handed;
 }
 
-int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
+static uint64_t time_of(const struct kept *k)
 {
-    uint64_t now = now_ns(CLOCK_BOOTTIME);
+    return ((const struct sg_record *)k->data)->time_ns;
+}
+
+// Looking through the kernel's table costs more than everything else that an idle agent does in a second. Once
+// that was done after the window of the last denial, nothing is counted without a new record; for numbers
+// whose record was lost on its way, and for entries without a number, now and then is enough.
+static bool flush_is_due(struct merged *m, uint64_t now)
+{
+    bool counting = m->newest && m->flushed_ns < time_of(m->newest) + SETTLED_NS;
+
+    if (!counting && now < m->flushed_ns + QUIET_NS)
+        return false;
+    m->flushed_ns = now;
+    return true;
+}
+
+static int flush_all(struct sensor *s, uint64_t now, sensor_record_fn fn, void *userdata)
+{
     uint32_t cursor = 0, n = 0;
     int r = 0, handed = 0;
     bool first = true;
@@ -217,8 +236,16 @@ int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
             return k;
         handed += k;
     }
-    while (s->merged.oldest &&
-           ((const struct sg_record *)s->merged.oldest->data)->time_ns + FORGET_AFTER_NS < now)
+    return handed;
+}
+
+int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
+{
+    uint64_t now = now_ns(CLOCK_BOOTTIME);
+    int handed;
+
+    handed = flush_is_due(&s->merged, now) ? flush_all(s, now, fn, userdata) : 0;
+    while (s->merged.oldest && time_of(s->merged.oldest) + FORGET_AFTER_NS < now)
         forget(&s->merged, s->merged.oldest);
     return handed;
 }
