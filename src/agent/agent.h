@@ -102,8 +102,10 @@ struct waiting_record {
 };
 
 struct records {
-    struct loop_source *source;
-    char *data; // records of one turn, each at a multiple of 8
+    struct loop_source *source, *pause;
+    uint64_t pause_ms;    // the last one; 0: none since it was quiet
+    uint64_t since_pause; // records
+    char *data;           // records of one turn, each at a multiple of 8
     size_t n_data, cap_data;
     struct waiting_record *waiting;
     size_t n_waiting, cap_waiting;
@@ -111,7 +113,9 @@ struct records {
     uint64_t read, bad,
         unknown; // records; that contradict themselves; of kinds this agent does not know
     uint64_t denied, would_deny, audited, lifecycle, own;
-    uint64_t n_errors; // reading the rings failed
+    uint64_t n_errors;   // reading the rings failed
+    uint64_t lives_lost; // records of processes, that the table was told of
+    uint32_t own_tgid;
 };
 
 int records_start(struct agent *a, struct error *err);
@@ -257,7 +261,6 @@ struct agent {
     struct output *output;
     struct control_server *control;
     struct worker *builder, *scanner;
-    struct strbuf line;
     struct loop_source *tick;
     char *socket_path, *accepted_path, *linked_path;
     const char *config_path;      // of the settings, NULL: there are none

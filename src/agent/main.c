@@ -405,7 +405,6 @@ static bool finish(struct agent *a)
     a->loop = loop_free(a->loop);
     if (a->detach)
         health_forget(a);
-    sb_done(&a->line);
     free(a->socket_path);
     free(a->accepted_path);
     free(a->linked_path);

@@ -14,9 +14,11 @@ struct output {
     struct loop *loop;
     struct worker *worker;
     struct loop_source *timer;
-    struct strbuf lines; // that wait
-    bool armed;          // the timer runs
-    bool busy;           // the worker has the batch
+    struct strbuf lines;   // that wait
+    size_t begin;          // of the line that is being written there
+    bool armed;            // the timer runs
+    bool busy;             // the worker has the batch
+    uint64_t submitted_ns; // CLOCK_MONOTONIC
     bool closing;
     bool reopen; // before the next batch
 
@@ -72,8 +74,10 @@ static bool next_batch(struct output *o)
 
 static void submit(struct output *o)
 {
-    if (!o->busy && next_batch(o))
-        o->busy = worker_submit(o->worker, &o->job) == 0;
+    if (o->busy || !next_batch(o))
+        return;
+    o->busy = worker_submit(o->worker, &o->job) == 0;
+    o->submitted_ns = now_ns(CLOCK_MONOTONIC);
 }
 
 static void batch_done(struct job *job, bool ran)
@@ -158,22 +162,39 @@ struct output *output_free(struct output *o)
     return NULL;
 }
 
-int output_add(struct output *o, const char *line, size_t len, bool denial)
+struct strbuf *output_begin(struct output *o)
 {
-    if (o->lines.len + len + 1 > (denial ? OUTPUT_BYTES_MAX : OUTPUT_AUDIT_MAX) ||
-        !sb_reserve(&o->lines, len + 1)) {
+    o->begin = o->lines.len;
+    return &o->lines;
+}
+
+int output_end(struct output *o, bool denial)
+{
+    sb_putc(&o->lines, '\n');
+    if (o->lines.failed || o->lines.len > (denial ? OUTPUT_BYTES_MAX : OUTPUT_AUDIT_MAX)) {
         o->lines.failed = false; // the room was not there for this line; the next may be shorter
+        sb_truncate(&o->lines, o->begin);
         o->counters.dropped++;
         return -ENOBUFS;
     }
-    sb_add(&o->lines, line, len);
-    sb_putc(&o->lines, '\n');
     o->counters.lines++;
     if (o->lines.len >= OUTPUT_FLUSH_BYTES && !o->counters.failing_since)
         submit(o);
     else
         arm(o, OUTPUT_FLUSH_MS);
     return 0;
+}
+
+int output_add(struct output *o, const char *line, size_t len, bool denial)
+{
+    sb_add(output_begin(o), line, len);
+    return output_end(o, denial);
+}
+
+bool output_is_behind(const struct output *o)
+{
+    return o->lines.len >= OUTPUT_BEHIND && o->busy && !o->counters.failing_since &&
+           now_ns(CLOCK_MONOTONIC) < o->submitted_ns + OUTPUT_BEHIND_MS * NS_PER_MS;
 }
 
 void output_reopen(struct output *o)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The way of records out of the agent: lines are collected and handed to a worker in one piece, at the
-// latest after 200 ms or at 64 KiB. A destination that is full, gone or hangs holds nobody up: lines
+// latest after 200 ms or at 256 KiB. A destination that is full, gone or hangs holds nobody up: lines
 // wait in memory up to a bound, are dropped after that and counted, audit records before denials, and
 // written as soon as it goes again. Called by src/agent. Owns buffers, worker and sink.
 #pragma once
@@ -13,9 +13,12 @@
 #include "agent/sink.h"
 #include "base/cleanup.h"
 #include "base/loop.h"
+#include "base/strbuf.h"
 
 #define OUTPUT_FLUSH_MS    200
-#define OUTPUT_FLUSH_BYTES ((size_t)64 << 10)
+#define OUTPUT_FLUSH_BYTES ((size_t)256 << 10)
+#define OUTPUT_BEHIND      ((size_t)1 << 20) // bytes
+#define OUTPUT_BEHIND_MS   500
 #define OUTPUT_RETRY_MS    1000
 #define OUTPUT_BYTES_MAX   ((size_t)4 << 20) // that wait, besides those being written
 #define OUTPUT_AUDIT_MAX   ((size_t)3 << 20) // of these for everything but denials
@@ -38,10 +41,19 @@ int output_new(struct loop *loop, const struct sink_options *options, struct out
 struct output *output_free(struct output *o);
 DEFINE_CLEANUP(struct output *, output_free)
 
-// Takes a copy of a line without its newline. -ENOBUFS: dropped and counted.
+// A line, written where it waits: the caller appends it to the buffer, without its newline, and
+// output_end() takes what is new. -ENOBUFS: dropped and counted; the buffer is as it was before.
+struct strbuf *output_begin(struct output *o);
+int output_end(struct output *o, bool denial);
+
+// Both for a line that is there already.
 int output_add(struct output *o, const char *line, size_t len, bool denial);
 
 // The file was moved away: go on in a new one.
 void output_reopen(struct output *o);
+
+// The worker has not come back for what it writes, and as much as it should get next waits already: whoever
+// can let the rest wait elsewhere should. Not for long, and not while writing fails: then lines are dropped.
+bool output_is_behind(const struct output *o);
 
 void output_counters(const struct output *o, struct output_counters *ret);

@@ -12,10 +12,22 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/macro.h"
 #include "sensor/decode.h"
 
 #define DATA_MAX  ((size_t)1 << 20) // bytes that are put in order at once
 #define DATA_KEPT ((size_t)128 << 10)
+
+// Records between two looks at the loop's other work, such as handing their lines to the output's worker.
+#define AT_ONCE     256
+#define DRAIN_TURNS 64
+
+// Milliseconds in which nobody looks at the rings, and what is many or few records for one of them. A ring
+// of 4 MiB has room for some 12,000 records.
+#define PAUSE_FIRST_MS UINT64_C(1)
+#define PAUSE_LAST_MS  UINT64_C(16)
+#define PAUSE_MANY     1500
+#define PAUSE_FEW      500
 
 // The rings that records of each kind come through (bpf/lib/emit.bpf.h): the sensor hands them on
 // without saying.
@@ -44,32 +56,29 @@ static void count(struct records *r, const struct event *ev)
 static void put_out(struct agent *a, const struct event *ev)
 {
     bool denial = ev->kind == EVENT_FILE && ev->verdict >= SG_DENY;
-    int r;
+    struct strbuf *lines = output_begin(a->output);
+    size_t start = lines->len;
+    int r = ocsf_write(a->ocsf, ev, lines);
 
-    sb_reset(&a->line);
-    r = ocsf_write(a->ocsf, ev, &a->line);
     if (r == -EOPNOTSUPP)
         return;
-    if (r < 0) {
-        a->records.bad++;
-        return;
-    }
-    (void)output_add(a->output, a->line.s, a->line.len, denial);
-    if (control_server_has_subscribers(a->control))
-        control_server_publish(a->control, a->line.s, a->line.len);
+    lines->failed = lines->failed || r < 0; // then it counts as dropped
+    if (r == 0 && control_server_has_subscribers(a->control))
+        control_server_publish(a->control, lines->s + start, lines->len - start);
+    (void)output_end(a->output, denial);
 }
 
 static bool is_own_test(const struct agent *a, const struct event *ev)
 {
-    return ev->kind == EVENT_FILE && ev->process.ref.tgid == (uint32_t)getpid() &&
+    return ev->kind == EVENT_FILE && ev->process.ref.tgid == a->records.own_tgid &&
            policies_rule_is_own(a, ev->policy_id, ev->rule_index);
 }
 
 // The agent looks through directories for files with several names; what its own policy does not let it see
 // there is in the status, and no news.
-static bool is_own_look(const struct event *ev)
+static bool is_own_look(const struct agent *a, const struct event *ev)
 {
-    return ev->kind == EVENT_FILE && ev->process.ref.tgid == (uint32_t)getpid() &&
+    return ev->kind == EVENT_FILE && ev->process.ref.tgid == a->records.own_tgid &&
            ev->access == SG_OP_READ && S_ISDIR(ev->mode_bits);
 }
 
@@ -103,7 +112,7 @@ static void take(struct agent *a, struct event *ev)
         health_seen(a, ev->hook);
         return;
     }
-    if (is_own_look(ev)) {
+    if (is_own_look(a, ev)) {
         a->records.own++;
         return;
     }
@@ -133,6 +142,14 @@ static void decode(struct agent *a, const void *data, size_t len)
         take(a, a->event);
 }
 
+static bool in_order(const struct waiting_record *w, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (w[i].time_ns < w[i - 1].time_ns)
+            return false;
+    return true;
+}
+
 static int by_time(const void *x, const void *y)
 {
     const struct waiting_record *a = x, *b = y;
@@ -148,7 +165,8 @@ static void take_waiting(struct agent *a)
 {
     struct records *r = &a->records;
 
-    qsort(r->waiting, r->n_waiting, sizeof(*r->waiting), by_time);
+    if (!in_order(r->waiting, r->n_waiting))
+        qsort(r->waiting, r->n_waiting, sizeof(*r->waiting), by_time);
     for (size_t i = 0; i < r->n_waiting; i++)
         decode(a, r->data + r->waiting[i].offset, r->waiting[i].len);
     r->n_waiting = r->n_data = 0;
@@ -188,15 +206,71 @@ static int on_record(void *userdata, const void *data, size_t len)
     return 0;
 }
 
-static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
+// Returns how many records there were; from AT_ONCE on there may be more.
+static unsigned consume(struct agent *a)
 {
-    struct agent *a = ctx;
-    int r = sensor_consume(a->sensor, on_record, a);
+    int r = sensor_consume_some(a->sensor, AT_ONCE, on_record, a);
 
     take_waiting(a);
+    a->records.since_pause += r > 0 ? (unsigned)r : 0;
     // Said once: it would be said a thousand times a second.
     if (r < 0 && a->records.n_errors++ == 0)
         (void)log_error_code(r, "records cannot be read from the kernel: %m");
+    return r < 0 ? 0 : (unsigned)r;
+}
+
+// busy: the next pause is as long as the last one was.
+static void watch_rings(struct agent *a, bool busy)
+{
+    if (!busy)
+        a->records.pause_ms = a->records.since_pause = 0;
+    (void)loop_source_enable(a->records.source, true);
+}
+
+// A ring wakes its reader when a record comes and everything before it has been read. Woken for every
+// record, we and whoever caused it would pay more for that than for the record. So the first one is taken
+// at once, and after it the rings are left alone for a while, in which nobody is woken: shorter when there
+// is much, longer when there is little, until a while has passed without any record.
+static void pause_rings(struct agent *a)
+{
+    struct records *r = &a->records;
+
+    if (r->pause_ms == 0)
+        r->pause_ms = PAUSE_FIRST_MS;
+    else if (r->since_pause > PAUSE_MANY)
+        r->pause_ms = MAX(r->pause_ms / 2, PAUSE_FIRST_MS);
+    else if (r->since_pause < PAUSE_FEW)
+        r->pause_ms = MIN(r->pause_ms * 2, PAUSE_LAST_MS);
+    r->since_pause = 0;
+    if (loop_source_rearm(r->pause, r->pause_ms) < 0)
+        r->pause_ms = 0;
+    (void)loop_source_enable(r->source, r->pause_ms == 0);
+}
+
+// Readable again at once when there is more: between two turns the loop gets to its other work.
+static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
+{
+    struct agent *a = ctx;
+
+    if (output_is_behind(a->output) || consume(a) < AT_ONCE)
+        pause_rings(a);
+    return 0;
+}
+
+static int on_pause_over(void *ctx)
+{
+    struct agent *a = ctx;
+    unsigned n;
+
+    if (output_is_behind(a->output)) {
+        pause_rings(a);
+        return 0;
+    }
+    n = consume(a);
+    if (n > 0 && n < AT_ONCE)
+        pause_rings(a);
+    else
+        watch_rings(a, n > 0);
     return 0;
 }
 
@@ -204,21 +278,25 @@ int records_start(struct agent *a, struct error *err)
 {
     int r;
 
+    a->records.own_tgid = (uint32_t)getpid();
     a->records.realtime_offset_ns = boottime_to_realtime_offset_ns();
     r = loop_add_fd(a->loop, sensor_fd(a->sensor), EPOLLIN, on_readable, a, &a->records.source);
+    r = r < 0 ? r : loop_add_timer(a->loop, 0, 0, 0, on_pause_over, a, &a->records.pause);
     return r < 0 ? error_set(err, r, "the rings cannot be watched: %m") : 0;
 }
 
+// Bounded: whoever makes records faster than they are read must not hold us up.
 void records_drain(struct agent *a)
 {
-    if (a->records.source)
-        (void)on_readable(a, -1, 0);
+    for (int i = 0; a->records.source && i < DRAIN_TURNS && consume(a) >= AT_ONCE; i++)
+        ;
 }
 
 void records_stop(struct agent *a)
 {
     records_drain(a);
     a->records.source = loop_source_free(a->records.source);
+    a->records.pause = loop_source_free(a->records.pause);
     free(a->records.data);
     free(a->records.waiting);
     a->records.data = NULL;
@@ -235,5 +313,9 @@ void records_tick(struct agent *a)
     take_waiting(a);
     if (r < 0 && a->records.n_errors++ == 0)
         (void)log_error_code(r, "the numbers of merged denials cannot be read: %m");
+    if (a->losses.counters[SG_COUNT_PROCESS_LOST] != a->records.lives_lost) {
+        a->records.lives_lost = a->losses.counters[SG_COUNT_PROCESS_LOST];
+        process_table_missed(a->processes);
+    }
     process_table_tick(a->processes, now_ns(CLOCK_BOOTTIME));
 }

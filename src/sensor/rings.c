@@ -14,7 +14,7 @@
 
 // In one go from each ring, so that a full audit ring does not keep denials waiting; and in one call, so that
 // the caller's loop gets to its other work. What is left makes the descriptor readable again.
-#define TURN 512
+#define TURN ((size_t)512)
 #define CALL 8192
 
 static const char *const ring_maps[RINGS] = {
@@ -151,13 +151,13 @@ static int deliver_queue(struct rings *r)
     return 0;
 }
 
-// Reads up to TURN records of one ring. 1: there may be more.
-static int take_turn(struct rings *r, enum ring ring)
+// Reads up to `budget` records of one ring. 1: there may be more.
+static int take_turn(struct rings *r, enum ring ring, size_t budget)
 {
     int k;
 
     r->reading = ring;
-    r->budget = TURN;
+    r->budget = budget;
     r->result = 0;
     k = ring_buffer__consume(r->rings[ring]);
     if (r->result < 0)
@@ -167,7 +167,7 @@ static int take_turn(struct rings *r, enum ring ring)
     return r->budget == 0;
 }
 
-int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata)
+int sensor_consume_some(struct sensor *s, size_t max, sensor_record_fn fn, void *userdata)
 {
     struct rings *r = &s->rings;
     int more = 1, k;
@@ -176,15 +176,20 @@ int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata)
     r->userdata = userdata;
     r->handed = 0;
     k = deliver_queue(r);
-    while (k >= 0 && more && r->handed < CALL) {
+    while (k >= 0 && more && r->handed < max) {
         more = 0;
         for (size_t i = 0; i < RINGS && k >= 0; i++) {
-            k = take_turn(r, order[i]);
+            k = take_turn(r, order[i], MIN(max, TURN));
             more |= k > 0;
         }
     }
     r->fn = NULL;
     return k < 0 ? k : (int)r->handed;
+}
+
+int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata)
+{
+    return sensor_consume_some(s, CALL, fn, userdata);
 }
 
 int rings_drain_security(struct sensor *s, uint64_t deadline_ns)

@@ -177,6 +177,8 @@ int sensor_fd(struct sensor *s);
  */
 typedef int (*sensor_record_fn)(void *userdata, const void *data, size_t len);
 int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata);
+/* The same, but stops soon after `max` records: fewer than that mean that no more were waiting. */
+int sensor_consume_some(struct sensor *s, size_t max, sensor_record_fn fn, void *userdata);
 
 /* Sums over the CPUs, indexed by enum sg_counter. */
 int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX]);
