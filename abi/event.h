@@ -21,6 +21,8 @@ enum sg_record_type {
     SG_RECORD_MOUNT =
         5, /* the mount table changed in a way that matters to identity: look at mountinfo */
     SG_RECORD_CANARY = 6, /* a self-test's access was seen by the hook named in `hook` */
+    SG_RECORD_ENTERED =
+        7, /* an object got a name at which somebody is denied it: who has it open already? */
 };
 
 /* sg_record.flags */
@@ -78,7 +80,7 @@ struct sg_record {
     __u16 access;         /* enum sg_op bits asked for */
     __u32 policy_id;
     __u32 count;    /* how many equal ones this record stands for, ≥ 1 */
-    __u64 first_ns; /* of the first of them; 0 when count is 1 */
+    __u64 first_ns; /* of the first of them; 0 when count is 1; io: of the open */
     __u64 ino;      /* the object; 0 when it does not exist yet */
     __u32 dev, mode, nlink;
     __u32 error; /* errno that the hook returned, positive; 0: passed */
@@ -139,7 +141,9 @@ enum sg_counter {
     SG_COUNT_WOULD_DENY = 20,  /* monitor mode */
     SG_COUNT_EXE_SPOOFED = 21, /* programs whose mm->exe_file is not what they executed */
     SG_COUNT_DESCRIPTORS =
-        22, /* descriptors above the bound that an exec's check did not look at */
+        22,                /* descriptors above the bound that an exec's check did not look at */
+    SG_COUNT_IO_FULL = 23, /* open files whose reads and writes could not be counted */
+    SG_COUNT_ENVIRON = 24, /* environments that could not be read whole */
     SG_COUNT_MAX = 32,
 };
 

@@ -101,7 +101,7 @@ struct sg_image {
         enforce_ops; /* of the deny and kill rules that are enforced: these are refused where an object cannot be resolved */
     __u32 cgroup_state; /* start state for cgroup paths (the cgroup root, before the first '/') */
     __u32 n_rules;
-    __u32 reserved;
+    __u32 env_state; /* start state for the variables of an environment, "NAME=value" */
     __u64 descendants[SG_SUBJECT_WORDS]; /* subjects that their descendants inherit */
     __u64 checksum;                      /* XXH3 of the rest of the image; user space only */
 };
@@ -118,11 +118,13 @@ enum {
     SG_NEED_TIME = 1u << 8,
     SG_NEED_NAMESPACE = 1u << 9,
     SG_NEED_CAP = 1u << 10,
+    SG_NEED_GUARD =
+        1u << 11, /* not a subject's: something is enforced besides the agent's own rules */
 };
 /* Any of these and the lineage hooks (fork, exec) are attached. */
 #define SG_NEEDS_LINEAGE (SG_NEED_PARENT | SG_NEED_ANCESTOR | SG_NEED_DESCENDANTS | SG_NEED_SESSION)
 /* Any of these and what a task executes is remembered when it does. */
-#define SG_NEEDS_PROGRAM (SG_NEEDS_LINEAGE | SG_NEED_EXE)
+#define SG_NEEDS_PROGRAM (SG_NEEDS_LINEAGE | SG_NEED_EXE | SG_NEED_ENV)
 
 /* One state of the automaton. */
 struct sg_state {
@@ -179,10 +181,12 @@ enum sg_dim {
         8, /* value: atom; the path of the process's cgroup (v2) below the cgroup root */
     SG_DIM_SESSION = 9, /* value: enum sg_session */
     SG_DIM_NAMESPACE =
-        10,          /* value: 0 host, 1 container (a pid or user namespace other than the first) */
-    SG_DIM_ENV = 11, /* value: index of the environment condition, evaluated at exec */
+        10, /* value: 0 host, 1 container (a pid or user namespace other than the first) */
+    SG_DIM_ENV =
+        11, /* value: atom; variables of the environment at exec. One dimension a variable: 11, 12 … */
 };
-#define SG_DIM_COUNT 12
+#define SG_ENVS_MAX  8 /* variables that one subject asks about */
+#define SG_DIM_COUNT (SG_DIM_ENV + SG_ENVS_MAX)
 
 enum sg_session {
     SG_SESSION_NONE = 0, /* kernel threads, early boot */

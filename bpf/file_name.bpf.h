@@ -154,6 +154,52 @@ static __always_inline int sg_note_change(const struct sg_request *from, const s
     return 1;
 }
 
+/* Of a decision about a change of names: somebody is denied the object at its new name who was not at the old one. */
+#define SG_DECISION_ENTERS (1ull << 63)
+
+/* What a rule enforces at a state against anybody at all. */
+static __always_inline __u32 sg_denied_to_somebody(__u32 state, __u32 policy_id, bool beneath)
+{
+    __u64 d = SG_DECISION_NONE;
+
+    if (state)
+        d = beneath ? sg_decide_relabel(state, policy_id, SG_WHO_ANYBODY)
+                    : sg_decide(state, SG_OP_READ | SG_OP_WRITE, policy_id, SG_WHO_ANYBODY);
+    return !(d & SG_DECISION_AGAIN) && sg_decision_refuses(d) ? SG_DECISION_RULE(d) + 1 : 0;
+}
+
+/* Descriptors that are open go on without a question: the agent is told to look for them. */
+static __noinline int sg_enters(const struct sg_states *a, const struct sg_states *b, bool is_dir)
+{
+    __u32 rule = sg_denied_to_somebody(b->state, b->policy_id, is_dir);
+
+    return rule && rule != sg_denied_to_somebody(a->state, a->policy_id, is_dir);
+}
+
+static __noinline int sg_tell_entered(const struct sg_request *from, const struct sg_request *to)
+{
+    struct sg_report report = {.dentry = to->dentry,
+                               .inode = from->inode,
+                               .hook = from->hook,
+                               .type = SG_RECORD_ENTERED};
+    struct sg_buffer *b = sg_claim();
+    long lost = 1;
+    __u64 len;
+
+    if (b) {
+        len = sg_write_file_record(b->bytes, &report);
+        sg_sent(b->bytes, SG_COUNT_PROCESS_SENT);
+        asm volatile("" : "+r"(len));
+        if (len > SG_RECORD_MAX)
+            len = SG_RECORD_MAX;
+        lost = bpf_ringbuf_output(&sg_process, b->bytes, len, 0);
+        sg_give_back(b);
+    }
+    if (lost)
+        sg_count(SG_COUNT_PROCESS_LOST);
+    return 0;
+}
+
 /* Decides a change of names: the old name's rules, the new name's, and whether the object may change its place. */
 static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
                                                const struct sg_request *to, bool storage,
@@ -178,6 +224,8 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
         sg_count(SG_COUNT_PIN_FULL);
         return sg_unresolved(from, a.policy_id, SG_REASON_MEMORY);
     }
+    if (a.state != b.state && sg_enters(&a, &b, sg_is_dir(from->inode)))
+        decision |= SG_DECISION_ENTERS;
     return decision;
 }
 
@@ -198,6 +246,9 @@ SG_CHANGE_OF_NAME(sg_link_fmod, false, false)
     ({                                                                                    \
         __u32 policy_id = 0;                                                              \
         __u64 outcome = SG_TRY(what, from, to);                                           \
+        if (outcome & SG_DECISION_ENTERS)                                                 \
+            sg_tell_entered(from, to);                                                    \
+        outcome &= ~SG_DECISION_ENTERS;                                                   \
         SG_DECISION_VERDICT(outcome) != SG_ALLOW &&sg_conclude(from, outcome, policy_id); \
     })
 

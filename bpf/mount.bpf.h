@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Mounts, as far as they concern identity: a file system that comes while a policy runs gets the state of its mount point
- * before anybody can reach into it, and nobody mounts over a protected place or takes a mount away from it.
+ * before anybody can reach into it, and nobody who is denied anything at a place, or beneath it, mounts over it or takes a mount
+ * away from it: what the host's paths lead to would be something else.
  *
- * Only the host's own mount namespace is guarded: what a process mounts in a namespace of its own hides things from
- * itself, and the objects keep their identity there. Nor does a file system get a place from where it lies in another
- * namespace: anybody can make one and lay a program of his own over one that a policy trusts.
+ * The host's own mount namespace is guarded, and whatever shares its changes with others (place.bpf.h). What a process mounts in
+ * a namespace of its own hides things from itself, and the objects keep their identity there. Nor does a file system get a place
+ * from where it lies in another namespace: anybody can make one and lay a program of his own over one that a policy trusts.
  */
 #ifndef SG_BPF_MOUNT_H
 #define SG_BPF_MOUNT_H
 
 #include "lib/hook.bpf.h"
+#include "lib/place.bpf.h"
 
 /* A mount(2) on its way: the state of its mount point, by thread. */
 struct sg_mounting {
@@ -25,20 +27,11 @@ struct {
     __type(value, struct sg_mounting);
 } sg_mountings SEC(".maps");
 
-volatile __u32 sg_host_mnt_ns =
-    0; /* inode number of the host's mount namespace, set by the sensor */
-
 static __always_inline int sg_in_host_mnt_ns(void)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
     return BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum) == sg_host_mnt_ns;
-}
-
-/* What is mounted on, or taken from, this mount is the host's business: here, or because it propagates to there. */
-static __always_inline int sg_reaches_host(const struct vfsmount *mnt)
-{
-    return sg_in_host_mnt_ns() || BPF_CORE_READ(mnt, mnt_flags) & MNT_SHARED;
 }
 
 static __always_inline void sg_tell_mount(__u16 hook)
@@ -74,11 +67,29 @@ static __always_inline void sg_seed(struct super_block *sb, const struct sg_moun
         bpf_map_update_elem(&sg_roots, &key, &root, BPF_ANY);
 }
 
-static __always_inline int sg_mount_over(struct dentry *dentry, const struct vfsmount *mnt,
-                                         __u16 hook, struct sg_mounting *ret)
+/* Decides about a change at a place. */
+static __always_inline __u64 sg_place_decision(__u32 state, __u32 policy_id)
 {
-    struct sg_request q = {.dentry = dentry,
-                           .inode = dentry->d_inode,
+    __u64 decision = sg_decide_place(state, policy_id, 0);
+
+    if (decision & SG_DECISION_AGAIN) {
+        sg_subject_prepare();
+        decision = sg_decide_place(state, policy_id, 0);
+        if (decision & SG_DECISION_AGAIN)
+            decision = sg_decide_place(state, policy_id, 1);
+    }
+    return decision;
+}
+
+/*
+ * True: refuse. `mnt` and `dentry` say where; `shown` is what the record names. ret->state: what a file system gets that comes to
+ * be there.
+ */
+static __always_inline int sg_mount_over(__u64 mnt, __u64 dentry, struct dentry *shown, __u16 hook,
+                                         struct sg_mounting *ret)
+{
+    struct sg_request q = {.dentry = shown,
+                           .inode = shown->d_inode,
                            .ops = SG_OP_MOUNT,
                            .hook = hook};
     __u64 answer, decision;
@@ -86,23 +97,49 @@ static __always_inline int sg_mount_over(struct dentry *dentry, const struct vfs
     ret->policy_id = sg_policy_now();
     if (!ret->policy_id)
         return 0;
-    answer = sg_object_state(sg_address(dentry), ret->policy_id);
+    answer = sg_place_state(mnt, dentry, ret->policy_id);
     if (SG_ANSWER_FAILED(answer)) {
         decision = sg_unresolved(&q, ret->policy_id, answer & 0xff);
         goto conclude;
     }
     ret->state = (__u32)answer;
-    if (!ret->state || !sg_reaches_host(mnt))
+    if (!ret->state || !sg_mount_is_hosts(mnt))
         return 0;
-    decision = sg_decide(ret->state, SG_OP_MOUNT, ret->policy_id, 0);
-    if (decision & SG_DECISION_AGAIN) {
-        sg_subject_prepare();
-        decision = sg_decide(ret->state, SG_OP_MOUNT, ret->policy_id, 0);
-        if (decision & SG_DECISION_AGAIN)
-            decision = sg_decide(ret->state, SG_OP_MOUNT, ret->policy_id, 1);
-    }
+    decision = sg_place_decision(ret->state, ret->policy_id);
 conclude:
     return SG_DECISION_VERDICT(decision) != SG_ALLOW && sg_conclude(&q, decision, ret->policy_id);
+}
+
+/*
+ * A change that can be anywhere on the host: refused to whoever is denied anything anywhere, when something is enforced besides
+ * the agent's own rule. `vfsmount` is any mount of the host.
+ */
+static __always_inline int sg_mount_anywhere(__u64 vfsmount, struct dentry *shown, __u16 hook)
+{
+    struct sg_request q = {.dentry = shown,
+                           .inode = shown->d_inode,
+                           .ops = SG_OP_MOUNT,
+                           .hook = hook};
+    const struct sg_image *header = sg_header_now();
+    __u32 policy_id = sg_policy_now();
+    struct mount *mount = sg_mount_of(vfsmount);
+
+    if (!header || !(header->needs & SG_NEED_GUARD) || !sg_mount_is_hosts(vfsmount))
+        return 0;
+    for (int i = 0; i < SG_MOUNTS_UP; i++) {
+        struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
+        __u64 answer = sg_object_state((__u64)BPF_CORE_READ(mount, mnt.mnt_root), policy_id);
+        __u64 decision = SG_DECISION_NONE;
+
+        if (!SG_ANSWER_FAILED(answer) && answer)
+            decision = sg_place_decision((__u32)answer, policy_id);
+        if (SG_DECISION_VERDICT(decision) >= SG_DENY)
+            return sg_conclude(&q, decision, policy_id);
+        if (parent == mount)
+            break;
+        mount = parent;
+    }
+    return 0;
 }
 
 static __always_inline int sg_on_mount(const struct path *path, unsigned long flags)
@@ -113,7 +150,11 @@ static __always_inline int sg_on_mount(const struct path *path, unsigned long fl
     /* Flags of existing mounts change: nothing is mounted. */
     if (flags & (MS_REMOUNT | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))
         return 0;
-    if (sg_mount_over(path->dentry, path->mnt, SG_HOOK_sb_mount, &m))
+    if (sg_mount_over(sg_address(path->mnt), sg_address(path->dentry), path->dentry,
+                      SG_HOOK_sb_mount, &m))
+        return 1;
+    /* What is moved is known by a name only, which may lead there in many ways. move_mount(2) says what it moves. */
+    if (flags & MS_MOVE && sg_mount_anywhere(sg_address(path->mnt), path->dentry, SG_HOOK_sb_mount))
         return 1;
     /* A bind mount or a moved one brings no new file system. */
     if (m.policy_id && !(flags & (MS_BIND | MS_MOVE)) && sg_in_host_mnt_ns())
@@ -142,11 +183,26 @@ static __always_inline int sg_on_kern_mount(struct super_block *sb)
 SG_PROGRAMS(sb_kern_mount, sb_kern_mount, ((void)storage, sg_on_kern_mount(sb)),
             struct super_block *sb)
 
+/* A mount goes from where it is; one that is nowhere yet is its own parent. */
+static __always_inline int sg_leaves(__u64 vfsmount, struct dentry *shown, __u16 hook)
+{
+    struct mount *mount = sg_mount_of(vfsmount), *parent = BPF_CORE_READ(mount, mnt_parent);
+    struct sg_mounting m = {};
+    __u64 up = (__u64)parent + bpf_core_field_offset(struct mount, mnt);
+
+    if (parent == mount)
+        return 0;
+    return sg_mount_over(up, (__u64)BPF_CORE_READ(mount, mnt_mountpoint), shown, hook, &m);
+}
+
 static __always_inline int sg_on_move_mount(const struct path *from, const struct path *to)
 {
     struct sg_mounting m = {};
 
-    if (sg_mount_over(to->dentry, to->mnt, SG_HOOK_move_mount, &m))
+    if (sg_leaves(sg_address(from->mnt), from->dentry, SG_HOOK_move_mount))
+        return 1;
+    if (sg_mount_over(sg_address(to->mnt), sg_address(to->dentry), to->dentry, SG_HOOK_move_mount,
+                      &m))
         return 1;
     if (m.policy_id && sg_in_host_mnt_ns())
         sg_seed(from->dentry->d_sb, &m);
@@ -159,14 +215,28 @@ SG_PROGRAMS(move_mount, move_mount, ((void)storage, sg_on_move_mount(from, to)),
 
 static __always_inline int sg_on_umount(struct vfsmount *mnt)
 {
-    struct sg_mounting m = {};
-
-    if (sg_mount_over(mnt->mnt_root, mnt, SG_HOOK_sb_umount, &m))
+    if (sg_leaves(sg_address(mnt), mnt->mnt_root, SG_HOOK_sb_umount))
         return 1;
     sg_tell_mount(SG_HOOK_sb_umount);
     return 0;
 }
 
 SG_PROGRAMS(sb_umount, sb_umount, ((void)storage, sg_on_umount(mnt)), struct vfsmount *mnt)
+
+/* The caller's root goes, and with it what every path of those who share it means. */
+static __always_inline int sg_on_pivot_root(const struct path *new_root)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct task_struct___fs *t = (void *)task;
+    __u64 root = (__u64)BPF_CORE_READ(t, fs, root.mnt);
+
+    if (sg_mount_anywhere(root, new_root->dentry, SG_HOOK_sb_pivotroot))
+        return 1;
+    sg_tell_mount(SG_HOOK_sb_pivotroot);
+    return 0;
+}
+
+SG_PROGRAMS(sb_pivotroot, sb_pivotroot, ((void)storage, sg_on_pivot_root(new_path)),
+            const struct path *old_path, const struct path *new_path)
 
 #endif

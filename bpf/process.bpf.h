@@ -16,6 +16,7 @@ static __always_inline void sg_inherit(struct task_struct *parent, struct task_s
     s = sg_subject_current(header);
     if (!s)
         return;
+    sg_environ_inherit(child);
     bpf_map_update_elem(&sg_subjects, &tid, s, BPF_ANY);
     c = bpf_map_lookup_elem(&sg_subjects, &tid);
     if (!c) {
@@ -110,6 +111,7 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     struct sg_record *r;
 
     bpf_map_delete_elem(&sg_subjects, &tid);
+    bpf_map_delete_elem(&sg_environs, &tid);
     tid = SG_TID_NEXT(tid);
     bpf_map_delete_elem(&sg_subjects, &tid);
     /* The last thread speaks for the process. */

@@ -9,6 +9,7 @@
 #ifndef SG_BPF_SUBJECT_H
 #define SG_BPF_SUBJECT_H
 
+#include "environ.bpf.h"
 #include "task.bpf.h"
 #include "walk.bpf.h"
 
@@ -198,6 +199,9 @@ __noinline __u32 sg_term(__u64 task_address, __u32 tid, __u32 index)
     case SG_DIM_CGROUP: matches = sg_bit(s->cgroup, t->value); break;
     case SG_DIM_SESSION: matches = s->session == (__u32)t->value; break;
     case SG_DIM_NAMESPACE: matches = s->container == (__u32)t->value; break;
+    default: /* SG_DIM_ENV and those behind it */
+        matches = sg_environ_has(tid, s->start_ns, t->value);
+        break;
     }
     s->term_any |= matches;
     return 1;
@@ -329,15 +333,15 @@ __noinline __u32 sg_subject_cgroup(__u64 task_address, __u32 policy_id)
     return 1;
 }
 
-/* Which session the program of `s` starts, or what the parent's is. */
+/* Which session the program of `s` starts, or what the parent's is. Sessions are root's to start: others may run sshd, too. */
 static __always_inline __u32 sg_session_of(const struct sg_subject *s,
                                            const struct sg_subject *parent, __u32 parent_tgid)
 {
-    if (sg_bit(s->exe, SG_ATOM_SESSION_SSH))
+    if (!s->euid && sg_bit(s->exe, SG_ATOM_SESSION_SSH))
         return SG_SESSION_SSH;
-    if (sg_bit(s->exe, SG_ATOM_SESSION_CRON))
+    if (!s->euid && sg_bit(s->exe, SG_ATOM_SESSION_CRON))
         return SG_SESSION_CRON;
-    if (sg_bit(s->exe, SG_ATOM_SESSION_CONSOLE))
+    if (!s->euid && sg_bit(s->exe, SG_ATOM_SESSION_CONSOLE))
         return SG_SESSION_CONSOLE;
     if (s->session)
         return s->session;
@@ -406,13 +410,13 @@ __noinline __u32 sg_subject_compute(__u64 task_address, __u32 policy_id)
     if (p && p->atoms_policy != policy_id)
         p = NULL;
     sg_subject_inherit(s, p, policy_id);
-    if (header->needs & SG_NEED_SESSION)
-        s->session = sg_session_of(s, p, BPF_CORE_READ(parent, tgid));
     for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
         s->parent_exe[i] = p ? p->exe[i] : 0;
     s->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
     s->euid = BPF_CORE_READ(task, cred, euid.val);
     s->egid = BPF_CORE_READ(task, cred, egid.val);
+    if (header->needs & SG_NEED_SESSION)
+        s->session = sg_session_of(s, p, BPF_CORE_READ(parent, tgid));
     s->login_uid = BPF_CORE_READ(task, loginuid.val);
     s->caps = sg_task_caps(task);
     s->container = sg_task_contained(task);
@@ -473,6 +477,8 @@ __noinline __u32 sg_subject_prepare(void)
             sg_subject_exe(task, policy_id);
         if (needs & SG_NEED_CGROUP)
             sg_subject_cgroup(task, policy_id);
+        if (needs & SG_NEED_ENV && task == current_task)
+            sg_environ_update(policy_id);
         if (!sg_subject_compute(task, policy_id) || task == current_task)
             break;
     }

@@ -6,7 +6,7 @@
 #ifndef SG_BPF_TASK_H
 #define SG_BPF_TASK_H
 
-#include "common.bpf.h"
+#include "contained.bpf.h"
 
 static __always_inline struct task_struct *sg_current(void)
 {
@@ -18,15 +18,10 @@ static __always_inline struct task_struct *sg_current(void)
 /* For the current task only: `task` must come from sg_current() in the same function. */
 #define SG_TASK_READ(task, ...) BPF_CORE_READ(task, __VA_ARGS__)
 
+/* Of the host; what a task has in a user namespace of its own is none. */
 static __always_inline __u64 sg_task_caps(struct task_struct *task)
 {
-    const struct cred *cred = BPF_CORE_READ(task, cred);
-    __u64 caps = 0;
-
-    /* Two 32-bit words up to 6.2, one 64-bit word later: the same bytes on little-endian machines. */
-    bpf_probe_read_kernel(&caps, sizeof(caps),
-                          __builtin_preserve_access_index(&cred->cap_effective));
-    return caps;
+    return sg_caps_of((__u64)task);
 }
 
 static __always_inline __u64 sg_task_cgroup(struct task_struct *task)
@@ -34,11 +29,10 @@ static __always_inline __u64 sg_task_cgroup(struct task_struct *task)
     return BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 }
 
-/* In a container: in a pid or user namespace below the first. Privilege is needed to leave one, none to enter. */
+/* Root's containers; who makes himself namespaces is in none. */
 static __always_inline __u32 sg_task_contained(struct task_struct *task)
 {
-    return BPF_CORE_READ(task, nsproxy, pid_ns_for_children, level) > 0 ||
-           BPF_CORE_READ(task, cred, user_ns, level) > 0;
+    return sg_container_of((__u64)task);
 }
 
 #endif

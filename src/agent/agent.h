@@ -25,6 +25,7 @@
 #include "agent/config.h"
 #include "agent/mounts.h"
 #include "agent/objects.h"
+#include "agent/opened.h"
 #include "agent/output.h"
 #include "agent/worker.h"
 #include "base/json.h"
@@ -222,8 +223,14 @@ struct open_descriptor {
     char path[256];
 };
 
+#define DESCRIPTORS_ENTERED 256
+
 struct descriptor_scan {
     bool running, again, on;
+    struct opened_entered *entered; // objects that got a protected name and may be open
+    size_t n_entered, cap_entered;
+    bool entered_cut;    // there were more
+    uint64_t n_moves;    // how many there were in all
     uint64_t scanned_ns; // CLOCK_REALTIME
     uint64_t due_ns;     // CLOCK_MONOTONIC; 0: not
     uint64_t found, looked_at;
@@ -233,6 +240,10 @@ struct descriptor_scan {
 };
 
 void descriptors_scan(struct agent *a);
+// An object got a name at which somebody is denied it. From now on every use of descriptors is asked about, until a scan says
+// that nobody has it open who may not.
+void descriptors_entered(struct agent *a, const struct event *ev);
+void descriptors_stop(struct agent *a);
 void descriptors_tick(struct agent *a);
 void descriptors_json(const struct agent *a, struct jw *jw);
 

@@ -287,7 +287,8 @@ static int build_with(const struct build_options *o, const struct own_files *fil
     if (o->monitor)
         only_monitor(l->policy);
     if (!o->only_names)
-        r = policy_compile(l->policy, o->mounts, NULL, diags, &l->image);
+        r = policy_compile(l->policy, o->mounts, &(struct policy_compile_options){.own_file = true},
+                           diags, &l->image);
     if (r < 0)
         return error_set(err, r, "the policies cannot be compiled: %m");
     r = make_rules(l);

@@ -14,9 +14,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/strutil.h"
 #include "policy/explain.h"
 
 #define AGAIN_NS (5 * NS_PER_SEC)
+#define ENVS_MAX 1024 // variables of a process that are looked at, as many as the kernel side does
 
 struct scan {
     struct job job;
@@ -25,8 +27,30 @@ struct scan {
     struct worker *worker;
     struct mount_view view;
     struct opened opened;
+    struct opened_entered *entered; // a copy
+    size_t n_entered;
     int result;
 };
+
+static void entered_free(struct opened_entered *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(list[i].path);
+    free(list);
+}
+
+static int entered_add(struct opened_entered **list, size_t *n, size_t *cap, uint32_t dev,
+                       uint64_t ino, const char *path, size_t len)
+{
+    char *copy = xstrndup(path, len);
+
+    if (!copy || !GREEDY(*list, *cap, *n + 1)) {
+        free(copy);
+        return -ENOMEM;
+    }
+    (*list)[(*n)++] = (struct opened_entered){.dev = dev, .ino = ino, .path = copy};
+    return 0;
+}
 
 static bool stop_scan(void *ctx)
 {
@@ -42,14 +66,8 @@ static void run_scan(struct job *job, struct worker *w)
     s->worker = w;
     s->result = mount_view_read("/proc/self/mountinfo", NULL, &s->view);
     if (s->result == 0)
-        s->result = opened_find("/proc", s->loaded->image, s->view.all, stop_scan, s, &s->opened);
-}
-
-static uint32_t own_pid_namespace(void)
-{
-    struct stat st;
-
-    return stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 0;
+        s->result = opened_find("/proc", s->loaded->image, s->view.all, s->entered, s->n_entered,
+                                stop_scan, s, &s->opened);
 }
 
 // Texts of struct who have no NUL at their end; policy_explain() wants one.
@@ -57,6 +75,8 @@ struct facts {
     struct strbuf text;
     size_t offsets[WHO_ANCESTORS_MAX + 2];
     const char *ancestors[WHO_ANCESTORS_MAX];
+    const char *env[ENVS_MAX];
+    size_t n_env;
     struct policy_facts facts;
 };
 
@@ -74,8 +94,7 @@ static size_t keep(struct facts *f, struct bytes b)
     return at;
 }
 
-static int facts_of(const struct who *who, const struct opened_task *t, uint32_t pid_ns,
-                    struct facts *f)
+static int facts_of(const struct who *who, const struct opened_task *t, struct facts *f)
 {
     size_t exe = keep(f, who->exe), cgroup = keep(f, who->cgroup);
     uint32_t n = MIN(who->n_ancestors, (uint32_t)POLICY_ANCESTORS_MAX);
@@ -86,7 +105,12 @@ static int facts_of(const struct who *who, const struct opened_task *t, uint32_t
         return -ENOMEM;
     for (uint32_t i = 0; i < n; i++)
         f->ancestors[i] = f->text.s + f->offsets[i];
+    for (const char *at = t->env; at && at < t->env + t->env_len && f->n_env < ENVS_MAX;
+         at += strlen(at) + 1)
+        f->env[f->n_env++] = at;
     f->facts = (struct policy_facts){
+        .env = f->env,
+        .n_env = f->n_env,
         .exe = who->exe.len ? f->text.s + exe : NULL,
         .ancestors = f->ancestors,
         .n_ancestors = n,
@@ -97,14 +121,14 @@ static int facts_of(const struct who *who, const struct opened_task *t, uint32_t
         .caps = t->caps,
         .cgroup = who->cgroup.len ? f->text.s + cgroup : NULL,
         .session = who->session != SG_SESSION_NONE ? (int)who->session : -1,
-        .container = who->pid_ns != 0 && who->pid_ns != pid_ns,
+        .container = t->container,
     };
     return 0;
 }
 
 // True when a rule denies this process what the descriptor was opened for.
 static bool denied(struct agent *a, const struct scan *s, const struct opened_file *file,
-                   uint32_t pid_ns, struct policy_op_decision *ret)
+                   struct policy_op_decision *ret)
 {
     const struct opened_task *t = &s->opened.tasks[file->task];
     const struct process_ref ref = {t->pid, t->start_ns};
@@ -112,7 +136,7 @@ static bool denied(struct agent *a, const struct scan *s, const struct opened_fi
     struct policy_query query = {
         .path = file->path,
         .path_len = strlen(file->path),
-        .has_dev = true,
+        .has_dev = !file->host,
         .dev = file->dev,
         .ops = file->ops,
         .has_when = true,
@@ -122,7 +146,7 @@ static bool denied(struct agent *a, const struct scan *s, const struct opened_fi
     const struct who *who;
 
     who = process_table_who(a->processes, &ref);
-    if (!who || facts_of(who, t, pid_ns, &facts) < 0)
+    if (!who || facts_of(who, t, &facts) < 0)
         return false;
     query.facts = facts.facts;
     if (policy_explain(s->loaded->image, &query, &decision) < 0)
@@ -177,13 +201,21 @@ static void tell(struct agent *a, uint64_t digest)
                                .n_numbers = 1});
 }
 
+static void descriptors_forget(struct descriptor_scan *d)
+{
+    entered_free(d->entered, d->n_entered);
+    d->entered = NULL;
+    d->n_entered = d->cap_entered = 0;
+    d->entered_cut = false;
+}
+
 static void judge(struct agent *a, const struct scan *s)
 {
     struct descriptor_scan *d = &a->descriptors;
-    uint32_t pid_ns = own_pid_namespace();
     struct policy_op_decision decision;
     struct error err = {};
     uint64_t digest = 0;
+    bool on;
     int r;
 
     d->found = d->n_listed = 0;
@@ -193,16 +225,20 @@ static void judge(struct agent *a, const struct scan *s)
         const struct opened_file *file = &s->opened.files[i];
         const uint64_t id[] = {digest, s->opened.tasks[file->task].pid, (uint64_t)file->fd};
 
-        if (!denied(a, s, file, pid_ns, &decision))
+        if (!denied(a, s, file, &decision))
             continue;
         d->found++;
         list(d, s, file, &decision);
         digest = XXH3_64bits(id, sizeof(id));
     }
-    r = sensor_set_old_descriptors(a->sensor, d->found > 0 || s->opened.cut, &err);
+    on = d->found > 0 || s->opened.cut || d->entered_cut ||
+         d->again; // again: something came while we looked
+    r = sensor_set_old_descriptors(a->sensor, on, &err);
     if (r < 0)
         (void)log_error_struct(&err);
-    d->on = r == 0 && (d->found > 0 || s->opened.cut);
+    d->on = r == 0 && on;
+    if (d->found == 0 && !d->again && !d->entered_cut)
+        descriptors_forget(d);
     d->due_ns = d->on || d->found ? now_ns(CLOCK_MONOTONIC) + AGAIN_NS : 0;
     tell(a, digest);
 }
@@ -222,6 +258,7 @@ static void scan_done(struct job *job, bool ran)
     }
     mount_view_done(&s->view);
     opened_done(&s->opened);
+    entered_free(s->entered, s->n_entered);
     loaded_unref(s->loaded);
     free(s);
     if (d->again && !a->stopping)
@@ -245,11 +282,41 @@ void descriptors_scan(struct agent *a)
         .agent = a,
         .loaded = loaded_ref(a->policies.now),
     };
+    for (size_t i = 0, cap = 0; i < d->n_entered; i++)
+        if (entered_add(&s->entered, &s->n_entered, &cap, d->entered[i].dev, d->entered[i].ino,
+                        d->entered[i].path, strlen(d->entered[i].path)) < 0)
+            break;
     d->running = worker_submit(a->scanner, &s->job) == 0;
     if (!d->running) {
+        entered_free(s->entered, s->n_entered);
         loaded_unref(s->loaded);
         free(s);
     }
+}
+
+void descriptors_entered(struct agent *a, const struct event *ev)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    struct error err = {};
+
+    d->n_moves++;
+    // Asked about first, looked for afterwards: what is open must not be used in between.
+    if (sensor_set_old_descriptors(a->sensor, true, &err) < 0)
+        (void)log_error_struct(&err);
+    else
+        d->on = true;
+    if (ev->path.kind == EVENT_PATH_HOST && !S_ISDIR(ev->mode_bits)) {
+        if (d->n_entered >= DESCRIPTORS_ENTERED ||
+            entered_add(&d->entered, &d->n_entered, &d->cap_entered, ev->dev, ev->ino,
+                        ev->path.bytes.s, ev->path.bytes.len) < 0)
+            d->entered_cut = true;
+    }
+    descriptors_scan(a);
+}
+
+void descriptors_stop(struct agent *a)
+{
+    descriptors_forget(&a->descriptors);
 }
 
 void descriptors_tick(struct agent *a)
@@ -270,6 +337,7 @@ void descriptors_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "looked_at", d->looked_at);
     jw_kv_u64(jw, "found", d->found);
     jw_kv_bool(jw, "checked", d->on);
+    jw_kv_u64(jw, "entered", d->n_moves);
     jw_kv_array(jw, "list");
     for (size_t i = 0; i < d->n_listed; i++) {
         const struct open_descriptor *e = &d->list[i];

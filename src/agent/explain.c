@@ -48,6 +48,24 @@ static int read_gids(struct json_object *list, struct explain_args *ret, struct 
     return 0;
 }
 
+static int read_env(struct json_object *list, struct explain_args *ret, struct error *err)
+{
+    struct policy_facts *facts = &ret->query.facts;
+
+    if (length(list) > EXPLAIN_ENVS_MAX)
+        return error_set(err, -EINVAL, "at most %d variables", EXPLAIN_ENVS_MAX);
+    facts->n_env = length(list);
+    facts->env = ret->env;
+    for (size_t i = 0; i < facts->n_env; i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+
+        if (!json_object_is_type(item, json_type_string))
+            return error_set(err, -EINVAL, "a variable has to be NAME=VALUE");
+        ret->env[i] = json_object_get_string(item);
+    }
+    return 0;
+}
+
 int explain_args_read(struct json_object *args, struct explain_args *ret, struct error *err)
 {
     struct policy_query *q = &ret->query;
@@ -71,5 +89,6 @@ int explain_args_read(struct json_object *args, struct explain_args *ret, struct
     q->has_when = control_get(args, "when") != NULL;
     q->when = (time_t)control_get_i64(args, "when", 0);
     r = read_ancestors(control_get(args, "ancestors"), ret, err);
-    return r < 0 ? r : read_gids(control_get(args, "gids"), ret, err);
+    r = r < 0 ? r : read_gids(control_get(args, "gids"), ret, err);
+    return r < 0 ? r : read_env(control_get(args, "env"), ret, err);
 }

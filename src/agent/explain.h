@@ -2,7 +2,7 @@
 //
 // The arguments of "policy explain" on the wire ↔ a policy_query. Both ends use it through the agent's
 // command: the command line writes {"path","ops","exe","ancestors","uid","gids","login_uid","caps",
-// "cgroup","session","container","when"}; what is missing is unknown.
+// "env","cgroup","session","container","when"}; what is missing is unknown.
 #pragma once
 
 #include <json-c/json.h>
@@ -11,12 +11,14 @@
 #include "policy/explain.h"
 
 #define EXPLAIN_GIDS_MAX 256
+#define EXPLAIN_ENVS_MAX 1024
 
 // Texts are on loan from `args`.
 struct explain_args {
     struct policy_query query;
     const char *ancestors[POLICY_ANCESTORS_MAX];
     uint32_t gids[EXPLAIN_GIDS_MAX];
+    const char *env[EXPLAIN_ENVS_MAX];
 };
 
 // -EINVAL with err.

@@ -398,6 +398,7 @@ static bool finish(struct agent *a)
     a->scanner = worker_free(a->scanner);
     policies_stop(a);
     mountwatch_stop(a);
+    descriptors_stop(a);
     a->processes = process_table_free(a->processes);
     a->ocsf = ocsf_free(a->ocsf);
     a->event = event_free(a->event);

@@ -5,19 +5,25 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "agent/mounts.h"
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/namespaces.h"
 #include "base/strutil.h"
 #include "model/event.h"
 
-#define TEXT_MAX ((size_t)64 << 10)
+#define TEXT_MAX    ((size_t)64 << 10)
+#define ENVIRON_MAX ((size_t)1 << 20)
 
 struct search {
     const struct policy_image *image;
     const struct policy_mounts *host;
+    const struct opened_entered *entered;
+    size_t n_entered;
     bool (*stop)(void *ctx);
     void *ctx;
     struct opened *o;
@@ -35,6 +41,8 @@ void opened_done(struct opened *o)
         free(o->files[i].path);
         free(o->files[i].shown);
     }
+    for (size_t i = 0; i < o->n_tasks; i++)
+        free(o->tasks[i].env);
     free(o->files);
     free(o->tasks);
     *o = (struct opened){};
@@ -118,18 +126,25 @@ static int add_task(struct search *s)
     if (!read_stat(s->pid_dir, &t))
         return -ESRCH;
     read_status(s->pid_dir, &t);
-    if (!GREEDY(o->tasks, o->cap_tasks, o->n_tasks + 1))
+    t.container = process_contained(s->pid_dir);
+    if (!process_in_first_user_ns(s->pid_dir))
+        t.caps = 0;
+    if (policy_image_head(s->image)->needs & SG_NEED_ENV)
+        (void)read_file_bounded(s->pid_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
+    if (!GREEDY(o->tasks, o->cap_tasks, o->n_tasks + 1)) {
+        free(t.env);
         return -ENOMEM;
+    }
     o->tasks[o->n_tasks++] = t;
     s->task_added = true;
     return 0;
 }
 
-static int add_file(struct search *s, int32_t fd, uint32_t ops, uint32_t dev, const char *path,
-                    const char *shown)
+static int add_file(struct search *s, int32_t fd, uint32_t ops, const uint32_t *dev,
+                    const char *path, const char *shown)
 {
     struct opened *o = s->o;
-    struct opened_file f = {.fd = fd, .ops = ops, .dev = dev};
+    struct opened_file f = {.fd = fd, .ops = ops, .host = !dev, .dev = dev ? *dev : 0};
     int r;
 
     if (o->n_files >= OPENED_MAX) {
@@ -152,15 +167,15 @@ static int add_file(struct search *s, int32_t fd, uint32_t ops, uint32_t dev, co
 }
 
 // What the rules say about a path of a file system, for anybody.
-static uint32_t ops_at(const struct policy_image *image, uint32_t dev, const char *path)
+static uint32_t ops_at(const struct policy_image *image, const uint32_t *dev, const char *path)
 {
     const struct sg_image *h = policy_image_head(image);
     const struct sg_state *states = (const struct sg_state *)((const char *)image->mem +
                                                               h->states_off);
-    uint32_t state = 0;
+    uint32_t state = dev ? 0 : image->start;
 
-    for (size_t i = 0; i < image->n_roots; i++)
-        if (image->roots[i].dev == dev)
+    for (size_t i = 0; dev && i < image->n_roots; i++)
+        if (image->roots[i].dev == *dev)
             state = image->roots[i].root.state;
     if (state != 0)
         state = policy_image_walk(image, state, path, streq(path, "/") ? 0 : strlen(path));
@@ -184,12 +199,31 @@ static bool locate(struct search *s, uint32_t mount_id, const char *shown, char 
     return s->own && mounts_locate(s->own, mount_id, shown, buf, size, ret_dev, ret_path);
 }
 
+// The descriptor's object among those that are looked for by their numbers.
+static const struct opened_entered *find_entered(const struct search *s, const char *fd)
+{
+    char path[32];
+    struct stat st;
+
+    if (s->n_entered == 0)
+        return NULL;
+    (void)snprintf(path, sizeof(path), "fd/%.16s", fd);
+    if (fstatat(s->pid_dir, path, &st, 0) < 0)
+        return NULL;
+    for (size_t i = 0; i < s->n_entered; i++)
+        if (s->entered[i].ino == st.st_ino &&
+            s->entered[i].dev == policy_dev(major(st.st_dev), minor(st.st_dev)))
+            return &s->entered[i];
+    return NULL;
+}
+
 static int look_at(struct search *s, const char *name, const char *shown)
 {
     _cleanup_free_ char *info = NULL;
     uint64_t flags, mount_id;
     char path[64], buf[8192];
     const char *in_fs;
+    const struct opened_entered *entered;
     uint32_t dev, ops, fd;
 
     (void)snprintf(path, sizeof(path), "fdinfo/%.16s", name);
@@ -201,10 +235,14 @@ static int look_at(struct search *s, const char *name, const char *shown)
     ops = (flags & O_ACCMODE) == O_RDONLY   ? SG_OP_READ
           : (flags & O_ACCMODE) == O_WRONLY ? SG_OP_WRITE
                                             : SG_OP_READ | SG_OP_WRITE;
+    entered = find_entered(s, name);
+    if (entered && ops & ops_at(s->image, NULL, entered->path))
+        return add_file(s, (int32_t)fd, ops & ops_at(s->image, NULL, entered->path), NULL,
+                        entered->path, shown);
     if (!locate(s, (uint32_t)mount_id, shown, buf, sizeof(buf), &dev, &in_fs))
         return 0;
-    ops &= ops_at(s->image, dev, in_fs);
-    return ops ? add_file(s, (int32_t)fd, ops, dev, in_fs, shown) : 0;
+    ops &= ops_at(s->image, &dev, in_fs);
+    return ops ? add_file(s, (int32_t)fd, ops, &dev, in_fs, shown) : 0;
 }
 
 static int on_fd(void *ctx, int dir, const struct dirent *entry)
@@ -246,10 +284,16 @@ static int on_process(void *ctx, int dir, const struct dirent *entry)
 }
 
 int opened_find(const char *proc, const struct policy_image *image,
-                const struct policy_mounts *mounts, bool (*stop)(void *ctx), void *ctx,
-                struct opened *o)
+                const struct policy_mounts *mounts, const struct opened_entered *entered,
+                size_t n_entered, bool (*stop)(void *ctx), void *ctx, struct opened *o)
 {
-    struct search s = {.image = image, .host = mounts, .stop = stop, .ctx = ctx, .o = o};
+    struct search s = {.image = image,
+                       .host = mounts,
+                       .entered = entered,
+                       .n_entered = n_entered,
+                       .stop = stop,
+                       .ctx = ctx,
+                       .o = o};
 
     *o = (struct opened){};
     return opendir_foreach(AT_FDCWD, proc, on_process, &s);

@@ -15,19 +15,30 @@
 #define OPENED_MAX      4096u
 #define OPENED_GIDS_MAX 64u
 
+// An object that got a name at which somebody is denied it, after descriptors of it were opened by another.
+struct opened_entered {
+    uint32_t dev;
+    uint64_t ino;
+    char *path; // as the host sees it
+};
+
 struct opened_file {
     size_t task; // index into tasks
     int32_t fd;
     uint32_t ops; // SG_OP_READ, SG_OP_WRITE: what it was opened for
+    bool host;    // `path` is as the host sees it; else from the root of `dev`
     uint32_t dev;
-    char *path;  // from the root of that file system
+    char *path;
     char *shown; // as procfs shows it
 };
 
 struct opened_task {
     uint32_t pid;
     uint64_t start_ns; // since boot, floored to ticks
-    uint64_t caps;
+    uint64_t caps;     // those of the host
+    bool container;
+    char *env; // each variable followed by NUL; NULL: not known, or no rule asks
+    size_t env_len;
     uint32_t gids[OPENED_GIDS_MAX];
     size_t n_gids;
     char comm[17];
@@ -44,7 +55,8 @@ struct opened {
 
 // Looks at all processes below `proc` ("/proc") but this one. `mounts` is the host's table. Fills *o, also on
 // failure. -ENOMEM, the error of reading `proc`, or -ECANCELED when stop() says so.
+// `entered` (may be NULL): objects that are looked for by their numbers, since a further name of theirs counts.
 int opened_find(const char *proc, const struct policy_image *image,
-                const struct policy_mounts *mounts, bool (*stop)(void *ctx), void *ctx,
-                struct opened *o);
+                const struct policy_mounts *mounts, const struct opened_entered *entered,
+                size_t n_entered, bool (*stop)(void *ctx), void *ctx, struct opened *o);
 void opened_done(struct opened *o);

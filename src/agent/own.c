@@ -184,8 +184,10 @@ int own_policy(const char *run_dir, const struct own_files *files, struct strbuf
     }
     sb_printf(sb,
               "files:\n"
+              "  - {path: \"%s/canary/io/**\", access: io, do: audit}\n"
+              "  - {path: \"%s/canary/io/**\", access: any, do: allow}\n"
               "  - {path: [\"%s/canary/**\", \"%s/self-test/**\"], access: any, do: deny}\n",
-              run_dir, run_dir);
+              run_dir, run_dir, run_dir, run_dir);
     if (files && files->programs && files->files) {
         sb_puts(sb, "  - {path: [");
         put_list(sb, files->executed);

@@ -37,6 +37,7 @@ static enum event_ring ring_of(const struct sg_record *r)
     case SG_RECORD_FORK:
     case SG_RECORD_EXEC:
     case SG_RECORD_EXIT:
+    case SG_RECORD_ENTERED:
     case SG_RECORD_MOUNT: return EVENT_RING_PROCESS;
     default: return r->verdict >= SG_DENY ? EVENT_RING_SECURITY : EVENT_RING_AUDIT;
     }
@@ -105,6 +106,10 @@ static void take(struct agent *a, struct event *ev)
     (void)process_table_apply(a->processes, ev);
     if (ev->kind == EVENT_MOUNT) {
         mountwatch_changed(a);
+        return;
+    }
+    if (ev->kind == EVENT_ENTERED) {
+        descriptors_entered(a, ev);
         return;
     }
     if (is_own_test(a, ev)) {

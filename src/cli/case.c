@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/namespaces.h"
 #include "base/strutil.h"
 
 #define TEXT_MAX ((size_t)1 << 16)
@@ -38,6 +38,9 @@ void case_done(struct case_facts *c)
     free(c->cgroup);
     for (size_t i = 0; i < c->n_ancestors; i++)
         free(c->ancestors[i]);
+    for (size_t i = 0; i < c->n_env; i++)
+        free(c->env[i]);
+    free(c->env);
     case_init(c);
 }
 
@@ -75,6 +78,23 @@ int case_add_ancestor(struct case_facts *c, const char *path)
     if (r == 0)
         c->n_ancestors++;
     return r;
+}
+
+int case_add_env(struct case_facts *c, const char *variable)
+{
+    char *copy;
+
+    if (!strchr(variable, '=') || *variable == '=')
+        return -EINVAL;
+    if (c->n_env == CASE_ENVS_MAX)
+        return -E2BIG;
+    copy = xstrndup(variable, TEXT_MAX);
+    if (!copy || !GREEDY(c->env, c->cap_env, c->n_env + 1)) {
+        free(copy);
+        return -ENOMEM;
+    }
+    c->env[c->n_env++] = copy;
+    return 0;
 }
 
 static int add_gid(struct case_facts *c, uint32_t gid)
@@ -180,6 +200,20 @@ static int read_cgroup(int dir, struct case_facts *c)
     return r;
 }
 
+// Variables, each followed by NUL. Other users' need a privilege: without it none are known.
+static int read_env(int dir, struct case_facts *c)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    int r = read_file_bounded(dir, "environ", (size_t)4 << 20, &text, &len);
+
+    if (r < 0)
+        return r == -ENOMEM ? r : 0;
+    for (const char *at = text; r == 0 && at < text + len; at += strlen(at) + 1)
+        r = case_add_env(c, at);
+    return r == -ENOMEM ? r : 0;
+}
+
 static int read_exe(const char *proc, uint32_t pid, char *buf, size_t size)
 {
     char path[256];
@@ -216,16 +250,6 @@ static int read_ancestors(const char *proc, uint32_t pid, struct case_facts *c)
     return r == -E2BIG ? 0 : r;
 }
 
-static bool other_namespace(const char *proc, uint32_t pid)
-{
-    struct stat ours, theirs;
-    char path[256];
-
-    (void)snprintf(path, sizeof(path), "%.200s/%u/ns/pid", proc, pid);
-    return stat("/proc/1/ns/pid", &ours) == 0 && stat(path, &theirs) == 0 &&
-           ours.st_ino != theirs.st_ino;
-}
-
 int case_from_process(const char *proc, uint32_t pid, struct case_facts *c)
 {
     _cleanup_free_ char *status = NULL, *login = NULL;
@@ -258,7 +282,10 @@ int case_from_process(const char *proc, uint32_t pid, struct case_facts *c)
     if (read_exe(proc, pid, exe, sizeof(exe)) == 0)
         r = case_set_exe(c, exe);
     r = r < 0 ? r : read_cgroup(dir, c);
-    c->container = other_namespace(proc, pid);
+    r = r < 0 ? r : read_env(dir, c);
+    c->container = process_contained(dir);
+    if (!process_in_first_user_ns(dir))
+        c->caps = 0;
     return r < 0 ? r : read_ancestors(proc, pid, c);
 }
 
@@ -275,6 +302,8 @@ struct policy_facts case_policy_facts(const struct case_facts *c)
         .n_gids = c->n_gids,
         .login_uid = c->login_uid,
         .caps = c->caps,
+        .env = (const char *const *)c->env,
+        .n_env = c->n_env,
         .cgroup = c->cgroup,
         .session = c->session,
         .container = c->container,
@@ -296,6 +325,10 @@ int case_json(const struct case_facts *c, const char *path, uint32_t ops, struct
     jw_kv_array(&jw, "ancestors");
     for (size_t i = 0; i < c->n_ancestors; i++)
         jw_cstr(&jw, c->ancestors[i]);
+    jw_end_array(&jw);
+    jw_kv_array(&jw, "env");
+    for (size_t i = 0; i < c->n_env; i++)
+        jw_cstr(&jw, c->env[i]);
     jw_end_array(&jw);
     jw_kv_array(&jw, "gids");
     for (size_t i = 0; i < c->n_gids; i++)

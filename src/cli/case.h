@@ -11,11 +11,14 @@
 #include "policy/explain.h"
 
 #define CASE_GIDS_MAX 64
+#define CASE_ENVS_MAX 1024
 
 struct case_facts {
     char *exe, *cgroup;
     char *ancestors[POLICY_ANCESTORS_MAX];
     size_t n_ancestors;
+    char **env; // "NAME=value"
+    size_t n_env, cap_env;
     uint32_t uid, login_uid;
     uint32_t gids[CASE_GIDS_MAX];
     size_t n_gids;
@@ -33,6 +36,7 @@ void case_done(struct case_facts *c);
 int case_set_exe(struct case_facts *c, const char *path);
 int case_set_cgroup(struct case_facts *c, const char *path);
 int case_add_ancestor(struct case_facts *c, const char *path);
+int case_add_env(struct case_facts *c, const char *variable); // "NAME=value"
 int case_add_group(struct case_facts *c, const char *name);
 int case_add_capability(struct case_facts *c, const char *name); // "CAP_SYS_ADMIN" or "sys_admin"
 int case_user(const char *name, uint32_t *ret_uid);

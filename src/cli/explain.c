@@ -28,6 +28,7 @@ enum {
     OPT_LOGIN,
     OPT_CAP,
     OPT_CGROUP,
+    OPT_ENV,
     OPT_SESSION,
     OPT_CONTAINER,
     OPT_TIME,
@@ -52,6 +53,8 @@ static const struct option_row rows[] = {
     {0, "capability", "CAP", "effective capability; may be given again", OPTION_ARG, OPT_CAP, NULL},
     {0, "cgroup", "PATH", "its cgroup, such as /system.slice/x.service", OPTION_ARG, OPT_CGROUP,
      NULL},
+    {0, "env", "NAME=VALUE", "a variable of its environment; may be given again", OPTION_ARG,
+     OPT_ENV, NULL},
     {0, "session", "KIND", "ssh, cron, console or service (default: as the programs say)",
      OPTION_ARG, OPT_SESSION, "ssh cron console service none"},
     {0, "container", NULL, "it runs in a container", OPTION_FLAG, OPT_CONTAINER, NULL},
@@ -166,13 +169,14 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_LOGIN: r = case_login(arg, &e->facts.login_uid); break;
     case OPT_CAP: r = case_add_capability(&e->facts, arg); break;
     case OPT_CGROUP: r = case_set_cgroup(&e->facts, arg); break;
+    case OPT_ENV: r = case_add_env(&e->facts, arg); break;
     default: break;
     }
     if (r < 0)
         return bad(err, id == OPT_USER || id == OPT_LOGIN ? "user" : "option", arg,
                    r == -ESRCH   ? "a name that this machine knows, or a number"
                    : r == -E2BIG ? "fewer of them"
-                                 : "an absolute path, or a name such as CAP_SYS_ADMIN");
+                                 : "an absolute path, NAME=VALUE, or a name such as CAP_SYS_ADMIN");
     return 0;
 }
 

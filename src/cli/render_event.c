@@ -131,6 +131,20 @@ static void put_what(struct strbuf *sb, struct json_object *record)
         sb_printf(sb, " (could not be resolved: %s)", reason);
 }
 
+// What was read and written between open and close.
+static void put_transfer(struct strbuf *sb, struct json_object *record)
+{
+    struct json_object *unmapped = control_get(record, "unmapped");
+    uint64_t ms = control_get_u64(record, "duration", 0);
+
+    if (!control_get(unmapped, "bytes_read"))
+        return;
+    sb_printf(sb, " (%llu bytes read, %llu written, open for %llu.%03u s)",
+              (unsigned long long)control_get_u64(unmapped, "bytes_read", 0),
+              (unsigned long long)control_get_u64(unmapped, "bytes_written", 0),
+              (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
+}
+
 static void put_rule(struct strbuf *sb, struct json_object *record, bool color)
 {
     struct json_object *unmapped = control_get(record, "unmapped");
@@ -164,6 +178,7 @@ void render_event(struct json_object *record, bool color, char day[16], struct s
     } else {
         put_who(sb, record);
         put_what(sb, record);
+        put_transfer(sb, record);
         put_rule(sb, record, color);
     }
     sb_putc(sb, '\n');

@@ -53,8 +53,9 @@ enum event_kind {
     EVENT_EXIT = SG_RECORD_EXIT,
     EVENT_MOUNT = SG_RECORD_MOUNT,
     EVENT_CANARY = SG_RECORD_CANARY,
+    EVENT_ENTERED = SG_RECORD_ENTERED,
 };
-#define EVENT_KIND_COUNT 7
+#define EVENT_KIND_COUNT 8
 
 // How the rule was applied.
 enum event_mode {
@@ -164,7 +165,7 @@ struct event {
     bool args_cut;        // of `args`
     uint64_t time_ns;     // CLOCK_BOOTTIME
     uint64_t realtime_ns; // the same since 1970
-    uint64_t first_ns;    // of the first of `count` equal ones; time_ns when count is 1
+    uint64_t first_ns;    // of the first of `count` equal ones; io: of the open; else time_ns
     uint64_t first_realtime_ns;
     uint64_t seq;   // per CPU and ring, from 1
     uint32_t count; // ≥ 1

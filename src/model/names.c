@@ -4,8 +4,9 @@
 #include "base/macro.h"
 
 static const char *const kinds[] = {
-    [EVENT_FILE] = "file", [EVENT_FORK] = "fork",   [EVENT_EXEC] = "exec",
-    [EVENT_EXIT] = "exit", [EVENT_MOUNT] = "mount", [EVENT_CANARY] = "canary",
+    [EVENT_FILE] = "file",       [EVENT_FORK] = "fork",   [EVENT_EXEC] = "exec",
+    [EVENT_EXIT] = "exit",       [EVENT_MOUNT] = "mount", [EVENT_CANARY] = "canary",
+    [EVENT_ENTERED] = "entered",
 };
 
 static const char *const hooks[SG_HOOK_COUNT] = {

@@ -64,6 +64,12 @@ static inline uint32_t exit_code(uint32_t status)
                                     : (uint32_t)WEXITSTATUS((int)status);
 }
 
+// It stands for a time and not for a moment: many equal ones, or an open file from its open to its close.
+static inline bool has_span(const struct event *ev)
+{
+    return ev->count > 1 || ev->access & SG_OP_IO;
+}
+
 static inline uint32_t term_signal(uint32_t status)
 {
     return WIFSIGNALED((int)status) ? (uint32_t)WTERMSIG((int)status) : 0;

@@ -306,6 +306,9 @@ static int put_roots(struct compiler *c, const struct supers *supers, const uint
     return 0;
 }
 
+// The host's paths, cgroups, variables; file systems follow.
+#define FIXED_STARTS 3
+
 int compile_automaton(struct compiler *c)
 {
     const struct dfa_limits limits = {
@@ -314,7 +317,7 @@ int compile_automaton(struct compiler *c)
         .deadline = c->started + (uint64_t)c->options.max_ms * 1000000,
     };
     _cleanup_(supers_done) struct supers supers = {};
-    _cleanup_(nfa_list_done) struct nfa_list file = {}, cgroup = {};
+    _cleanup_(nfa_list_done) struct nfa_list file = {}, cgroup = {}, env = {};
     _cleanup_free_ struct nfa_list *starts = NULL;
     _cleanup_free_ uint32_t *states = NULL;
     int r = 0;
@@ -325,23 +328,27 @@ int compile_automaton(struct compiler *c)
         r = nfa_run(c->nfa, c->file_start, "", 0, &file);
     if (r == 0)
         r = nfa_run(c->nfa, c->cgroup_start, "", 0, &cgroup);
+    if (r == 0)
+        r = nfa_run(c->nfa, c->env_start, "", 0, &env);
     if (r < 0)
         return r;
-    starts = new0(struct nfa_list, supers.n + 2);
-    states = new0(uint32_t, supers.n + 2);
+    starts = new0(struct nfa_list, supers.n + FIXED_STARTS);
+    states = new0(uint32_t, supers.n + FIXED_STARTS);
     if (!starts || !states)
         return -ENOMEM;
     starts[0] = file; // all on loan
     starts[1] = cgroup;
+    starts[2] = env;
     for (size_t i = 0; i < supers.n; i++)
-        starts[2 + i] = supers.items[i].start;
+        starts[FIXED_STARTS + i] = supers.items[i].start;
 
-    r = dfa_build(c->nfa, starts, supers.n + 2, &limits, states, &c->dfa);
+    r = dfa_build(c->nfa, starts, supers.n + FIXED_STARTS, &limits, states, &c->dfa);
     if (r == -E2BIG)
         return exploded(c, c->dfa->stop);
     if (r < 0)
         return r;
     c->start = states[0];
     c->cgroup_state = states[1];
-    return put_roots(c, &supers, states + 2);
+    c->env_state = states[2];
+    return put_roots(c, &supers, states + FIXED_STARTS);
 }

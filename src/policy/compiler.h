@@ -74,13 +74,13 @@ struct compiler {
 
     // patterns.c
     struct nfa *nfa;
-    uint32_t file_start, cgroup_start;
+    uint32_t file_start, cgroup_start, env_start;
     struct mark *marks;
     size_t n_marks, cap_marks;
 
     // automaton.c
     struct dfa *dfa;
-    uint32_t start, cgroup_state;
+    uint32_t start, cgroup_state, env_state;
     struct policy_root *roots;
     size_t n_roots;
 

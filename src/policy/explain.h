@@ -24,8 +24,10 @@ struct policy_facts {
     uint32_t uid;
     const uint32_t *gids; // the effective group and the supplementary ones
     size_t n_gids;
-    uint32_t login_uid; // (uint32_t)-1: none
-    uint64_t caps;      // effective
+    uint32_t login_uid;     // (uint32_t)-1: none
+    uint64_t caps;          // effective
+    const char *const *env; // "NAME=value", as the program was started with
+    size_t n_env;
     const char *cgroup; // path below the cgroup root ("/system.slice/x.service"); NULL: the root
     int session;        // enum sg_session; -1: as exe and ancestors say
     bool container;

@@ -104,7 +104,7 @@ static void put_fact(const struct teller *t, const struct sg_term *term, struct 
     case SG_DIM_NAMESPACE:
         sb_puts(sb, g->container ? "it is in a container" : "it is on the host");
         break;
-    default: sb_puts(sb, "the condition is not known here"); break;
+    default: sb_puts(sb, "no variable of its environment is it"); break;
     }
 }
 
@@ -124,7 +124,10 @@ static void put_wanted(const struct teller *t, const struct sg_term *first, size
         case SG_DIM_CAP: put_caps(term->value, sb); break;
         case SG_DIM_SESSION: sb_puts(sb, strempty(session_name((uint32_t)term->value))); break;
         case SG_DIM_NAMESPACE: sb_puts(sb, term->value ? "container" : "host"); break;
-        default: put_id(term->value, sb); break;
+        case SG_DIM_USER:
+        case SG_DIM_GROUP:
+        case SG_DIM_LOGIN: put_id(term->value, sb); break;
+        default: put_atom(t, term->value, sb); break;
         }
     }
 }

@@ -23,7 +23,7 @@ static void atoms_of(const struct policy_image *image, uint32_t start, const cha
     *ret_atoms = (struct sg_atoms){};
     if (!path)
         return;
-    s = policy_image_walk(image, start, path, len == 1 ? 0 : len);
+    s = policy_image_walk(image, start, path, streq(path, "/") ? 0 : len);
     state = image_record(image, h->states_off + s * (uint32_t)sizeof(*state));
     accept = image_record(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
     *ret_atoms = *(const struct sg_atoms *)image_record(
@@ -77,6 +77,19 @@ static void fill_views(struct task_facts *f)
     }
 }
 
+// Every variable runs through the automaton on its own.
+static void fill_env(struct task_facts *f)
+{
+    const struct policy_facts *g = f->given;
+    struct sg_atoms one;
+
+    for (size_t i = 0; i < g->n_env; i++) {
+        atoms_of(f->image, policy_image_head(f->image)->env_state, g->env[i], &one);
+        for (size_t w = 0; w < SG_ATOM_WORDS; w++)
+            f->env_in.bits[w] |= one.bits[w];
+    }
+}
+
 int facts_init(const struct policy_image *image, const struct policy_query *query,
                struct task_facts *ret_facts)
 {
@@ -92,6 +105,7 @@ int facts_init(const struct policy_image *image, const struct policy_query *quer
     *ret_facts = (struct task_facts){.image = image, .given = g};
     atoms_of(image, policy_image_head(image)->cgroup_state, g->cgroup ? g->cgroup : "/",
              &ret_facts->cgroup_in);
+    fill_env(ret_facts);
     fill_views(ret_facts);
     if (query->has_when)
         policy_time_subjects(image, query->when, ret_facts->on, &next);
@@ -120,7 +134,7 @@ bool facts_term(const struct task_facts *f, size_t view, const struct sg_term *t
             if (g->gids[i] == term->value)
                 return true;
         return false;
-    default: return false; // a condition that is not known never holds
+    default: return term->dim >= SG_DIM_ENV && has_atom(&f->env_in, term->value);
     }
 }
 

@@ -20,7 +20,7 @@ struct task_view {
 struct task_facts {
     const struct policy_image *image;
     const struct policy_facts *given;
-    struct sg_atoms cgroup_in;
+    struct sg_atoms cgroup_in, env_in;
     struct task_view views[1 + POLICY_ANCESTORS_MAX]; // 0: the process itself
     size_t n_views;
     uint64_t on[SG_SUBJECT_WORDS]; // by time

@@ -24,6 +24,7 @@ enum glob_kind {
     GLOB_STAR,    // any number of bytes that are not a slash
     GLOB_DEEP,    // any number of components, each followed by a slash; stands behind a slash
     GLOB_BENEATH, // one or more components; stands behind a slash and is the last item
+    GLOB_ANY,     // any number of bytes, also slashes: in values of variables only
 };
 
 struct glob_item {

@@ -156,6 +156,7 @@ static void fill_header(const struct compiler *c, const struct section sections[
         .n_pages = (uint32_t)(size / SG_IMAGE_PAGE),
         .needs = c->needs,
         .cgroup_state = c->cgroup_state,
+        .env_state = c->env_state,
         .n_rules = c->policy->n_rules,
     };
 #define PUT(section, name)                           \
@@ -174,8 +175,11 @@ static void fill_header(const struct compiler *c, const struct section sections[
         const struct policy_rule *r = &c->policy->rules[i];
 
         h->ops |= r->ops;
-        if (r->verdict >= SG_DENY && !r->monitor)
+        if (r->verdict >= SG_DENY && !r->monitor) {
             h->enforce_ops |= r->ops;
+            if (!c->options.own_file || r->pos.file > 0)
+                h->needs |= SG_NEED_GUARD;
+        }
     }
     memcpy(h->descendants, c->descendants, sizeof(h->descendants));
 }

@@ -41,7 +41,8 @@ static bool states_ok(const struct sg_image *h)
     for (uint32_t i = 0; i < h->n_edges; i++)
         if (e[i].check >= h->n_states || e[i].next >= h->n_states)
             return false;
-    return s[0].dflt == 0 && s[0].accept == 0 && s[0].ops == 0 && h->cgroup_state < h->n_states;
+    return s[0].dflt == 0 && s[0].accept == 0 && s[0].ops == 0 && h->cgroup_state < h->n_states &&
+           h->env_state < h->n_states;
 }
 
 static bool accepts_ok(const struct sg_image *h)
@@ -69,7 +70,8 @@ static bool terms_ok(const struct sg_image *h)
         return false;
     for (uint32_t i = 0; i < h->n_terms; i++) {
         bool atom = t[i].dim == SG_DIM_EXE || t[i].dim == SG_DIM_PARENT ||
-                    t[i].dim == SG_DIM_ANCESTOR || t[i].dim == SG_DIM_CGROUP;
+                    t[i].dim == SG_DIM_ANCESTOR || t[i].dim == SG_DIM_CGROUP ||
+                    t[i].dim >= SG_DIM_ENV;
 
         if (t[i].subject >= SG_SUBJECTS_MAX || t[i].dim == 0 || t[i].dim >= SG_DIM_COUNT ||
             (atom && t[i].value >= SG_ATOMS_MAX))

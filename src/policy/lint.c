@@ -186,7 +186,7 @@ static int lint_cost(struct compiler *c)
         }
         atom = c->atoms[m->what].patterns;
         for (uint32_t k = 0; r == 0 && atom && k < atom->n; k++)
-            if (!atom->items[k].cgroup)
+            if (!atom->items[k].cgroup && !atom->items[k].env)
                 r = lint_cost_of(c, &atom->items[k]);
     }
     return r;
@@ -212,7 +212,8 @@ static bool hits_root(const struct compiler *c, const struct sg_pred *p)
         if (!(p->by[s / 64] >> (s % 64) & 1) || c->image->subjects[s].n_windows > 0)
             continue;
         for (size_t i = 0; i < c->n_terms; i++)
-            if (c->terms[i].subject == s) {
+            if (c->terms[i].subject == s &&
+                (c->terms[i].dim != SG_DIM_CAP || c->terms[i].value != 0)) {
                 n++;
                 root |= c->terms[i].dim == SG_DIM_USER && c->terms[i].value == 0;
             }
@@ -302,6 +303,31 @@ static int lint_lockout(struct compiler *c)
     return 0;
 }
 
+static bool asks_environment(const struct compiler *c, const uint32_t *subjects, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (c->policy->subjects[subjects[i]].keys & POLICY_KEY_ENV)
+            return true;
+    return false;
+}
+
+// Who starts a program sets its variables: a permission that rests on one is everybody's.
+static void lint_environment(struct compiler *c)
+{
+    for (uint32_t i = 0; i < c->policy->n_rules; i++) {
+        const struct policy_rule *r = rule_of(c, i);
+        bool permits = r->verdict < SG_DENY ? asks_environment(c, r->by, r->n_by)
+                                            : asks_environment(c, r->not_by, r->n_not_by);
+
+        if (permits)
+            policy_diag_cure(c->diags,
+                             compile_diag(c, POLICY_WARNING, r->pos,
+                                          "this rule makes an exception for a variable of the "
+                                          "environment, which whoever starts a program sets"),
+                             "name the program as well (`exe`), or use `env` to deny");
+    }
+}
+
 int compile_lint(struct compiler *c)
 {
     int r;
@@ -309,6 +335,7 @@ int compile_lint(struct compiler *c)
     if (c->options.no_warnings)
         return 0;
     lint_matches(c);
+    lint_environment(c);
     r = lint_cost(c);
     return r < 0 ? r : lint_lockout(c);
 }

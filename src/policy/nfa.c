@@ -13,6 +13,7 @@ enum child_kind {
     CHILD_STAR,
     CHILD_DEEP,
     CHILD_BENEATH,
+    CHILD_ANY,
 };
 
 int nfa_new(struct nfa **ret_nfa)
@@ -139,6 +140,10 @@ static int link_child(struct nfa *nfa, uint32_t from, enum child_kind kind, uint
         nfa->nodes[from].star = to;
         nfa->nodes[to].loop = NFA_LOOP_NAME;
         return 0;
+    case CHILD_ANY:
+        nfa->nodes[from].star = to;
+        nfa->nodes[to].loop = NFA_LOOP_ALL;
+        return 0;
     case CHILD_DEEP: return make_deep(nfa, from, to);
     case CHILD_BENEATH:
         nfa->nodes[to].loop = NFA_LOOP_ALL;
@@ -176,7 +181,7 @@ int nfa_add_glob(struct nfa *nfa, uint32_t start, const struct glob *glob, uint3
 {
     static const enum child_kind kinds[] = {
         [GLOB_BYTE] = CHILD_BYTE, [GLOB_SET] = CHILD_SET,         [GLOB_STAR] = CHILD_STAR,
-        [GLOB_DEEP] = CHILD_DEEP, [GLOB_BENEATH] = CHILD_BENEATH,
+        [GLOB_DEEP] = CHILD_DEEP, [GLOB_BENEATH] = CHILD_BENEATH, [GLOB_ANY] = CHILD_ANY,
     };
     uint32_t node = start;
     int r;

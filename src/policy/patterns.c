@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All patterns of rules and subjects → one nondeterministic automaton with two starts: files and
-// cgroups.
+// All patterns of rules and subjects → one nondeterministic automaton with three starts: files,
+// cgroups and variables of environments.
 #include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "policy/compiler.h"
+#include "policy/environ.h"
 
 static int add_mark(struct compiler *c, uint32_t rule, uint32_t what, uint32_t *ret_mark)
 {
@@ -46,6 +47,15 @@ static int add_cgroup(struct compiler *c, const char *text, size_t len, uint32_t
     return nfa_add_glob(c->nfa, c->cgroup_start, &g, mark);
 }
 
+static int add_variable(struct compiler *c, const char *text, size_t len, uint32_t mark)
+{
+    _cleanup_(glob_done) struct glob g = {};
+    int r;
+
+    r = environ_glob(text, len, &g);
+    return r < 0 ? r : nfa_add_glob(c->nfa, c->env_start, &g, mark);
+}
+
 static int add_atom(struct compiler *c, uint32_t number)
 {
     const struct atom *atom = &c->atoms[number];
@@ -61,6 +71,7 @@ static int add_atom(struct compiler *c, uint32_t number)
         const struct policy_pattern *p = &atom->patterns->items[i];
 
         r = p->cgroup ? add_cgroup(c, p->text, p->len, mark)
+            : p->env  ? add_variable(c, p->text, p->len, mark)
                       : add_text(c, c->file_start, p->text, p->len, mark);
     }
     return r;
@@ -104,6 +115,8 @@ int compile_patterns(struct compiler *c)
         r = nfa_add_node(c->nfa, &c->file_start);
     if (r == 0)
         r = nfa_add_node(c->nfa, &c->cgroup_start);
+    if (r == 0)
+        r = nfa_add_node(c->nfa, &c->env_start);
     for (uint32_t i = 0; r == 0 && i < c->policy->n_rules; i++)
         r = add_rule(c, i);
     for (uint32_t i = 0; r == 0 && i < c->n_atoms; i++)

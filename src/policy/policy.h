@@ -50,6 +50,7 @@ struct policy_pattern {
     const char *text;
     uint32_t len;
     bool cgroup; // runs over cgroup paths
+    bool env;    // "NAME=value", runs over the variables of environments
     struct policy_pos pos;
 };
 
@@ -83,6 +84,13 @@ enum policy_key {
     POLICY_KEY_NAMESPACE = 1u << 10,
     POLICY_KEY_TIME = 1u << 11,
     POLICY_KEY_DESCENDANTS = 1u << 12,
+    POLICY_KEY_ENV = 1u << 13,
+};
+
+// A variable of the environment: any of its values.
+struct policy_env {
+    const char *name;
+    struct policy_patterns values;
 };
 
 // All keys that are set must match; within one key any entry does (capability: all of them).
@@ -100,6 +108,8 @@ struct policy_subject {
     uint32_t namespaces;                     // bit 0: host, bit 1: container
     struct policy_window *windows;
     uint32_t n_windows;
+    struct policy_env *envs; // all of them must match
+    uint32_t n_envs;
     bool descendants;
 };
 

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/strutil.h"
 #include "model/names.h"
+#include "policy/environ.h"
 #include "policy/glob.h"
 #include "policy/loader.h"
 
@@ -354,6 +355,15 @@ static int read_time(struct loader *ld, const struct yaml_node *key _unused_,
     return d->s.windows ? 0 : -ENOMEM;
 }
 
+static int read_env(struct loader *ld, const struct yaml_node *key _unused_,
+                    const struct yaml_node *value, void *ctx)
+{
+    struct draft *d = ctx;
+
+    d->s.keys |= POLICY_KEY_ENV;
+    return read_environ(ld, value, &d->s.envs, &d->s.n_envs);
+}
+
 static const struct key_row subject_keys[] = {
     {.name = "exe",
      .read = read_exe,
@@ -394,8 +404,9 @@ static const struct key_row subject_keys[] = {
      .help =
          "When the subject is one: \"08:00-18:00\", \"mon-fri 08:00-18:00\", \"sat,sun\"; local time."},
     {.name = "env",
-     .refuse = "`env` is not there yet: this version does not look at environments",
-     .cure = "take it out; a rule with it would not do what it says"},
+     .read = read_env,
+     .help =
+         "Variables of its environment when it executed its program, {NAME: value or pattern}; whoever starts a program chooses them."},
 };
 
 static void check_subject(struct loader *ld, const struct yaml_node *node, const struct draft *d)

@@ -12,7 +12,7 @@
 
 #define UNUSED UINT16_MAX
 
-STATIC_ASSERT((int)SG_DIM_COUNT == 12, "a new dimension needs its terms here");
+STATIC_ASSERT((int)SG_DIM_COUNT == 19, "a new dimension needs its terms here");
 
 // The signature of a list of numbers or patterns does not depend on the order in which it was
 // written.
@@ -97,6 +97,8 @@ static int sign_subject(struct strbuf *sb, const struct policy_subject *s)
         r = sign_patterns(sb, 'c', &s->cgroup);
     if (r == 0)
         r = sign_patterns(sb, 'd', &s->container);
+    for (uint32_t i = 0; r == 0 && i < s->n_envs; i++)
+        r = sign_patterns(sb, 'v', &s->envs[i].values);
     if (r == 0)
         r = sign_ids(sb, 'u', &s->users);
     if (r == 0)
@@ -122,8 +124,8 @@ static char *pattern_texts(struct compiler *c, const struct policy_subject *s,
     return sb.failed ? NULL : arena_strn(c->image->arena, sb_str(&sb), sb.len);
 }
 
-// The atom of a list of patterns. Lists over files and lists over cgroups are never the same atom.
-static int get_atom(struct compiler *c, const struct policy_subject *s, bool cgroup,
+// The atom of a list of patterns. `kind`: over files 'f', cgroups 'c' and variables 'v', which are never the same atom.
+static int get_atom(struct compiler *c, const struct policy_subject *s, char kind,
                     const struct policy_patterns *list, uint32_t *ret_atom)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
@@ -131,7 +133,7 @@ static int get_atom(struct compiler *c, const struct policy_subject *s, bool cgr
     void *known;
     int r;
 
-    r = sign_patterns(&sb, cgroup ? 'c' : 'f', list);
+    r = sign_patterns(&sb, kind, list);
     if (r < 0 || sb.failed)
         return -ENOMEM;
     known = map_get_mem(c->atom_index, sb.s, sb.len);
@@ -186,7 +188,7 @@ static int add_atom_term(struct compiler *c, const struct policy_subject *s, uin
 
     if (list->n == 0)
         return 0;
-    r = get_atom(c, s, dim == SG_DIM_CGROUP, list, &atom);
+    r = get_atom(c, s, dim == SG_DIM_CGROUP ? 'c' : dim >= SG_DIM_ENV ? 'v' : 'f', list, &atom);
     return r < 0 ? r : add_term(c, s, bit, dim, atom);
 }
 
@@ -214,6 +216,7 @@ static int add_bit_terms(struct compiler *c, const struct policy_subject *s, uin
 // The conditions of one subject, in the order of their dimensions.
 static int add_terms(struct compiler *c, const struct policy_subject *s, uint16_t bit)
 {
+    size_t before = c->n_terms;
     int r;
 
     r = add_atom_term(c, s, bit, SG_DIM_EXE, &s->exe);
@@ -238,6 +241,11 @@ static int add_terms(struct compiler *c, const struct policy_subject *s, uint16_
     // Host and container together are everybody: no condition.
     if (r == 0 && s->namespaces != 3)
         r = add_bit_terms(c, s, bit, SG_DIM_NAMESPACE, s->namespaces);
+    for (uint32_t i = 0; r == 0 && i < s->n_envs; i++)
+        r = add_atom_term(c, s, bit, (enum sg_dim)(SG_DIM_ENV + i), &s->envs[i].values);
+    // The kernel goes from term to term: who asks for nothing but a time has to have one, which always holds.
+    if (r == 0 && c->n_terms == before)
+        r = add_term(c, s, bit, SG_DIM_CAP, 0);
     return r;
 }
 
@@ -249,7 +257,7 @@ static const struct {
     {POLICY_KEY_GROUP, SG_NEED_GROUPS},      {POLICY_KEY_CAP, SG_NEED_CAP},
     {POLICY_KEY_CGROUP, SG_NEED_CGROUP},     {POLICY_KEY_CONTAINER, SG_NEED_CGROUP},
     {POLICY_KEY_SESSION, SG_NEED_SESSION},   {POLICY_KEY_NAMESPACE, SG_NEED_NAMESPACE},
-    {POLICY_KEY_TIME, SG_NEED_TIME},
+    {POLICY_KEY_TIME, SG_NEED_TIME},         {POLICY_KEY_ENV, SG_NEED_ENV},
 };
 
 static int describe_subject(struct compiler *c, const struct policy_subject *s,

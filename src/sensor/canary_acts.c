@@ -220,6 +220,25 @@ static int act_ioctl(const struct canary *c)
     return outcome(ioctl(c->old_fd, FS_IOC_SETFLAGS, &flags));
 }
 
+// Nothing to refuse here: the record of the close is what is waited for.
+static int act_io(const struct canary *c)
+{
+    int fd = open("io/file", O_RDONLY | O_CLOEXEC);
+    char byte;
+
+    (void)c;
+    if (fd < 0)
+        return -errno;
+    if (read(fd, &byte, 1) != 1) {
+        int r = -errno;
+
+        (void)close(fd);
+        return r;
+    }
+    (void)close(fd);
+    return 0;
+}
+
 static int act_mount(const struct canary *c)
 {
     int r = outcome(mount("none", "mount/dir", "tmpfs", 0, "size=4k"));

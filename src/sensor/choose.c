@@ -109,7 +109,7 @@ int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool ol
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(c->extras); i++) {
         if (row->required && !*c->extras[i].program)
             return error_set(err, -ENOTSUP, "%s", c->extras[i].reason);
-        if (renames || !row->with_rename)
+        if ((renames || !row->with_rename) && (!row->ops || row->ops & ops))
             names_add(&names, &c->extras[i]);
     }
     *ret = names;

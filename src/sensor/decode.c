@@ -284,7 +284,9 @@ static void take_header(const struct sg_record *r, const struct decode_context *
     ev->time_ns = r->time_ns;
     ev->realtime_ns = boottime_to_realtime_ns(r->time_ns, ctx->realtime_offset_ns);
     ev->count = r->count;
-    ev->first_ns = r->first_ns && r->count > 1 ? MIN(r->first_ns, r->time_ns) : r->time_ns;
+    ev->first_ns = r->first_ns && (r->count > 1 || r->access & SG_OP_IO)
+                       ? MIN(r->first_ns, r->time_ns)
+                       : r->time_ns;
     ev->first_realtime_ns = boottime_to_realtime_ns(ev->first_ns, ctx->realtime_offset_ns);
     ev->cpu = r->cpu;
     ev->seq = r->seq;

@@ -43,7 +43,7 @@ struct choice {
 
 struct choices {
     struct choice hooks[HOOKS];
-    struct choice extras[16];
+    struct choice extras[EXTRAS_MAX];
     bool typed; // first guess for sg_typed
 };
 
@@ -53,7 +53,7 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
 
 // A list of program names without doubles.
 struct names {
-    const char *items[HOOKS + 16];
+    const char *items[HOOKS + EXTRAS_MAX];
     size_t n;
 };
 bool names_has(const struct names *names, const char *name);
@@ -227,9 +227,10 @@ struct rings {
 int rings_open(struct sensor *s, struct error *err);
 void rings_close(struct rings *r);
 
-// Reads the ring of denials only: the self-test's own records go to the canary, others into the queue.
-// Waits until something can be read or deadline_ns (CLOCK_MONOTONIC) has passed: 0 records then.
-int rings_drain_security(struct sensor *s, uint64_t deadline_ns);
+// Reads the ring of denials, and that of audits when asked to: the self-test's own records go to the canary,
+// others into the queue. Waits until something can be read or deadline_ns (CLOCK_MONOTONIC) has passed: 0
+// records then.
+int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns);
 
 // merged.c ---------------------------------------------------------------------------------------------
 

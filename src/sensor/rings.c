@@ -70,7 +70,7 @@ static int on_record_while_testing(void *ctx, void *data, size_t len)
     r->queued_bytes += len;
     if (r->first == q)
         (void)eventfd_write(r->event_fd, 1);
-    return 0;
+    return r->reading == RING_AUDIT && r->queued_bytes >= QUEUE_BYTES_MAX / 2 ? -ECANCELED : 0;
 }
 
 static int on_any(void *ctx, void *data, size_t len)
@@ -139,7 +139,7 @@ static int deliver_queue(struct rings *r)
         struct queued *q = r->first;
         int k;
 
-        if (is_record(q->data, q->len))
+        if (is_record(q->data, q->len) && ((const struct sg_record *)q->data)->verdict >= SG_DENY)
             merged_remember(&r->sensor->merged, (const struct sg_record *)q->data, q->len);
         k = r->fn(r->userdata, q->data, q->len);
         queue_pop(r);
@@ -192,17 +192,36 @@ int sensor_consume(struct sensor *s, sensor_record_fn fn, void *userdata)
     return sensor_consume_some(s, CALL, fn, userdata);
 }
 
-int rings_drain_security(struct sensor *s, uint64_t deadline_ns)
+static int drain(struct rings *r, enum ring ring)
 {
-    struct pollfd p = {.fd = map_fd(s, ring_maps[RING_SECURITY]), .events = POLLIN};
+    int k = ring_buffer__consume(r->rings[ring]);
+
+    return k == -ECANCELED ? 0 : k;
+}
+
+int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns)
+{
+    struct rings *r = &s->rings;
+    struct pollfd p[2] = {
+        {.fd = map_fd(s, ring_maps[RING_SECURITY]), .events = POLLIN},
+        {.fd = map_fd(s, ring_maps[RING_AUDIT]), .events = POLLIN},
+    };
     uint64_t now = now_ns(CLOCK_MONOTONIC);
     int k, wait;
 
+    // What does not fit into the queue stays in its ring.
+    audit = audit && r->queued_bytes < QUEUE_BYTES_MAX / 2;
     wait = now < deadline_ns ? (int)((deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS) : 0;
-    k = poll(&p, 1, wait);
+    k = poll(p, audit ? 2 : 1, wait);
     if (k < 0)
         return errno == EINTR ? 0 : -errno;
-    return k == 0 ? 0 : ring_buffer__consume(s->rings.rings[RING_SECURITY]);
+    k = p[0].revents ? drain(r, RING_SECURITY) : 0;
+    if (k >= 0 && audit && p[1].revents) {
+        r->reading = RING_AUDIT;
+        k = drain(r, RING_AUDIT);
+    }
+    r->reading = RING_SECURITY;
+    return k;
 }
 
 int sensor_fd(struct sensor *s)

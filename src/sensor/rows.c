@@ -38,7 +38,30 @@ static const struct extra_row extras[] = {
     {.program = "fexit_d_exchange",
      .with_rename = true,
      .without = "what is known beneath exchanged directories is noticed late"},
+#define IO(name, text)                                      \
+    {                                                       \
+        .program = name, .ops = SG_OP_IO, .without = (text) \
+    }
+    IO("fexit_vfs_read", "read and pread are not counted"),
+    IO("fexit_vfs_write", "write and pwrite are not counted"),
+    IO("fexit_vfs_readv", "readv and preadv are not counted"),
+    IO("fexit_vfs_writev", "writev and pwritev are not counted"),
+    IO("fexit_kernel_read", "what the kernel reads for a process is not counted"),
+    IO("fexit_do_splice_to", "what sendfile and splice read is not counted up to 6.4"),
+    IO("fexit_do_splice_read", "what sendfile and splice read is not counted from 6.5 on"),
+    IO("fexit_iter_file_splice_write", "what sendfile and splice write is not counted"),
+    IO("fentry_vfs_copy_file_range", "copy_file_range is not counted"),
+    IO("fexit_vfs_copy_file_range", "copy_file_range is not counted"),
+    IO("fexit_vfs_clone_file_range", "reflinks are not counted"),
+    IO("fexit_kiocb_done", "io_uring is not counted"),
+    IO("fentry_io_complete_rw", "io_uring is not counted where it ends later"),
+    IO("fentry_io_complete_rw_iopoll", "polled io_uring is not counted"),
+    IO("fentry_aio_complete_rw", "io_submit is not counted"),
+    IO("fexit_security_mmap_file", "that a counted file was mapped is not noted"),
+#undef IO
 };
+
+STATIC_ASSERT(ARRAY_SIZE(extras) <= EXTRAS_MAX, "room in struct choices");
 
 const struct hook_row *hook_row(size_t i)
 {

@@ -44,8 +44,10 @@ uint32_t hook_needs(const char *id);
 struct extra_row {
     const char *program;
     bool with_rename;    // only while a program on inode_rename is attached; else always
+    uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
     bool required;       // without it the sensor does not attach anything
     const char *without; // what is lost without it
 };
 
+#define EXTRAS_MAX 32
 const struct extra_row *extra_row(size_t i); // NULL after the last one

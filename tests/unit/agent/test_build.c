@@ -48,17 +48,17 @@ static void test_directory(void **state)
     put(dir, ".hidden.yaml", "nonsense");
     put(dir, "readme.txt", "nonsense");
     assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
-    assert_int_equal(l->n_own, 1);
-    assert_int_equal(l->n_rules, 5);
+    assert_int_equal(l->n_own, 3);
+    assert_int_equal(l->n_rules, 7);
     // In natural order of names: 3 before 20.
     assert_non_null(strstr(l->policy->files[1].path, "3-sly.yml"));
     assert_int_equal(l->ops, SG_OPS_ANY); // the agent's own rule and allow need no hooks
     assert_int_equal(verdict_at(l, "/run/sg/canary/x", SG_OP_READ, NULL), SG_DENY);
     assert_int_equal(verdict_at(l, "/run/sg/self-test/file", SG_OP_WRITE, NULL), SG_DENY);
     assert_int_equal(verdict_at(l, "/srv/vault/x", SG_OP_READ, NULL), SG_ALLOW); // sly comes first
-    assert_int_equal(l->rules[2].line, 5);
-    assert_memory_equal(l->rules[2].name.s, "/srv/vault/**", 13);
-    assert_memory_equal(l->rules[2].policy.s, "demo", 4);
+    assert_int_equal(l->rules[4].line, 5);
+    assert_memory_equal(l->rules[4].name.s, "/srv/vault/**", 13);
+    assert_memory_equal(l->rules[4].policy.s, "demo", 4);
     loaded_unref(l);
     policy_diags_done(&diags);
     unit_rmdir(dir);
@@ -240,7 +240,7 @@ static void test_accepted(void **state)
     options.accepted = kept;
     assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
     assert_true(l->accepted);
-    assert_int_equal(l->n_rules, 4);
+    assert_int_equal(l->n_rules, 6);
     assert_int_equal(verdict_at(l, "/srv/vault/x", SG_OP_READ, NULL), SG_DENY);
     assert_non_null(strstr(l->policy->files[1].path, "10-demo.yaml"));
     l = loaded_unref(l);
@@ -248,7 +248,7 @@ static void test_accepted(void **state)
     options.only_names = true;
     assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
     assert_null(l->image);
-    assert_int_equal(l->rules[1].line, 5);
+    assert_int_equal(l->rules[3].line, 5);
     l = loaded_unref(l);
 
     put(elsewhere, "accepted", "{\"not\": \"ours\"}");

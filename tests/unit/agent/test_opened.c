@@ -93,7 +93,7 @@ static void test_finds_what_a_process_holds(void **state)
     (void)state;
     open_bench(&b);
     hold(&b);
-    assert_int_equal(opened_find("/proc", b.image, b.view.all, NULL, NULL, &o), 0);
+    assert_int_equal(opened_find("/proc", b.image, b.view.all, NULL, 0, NULL, NULL, &o), 0);
     assert_int_equal(o.n_tasks, 1);
     assert_int_equal(o.n_files, 2);
     t = &o.tasks[0];
@@ -130,10 +130,12 @@ static void test_stops(void **state)
     (void)state;
     open_bench(&b);
     hold(&b);
-    assert_int_equal(opened_find("/proc", b.image, b.view.all, at_once, NULL, &o), -ECANCELED);
+    assert_int_equal(opened_find("/proc", b.image, b.view.all, NULL, 0, at_once, NULL, &o),
+                     -ECANCELED);
     assert_int_equal(o.n_files, 0);
     opened_done(&o);
-    assert_int_equal(opened_find("/nonexistent", b.image, b.view.all, NULL, NULL, &o), -ENOENT);
+    assert_int_equal(opened_find("/nonexistent", b.image, b.view.all, NULL, 0, NULL, NULL, &o),
+                     -ENOENT);
     opened_done(&o);
     close_bench(&b);
 }

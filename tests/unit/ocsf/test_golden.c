@@ -107,7 +107,8 @@ static void make_setxattr_denied(struct record *r)
 
 static void make_closed_after_write(struct record *r)
 {
-    begin(r, SG_HOOK_NONE, SG_OP_IO, SG_AUDIT);
+    begin(r, SG_HOOK_file_close, SG_OP_IO, SG_AUDIT);
+    r->head.first_ns = r->head.time_ns - 1500000000;
     r->head.value[0] = 0;
     r->head.value[1] = 123456;
     record_path(r, SG_FIELD_PATH, "/var/log/app.log");

@@ -352,7 +352,7 @@ static void test_process_activities(void **state)
 
 static void test_no_class(void **state)
 {
-    static const enum event_kind kinds[] = {EVENT_NONE, EVENT_MOUNT, EVENT_CANARY};
+    static const enum event_kind kinds[] = {EVENT_NONE, EVENT_MOUNT, EVENT_CANARY, EVENT_ENTERED};
     struct fixture *f = *state;
 
     sb_puts(&f->line, "before");

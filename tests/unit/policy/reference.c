@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/policy/reference.h"
 
+#include <fnmatch.h>
 #include <string.h>
 #include <time.h>
 
@@ -159,6 +160,19 @@ static bool in_windows(const struct policy_subject *s, time_t when)
     return false;
 }
 
+// Values are patterns of fnmatch(3), where a star also stands for slashes.
+static bool has_variable(const struct policy_env *env, const struct policy_facts *f)
+{
+    size_t len = strlen(env->name);
+
+    for (size_t i = 0; i < f->n_env; i++)
+        for (uint32_t v = 0; v < env->values.n; v++)
+            if (strncmp(f->env[i], env->name, len) == 0 && f->env[i][len] == '=' &&
+                fnmatch(env->values.items[v].text + len + 1, f->env[i] + len + 1, 0) == 0)
+                return true;
+    return false;
+}
+
 // The process `level` steps up: 0 is the one that asks.
 static bool matches_at(const struct policy_subject *s, const struct policy_query *q, size_t level)
 {
@@ -182,6 +196,9 @@ static bool matches_at(const struct policy_subject *s, const struct policy_query
         return false;
     if (s->container.n > 0 && !any_cgroup(&s->container, f->cgroup))
         return false;
+    for (uint32_t i = 0; i < s->n_envs; i++)
+        if (!has_variable(&s->envs[i], f))
+            return false;
     if (s->sessions != 0 && !(s->sessions >> f->session & 1))
         return false;
     return s->namespaces == 0 || (s->namespaces >> (f->container ? 1 : 0) & 1);

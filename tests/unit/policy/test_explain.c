@@ -76,6 +76,22 @@ static void put_list(struct ref_random *r, struct strbuf *sb, const char *const 
 
 #define LIST(r, sb, list) put_list(r, sb, list, sizeof(list) / sizeof(*(list)))
 
+static void put_env(struct ref_random *r, struct strbuf *sb, const char *const *values, uint32_t n)
+{
+    static const char *const names[] = {"A", "AB", "LD_PRELOAD"};
+    uint32_t set = 1 + ref_below(r, 7);
+    const char *comma = "{";
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!(set >> i & 1))
+            continue;
+        sb_printf(sb, "%s%s: [%s, %s]", comma, names[i], values[ref_below(r, n)],
+                  values[ref_below(r, n)]);
+        comma = ", ";
+    }
+    sb_putc(sb, '}');
+}
+
 static void put_subject(struct ref_random *r, struct strbuf *sb)
 {
     static const char *const exe_patterns[] = {"/usr/bin/cat", "/usr/sbin/*", "/opt/**",
@@ -89,17 +105,18 @@ static void put_subject(struct ref_random *r, struct strbuf *sb)
     static const char *const containers[] = {"any", "0123456789ab", "w?b"};
     static const char *const times[] = {"08:00-18:00", "mon-fri", "sat,sun 22:00-06:00",
                                         "fri-mon 23:30-00:30", "wed 00:00-24:00"};
-    uint32_t keys = 1 + ref_below(r, (1 << 11) - 1);
+    static const char *const values[] = {"'*'", "'/tmp/*'", "'x?z'", "'*.so'", "'a\\*'", "plain"};
+    uint32_t keys = 1 + ref_below(r, (1 << 12) - 1);
     const char *comma = "";
 
-    keys &= 1 + ref_below(r, (1 << 11) - 1); // few keys at a time: all have to match
+    keys &= 1 + ref_below(r, (1 << 12) - 1); // few keys at a time: all have to match
     if (keys == 0)
-        keys = 1u << ref_below(r, 11);
+        keys = 1u << ref_below(r, 12);
     sb_putc(sb, '{');
-    for (unsigned k = 0; k < 11; k++) {
+    for (unsigned k = 0; k < 12; k++) {
         static const char *const names[] = {"exe",     "parent",     "ancestor",   "user",
                                             "group",   "login_user", "capability", "cgroup",
-                                            "session", "namespace",  "time"};
+                                            "session", "namespace",  "time",       "env"};
 
         if (!(keys >> k & 1))
             continue;
@@ -121,8 +138,10 @@ static void put_subject(struct ref_random *r, struct strbuf *sb)
             LIST(r, sb, sessions);
         else if (k == 9)
             sb_puts(sb, ref_below(r, 2) ? "host" : "container");
-        else
+        else if (k == 10)
             LIST(r, sb, times);
+        else
+            put_env(r, sb, values, ARRAY_SIZE(values));
     }
     sb_printf(sb, "%s}", ref_below(r, 3) == 0 ? ", descendants: true" : "");
 }
@@ -177,11 +196,28 @@ struct question {
     struct policy_query q;
     const char *ancestors[4];
     uint32_t gids[3];
+    const char *env[3];
 };
 
 static void random_question(struct ref_random *r, struct question *out)
 {
     static const uint32_t ids[] = {0, 1000, 1001, 7, 4, UINT32_MAX};
+    static const char *const variables[] = {"A=",
+                                            "A=/tmp/a/b",
+                                            "A=xyz",
+                                            "A=plain",
+                                            "AB=x.so",
+                                            "AB=a*",
+                                            "AB=axy",
+                                            "LD_PRELOAD=/tmp/",
+                                            "B=/tmp",
+                                            "LD_PRELOAD=a/.so",
+                                            "LD_PRELOA=plain",
+                                            "A=plain ",
+                                            "A",
+                                            "",
+                                            "/",
+                                            "LD_PRELOAD=x/z"};
     struct policy_facts *f = &out->q.facts;
 
     *out = (struct question){};
@@ -198,6 +234,10 @@ static void random_question(struct ref_random *r, struct question *out)
     f->gids = out->gids;
     for (size_t i = 0; i < f->n_gids; i++)
         out->gids[i] = ids[ref_below(r, 5)];
+    f->n_env = ref_below(r, 4);
+    f->env = out->env;
+    for (size_t i = 0; i < f->n_env; i++)
+        out->env[i] = PICK(r, variables);
     f->login_uid = PICK(r, ids);
     f->caps = ref_next(r) & ref_next(r);
     f->cgroup = PICK(r, cgroups);

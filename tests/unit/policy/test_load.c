@@ -94,7 +94,9 @@ static const struct row errors[] = {
     // subjects
     {HEAD "subjects: {web: {}}\n", 3, 17, "is everybody"},
     {HEAD "subjects: {web: {descendants: true}}\n", 3, 17, "is everybody"},
-    {HEAD "subjects: {web: {namespace: host, env: A}}\n", 3, 35, "`env` is not there yet"},
+    {HEAD "subjects: {web: {namespace: host, env: A}}\n", 3, 40, "`env` has to be a map"},
+    {HEAD "subjects: {web: {env: {1A: x}}}\n", 3, 24, "is not the name of a variable"},
+    {HEAD "subjects: {web: {env: {A: '[x]'}}}\n", 3, 28, "sets are not there"},
     {HEAD "subjects: {\"a b\": {user: 1}}\n", 3, 13, "cannot be the name of a subject"},
     {HEAD "subjects: {web: nginx}\n", 3, 17, "a subject has to be a map, this is text"},
     {HEAD "subjects: {web: {ex: /a}}\n", 3, 18,

@@ -33,6 +33,8 @@ static struct btf *kernel_without(const char *missing)
         (void)snprintf(name, sizeof(name), "bpf_lsm_%s", hook_row(i)->id);
         fake_btf_function(btf, name, 99);
     }
+    fake_btf_function(btf, "bpf_lsm_file_open", 99); // file_opened attaches there, too
+    fake_btf_function(btf, "locks_remove_file", 1);  // … and file_close here
     fake_btf_tracepoint(btf, "btf_trace_sched_process_fork");
     fake_btf_tracepoint(btf, "btf_trace_sched_process_exec");
     fake_btf_tracepoint(btf, "btf_trace_sched_process_exit");

@@ -30,6 +30,7 @@ struct protect {
     struct sensor_object linked[LINKED_MAX];
     FILE *out;
     uint64_t flushed_ns;
+    time_t when; // 0: all time windows are open
 };
 
 static void put_path(struct jw *jw, const char *key, const struct event_path *path)
@@ -66,6 +67,11 @@ static void put_file(struct jw *jw, const struct event *ev)
     put_path(jw, "path", &ev->path);
     put_path(jw, "path2", &ev->path2);
     jw_kv_u64(jw, "ino", ev->ino);
+    if (ev->access & SG_OP_IO) {
+        jw_kv_u64(jw, "bytes_read", ev->bytes_read);
+        jw_kv_u64(jw, "bytes_written", ev->bytes_written);
+        jw_kv_u64(jw, "open_ns", ev->time_ns - ev->first_ns);
+    }
 }
 
 // One line of JSON for each record. Those of a merged denial come twice: when it was the first, and with the
@@ -117,11 +123,17 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
 {
     struct policy_image *image = NULL;
     struct sensor_stage stage = {.objects = p->linked};
+    uint64_t on[SG_SUBJECT_WORDS];
+    time_t next;
     int r = force_open(&p->force, &(struct sensor_options){0});
 
     r = r < 0 ? r : force_compile_files(&p->force, files, n_files, &image);
     if (r >= 0 && p->tree)
         r = force_find_linked(&p->force, image, p->tree, p->linked, LINKED_MAX, &stage.n_objects);
+    if (r >= 0 && p->when) {
+        policy_time_subjects(image, p->when, on, &next);
+        stage.on = on;
+    }
     if (r >= 0) {
         sensor_stage(p->force.sensor, &stage);
         r = force_set(&p->force, image, force_ops(image));
@@ -189,18 +201,20 @@ int main(int argc, char **argv)
     int c, status;
 
     p.out = stdout;
-    while ((c = getopt(argc, argv, "+p:o:t:")) != -1) {
+    while ((c = getopt(argc, argv, "+p:o:t:w:")) != -1) {
         if (c == 'p' && n_files < ARRAY_SIZE(files))
             files[n_files++] = optarg;
         else if (c == 't')
             p.tree = optarg;
+        else if (c == 'w')
+            p.when = (time_t)strtoll(optarg, NULL, 10);
         else if (c == 'o')
             p.out = fopen(optarg, "we");
         else
             return 2;
     }
     if (!n_files || optind == argc || !p.out) {
-        fprintf(stderr, "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] COMMAND...\n");
+        fprintf(stderr, "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] [-w TIME] COMMAND...\n");
         return 2;
     }
     setvbuf(p.out, NULL, _IOLBF, 0);

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A descriptor that was open before its file was moved, or linked, to a protected name: refused from when the agent has
+# seen the move. Runs inside a VM. Prints TAP.
+set -u
+policies=/etc/safeguard/policies
+
+check() { # name, command…
+    local name=$1
+    shift
+    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
+        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
+    fi
+}
+await() { # seconds, pattern, file
+    timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null)
+}
+
+# Opens FILE for reading and writing, says so, then uses it until it is refused: prints after how many milliseconds. When it is
+# told to end it has not been refused.
+cat >/tmp/holder.py <<'PY'
+import os, signal, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+print("open", flush=True)
+began = None
+while True:
+    try:
+        os.pread(fd, 1, 0)
+        if os.path.exists(sys.argv[2]) and began is None:
+            began = time.monotonic()
+    except PermissionError:
+        print("refused after", int(1000 * (time.monotonic() - (began or time.monotonic()))), "ms", flush=True)
+        break
+    time.sleep(0.01)
+try:
+    os.pwrite(fd, b"x", 0)
+    print("written", flush=True)
+except PermissionError:
+    print("write refused", flush=True)
+signal.pause()
+PY
+hold() { # file, protected name
+    : >/tmp/holder.out
+    python3 /tmp/holder.py "$1" "$2" >/tmp/holder.out 2>&1 &
+    holder=$!
+    await 60 '^open' /tmp/holder.out
+}
+
+mkdir -p /srv/vault /srv/out/dir /srv/bin "$policies"
+cp /usr/bin/mv /srv/bin/mv-exempt
+cp /usr/bin/ln /srv/bin/ln-exempt
+for f in a b c dir/d; do echo "$f" >/srv/out/$f; done
+cat >"$policies/10-vault.yaml" <<'YAML'
+safeguard: 1
+name: vault
+mode: enforce
+subjects:
+  exempt: {exe: [/srv/bin/mv-exempt, /srv/bin/ln-exempt]}
+files:
+  - {path: "/srv/vault/**", access: any, not_by: exempt, do: deny}
+YAML
+
+safeguard-agent >/tmp/agent.log 2>&1 &
+check "the agent starts" await 400 'ready after' /tmp/agent.log
+check "nothing is attached to reads" bash -c '! bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
+
+hold /srv/out/a /srv/vault/a
+check "moved in" /srv/bin/mv-exempt /srv/out/a /srv/vault/a
+check "a read is refused" await 60 '^refused' /tmp/holder.out
+check "so is a write" await 10 '^write refused' /tmp/holder.out
+echo "# $(grep refused /tmp/holder.out | head -n 1)"
+check "the descriptor is listed" bash -c 'for i in $(seq 60); do safeguard status --json | grep -q "/srv/vault/a" && exit 0; sleep 1; done; exit 1'
+kill $holder
+wait $holder 2>/dev/null
+check "reads are free again when it is closed" bash -c 'for i in $(seq 60); do bpftool prog show | grep -qE "name (lsm|fmod)_file_permi" || exit 0; sleep 1; done; exit 1'
+
+hold /srv/out/b /srv/vault/b
+check "linked in" /srv/bin/ln-exempt /srv/out/b /srv/vault/b
+check "by its other name, a read is refused" await 60 '^refused' /tmp/holder.out
+sleep 7 # longer than the time after which the agent looks again
+check "and stays so" bash -c 'bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
+kill $holder
+wait $holder 2>/dev/null
+
+hold /srv/out/dir/d /srv/vault/dir/d
+check "a directory is moved in" /srv/bin/mv-exempt /srv/out/dir /srv/vault/dir
+check "a read of what is in it is refused" await 60 '^refused' /tmp/holder.out
+kill $holder
+wait $holder 2>/dev/null
+
+hold /srv/out/c /srv/out/c2
+check "moved elsewhere" mv /srv/out/c /srv/out/c2
+sleep 2
+check "nothing is refused there" bash -c '! grep -q refused /tmp/holder.out'
+kill $holder
+check "stop" safeguard stop --detach
+cat /tmp/agent.log >&2
