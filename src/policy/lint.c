@@ -303,28 +303,41 @@ static int lint_lockout(struct compiler *c)
     return 0;
 }
 
-static bool asks_environment(const struct compiler *c, const uint32_t *subjects, uint32_t n)
+// The first of the subjects that asks for no more than what its process, or who started it, can say of itself.
+static const struct policy_subject *easily_had(const struct compiler *c, const uint32_t *subjects,
+                                               uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (c->policy->subjects[subjects[i]].keys & POLICY_KEY_ENV)
-            return true;
-    return false;
+    const uint32_t said = POLICY_KEY_ENV | POLICY_KEY_LOGIN;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct policy_subject *s = &c->policy->subjects[subjects[i]];
+
+        if (s->keys & said && !(s->keys & ~(said | POLICY_KEY_TIME | POLICY_KEY_DESCENDANTS)))
+            return s;
+    }
+    return NULL;
 }
 
-// Who starts a program sets its variables: a permission that rests on one is everybody's.
-static void lint_environment(struct compiler *c)
+// An exception that everybody can make for himself.
+static void lint_exceptions(struct compiler *c)
 {
     for (uint32_t i = 0; i < c->policy->n_rules; i++) {
         const struct policy_rule *r = rule_of(c, i);
-        bool permits = r->verdict < SG_DENY ? asks_environment(c, r->by, r->n_by)
-                                            : asks_environment(c, r->not_by, r->n_not_by);
+        const struct policy_subject *s = r->verdict < SG_DENY ? easily_had(c, r->by, r->n_by)
+                                                              : easily_had(c, r->not_by, r->n_not_by);
 
-        if (permits)
+        if (s && s->keys & POLICY_KEY_ENV)
             policy_diag_cure(c->diags,
                              compile_diag(c, POLICY_WARNING, r->pos,
                                           "this rule makes an exception for a variable of the "
                                           "environment, which whoever starts a program sets"),
                              "name the program as well (`exe`), or use `env` to deny");
+        else if (s && r->verdict != SG_AUDIT)
+            policy_diag_cure(c->diags,
+                             compile_diag(c, POLICY_WARNING, r->pos,
+                                          "this rule makes an exception for a login user, which a "
+                                          "process that nobody logged in to may set itself"),
+                             "add `session` to the subject, or name the program (`exe`)");
     }
 }
 
@@ -335,7 +348,7 @@ int compile_lint(struct compiler *c)
     if (c->options.no_warnings)
         return 0;
     lint_matches(c);
-    lint_environment(c);
+    lint_exceptions(c);
     r = lint_cost(c);
     return r < 0 ? r : lint_lockout(c);
 }

@@ -152,6 +152,21 @@ struct sensor *sensor_free(struct sensor *s)
     return NULL;
 }
 
+// Files whose reads and writes were counted when the programs for that were attached the last time: nobody saw
+// them close.
+static void forget_counted(struct sensor *s)
+{
+    const struct choice *closes = &s->choices.hooks[SG_HOOK_file_close - 1];
+    int fd = map_fd(s, "sg_io_files");
+    uint64_t key;
+
+    if (fd < 0 || links_get(&s->links, closes->program))
+        return;
+    while (bpf_map_get_next_key(fd, NULL, &key) == 0)
+        if (bpf_map_delete_elem(fd, &key) < 0)
+            return;
+}
+
 static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
                       const struct sensor_root *roots, size_t n_roots, struct error *err)
 {
@@ -177,6 +192,7 @@ static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
     n_all = canary_add_roots(&s->canary, all, n_roots);
     *s->maps.words.host_mnt_ns = s->host_mnt_ns;
 
+    forget_counted(s);
     r = links_prepare(s, &wanted, &added, err);
     if (r < 0)
         return r;

@@ -47,7 +47,7 @@ hold() { # file, protected name
     await 60 '^open' /tmp/holder.out
 }
 
-mkdir -p /srv/vault /srv/out/dir /srv/bin "$policies"
+mkdir -p /srv/io /srv/vault /srv/out/dir /srv/bin "$policies"
 cp /usr/bin/mv /srv/bin/mv-exempt
 cp /usr/bin/ln /srv/bin/ln-exempt
 for f in a b c dir/d; do echo "$f" >/srv/out/$f; done
@@ -59,11 +59,25 @@ subjects:
   exempt: {exe: [/srv/bin/mv-exempt, /srv/bin/ln-exempt]}
 files:
   - {path: "/srv/vault/**", access: any, not_by: exempt, do: deny}
+  - {path: "/srv/io/**", access: io, do: audit}
 YAML
 
 safeguard-agent >/tmp/agent.log 2>&1 &
 check "the agent starts" await 400 'ready after' /tmp/agent.log
 check "nothing is attached to reads" bash -c '! bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
+
+# access: io, as the agent shows it.
+hook_is() { # hook, state
+    safeguard status --json | python3 -c '
+import json, sys
+state = next(h["state"] for h in json.load(sys.stdin)["hooks"] if h["id"] == sys.argv[1])
+print(state)
+sys.exit(state != sys.argv[2])' "$@"
+}
+check "the hook of closes proved itself" hook_is file_close proved
+head -c 1000 /dev/zero >/srv/io/f
+check "a close is an event" await 60 '"bytes_written":1000' /var/log/safeguard/events.ndjson
+check "events shows it" bash -c 'safeguard events --color never | grep -q "/srv/io/f (0 bytes read, 1000 written, open for "'
 
 hold /srv/out/a /srv/vault/a
 check "moved in" /srv/bin/mv-exempt /srv/out/a /srv/vault/a
