@@ -298,5 +298,7 @@ void agent_ready(struct agent *a);
 // Asks the manager's watchdog to wait longer (or no longer): loading the programs of a policy is one call into the
 // kernel, which takes seconds on a slow machine and minutes on an emulated one.
 void agent_patience(const struct agent *a, bool on);
+// Policies are being read again, or are no longer.
+void agent_reloading(const struct agent *a, bool on);
 // Ends the loop. detach: enforcement ends, too.
 void agent_stop(struct agent *a, bool detach);

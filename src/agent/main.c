@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -23,7 +22,6 @@
 
 #define TICK_MS       1000
 #define TICK_ACCURACY 250
-#define PATIENCE_USEC ((uint64_t)900 * 1000 * 1000)
 #define OOM_SCORE     "-900\n"
 #define BUILDER_JOBS  8
 #define SCANNER_JOBS  8
@@ -171,39 +169,6 @@ static void adjust_oom(void)
     if (fd < 0 || write_all(fd, OOM_SCORE, strlen(OOM_SCORE)) < 0)
         (void)log_warning_code(negative_errno(),
                                "the agent may be killed early when memory ends: %m");
-}
-
-// The first policy may take as long as TimeoutStartSec= allows: a ping before it would begin the watch.
-void agent_ready(struct agent *a)
-{
-    if (a->ready)
-        return;
-    a->ready = true;
-    if (loop_set_watchdog(a->loop, true) < 0)
-        log_warning("the service manager's watchdog cannot be answered");
-    (void)sd_notify(0, "READY=1");
-    log_info("ready after %llu ms",
-             (unsigned long long)((now_ns(CLOCK_REALTIME) - a->started_ns) / NS_PER_MS));
-}
-
-void agent_patience(const struct agent *a, bool on)
-{
-    uint64_t usec = 0;
-
-    if (!a->ready || sd_watchdog_enabled(0, &usec) <= 0)
-        return;
-    (void)sd_notifyf(0, "WATCHDOG_USEC=%llu\nWATCHDOG=1",
-                     (unsigned long long)(on ? MAX(usec, PATIENCE_USEC) : usec));
-}
-
-void agent_stop(struct agent *a, bool detach)
-{
-    if (a->stopping)
-        return;
-    a->stopping = true;
-    a->detach = detach;
-    (void)sd_notify(0, "STOPPING=1");
-    (void)loop_exit(a->loop, 0);
 }
 
 static int on_end(void *ctx, int signo)

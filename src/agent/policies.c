@@ -9,7 +9,6 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -364,8 +363,7 @@ static void build_done(struct job *job, bool ran)
     build_free(b);
     // Compiling and loading programs takes tens of megabytes for moments.
     (void)malloc_trim(0);
-    if (a->ready)
-        (void)sd_notify(0, "READY=1");
+    agent_reloading(a, false);
     if (p->again && !p->building) {
         const char *why = TAKE_PTR(p->again);
 
@@ -425,8 +423,7 @@ void policies_reload(struct agent *a, const char *why)
         return;
     }
     log_debug("building the policies: %s", why);
-    if (a->ready)
-        (void)sd_notify(0, "RELOADING=1");
+    agent_reloading(a, true);
     start_build(a, p->step == STEP_RUNNING ? STEP_RUNNING : STEP_DIR);
 }
 

@@ -323,8 +323,9 @@ static void lint_exceptions(struct compiler *c)
 {
     for (uint32_t i = 0; i < c->policy->n_rules; i++) {
         const struct policy_rule *r = rule_of(c, i);
-        const struct policy_subject *s = r->verdict < SG_DENY ? easily_had(c, r->by, r->n_by)
-                                                              : easily_had(c, r->not_by, r->n_not_by);
+        const struct policy_subject *s = r->verdict < SG_DENY
+                                             ? easily_had(c, r->by, r->n_by)
+                                             : easily_had(c, r->not_by, r->n_not_by);
 
         if (s && s->keys & POLICY_KEY_ENV)
             policy_diag_cure(c->diags,

@@ -214,7 +214,9 @@ int main(int argc, char **argv)
             return 2;
     }
     if (!n_files || optind == argc || !p.out) {
-        fprintf(stderr, "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] [-w TIME] COMMAND...\n");
+        fprintf(
+            stderr,
+            "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] [-w TIME] COMMAND...\n");
         return 2;
     }
     setvbuf(p.out, NULL, _IOLBF, 0);
