@@ -26,15 +26,6 @@ static const struct rule_ref rules[] = {
     {BYTES("web-host"), BYTES("/etc/safeguard/policies/50-web.yaml"), 12, BYTES("/bench/**")},
 };
 
-// main.c's part, which nothing here waits for.
-void agent_ready(struct agent *a _unused_)
-{
-}
-
-void agent_stop(struct agent *a _unused_, bool detach _unused_)
-{
-}
-
 static uint64_t cpu_ns(clockid_t clock)
 {
     struct timespec ts;
