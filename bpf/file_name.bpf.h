@@ -163,8 +163,8 @@ static __always_inline __u32 sg_denied_to_somebody(__u32 state, __u32 policy_id,
     __u64 d = SG_DECISION_NONE;
 
     if (state)
-        d = beneath ? sg_decide_relabel(state, policy_id, SG_WHO_ANYBODY)
-                    : sg_decide(state, SG_OP_READ | SG_OP_WRITE, policy_id, SG_WHO_ANYBODY);
+        d = beneath ? sg_decide_relabel(state, policy_id, SG_WHO_SOMEBODY)
+                    : sg_decide(state, SG_OP_READ | SG_OP_WRITE, policy_id, SG_WHO_SOMEBODY);
     return !(d & SG_DECISION_AGAIN) && sg_decision_refuses(d) ? SG_DECISION_RULE(d) + 1 : 0;
 }
 

@@ -17,7 +17,8 @@ enum sg_who {
     SG_WHO_CURRENT = 0,
     SG_WHO_ANYBODY =
         1, /* the current task; when its subject cannot be kept, it counts as one that every denial speaks of and no permission */
-    SG_WHO_NEXT = 2, /* the current task after the exec that it asks for */
+    SG_WHO_NEXT = 2,     /* the current task after the exec that it asks for */
+    SG_WHO_SOMEBODY = 3, /* is there anybody who is denied it? */
 };
 
 static __always_inline const struct sg_subject *sg_subject_of(const struct sg_image *header,
@@ -62,9 +63,11 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
         return SG_DECISION_NONE;
     if (!e->pred && (e->ops & pending) == pending)
         return sg_consider(e, 1, &pending, SG_DECISION_NONE);
-    subject = sg_subject_of(header, who);
-    if (!subject && who != SG_WHO_ANYBODY)
-        return SG_DECISION_SUBJECT;
+    if (who != SG_WHO_SOMEBODY) {
+        subject = sg_subject_of(header, who);
+        if (!subject && who != SG_WHO_ANYBODY)
+            return SG_DECISION_SUBJECT;
+    }
     for (__u32 i = 0; i < SG_ENTRIES_MAX; i++) {
         __u64 holds, pred;
 
@@ -127,9 +130,11 @@ __noinline __u64 sg_decide_relabel(__u32 state, __u32 policy_id, __u32 anybody)
                         sizeof(*below));
     if (!below)
         return SG_DECISION_NONE;
-    subject = sg_subject_current(header);
-    if (!subject && !anybody)
-        return SG_DECISION_SUBJECT;
+    if (anybody != SG_WHO_SOMEBODY) {
+        subject = sg_subject_current(header);
+        if (!subject && !anybody)
+            return SG_DECISION_SUBJECT;
+    }
     if (sg_any_pred(below->enforce, subject))
         return SG_DECISION(4, SG_RULE_BENEATH, SG_DENY, 0, SG_OP_RENAME) | SG_DECISION_RELABEL;
     if (sg_any_pred(below->monitor, subject))

@@ -63,7 +63,7 @@ files:
 YAML
 
 safeguard-agent >/tmp/agent.log 2>&1 &
-check "the agent starts" await 400 'ready after' /tmp/agent.log
+check "the agent starts" await 800 'ready after' /tmp/agent.log
 check "nothing is attached to reads" bash -c '! bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
 
 # access: io, as the agent shows it.

@@ -87,7 +87,8 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
         fprintf(p->out, "{\"kind\":\"undecodable\",\"bytes\":%zu,\"error\":%d}\n", len, -k);
         return 0;
     }
-    if (ev->kind != EVENT_FILE && ev->kind != EVENT_FORK && ev->kind != EVENT_EXEC)
+    if (ev->kind != EVENT_FILE && ev->kind != EVENT_FORK && ev->kind != EVENT_EXEC &&
+        ev->kind != EVENT_ENTERED)
         return 0;
     jw_init(&jw, &sb);
     jw_begin_object(&jw);
@@ -99,7 +100,7 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
     jw_kv_strn(&jw, "comm", ev->process.comm, ev->process.comm_len);
     if (ev->kind == EVENT_FILE)
         put_file(&jw, ev);
-    else if (ev->kind == EVENT_EXEC)
+    else if (ev->kind != EVENT_FORK)
         put_path(&jw, "path", &ev->path);
     else
         jw_kv_u64(&jw, "child", ev->child.tgid);
