@@ -198,7 +198,7 @@ static void test_layout(void **state)
     assert_int_equal(h->ops, SG_OP_READ | SG_OP_IO | SG_OP_EXEC);
     assert_int_equal(h->enforce_ops, SG_OP_READ | SG_OP_EXEC);
     assert_int_equal(h->needs, SG_NEED_EXE | SG_NEED_DESCENDANTS | SG_NEED_PARENT | SG_NEED_GROUPS |
-                                   SG_NEED_CGROUP | SG_NEED_TIME);
+                                   SG_NEED_CGROUP | SG_NEED_TIME | SG_NEED_GUARD);
     assert_int_equal(h->descendants[0], 1);
     assert_int_equal(image->n_subjects, 3);
     assert_int_equal(h->n_terms, 5);

@@ -24,7 +24,7 @@ print(sum(p.get("recursion_misses", 0) for p in json.load(sys.stdin) if p.get("n
     done
     sg-do map /srv/io/map $size
     sg-do read /srv/other/plain $size
-    head -c 10 /srv/io/quiet
+    head -c 10 /srv/io/quiet >/dev/null
     ls -1 /srv/io/dir
     cat /srv/io/empty
     bpftool prog show | grep -c 'name fexit_vfs_read '
