@@ -97,8 +97,9 @@ static void batch_done(struct job *job, bool ran)
         return;
     }
     o->counters.failing_since = 0;
-    // What a burst needed is not kept for ever.
-    if (o->batch.cap > 4 * OUTPUT_FLUSH_BYTES) {
+    // What a burst of long lines needed is not kept for ever. What an ordinary one needs is: memory that is
+    // given back and taken again costs the kernel more than a record.
+    if (o->batch.cap > 8 * OUTPUT_FLUSH_BYTES) {
         sb_done(&o->batch);
         o->written = 0;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The way of records out of the agent: lines are collected and handed to a worker in one piece, at the
-// latest after 200 ms or at 256 KiB. A destination that is full, gone or hangs holds nobody up: lines
+// latest after 200 ms or at 128 KiB. A destination that is full, gone or hangs holds nobody up: lines
 // wait in memory up to a bound, are dropped after that and counted, audit records before denials, and
 // written as soon as it goes again. Called by src/agent. Owns buffers, worker and sink.
 #pragma once
@@ -16,8 +16,8 @@
 #include "base/strbuf.h"
 
 #define OUTPUT_FLUSH_MS    200
-#define OUTPUT_FLUSH_BYTES ((size_t)256 << 10)
-#define OUTPUT_BEHIND      ((size_t)1 << 20) // bytes
+#define OUTPUT_FLUSH_BYTES ((size_t)128 << 10)
+#define OUTPUT_BEHIND      (3 * OUTPUT_FLUSH_BYTES)
 #define OUTPUT_BEHIND_MS   500
 #define OUTPUT_RETRY_MS    1000
 #define OUTPUT_BYTES_MAX   ((size_t)4 << 20) // that wait, besides those being written

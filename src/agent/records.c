@@ -19,7 +19,7 @@
 #define DATA_KEPT ((size_t)128 << 10)
 
 // Records between two looks at the loop's other work, such as handing their lines to the output's worker.
-#define AT_ONCE     256
+#define AT_ONCE     128
 #define DRAIN_TURNS 64
 
 // Milliseconds in which nobody looks at the rings, and what is many or few records for one of them. A ring

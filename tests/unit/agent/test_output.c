@@ -3,6 +3,7 @@
 
 #include "agent/output.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
 
@@ -154,5 +155,57 @@ static void test_reopen(void **state)
     close_bench(&b);
 }
 
+static void test_line_that_failed(void **state)
+{
+    struct strbuf *lines;
+    struct bench b;
+    size_t before;
+
+    (void)state;
+    open_bench(&b, "events");
+    assert_int_equal(output_add(b.output, "whole", 5, false), 0);
+    lines = output_begin(b.output);
+    before = lines->len;
+    sb_puts(lines, "half of");
+    lines->failed = true; // as when there is no memory
+    assert_int_equal(output_end(b.output, true), -ENOBUFS);
+    assert_int_equal(lines->len, before);
+    assert_int_equal(counters_of(&b).dropped, 1);
+    assert_int_equal(output_add(b.output, "again", 5, false), 0);
+    while (counters_of(&b).sink.bytes < 12)
+        assert_true(loop_run_once(b.loop, WAIT_MS) > 0);
+    assert_int_equal(count_lines(b.path), 2);
+    close_bench(&b);
+}
+
+static void test_behind(void **state)
+{
+    _cleanup_free_ char *line = mallocz(1000);
+    uint64_t n = 0, start = now_ns(CLOCK_MONOTONIC);
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, "events");
+    memset(line, 'x', 999);
+    // The worker gets the first batch and cannot hand it back while the loop does not run.
+    for (; n < (OUTPUT_FLUSH_BYTES + OUTPUT_BEHIND) / 1000; n++) {
+        assert_int_equal(output_add(b.output, line, 999, false), 0);
+        assert_false(output_is_behind(b.output));
+    }
+    for (int i = 0; i < 2; i++, n++)
+        assert_int_equal(output_add(b.output, line, 999, false), 0);
+    assert_true(output_is_behind(b.output) ||
+                now_ns(CLOCK_MONOTONIC) > start + OUTPUT_BEHIND_MS * NS_PER_MS);
+    // One that hangs is not waited for.
+    while (now_ns(CLOCK_MONOTONIC) <= start + 2 * OUTPUT_BEHIND_MS * NS_PER_MS)
+        (void)usleep(1000);
+    assert_false(output_is_behind(b.output));
+    while (counters_of(&b).sink.bytes < n * 1000)
+        assert_true(loop_run_once(b.loop, WAIT_MS) > 0);
+    assert_int_equal(counters_of(&b).dropped, 0);
+    close_bench(&b);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_flushes_by_time), cmocka_unit_test(test_batches),
-          cmocka_unit_test(test_destination_fails_and_recovers), cmocka_unit_test(test_reopen))
+          cmocka_unit_test(test_destination_fails_and_recovers), cmocka_unit_test(test_reopen),
+          cmocka_unit_test(test_line_that_failed), cmocka_unit_test(test_behind))
