@@ -19,6 +19,45 @@ static __always_inline __u32 sg_ops_of_open(struct file *file)
     return ops;
 }
 
+/*
+ * Up to 6.7 the file that an overlay opens beneath itself has the overlay's path and the inode of the layer. What it is
+ * worth is what one of the inode's own names is worth: the overlay holds one.
+ */
+static __always_inline int sg_is_backing(struct file *file)
+{
+    return sg_address(file->f_inode) != sg_address(file->f_path.dentry->d_inode);
+}
+
+static __always_inline const char *sg_alias_of(struct inode *inode)
+{
+    struct hlist_node *first;
+
+    if (!bpf_core_field_exists(struct dentry, d_u.d_alias))
+        return NULL;
+    first = BPF_CORE_READ(inode, i_dentry.first);
+    return first ? (const char *)first - bpf_core_field_offset(struct dentry, d_u.d_alias) : NULL;
+}
+
+/* As sg_check(), of the name whose address is in q->text. */
+static __noinline __u64 sg_check_backing(const struct sg_request *q, __u32 try,
+                                         __u32 *ret_policy_id)
+{
+    struct sg_states states = {.policy_id = sg_policy_now()};
+    __u64 answer;
+
+    *ret_policy_id = states.policy_id;
+    if (!states.policy_id || !q->inode)
+        return SG_DECISION_NONE;
+    answer = q->text ? sg_object_state((__u64)q->text, states.policy_id)
+                     : SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
+    if (SG_ANSWER_FAILED(answer))
+        return sg_failed(q, states.policy_id, answer, try);
+    states.state = (__u32)answer;
+    if (q->inode->i_nlink > 1)
+        sg_other_states(q, NULL, &states);
+    return sg_decide_states(&states, q->ops, try == SG_TRY_LAST);
+}
+
 static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
                                           bool storage)
 {
@@ -26,6 +65,15 @@ static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 ho
     struct sg_request q = {
         .dentry = dentry, .inode = file->f_inode, .ops = ops, .hook = hook, .flags = flags};
 
+    if (sg_is_backing(file)) {
+        __u32 policy_id = 0;
+        __u64 decision;
+
+        q.text = sg_alias_of(file->f_inode);
+        q.text_type = q.text ? SG_TEXT_IS_DENTRY : 0;
+        decision = SG_TRY(sg_check_backing, &q);
+        return SG_DECISION_VERDICT(decision) != SG_ALLOW && sg_conclude(&q, decision, policy_id);
+    }
     if (storage)
         q.dir = sg_dir_of(dentry);
     return sg_access(&q, storage);
@@ -54,7 +102,7 @@ static __always_inline int sg_open_is_dead(struct file *file)
 
 static __always_inline int sg_on_open(struct file *file, bool storage)
 {
-    if (storage && sg_typed && sg_open_is_dead(file))
+    if (storage && sg_typed && !sg_is_backing(file) && sg_open_is_dead(file))
         return 0;
     return sg_file_access(file, sg_ops_of_open(file), SG_HOOK_file_open, 0, storage);
 }

@@ -48,6 +48,14 @@ struct super_block {
     struct dentry *s_root;
 };
 
+struct hlist_node {
+    struct hlist_node *next;
+};
+
+struct hlist_head {
+    struct hlist_node *first;
+};
+
 struct inode {
     unsigned short i_mode;
     struct super_block *i_sb;
@@ -57,6 +65,7 @@ struct inode {
         unsigned int __i_nlink;
     };
     __u32 i_generation;
+    struct hlist_head i_dentry;
 };
 
 struct dentry {
@@ -64,6 +73,9 @@ struct dentry {
     struct qstr d_name;
     struct inode *d_inode;
     struct super_block *d_sb;
+    union {
+        struct hlist_node d_alias;
+    } d_u;
 };
 
 struct vfsmount {

@@ -102,7 +102,7 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
         return 0;
     }
     key.ino = q->inode->i_ino;
-    key.dev = q->dentry->d_sb->s_dev;
+    key.dev = q->inode->i_sb->s_dev; /* not the dentry's, which may be an overlay's */
     pin = bpf_map_lookup_elem(&sg_pins, &key);
     if (pin)
         for (int i = 0; i < SG_PIN_STATES; i++)
@@ -233,8 +233,9 @@ static __noinline __u64 sg_unresolved(const struct sg_request *q, __u32 policy_i
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     const struct sg_image *header = sg_header_now();
+    struct super_block *sb = q->inode ? q->inode->i_sb : q->dentry->d_sb;
 
-    if (!header || !sg_root_state(q->dentry->d_sb, policy_id))
+    if (!header || !sg_root_state(sb, policy_id))
         return SG_DECISION_NONE;
     sg_count(SG_COUNT_UNRESOLVED);
     if (reason && reason < SG_REASON_COUNT)

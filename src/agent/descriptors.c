@@ -191,10 +191,12 @@ static void tell(struct agent *a, uint64_t digest)
     (void)snprintf(
         text, sizeof(text),
         "%llu descriptors from before the policy are open that it denies now, the first: %s "
-        "(pid %u) has %s as %d; every use of them is checked while there are any",
-        (unsigned long long)d->found, e->comm, e->pid, e->path, e->fd);
+        "(pid %u) has %s as %d; %s",
+        (unsigned long long)d->found, e->comm, e->pid, e->path, e->fd,
+        d->on ? "every use of them is checked while there are any"
+              : "their use cannot be checked: reads and writes through them pass");
     notice(a, &(struct notice){.kind = "descriptors",
-                               .severity = NOTICE_MEDIUM,
+                               .severity = d->on ? NOTICE_MEDIUM : NOTICE_CRITICAL,
                                .message = text,
                                .cure = "restart the processes that 'safeguard status' lists",
                                .numbers = &number,

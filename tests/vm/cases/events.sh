@@ -16,7 +16,7 @@ cat >/tmp/start <<'SH'
 cp "$1/vault.yaml" /etc/safeguard/policies/10-vault.yaml
 safeguard-agent </dev/null >/tmp/agent.log 2>&1 &
 echo $! >/tmp/agent.pid
-timeout 400 grep -q -m 1 'ready after' <(tail -n +1 -F /tmp/agent.log 2>/dev/null)
+timeout 400 grep -q -m 1 'every use of them is checked' <(tail -n +1 -F /tmp/agent.log 2>/dev/null)
 SH
 sg-attack hold --json "$root" -- bash /tmp/start "$cases" >/tmp/ways 2>/tmp/ways.err
 sg-attack run --json "$root" >>/tmp/ways 2>>/tmp/ways.err

@@ -15,6 +15,7 @@ import os
 import sys
 
 RULE_BENEATH, RULE_NONE = 65534, 65535
+FIRST_LINE = 7  # of a rule in vault.yaml
 NO_RULE_PATH = 128  # components that a record has room for
 
 # What each hook can be asked for.
@@ -69,13 +70,15 @@ def of_event(row):
     more, actor = row.get("unmapped", {}), row.get("actor", {}).get("process", {})
     count = row.get("count", 1)
     outcome = {"Blocked": "denied"}.get(row.get("disposition"), row.get("disposition"))
-    rule = RULE_BENEATH if more.get("rule_beneath") else more.get("rule_index", RULE_NONE)
+    rule = RULE_BENEATH if more.get("rule_beneath") else RULE_NONE
+    if more.get("rule_file", "").endswith("vault.yaml"):  # numbers of rules are the agent's own affair
+        rule = more["rule_line"] - FIRST_LINE
     error = {"EPERM": 1}.get(row.get("status_code"), 0)
     return Record(time=row["time"], outcome=outcome, hook=more.get("hook"), ops=set(more.get("access", [])),
                   flags=more.get("flags", []), reason=more.get("reason", "none"), rule=rule,
                   error=error, pid=actor.get("pid"), count=count, merged=row["metadata"].get("sequence", 0) == 0,
                   exe=actor.get("file", {}).get("path", ""), reached_by=more.get("reached_by", ""),
-                  path=row["file"].get("path", ""), kind=more.get("path_kind", "host"),
+                  path=row.get("file", {}).get("path", ""), kind=more.get("path_kind", "host"),
                   path2=row.get("file_result", {}).get("path", ""))
 
 
@@ -95,9 +98,11 @@ class Checker:
         if r.hook == "file_open" and way["step"].startswith("open(a->target, flags"):
             wanted = opened_with(way["flags"])
             return None if r.ops == wanted else f"opened for {','.join(sorted(wanted))}"
-        if r.ops & OPS_OF_WORD[way["op"]] or r.hook in DESCRIPTOR_HOOKS or "nomap" in way["path"]:
+        if r.ops & OPS_OF_WORD[way["op"]] or r.hook in DESCRIPTOR_HOOKS:
             # An overlay reads the lower file whatever is asked of it; a descriptor comes before its use.
             return None
+        if "mmap" in r.ops and way["name"].startswith(("held.", "nomap.")):
+            return None  # that it wants to change a mapping shows by what it does then
         return f"the operation was {way['op']}"
 
     def canonical(self, way, r):
@@ -116,6 +121,12 @@ class Checker:
             return None if any(all_parts[e - len(parts):e] == parts for e in ends) else "the end differs"
         if r.reason == "disconnected":
             return None if name.startswith("handle.") and r.path == "" else "has no path"
+        if name in ("held.openat", "held.fchdir") and r.path.startswith(wanted + "/"):
+            return None
+        if name.startswith("hardlink.old") and ".deep" in name:
+            wanted = f"{self.root}/vault/tree/old2"
+            if r.path == wanted:
+                return None
         for link, target in LINKS.items():
             if r.path == f"{self.root}/{link}":
                 return "the other name" if self.events else None
@@ -210,7 +221,7 @@ def main():
     arguments = [a for a in sys.argv[1:] if a != "--events"]
     events = len(arguments) + 1 < len(sys.argv)
     ways, rows, gaps = read(arguments[0]), read(arguments[1]), gaps_of(arguments[2])
-    known = [of_event(r) for r in rows if "class_uid" in r] if events else \
+    known = [of_event(r) for r in rows if r.get("class_uid") == 1001] if events else \
         [of_kernel(r) for r in rows if r["kind"] == "file"]
     denied = [r for r in known if r.outcome in ("denied", "not_held")]
     root = next(w["path"] for w in ways if w["path"].endswith("/vault/secret"))[:-len("/vault/secret")]
