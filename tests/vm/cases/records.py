@@ -29,7 +29,7 @@ OPS_OF_HOOK = {
     "inode_setxattr": {"xattr"}, "inode_removexattr": {"xattr"}, "inode_set_acl": {"xattr"},
     "inode_remove_acl": {"xattr"}, "mmap_file": {"mmap"}, "file_mprotect": {"mmap"},
     "file_ioctl": {"chmod"}, "file_ioctl_compat": {"chmod"}, "inode_file_setattr": {"chmod"},
-    "sb_mount": {"mount"}, "move_mount": {"mount"}, "sb_umount": {"mount"},
+    "sb_mount": {"mount"}, "move_mount": {"mount"}, "sb_umount": {"mount"}, "sb_pivotroot": {"mount"},
 }
 # Where a descriptor is refused before anything is done with it.
 DESCRIPTOR_HOOKS = {"file_open", "file_receive", "bprm_check_security", "file_permission"}
