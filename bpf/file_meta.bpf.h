@@ -35,7 +35,7 @@ static __always_inline int sg_on_setattr(struct dentry *dentry, struct iattr *at
         ops = SG_OP_WRITE;
     else if (valid & ATTR_FORCE)
         return 0;
-    else if (valid & (ATTR_MODE | ATTR_ATIME | ATTR_MTIME | ATTR_CTIME))
+    else if (valid & (ATTR_MODE | ATTR_ATIME | ATTR_MTIME)) /* ATTR_CTIME comes with every change */
         ops = SG_OP_CHMOD;
     if (valid & (ATTR_UID | ATTR_GID))
         ops |= SG_OP_CHOWN;

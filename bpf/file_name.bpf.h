@@ -208,6 +208,7 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
     struct sg_states a = {}, b = {};
     __u64 answer = sg_both_states(from, to, storage, &a, &b), decision;
     __u32 anybody = try == SG_TRY_LAST;
+    __u64 relabel;
 
     *ret_policy_id = a.policy_id;
     if (answer)
@@ -216,8 +217,12 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
         return SG_DECISION_NONE;
     decision = sg_decide_states(&a, from->ops, anybody);
     decision = sg_stronger(decision, sg_decide_states(&b, to->ops, anybody));
-    if (a.state != b.state)
-        decision = sg_stronger(decision, sg_relabel(from, &a, &b, anybody));
+    if (a.state != b.state) {
+        relabel = sg_relabel(from, &a, &b, anybody);
+        /* Their strengths count: the mark would beat everything, an enforced denial by a monitored one. */
+        if (sg_stronger(decision, relabel & ~SG_DECISION_RELABEL) != decision)
+            decision = relabel;
+    }
     if (decision & SG_DECISION_AGAIN || sg_decision_refuses(decision))
         return decision;
     if (!sg_note_change(from, &a, &b, moves)) {
