@@ -95,7 +95,8 @@ struct sg_merge_key {
     __u64 start_ns;
     __u32 dev;
     __u32 tgid;
-    __u32 access;
+    __u16 access;
+    __u16 policy; /* low half of its number: the rule's is another rule under another policy */
     __u16 rule;
     __u16 hook;
 };

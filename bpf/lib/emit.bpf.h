@@ -318,24 +318,23 @@ static __always_inline int sg_merged_away(const struct sg_report *p)
     key.dev = inode->i_sb->s_dev;
     key.tgid = bpf_get_current_pid_tgid() >> 32;
     key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-    key.access = p->access;
+    key.access = (__u16)p->access;
+    key.policy = (__u16)p->policy_id;
     key.rule = SG_DECISION_RULE(p->decision);
     key.hook = p->hook;
     m = bpf_map_lookup_elem(&sg_merged, &key);
-    if (m && now - m->first_ns < SG_MERGE_WINDOW_NS) {
+    /* A window that is over but whose number has not been fetched yet goes on counting: the sensor closes it. */
+    if (m && (now - m->first_ns < SG_MERGE_WINDOW_NS || m->count)) {
         __sync_fetch_and_add(&m->count, 1);
         m->last_ns = now;
         sg_count(SG_COUNT_MERGED);
         return 1;
     }
-    if (m && m->count) {
-        /* The window is over but what it counted has not been fetched yet: go on counting, the sensor closes it. */
-        __sync_fetch_and_add(&m->count, 1);
-        m->last_ns = now;
-        sg_count(SG_COUNT_MERGED);
-        return 1;
-    }
-    bpf_map_update_elem(&sg_merged, &key, &fresh, BPF_ANY);
+    /* In place: somebody else may be counting here already. */
+    if (m)
+        m->first_ns = m->last_ns = now;
+    else
+        bpf_map_update_elem(&sg_merged, &key, &fresh, BPF_NOEXIST);
     return 0;
 }
 

@@ -33,12 +33,13 @@ static __always_inline const struct sg_image *sg_image_header(void *image)
     return bpf_map_lookup_elem(image, &zero);
 }
 
+/* Of this CPU, and still atomic: a program that is preempted here must not lose what another one counted. */
 static __always_inline void sg_count(__u32 counter)
 {
     __u64 *n = bpf_map_lookup_elem(&sg_counters, &counter);
 
     if (n)
-        *n += 1;
+        __sync_fetch_and_add(n, 1);
 }
 
 /* A scalar that the verifier knows nothing about: keeps it from exploring every constant on its own. */

@@ -53,10 +53,14 @@ struct {
     __type(value, struct sg_node);
 } sg_nodes SEC(".maps");
 
+#ifndef SG_DIRS_MAX
+#define SG_DIRS_MAX 16384
+#endif
+
 /* Directories on the way, found by address. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 16384);
+    __uint(max_entries, SG_DIRS_MAX);
     __type(key, struct sg_dir_key);
     __type(value, struct sg_dir);
 } sg_dirs SEC(".maps");
@@ -86,8 +90,9 @@ struct {
     __type(value, __u64);
 } sg_moves SEC(".maps");
 
+/* When it is full, denials are sent one by one: nothing that counts is put out for something newer. */
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
     __type(key, struct sg_merge_key);
     __type(value, struct sg_merge);

@@ -35,6 +35,7 @@ static void key_of(const struct sg_record *r, struct sg_merge_key *ret)
         .dev = r->dev,
         .tgid = r->tgid,
         .access = r->access,
+        .policy = (uint16_t)r->policy_id,
         .rule = r->rule,
         .hook = r->hook,
     };
@@ -125,7 +126,7 @@ static int hand_on(struct merged *m, const struct sg_merge_key *key, const struc
         .hook = key->hook,
         .rule = key->rule,
         .verdict = SG_DENY,
-        .access = (uint16_t)key->access,
+        .access = key->access,
         .ino = key->ino,
         .dev = key->dev,
         .error = EPERM,
