@@ -25,6 +25,7 @@
 #include "sensor/where.h"
 
 #define MOUNTINFO_MAX ((size_t)32 << 20)
+#define PLACES_MAX    8
 
 static const char *const kinds[] = {
     "old",
@@ -72,27 +73,55 @@ static int populate(int root)
     return 0;
 }
 
-// A file system that nobody else can reach, and its number.
-static int make_private(const char *size, int roots_fd, uint32_t policy_id, int *ret_fd,
-                        uint32_t *ret_dev)
+// Something that may be executed and that no handler knows.
+static int make_program_file(int root)
+{
+    _cleanup_close_ int fd = -1;
+
+    fd = openat(root, "program", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    if (fd < 0 || write(fd, "canary\n", 7) != 7 || fchmod(fd, 0700) < 0)
+        return -errno;
+    return 0;
+}
+
+static int make_one(const char *size, int (*fill)(int root), int roots_fd, uint32_t policy_id,
+                    int *ret_fd, uint32_t *ret_dev)
 {
     struct sg_root_key key = {.policy_id = policy_id};
-    _cleanup_close_ int fd = -1;
     struct stat st;
     int r;
 
-    r = make_file_system(size, &fd);
+    r = make_file_system(size, ret_fd);
     if (r < 0)
         return r;
-    if (fstat(fd, &st) < 0)
+    if (fstat(*ret_fd, &st) < 0)
         return -errno;
     // Numbers of such devices are used again. Whoever had this one before is gone, and a state that was
     // meant for it (an earlier sensor's place, mostly) must not keep us out.
     key.dev = kernel_dev(st.st_dev);
     (void)bpf_map_delete_elem(roots_fd, &key);
-    *ret_fd = TAKE_FD(fd);
     *ret_dev = key.dev;
-    return 0;
+    return fill(*ret_fd);
+}
+
+// A file system that nobody else can reach, and its number. Programs of another build, which are attached until
+// ours take their place, may still know its number as that of a place of theirs, in maps that are not ours: then
+// the next one is tried, while this one keeps its number.
+static int make_private(const char *size, int (*fill)(int root), int roots_fd, uint32_t policy_id,
+                        int *ret_fd, uint32_t *ret_dev)
+{
+    int tried[PLACES_MAX], n = 0, r;
+
+    do {
+        tried[n] = -1;
+        r = make_one(size, fill, roots_fd, policy_id, &tried[n], ret_dev);
+        n++;
+    } while (r == -EPERM && n < PLACES_MAX);
+    if (r == 0)
+        *ret_fd = TAKE_FD(tried[n - 1]);
+    while (n > 0)
+        (void)safe_close(tried[--n]);
+    return r;
 }
 
 static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
@@ -100,8 +129,7 @@ static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
     uint32_t dev;
     int r;
 
-    r = make_private("256k", roots_fd, policy_id, &c->root_fd, &dev);
-    r = r < 0 ? r : populate(c->root_fd);
+    r = make_private("256k", populate, roots_fd, policy_id, &c->root_fd, &dev);
     if (r < 0)
         return r;
     c->old_fd = openat(c->root_fd, "old/file", O_RDWR | O_CLOEXEC);
@@ -116,20 +144,10 @@ static int make_place(struct canary *c, int roots_fd, uint32_t policy_id)
     return 0;
 }
 
-// Something that may be executed and that no handler knows, where no rule forbids to open it. Not in a
-// directory of the host: /run may be mounted noexec.
+// Where no rule forbids to open a program. Not in a directory of the host: /run may be mounted noexec.
 static int make_program(struct canary *c, int roots_fd, uint32_t policy_id)
 {
-    _cleanup_close_ int fd = -1;
-    int r;
-
-    r = make_private("16k", roots_fd, policy_id, &c->exe_fd, &c->exe_dev);
-    if (r < 0)
-        return r;
-    fd = openat(c->exe_fd, "program", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
-    if (fd < 0 || write(fd, "canary\n", 7) != 7 || fchmod(fd, 0700) < 0)
-        return -errno;
-    return 0;
+    return make_private("16k", make_program_file, roots_fd, policy_id, &c->exe_fd, &c->exe_dev);
 }
 
 static int host_namespace(int *ret_fd)
