@@ -82,11 +82,11 @@ static void set_constant(struct bpf_object *object, const char *name, uint64_t v
     }
 }
 
-static uint32_t ring_bytes(uint32_t wanted)
+static uint32_t ring_bytes(uint32_t wanted, bool half)
 {
     uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), n = page;
 
-    wanted = MIN(wanted ? wanted : RING_BYTES_DEFAULT, RING_BYTES_MAX);
+    wanted = MIN(wanted ? wanted : RING_BYTES_DEFAULT, RING_BYTES_MAX) >> half;
     while (n < wanted)
         n <<= 1;
     return n;
@@ -108,8 +108,9 @@ static int fit_map(const struct sensor *s, struct bpf_map *map)
 
     if (!object_map_shared(map, name, sizeof(name)))
         return 0;
+    // Lives of processes are short records, and known from procfs, too.
     if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
-        r = bpf_map__set_max_entries(map, ring_bytes(s->ring_bytes));
+        r = bpf_map__set_max_entries(map, ring_bytes(s->ring_bytes, streq(name, "sg_process")));
     if (r == 0 && bpf_map__type(map) == BPF_MAP_TYPE_INODE_STORAGE &&
         s->attach != SENSOR_ATTACH_LSM) {
         // Kernels without bpf among their security modules refuse this kind, and none of the programs
