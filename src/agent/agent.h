@@ -170,10 +170,12 @@ void health_forget(struct agent *a);                  // removes what health_pre
 
 // losses.c ---------------------------------------------------------------------------------------------
 
+#define LOSSES_MAX 48 // rows of losses.def
+
 struct losses {
-    uint64_t counters[SG_COUNT_MAX], reported[SG_COUNT_MAX];
-    uint64_t reported_ns[SG_COUNT_MAX]; // CLOCK_MONOTONIC
-    uint64_t output_reported;
+    uint64_t counters[SG_COUNT_MAX];  // the kernel's, at the last tick
+    uint64_t reported[LOSSES_MAX];    // by row
+    uint64_t reported_ns[LOSSES_MAX]; // CLOCK_MONOTONIC
     bool output_failing;
 };
 

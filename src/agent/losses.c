@@ -8,18 +8,54 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/macro.h"
 
 #define AGAIN_NS (10 * NS_PER_SEC)
 
+enum own_loss {
+#define LOSS(counter, key, severity, text, cure)
+#define OWN_LOSS(counter, key, severity, text, cure) OWN_##counter,
+#include "agent/losses.def"
+    OWN_COUNT
+};
+
 static const struct row {
-    enum sg_counter counter;
+    bool own;
+    unsigned counter; // enum sg_counter, or enum own_loss
     const char *key;
     int severity;
     const char *text, *cure;
 } rows[] = {
-#define LOSS(counter, key, severity, text, cure) {SG_COUNT_##counter, key, severity, text, cure},
+#define LOSS(counter, key, severity, text, cure) \
+    {false, SG_COUNT_##counter, key, severity, text, cure},
+#define OWN_LOSS(counter, key, severity, text, cure) \
+    {true, OWN_##counter, key, severity, text, cure},
 #include "agent/losses.def"
 };
+
+STATIC_ASSERT(ARRAY_SIZE(rows) <= LOSSES_MAX, "a place a row");
+
+static uint64_t own_loss(const struct agent *a, enum own_loss loss)
+{
+    struct output_counters output;
+    struct process_counters processes;
+
+    switch (loss) {
+    case OWN_RECORDS_DROPPED: output_counters(a->output, &output); return output.dropped;
+    case OWN_RECORDS_BAD: return a->records.bad;
+    case OWN_RECORDS_UNKNOWN: return a->records.unknown;
+    case OWN_PROCESSES_FORGOTTEN:
+        process_table_counters(a->processes, &processes);
+        return processes.evicted_live;
+    case OWN_COUNT: break;
+    }
+    return 0;
+}
+
+static uint64_t value(const struct agent *a, const struct row *row)
+{
+    return row->own ? own_loss(a, row->counter) : a->losses.counters[row->counter];
+}
 
 static void tell(struct agent *a, const struct row *row, uint64_t n, const char *when)
 {
@@ -35,29 +71,21 @@ static void tell(struct agent *a, const struct row *row, uint64_t n, const char 
                                .n_numbers = 1});
 }
 
-static void look_at_kernel(struct agent *a)
+static void look_at(struct agent *a, size_t i, uint64_t now)
 {
     struct losses *l = &a->losses;
-    uint64_t now = now_ns(CLOCK_MONOTONIC), counters[SG_COUNT_MAX];
+    uint64_t n = value(a, &rows[i]);
 
-    if (sensor_counters(a->sensor, counters) < 0)
+    if (n < l->reported[i])
+        l->reported[i] = 0; // the maps are new
+    if (n == l->reported[i] || (l->reported_ns[i] && now - l->reported_ns[i] < AGAIN_NS))
         return;
-    memcpy(l->counters, counters, sizeof(counters));
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        enum sg_counter c = rows[i].counter;
-
-        if (counters[c] < l->reported[c])
-            l->reported[c] = 0; // the maps are new
-        if (counters[c] == l->reported[c] ||
-            (l->reported_ns[c] && now - l->reported_ns[c] < AGAIN_NS))
-            continue;
-        tell(a, &rows[i], counters[c] - l->reported[c], "");
-        l->reported[c] = counters[c];
-        l->reported_ns[c] = now;
-    }
+    tell(a, &rows[i], n - l->reported[i], "");
+    l->reported[i] = n;
+    l->reported_ns[i] = now;
 }
 
-// The output: once when it fails, once when it goes again, and what was dropped meanwhile.
+// The output: once when it fails, once when it goes again.
 static void look_at_output(struct agent *a)
 {
     struct losses *l = &a->losses;
@@ -76,25 +104,19 @@ static void look_at_output(struct agent *a)
         log_info("records can be written again");
     }
     l->output_failing = c.failing_since != 0;
-    if (c.dropped > l->output_reported && !c.failing_since) {
-        const struct notice_number number = {"records_dropped", c.dropped - l->output_reported};
-
-        (void)snprintf(text, sizeof(text),
-                       "%llu records were dropped: more than %zu MiB waited to be written",
-                       (unsigned long long)number.value, OUTPUT_BYTES_MAX >> 20);
-        notice(a, &(struct notice){.kind = "loss",
-                                   .severity = NOTICE_HIGH,
-                                   .message = text,
-                                   .numbers = &number,
-                                   .n_numbers = 1});
-        l->output_reported = c.dropped;
-    }
 }
 
 void losses_tick(struct agent *a)
 {
-    look_at_kernel(a);
+    uint64_t now = now_ns(CLOCK_MONOTONIC), counters[SG_COUNT_MAX];
+
     look_at_output(a);
+    if (sensor_counters(a->sensor, counters) == 0)
+        memcpy(a->losses.counters, counters, sizeof(counters));
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        // What is dropped while nothing can be written is told when it goes again.
+        if (!(rows[i].own && rows[i].counter == OWN_RECORDS_DROPPED && a->losses.output_failing))
+            look_at(a, i, now);
 }
 
 // The counters of an agent before this one go on; what they stand at is told once.
@@ -107,24 +129,18 @@ void losses_start(struct agent *a)
     if (!facts.taken_over || sensor_counters(a->sensor, l->counters) < 0)
         return;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        uint64_t n = l->counters[rows[i].counter];
+        uint64_t n = rows[i].own ? 0 : l->counters[rows[i].counter];
 
         if (n)
             tell(a, &rows[i], n, "before this agent started, ");
-        l->reported[rows[i].counter] = n;
+        l->reported[i] = n;
     }
 }
 
 void losses_json(const struct agent *a, struct jw *jw)
 {
-    struct output_counters c;
-
-    output_counters(a->output, &c);
     jw_begin_object(jw);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        jw_kv_u64(jw, rows[i].key, a->losses.counters[rows[i].counter]);
-    jw_kv_u64(jw, "records_dropped", c.dropped);
-    jw_kv_u64(jw, "records_bad", a->records.bad);
-    jw_kv_u64(jw, "records_unknown", a->records.unknown);
+        jw_kv_u64(jw, rows[i].key, value(a, &rows[i]));
     jw_end_object(jw);
 }

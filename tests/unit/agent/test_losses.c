@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every loss that is counted becomes a record of its own and stands in the status: row by row over losses.def, and
+// every counter of abi/event.h is either in there or known to be no loss.
+#include "tests/unit/unit.h"
+
+#include "agent/agent.h"
+#include "base/fd.h"
+#include "base/macro.h"
+#include "base/strutil.h"
+#include "control/message.h"
+
+static const struct row {
+    const char *counter, *key; // counter NULL: the agent's own
+    int number, severity;
+    const char *text;
+} rows[] = {
+#define LOSS(counter, key, severity, text, cure) \
+    {#counter, key, SG_COUNT_##counter, severity, text},
+#define OWN_LOSS(counter, key, severity, text, cure) {NULL, key, -1, severity, text},
+#include "agent/losses.def"
+};
+
+// Counters that tell what was done, not what was not.
+static const char *const no_losses[] = {
+    "SECURITY_SENT", "AUDIT_SENT", "PROCESS_SENT", "MERGED", "UNRESOLVED",
+    "UNKNOWN_FS", // in the status, under records
+    "RESOLVED_COLD", "WALK_RETRY", "SUBJECTS",     "DENIED", "WOULD_DENY",
+};
+
+// What losses.c asks and tells, in place of the sensor, the output and the records.
+static uint64_t kernel[SG_COUNT_MAX];
+static struct output_counters output;
+static struct process_counters processes;
+static bool taken_over;
+static struct {
+    unsigned n;
+    char kind[16], message[256], key[64];
+    int severity;
+    uint64_t number;
+} told;
+
+int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
+{
+    (void)s;
+    memcpy(ret, kernel, sizeof(kernel));
+    return 0;
+}
+
+void sensor_facts(struct sensor *s, struct sensor_facts *ret)
+{
+    (void)s;
+    *ret = (struct sensor_facts){.taken_over = taken_over};
+}
+
+void output_counters(const struct output *o, struct output_counters *ret)
+{
+    (void)o;
+    *ret = output;
+}
+
+void process_table_counters(const struct process_table *t, struct process_counters *ret)
+{
+    (void)t;
+    *ret = processes;
+}
+
+void notice(struct agent *a, const struct notice *n)
+{
+    (void)a;
+    told.n++;
+    (void)snprintf(told.kind, sizeof(told.kind), "%s", n->kind);
+    (void)snprintf(told.message, sizeof(told.message), "%s", n->message);
+    (void)snprintf(told.key, sizeof(told.key), "%s", n->n_numbers ? n->numbers[0].key : "");
+    told.severity = n->severity;
+    told.number = n->n_numbers ? n->numbers[0].value : 0;
+}
+
+static void reset(void)
+{
+    memset(kernel, 0, sizeof(kernel));
+    memset(&told, 0, sizeof(told));
+    output = (struct output_counters){};
+    processes = (struct process_counters){};
+    taken_over = false;
+}
+
+// Makes a loss of `n` in all.
+static void lose(struct agent *a, const struct row *row, uint64_t n)
+{
+    if (row->number >= 0)
+        kernel[row->number] = n;
+    else if (streq(row->key, "records_dropped"))
+        output.dropped = n;
+    else if (streq(row->key, "records_bad"))
+        a->records.bad = n;
+    else if (streq(row->key, "records_unknown"))
+        a->records.unknown = n;
+    else if (streq(row->key, "processes_forgotten"))
+        processes.evicted_live = n;
+    else
+        fail_msg("this test does not know how %s is counted", row->key);
+}
+
+static uint64_t in_status(const struct agent *a, const char *key)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct json_object *o;
+    struct jw jw;
+    uint64_t n;
+
+    jw_init(&jw, &sb);
+    losses_json(a, &jw);
+    assert_int_equal(jw_finish(&jw), 0);
+    o = control_json_parse(sb.s, sb.len);
+    assert_non_null(o);
+    n = control_get_u64(o, key, UINT64_MAX);
+    json_object_put(o);
+    return n;
+}
+
+static void test_every_loss_is_told(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ struct agent *a = calloc(1, sizeof(*a));
+        char text[256];
+
+        reset();
+        losses_tick(a);
+        assert_int_equal(told.n, 0);
+        lose(a, &rows[i], 5);
+        losses_tick(a);
+        assert_int_equal(told.n, 1);
+        assert_string_equal(told.kind, "loss");
+        assert_string_equal(told.key, rows[i].key);
+        assert_int_equal(told.number, 5);
+        assert_int_equal(told.severity, rows[i].severity);
+        (void)snprintf(text, sizeof(text), "5 %s", rows[i].text);
+        assert_string_equal(told.message, text);
+        assert_int_equal(in_status(a, rows[i].key), 5);
+
+        // The same once, more of it after a while, and then all of what came meanwhile.
+        losses_tick(a);
+        lose(a, &rows[i], 6);
+        losses_tick(a);
+        assert_int_equal(told.n, 1);
+        assert_int_equal(in_status(a, rows[i].key), 6);
+        lose(a, &rows[i], 9);
+        a->losses.reported_ns[i] = 1;
+        losses_tick(a);
+        assert_int_equal(told.n, 2);
+        assert_int_equal(told.number, 4);
+    }
+}
+
+static void test_losses_before(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_free_ struct agent *a = calloc(1, sizeof(*a));
+
+        if (rows[i].number < 0)
+            continue;
+        reset();
+        taken_over = true;
+        lose(a, &rows[i], 3);
+        losses_start(a);
+        losses_tick(a);
+        assert_int_equal(told.n, 1);
+        assert_int_equal(told.number, 3);
+        assert_non_null(strstr(told.message, "before this agent started, 3 "));
+        assert_int_equal(in_status(a, rows[i].key), 3);
+    }
+}
+
+static void test_output_that_fails(void **state)
+{
+    struct agent *a = calloc(1, sizeof(*a));
+
+    (void)state;
+    reset();
+    output = (struct output_counters){.error = -ENOSPC, .failing_since = 1, .dropped = 7};
+    losses_tick(a);
+    assert_int_equal(told.n, 1);
+    assert_non_null(strstr(told.message, "No space left"));
+    losses_tick(a);
+    assert_int_equal(told.n, 1);
+    output.failing_since = 0;
+    losses_tick(a);
+    assert_int_equal(told.n, 2);
+    assert_string_equal(told.key, "records_dropped");
+    assert_int_equal(told.number, 7);
+    free(a);
+}
+
+static bool is_known(const char *name, size_t len)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].counter && strlen(rows[i].counter) == len &&
+            memcmp(rows[i].counter, name, len) == 0)
+            return true;
+    for (size_t i = 0; i < ARRAY_SIZE(no_losses); i++)
+        if (strlen(no_losses[i]) == len && memcmp(no_losses[i], name, len) == 0)
+            return true;
+    return false;
+}
+
+// A counter that is added to the kernel side has to say here what it is.
+static void test_every_counter_is_known(void **state)
+{
+    _cleanup_free_ char *text = NULL;
+    const char *at;
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(read_file_bounded(AT_FDCWD, SOURCE_ROOT "/abi/event.h", 1 << 20, &text, NULL),
+                     0);
+    at = strstr(text, "enum sg_counter {");
+    assert_non_null(at);
+    for (const char *end = strchr(at, '}'); (at = strstr(at, "SG_COUNT_")) && at < end; n++) {
+        size_t len;
+
+        at += strlen("SG_COUNT_");
+        len = strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+        if (len == 3 && memcmp(at, "MAX", len) == 0)
+            continue;
+        if (!is_known(at, len))
+            fail_msg("SG_COUNT_%.*s is neither in losses.def nor known to be no loss", (int)len,
+                     at);
+    }
+    assert_true(n > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_loss_is_told),
+        cmocka_unit_test(test_losses_before),
+        cmocka_unit_test(test_output_that_fails),
+        cmocka_unit_test(test_every_counter_is_known),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
