@@ -177,7 +177,8 @@ static int run_command(struct protect *p, char **command)
     }
     close(fds[0].fd);
     waitpid(pid, &status, 0);
-    sensor_consume(s, print_record, p);
+    while (sensor_consume(s, print_record, p) > 0)
+        ;
     flush_merged(p, true);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

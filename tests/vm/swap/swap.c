@@ -351,7 +351,8 @@ static int run(const struct side sides[POLICIES], uint32_t ops)
     atomic_store(&t.shared->end, true);
     while (wait(NULL) > 0)
         ;
-    (void)sensor_consume(t.force.sensor, on_record, NULL);
+    while (sensor_consume(t.force.sensor, on_record, NULL) > 0)
+        ;
     return r;
 }
 

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# 100,000 audited opens and creates as fast as two processors go: every one is delivered or in our own count of
+# losses, and the agent stays below 40 MB. Runs inside a VM. Prints TAP.
+set -u
+cases=$(dirname "$0")
+# shellcheck source=tests/vm/cases/agent.lib
+. "$cases/agent.lib"
+total=${BURST:-100000}
+
+mkdir -p /srv/burst "$policies"
+sg-attack burst /srv/burst 2 1 >/dev/null # what has to be there before
+rm -f /srv/burst/new.*
+cat >"$policies/10-burst.yaml" <<'YAML'
+safeguard: 1
+name: burst
+mode: enforce
+files:
+  - {path: "/srv/burst/*", access: [read, create], do: audit}
+YAML
+check "the agent starts" start_agent safeguard-agent
+check "the burst" bash -c "sg-attack burst /srv/burst $total 2 >/tmp/burst"
+check "everything is written" await_quiet status_number output records
+
+n_opened=$(cat "$events"* | grep -F '"path":"/srv/burst/existing.' | grep -cvF '"activity_id":1,')
+n_created=$(cat "$events"* | grep -F '"path":"/srv/burst/new.' | grep -cF '"activity_id":1,')
+lost=$(status_number losses audits_lost)
+dropped=$(status_number losses records_dropped)
+echo "# $(cat /tmp/burst)"
+echo "# $n_opened opens and $n_created creates delivered, $lost lost in the ring, $dropped dropped by the output"
+check "every record is delivered or counted ($((n_opened + n_created)) + $lost + $dropped)" \
+    test $((n_opened + n_created + lost + dropped)) -eq "$total"
+check "all are delivered" test $((n_opened + n_created)) -eq "$total"
+peak=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$agent/status")
+check "the agent stayed below 40 MB ($peak kB at its most)" test "$peak" -lt 40000
+
+check "stop and detach" safeguard stop --detach
+wait "$agent" 2>/dev/null
+cat "$run_log" >&2

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# The agent is killed, restarted, replaced by one of another build and back, while processes try what is denied
+# all the time: not one access passes. Runs inside a VM. Prints TAP.
+set -u
+cases=$(dirname "$0")
+# shellcheck source=tests/vm/cases/agent.lib
+. "$cases/agent.lib"
+
+mkdir -p /srv "$policies"
+sg-attack setup /srv || exit 1
+cp "$cases/vault.yaml" "$policies/10-vault.yaml"
+check "the agent starts" start_agent safeguard-agent
+
+# Each prints a line of JSON a round, and ends with 1 when anything passed. Two, so that there is no moment
+# in which nobody tries.
+rm -f /tmp/race.end /tmp/race.*.bad
+storm() { # number
+    while [[ ! -e /tmp/race.end ]]; do
+        sg-attack race /srv 3 1 >>"/tmp/race.$1" 2>&1 || echo "round failed" >>"/tmp/race.$1.bad"
+    done
+}
+storm 1 &
+one=$!
+storm 2 &
+two=$!
+
+kill_agent() {
+    kill -9 "$agent"
+    wait "$agent" 2>/dev/null
+    ! safeguard status >/dev/null 2>&1
+}
+# The self-test of all hooks follows the policy.
+proved() {
+    for ((i = 0; i < 60; i++)); do
+        safeguard status >/tmp/status
+        grep -q '^  proved' /tmp/status && ! grep -qE '^  (failed|attached) .*(files opened|new regular)' /tmp/status && return 0
+        sleep 1
+    done
+    cat /tmp/status
+    return 1
+}
+for round in 1 2; do
+    check "killed ($round)" kill_agent
+    check "a new agent takes over ($round)" start_agent safeguard-agent
+    check "it has taken over ($round)" bash -c 'safeguard status --json | grep -q "\"taken_over\": *true"'
+done
+check "killed before the upgrade" kill_agent
+check "an agent whose maps are others takes over" start_agent sg-agent-other
+check "every hook of it is proved" proved
+check "killed again" kill_agent
+check "another of these takes over" start_agent sg-agent-other
+check "killed before the way back" kill_agent
+check "the first build takes over again" start_agent safeguard-agent
+
+touch /tmp/race.end
+wait "$one" "$two"
+check "there was no round in which anything passed" bash -c '! cat /tmp/race.*.bad && ! grep -h -v "\"passed\":0,\"failed\":0" /tmp/race.1 /tmp/race.2'
+attempts=$(cat /tmp/race.1 /tmp/race.2 | grep -o '"attempts":[0-9]*' | awk -F: '{ n += $2 } END { print n + 0 }')
+check "there was enough to see ($attempts forbidden opens)" test "$attempts" -gt 2000
+check "no set of programs is left over" bash -c '! ls /sys/fs/bpf/safeguard/next 2>/dev/null'
+check "stop and detach" safeguard stop --detach
+wait "$agent" 2>/dev/null
+check "the host is as it was" cat /srv/vault/secret
+cat "$run_log" >&2
