@@ -167,7 +167,7 @@ int sensor_self_test(struct sensor *s, struct error *err)
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
     for (size_t i = 0; i < HOOKS; i++)
-        if (testable(s, i) && (hook_row(i)->canary != CANARY_umount || s->canary.umount_state))
+        if (testable(s, i) && (!canary_on_host(hook_row(i)->canary) || s->canary.umount_state))
             kinds |= SG_BIT(hook_row(i)->canary);
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);

@@ -290,6 +290,9 @@ struct canary_result {
     int32_t error;   // errno, 0: it was allowed
     int32_t skipped; // errno of what had to be done before; the act was not tried
 };
+// Acts whose place is a path of the host.
+bool canary_on_host(uint32_t kind);
+
 void canary_child(const struct canary *c, uint64_t kinds, int report_fd) __attribute__((noreturn));
 
 // sensor.c ---------------------------------------------------------------------------------------------
