@@ -29,6 +29,14 @@ static int read_ancestors(struct json_object *list, struct explain_args *ret, st
     return 0;
 }
 
+// Those that are not there are root's.
+static void read_ancestor_uids(struct json_object *list, struct explain_args *ret)
+{
+    for (size_t i = 0; i < length(list) && i < ret->query.facts.n_ancestors; i++)
+        ret->ancestor_uids[i] = (uint32_t)json_object_get_int64(json_object_array_get_idx(list, i));
+    ret->query.facts.ancestor_uids = ret->ancestor_uids;
+}
+
 static int read_gids(struct json_object *list, struct explain_args *ret, struct error *err)
 {
     struct policy_facts *facts = &ret->query.facts;
@@ -89,6 +97,7 @@ int explain_args_read(struct json_object *args, struct explain_args *ret, struct
     q->has_when = control_get(args, "when") != NULL;
     q->when = (time_t)control_get_i64(args, "when", 0);
     r = read_ancestors(control_get(args, "ancestors"), ret, err);
+    read_ancestor_uids(control_get(args, "ancestor_uids"), ret);
     r = r < 0 ? r : read_gids(control_get(args, "gids"), ret, err);
     return r < 0 ? r : read_env(control_get(args, "env"), ret, err);
 }

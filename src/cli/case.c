@@ -227,26 +227,37 @@ static int read_exe(const char *proc, uint32_t pid, char *buf, size_t size)
     return 0;
 }
 
-static uint32_t read_parent(const char *proc, uint32_t pid)
+static uint32_t read_parent(const char *proc, uint32_t pid, uint32_t *ret_uid)
 {
     _cleanup_free_ char *status = NULL;
-    uint64_t parent = 0;
+    uint64_t parent = 0, ids[2] = {};
     char path[256];
 
     (void)snprintf(path, sizeof(path), "%.200s/%u/status", proc, pid);
-    if (read_file_bounded(AT_FDCWD, path, TEXT_MAX, &status, NULL) == 0)
+    if (read_file_bounded(AT_FDCWD, path, TEXT_MAX, &status, NULL) == 0) {
         (void)status_numbers(status, "PPid:", 10, &parent, 1);
+        (void)status_numbers(status, "Uid:", 10, ids, 2);
+    }
+    *ret_uid = (uint32_t)ids[1];
     return (uint32_t)parent;
 }
 
 static int read_ancestors(const char *proc, uint32_t pid, struct case_facts *c)
 {
     char exe[4096];
+    uint32_t uid;
     int r = 0;
 
-    for (pid = read_parent(proc, pid); pid != 0 && r == 0; pid = read_parent(proc, pid))
-        if (read_exe(proc, pid, exe, sizeof(exe)) == 0)
-            r = case_add_ancestor(c, exe);
+    for (pid = read_parent(proc, pid, &uid); pid != 0 && r == 0;) {
+        bool known = read_exe(proc, pid, exe, sizeof(exe)) == 0;
+
+        pid = read_parent(proc, pid, &uid);
+        if (!known)
+            continue;
+        r = case_add_ancestor(c, exe);
+        if (r == 0)
+            c->ancestor_uids[c->n_ancestors - 1] = uid;
+    }
     return r == -E2BIG ? 0 : r;
 }
 
@@ -297,6 +308,7 @@ struct policy_facts case_policy_facts(const struct case_facts *c)
         .exe = c->exe,
         .ancestors = (const char *const *)c->ancestors,
         .n_ancestors = c->n_ancestors,
+        .ancestor_uids = c->ancestor_uids,
         .uid = c->uid,
         .gids = c->gids,
         .n_gids = c->n_gids,
@@ -325,6 +337,10 @@ int case_json(const struct case_facts *c, const char *path, uint32_t ops, struct
     jw_kv_array(&jw, "ancestors");
     for (size_t i = 0; i < c->n_ancestors; i++)
         jw_cstr(&jw, c->ancestors[i]);
+    jw_end_array(&jw);
+    jw_kv_array(&jw, "ancestor_uids");
+    for (size_t i = 0; i < c->n_ancestors; i++)
+        jw_u64(&jw, c->ancestor_uids[i]);
     jw_end_array(&jw);
     jw_kv_array(&jw, "env");
     for (size_t i = 0; i < c->n_env; i++)

@@ -16,6 +16,7 @@
 struct case_facts {
     char *exe, *cgroup;
     char *ancestors[POLICY_ANCESTORS_MAX];
+    uint32_t ancestor_uids[POLICY_ANCESTORS_MAX]; // 0 where nothing else was said
     size_t n_ancestors;
     char **env; // "NAME=value"
     size_t n_env, cap_env;

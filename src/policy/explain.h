@@ -21,6 +21,7 @@ struct policy_facts {
     const char *exe;              // canonical path of the executable; NULL: unknown, in no list
     const char *const *ancestors; // executables: parent first, then its parent …
     size_t n_ancestors;
+    const uint32_t *ancestor_uids; // their effective users; NULL: all are root's
     uint32_t uid;
     const uint32_t *gids; // the effective group and the supplementary ones
     size_t n_gids;

@@ -38,7 +38,14 @@ static bool path_ok(const char *path)
 }
 
 // The session that the nearest starter on the way up opened. What descends from anything else is
-// a service; what has no ancestors was started by the kernel.
+// a service; what has no ancestors was started by the kernel. Sessions are root's to start.
+static bool may_start_session(const struct policy_facts *g, size_t view)
+{
+    if (view == 0)
+        return g->uid == 0;
+    return !g->ancestor_uids || g->ancestor_uids[view - 1] == 0;
+}
+
 static uint32_t derived_session(const struct task_facts *f, size_t view)
 {
     static const uint32_t kinds[] = {
@@ -49,7 +56,7 @@ static uint32_t derived_session(const struct task_facts *f, size_t view)
 
     for (size_t v = view; v < f->n_views; v++)
         for (uint32_t atom = 0; atom < ARRAY_SIZE(kinds); atom++)
-            if (has_atom(&f->views[v].exe_in, atom))
+            if (may_start_session(f->given, v) && has_atom(&f->views[v].exe_in, atom))
                 return kinds[atom];
     return f->n_views > 1 ? SG_SESSION_SERVICE : SG_SESSION_NONE;
 }

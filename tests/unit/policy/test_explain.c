@@ -470,6 +470,15 @@ static void test_session(void **state)
     q.facts.exe = "/usr/sbin/crond";
     assert_int_equal(policy_explain(image, &q, &d), 0);
     assert_int_equal(d.overall.rule, 1);
+    // Only root's programs start one; the next starter on the way up is asked.
+    q.facts.uid = 1000;
+    assert_int_equal(policy_explain(image, &q, &d), 0);
+    assert_int_equal(d.overall.rule, 0);
+    q.facts.ancestor_uids = (const uint32_t[]){1000, 1000, 0};
+    assert_int_equal(policy_explain(image, &q, &d), 0);
+    assert_int_equal(d.overall.rule, 1);
+    q.facts.ancestor_uids = NULL;
+    q.facts.uid = 0;
     q.facts.exe = "/usr/bin/cat";
     q.facts.n_ancestors = 1;
     assert_int_equal(policy_explain(image, &q, &d), 0);

@@ -176,13 +176,13 @@ static void put_rule(struct strbuf *sb, struct chance *c, uint32_t n_named, bool
         put_by(sb, c, "not_by", n_named);
     if (chance_percent(c, 15))
         sb_printf(sb, ", mode: %s", chance_percent(c, 50) ? "monitor" : "enforce");
-    sb_printf(sb, ", do: %s}\n", kills && chance_percent(c, 10) ? "kill" : CHANCE_PICK(c, verbs));
+    sb_printf(sb, ", do: %s}\n", kills && chance_percent(c, 15) ? "kill" : CHANCE_PICK(c, verbs));
 }
 
 void generate_policy(struct chance *c, struct strbuf *sb)
 {
     uint32_t n_named = chance_below(c, 5), n_rules = 1 + chance_below(c, 14);
-    bool kills = chance_percent(c, 25);
+    bool kills = chance_percent(c, 40);
 
     if (chance_percent(c, 4))
         n_rules = 30 + chance_below(c, 40);

@@ -198,6 +198,9 @@ int hand_refresh(struct hand *h)
     r = r < 0 ? r : case_add_ancestor(fresh, own->exe);
     for (size_t i = 0; i < own->n_ancestors && r == 0; i++)
         r = case_add_ancestor(fresh, own->ancestors[i]);
+    fresh->ancestor_uids[0] = own->uid;
+    for (size_t i = 1; i < fresh->n_ancestors; i++)
+        fresh->ancestor_uids[i] = own->ancestor_uids[i - 1];
     fresh->uid = own->uid;
     fresh->login_uid = own->login_uid;
     memcpy(fresh->gids, own->gids, sizeof(fresh->gids));
