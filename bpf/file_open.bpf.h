@@ -25,7 +25,7 @@ static __always_inline __u32 sg_ops_of_open(struct file *file)
  */
 static __always_inline int sg_is_backing(struct file *file)
 {
-    return sg_address(file->f_inode) != sg_address(file->f_path.dentry->d_inode);
+    return file->f_inode != file->f_path.dentry->d_inode;
 }
 
 static __always_inline const char *sg_alias_of(struct inode *inode)
