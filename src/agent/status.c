@@ -369,7 +369,7 @@ static bool is_enforcing(struct agent *a, const struct sensor_facts *facts)
     const struct sensor_hook *hooks;
     size_t n;
 
-    if (!facts->enforcing ||
+    if (!facts->enforcing || error_is_set(&a->health.error) ||
         (a->policies.now && a->policies.now->n_rules == a->policies.now->n_own))
         return false;
     hooks = sensor_hooks(a->sensor, &n);

@@ -75,6 +75,8 @@ static void put_headline(const struct page *p, struct json_object *s)
         colored(p, COLOR_RED, streq(str(policy, "state"), "building") ? "starting" : "no policy");
     else if (count_hooks(s, "failed"))
         colored(p, COLOR_RED, "not enforcing, hooks failed their self-test");
+    else if (!enforcing && streq(str(s, "attach"), "lsm"))
+        colored(p, COLOR_RED, "not proved, the self-test cannot be run");
     else if (!enforcing)
         colored(p, COLOR_RED, "recording, refusals cannot be relied on");
     else if (monitor)

@@ -68,6 +68,11 @@ static int try_kind(size_t i, const char **ret_step)
 
 static void try_programs(struct sensor_probe *p)
 {
+    const struct sensor_capability *ftrace = probe_get(p, "ftrace");
+
+    // Taking off the last program while ftrace is switched off ends ftrace in the kernel until the next boot.
+    if (ftrace && !ftrace->ok)
+        return;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         const char *step;
         int r = try_kind(i, &step);

@@ -14,8 +14,9 @@
 
 // In one go from each ring, so that a full audit ring does not keep denials waiting; and in one call, so that
 // the caller's loop gets to its other work. What is left makes the descriptor readable again.
-#define TURN ((size_t)512)
-#define CALL 8192
+#define TURN         ((size_t)512)
+#define PROCESS_TURN 4096
+#define CALL         8192
 
 static const char *const ring_maps[RINGS] = {
     [RING_SECURITY] = "sg_security",
@@ -179,7 +180,8 @@ int sensor_consume_some(struct sensor *s, size_t max, sensor_record_fn fn, void 
     while (k >= 0 && more && r->handed < max) {
         more = 0;
         for (size_t i = 0; i < RINGS && k >= 0; i++) {
-            k = take_turn(r, order[i], MIN(max, TURN));
+            // Whose denial it is that was just read is in here: not to be left for the next turn.
+            k = take_turn(r, order[i], order[i] == RING_PROCESS ? PROCESS_TURN : MIN(max, TURN));
             more |= k > 0;
         }
     }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "sensor/capture.h"
+#include "sensor/hostfile.h"
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
 
@@ -264,9 +265,20 @@ static void wait_until_gone(const uint32_t *ids, size_t n)
 int sensor_detach(struct sensor *s, struct error *err)
 {
     uint32_t ids[ARRAY_SIZE(((struct names *)0)->items)];
+    char ftrace[16];
     size_t n = 0;
     int r;
 
+    if (s->links.n &&
+        hostfile_read("", "/proc/sys/kernel/ftrace_enabled", ftrace, sizeof(ftrace)) == 0 &&
+        streq(ftrace, "0")) {
+        (void)error_set(
+            err, -EBUSY,
+            "kernel.ftrace_enabled is 0: taking programs off now would end ftrace in this "
+            "kernel until the next boot");
+        error_cure(err, "sysctl -w kernel.ftrace_enabled=1, then again");
+        return -EBUSY;
+    }
     for (size_t i = 0; i < s->links.n && n < ARRAY_SIZE(ids); i++)
         ids[n++] = s->links.items[i].prog_id;
     r = pins_remove(&s->pins, err);

@@ -95,7 +95,8 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
 struct sensor *sensor_free(struct sensor *s);
 DEFINE_CLEANUP(struct sensor *, sensor_free)
 
-/* Detaches everything and removes the pins: the host is as it was. */
+/* Detaches everything and removes the pins: the host is as it was. -EBUSY while ftrace is switched off: the kernel would lose
+ * it until the next boot. */
 int sensor_detach(struct sensor *s, struct error *err);
 
 struct sensor_root {
