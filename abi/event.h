@@ -28,7 +28,7 @@ enum {
     SG_RECORD_MONITOR = 1u << 0, /* the rule is in monitor mode: the verdict was not enforced */
     SG_RECORD_PATH_CUT =
         1u
-        << 1, /* the path has more components or bytes than the record has room for: the leaf's end is kept */
+        << 1, /* PATH has more components or bytes than the record has room for: the leaf's end is kept */
     SG_RECORD_UNRESOLVED =
         1u << 2, /* the object could not be resolved to a canonical path; see `reason` */
     SG_RECORD_RELABEL =
@@ -36,8 +36,9 @@ enum {
         << 3, /* denied because the move or link would take an object out of, or into, the reach of the rule */
     SG_RECORD_INHERITED =
         1u << 4, /* a descriptor opened earlier by another subject (exec, SCM_RIGHTS) */
-    SG_RECORD_COMPAT = 1u << 5,  /* a 32-bit system call */
-    SG_RECORD_KTHREAD = 1u << 6, /* a kernel thread on behalf of somebody */
+    SG_RECORD_COMPAT = 1u << 5,    /* a 32-bit system call */
+    SG_RECORD_KTHREAD = 1u << 6,   /* a kernel thread on behalf of somebody */
+    SG_RECORD_PATH2_CUT = 1u << 7, /* the same of PATH2 */
 };
 
 /* Why an object could not be resolved. */

@@ -136,7 +136,7 @@ static __always_inline int sg_note_change(const struct sg_request *from, const s
         __u64 key = sg_address(from->dentry), one = 1;
 
         bpf_map_update_elem(&sg_moves, &key, &one, BPF_ANY);
-        __sync_fetch_and_add((__u32 *)&sg_generation.moves, 1);
+        sg_forget_states();
     }
     return 1;
 }
@@ -258,7 +258,7 @@ static __always_inline void sg_moved(struct dentry *dentry)
     __u64 key = (__u64)dentry;
 
     if (bpf_map_lookup_elem(&sg_moves, &key)) {
-        __sync_fetch_and_add((__u32 *)&sg_generation.moves, 1);
+        sg_forget_states();
         bpf_map_delete_elem(&sg_moves, &key);
     }
 }

@@ -4,62 +4,81 @@
 #define SG_BPF_FILE_OPEN_H
 
 #include "lib/hook.bpf.h"
+#include "lib/quick.bpf.h"
 
-/* The operations that an open asks for. What is opened for execution is not read by who executes it. */
-static __always_inline __u32 sg_ops_of_open(struct file *file)
+/* Steps of their own: registers and stack that the quick way does not need would cost every access. */
+static __noinline __u64 sg_file_check_lsm(struct file *file, __u32 ops, __u32 try,
+                                          __u32 *ret_policy_id)
 {
-    __u32 mode = file->f_mode, flags = file->f_flags, ops = 0;
+    struct dentry *dentry = file->f_path.dentry;
+    struct sg_request q = {.dentry = dentry,
+                           .inode = file->f_inode,
+                           .dir = sg_dir_of(dentry),
+                           .ops = ops ? ops : sg_ops_of_open(file)};
 
-    if (flags & FMODE_EXEC)
-        return SG_OP_EXEC;
-    if (mode & FMODE_READ)
-        ops |= SG_OP_READ;
-    if (mode & FMODE_WRITE || flags & O_TRUNC)
-        ops |= SG_OP_WRITE;
-    return ops;
+    return sg_check(&q, true, try, ret_policy_id);
 }
 
+static __noinline __u64 sg_file_check_fmod(struct file *file, __u32 ops, __u32 try,
+                                           __u32 *ret_policy_id)
+{
+    struct sg_request q = {.dentry = file->f_path.dentry,
+                           .inode = file->f_inode,
+                           .ops = ops ? ops : sg_ops_of_open(file)};
+
+    return sg_check(&q, false, try, ret_policy_id);
+}
+
+static __always_inline int sg_file_conclude(struct file *file, __u32 ops, __u32 hook_flags,
+                                            __u64 decision, __u32 policy_id, bool storage)
+{
+    struct sg_request q = {.dentry = file->f_path.dentry,
+                           .inode = file->f_inode,
+                           .ops = ops ? ops : sg_ops_of_open(file),
+                           .hook = (__u16)hook_flags,
+                           .flags = hook_flags >> 16};
+
+    return storage ? sg_conclude_lsm(&q, decision, policy_id)
+                   : sg_conclude(&q, decision, policy_id);
+}
+
+static __noinline int sg_file_conclude_lsm(struct file *file, __u32 ops, __u32 hook_flags,
+                                           __u64 decision, __u32 policy_id)
+{
+    return sg_file_conclude(file, ops, hook_flags, decision, policy_id, true);
+}
+
+static __noinline int sg_file_conclude_fmod(struct file *file, __u32 ops, __u32 hook_flags,
+                                            __u64 decision, __u32 policy_id)
+{
+    return sg_file_conclude(file, ops, hook_flags, decision, policy_id, false);
+}
+
+/* An access through a file, to be refused? `ops` 0: as it was opened. */
 static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
                                           bool storage)
 {
-    struct dentry *dentry = file->f_path.dentry;
-    struct sg_request q = {
-        .dentry = dentry, .inode = file->f_inode, .ops = ops, .hook = hook, .flags = flags};
+    __u32 hook_flags = hook | (__u32)flags << 16, policy_id = 0;
+    __u64 decision, quick = SG_QUICK_UNKNOWN;
 
-    if (storage)
-        q.dir = sg_dir_of(dentry);
-    return sg_access(&q, storage);
+    if (!storage) {
+        decision = SG_TRY(sg_file_check_fmod, file, ops);
+        return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+               sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
+    }
+    if (sg_typed)
+        quick = sg_quick(file, ops, &policy_id);
+    decision = quick;
+    if (quick & SG_DECISION_AGAIN)
+        decision = SG_TRY(sg_file_check_lsm, file, ops);
+    if (quick == SG_QUICK_SUBJECT)
+        sg_task_learn();
+    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+           sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id);
 }
 
-/* Known to be no rule's business: nothing in its directory is, or this very name is not. */
-static __always_inline int sg_open_is_dead(struct file *file)
-{
-    struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
-    struct inode *inode = file->f_inode;
-    const struct sg_node *node;
-    union sg_generation g;
-
-    if (parent == dentry || (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
-        return 0;
-    node = bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
-    if (!node)
-        return 0;
-    g.both = sg_generation.both;
-    if (node->dir == SG_DIR_WORD(g, 0))
-        return 1;
-    node = bpf_inode_storage_get(&sg_nodes, inode, 0, 0);
-    return node &&
-           node->leaf == sg_leaf_digest(g.both, (__u64)parent - (__u64)inode, sg_hash_len(dentry));
-}
-
-static __always_inline int sg_on_open(struct file *file, bool storage)
-{
-    if (storage && sg_typed && sg_open_is_dead(file))
-        return 0;
-    return sg_file_access(file, sg_ops_of_open(file), SG_HOOK_file_open, 0, storage);
-}
-
-SG_PROGRAMS(file_open, file_open, sg_on_open(file, storage), struct file *file)
+SG_PROGRAMS(file_open, file_open, sg_file_access(file, 0, SG_HOOK_file_open, 0, storage),
+            struct file *file)
 
 /* A descriptor that comes from somebody else gives no more than its new owner could open. */
 static __always_inline int sg_on_receive(struct file *file, bool storage)

@@ -48,7 +48,7 @@ static __always_inline void sg_tell_mount(__u16 hook)
     r->hook = hook;
     r->size = sizeof(*r);
     sg_sent((__u8 *)r, SG_COUNT_PROCESS_SENT);
-    bpf_ringbuf_submit(r, 0);
+    bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
 }
 
 /*

@@ -12,12 +12,14 @@
 #include "decide.bpf.h"
 
 #define SG_PATH_COMPONENTS_MAX 128
+#define SG_TEXT_LIFE_NS        1000000000ull /* a text that is out of date is not replaced earlier */
 
 #define SG_BUFFERS 4
 
 struct sg_buffer {
     __u64 claims;
     __u8 bytes[SG_RECORD_MAX];
+    struct sg_text text; /* being made */
 };
 
 struct {
@@ -100,12 +102,45 @@ static __always_inline void sg_start_record(struct sg_record *r, __u16 type, __u
     r->rule = SG_RULE_NONE;
 }
 
+/* Wakes the reader of a ring, or leaves it to look by itself: flags for the ring's helpers. */
+static __always_inline __u64 sg_wake(enum sg_ring ring, __u64 now)
+{
+    if (now - sg_woken_ns[ring] < SG_WAKE_NS)
+        return BPF_RB_NO_WAKEUP;
+    sg_woken_ns[ring] = now;
+    return BPF_RB_FORCE_WAKEUP;
+}
+
+/*
+ * Names from `*dentry` up, each followed by NUL, at most `most` of them, into `bytes` from `end` on; `start` is where the
+ * path begins. Returns the new end; *dentry is the first that is not there.
+ */
+static __always_inline __u64 sg_put_names(__u8 *bytes, __u64 start, __u64 end,
+                                          struct dentry **dentry, int most)
+{
+    for (int i = 0; i < most; i++) {
+        struct dentry *parent = (*dentry)->d_parent;
+        __u64 len = (*dentry)->d_name.len;
+
+        if (parent == *dentry || end - start + len + 1 > SG_PATH_BYTES_MAX)
+            break;
+        asm volatile("" : "+r"(len), "+r"(end)); /* the bounds must hold in these registers */
+        if (len > SG_NAME_MAX || end > SG_RECORD_MAX - 512)
+            break;
+        bpf_probe_read_kernel(bytes + end, len, (*dentry)->d_name.name);
+        bytes[end + len] = 0;
+        end += len + 1;
+        *dentry = parent;
+    }
+    return end;
+}
+
 /*
  * Appends a path as a field: names from the leaf up to the root of its file system.
- * `bytes` is SG_RECORD_MAX long; returns the new end. What does not fit is cut at the root's end, and said.
+ * `bytes` is SG_RECORD_MAX long; returns the new end. What does not fit is cut at the root's end, and *flags says it.
  */
 static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *dentry, __u16 type,
-                                         __u16 *flags)
+                                         __u16 cut, __u16 *flags)
 {
     struct sg_field *field;
     __u64 start, end;
@@ -114,24 +149,64 @@ static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *d
         return at;
     field = (struct sg_field *)(bytes + at);
     start = at + sizeof(*field);
-    end = start;
-    for (int i = 0; i < SG_PATH_COMPONENTS_MAX; i++) {
-        struct dentry *parent = dentry->d_parent;
-        __u64 len = dentry->d_name.len;
-
-        if (parent == dentry || end - start + len + 1 > SG_PATH_BYTES_MAX)
-            break;
-        asm volatile("" : "+r"(len), "+r"(end)); /* the bounds must hold in these registers */
-        if (len > SG_NAME_MAX || end > SG_RECORD_MAX - 512)
-            break;
-        bpf_probe_read_kernel(bytes + end, len, dentry->d_name.name);
-        bytes[end + len] = 0;
-        end += len + 1;
-        dentry = parent;
-    }
+    end = sg_put_names(bytes, start, start, &dentry, SG_PATH_COMPONENTS_MAX);
     if (dentry->d_parent != dentry)
-        *flags |= SG_RECORD_PATH_CUT;
+        *flags |= cut;
     field->type = type;
+    field->len = (__u16)(end - start);
+    field->reserved = 0;
+    return (end + 7) & ~7ull;
+}
+
+/* Keeps what lies from `start` to `end` of a record as the path of a directory. */
+static __always_inline void sg_text_keep(struct sg_buffer *b, struct inode *dir, __u64 start,
+                                         __u64 end, __u32 sequence, __u64 now)
+{
+    __u64 len = end - start;
+
+    asm volatile("" : "+r"(len), "+r"(start));
+    if (len > SG_TEXT_MAX || start > SG_RECORD_MAX - 512)
+        return;
+    b->text.made_ns = now;
+    b->text.sequence = sequence;
+    b->text.len = len;
+    bpf_probe_read_kernel(b->text.bytes, len, b->bytes + start);
+    bpf_inode_storage_delete(&sg_texts, dir);
+    bpf_inode_storage_get(&sg_texts, dir, &b->text, BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+/*
+ * The same as sg_add_path() for an object's own path, with the directory's part from its storage where nothing has moved
+ * since: paths of records cost the same at any depth.
+ */
+static __always_inline __u64 sg_add_path_kept(struct sg_buffer *b, __u64 at, struct dentry *dentry,
+                                              __u64 now, __u16 *flags)
+{
+    __u32 sequence = sg_rename_lock ? sg_rename_sequence() : 1;
+    __u64 start = at + sizeof(struct sg_field), end, dir_start, len = SG_TEXT_MAX + 1;
+    struct sg_field *field = (struct sg_field *)(b->bytes + at);
+    struct dentry *above = dentry;
+    struct inode *dir = dentry->d_parent->d_inode;
+    const struct sg_text *text = NULL;
+
+    dir_start = end = sg_put_names(b->bytes, start, start, &above, 1);
+    if (!(sequence & 1))
+        text = bpf_inode_storage_get(&sg_texts, dir, 0, 0);
+    if (text && text->sequence == sequence)
+        len = text->len;
+    asm volatile("" : "+r"(len), "+r"(end));
+    if (text && len <= SG_TEXT_MAX && end <= SG_RECORD_MAX - 512) {
+        bpf_probe_read_kernel(b->bytes + end, len, text->bytes);
+        end += len;
+    } else {
+        end = sg_put_names(b->bytes, start, end, &above, SG_PATH_COMPONENTS_MAX);
+        if (above->d_parent != above)
+            *flags |= SG_RECORD_PATH_CUT;
+        else if (!(sequence & 1) && (!text || now - text->made_ns > SG_TEXT_LIFE_NS) &&
+                 sequence == sg_rename_sequence())
+            sg_text_keep(b, dir, dir_start, end, sequence, now);
+    }
+    field->type = SG_FIELD_PATH;
     field->len = (__u16)(end - start);
     field->reserved = 0;
     return (end + 7) & ~7ull;
@@ -139,7 +214,7 @@ static __always_inline __u64 sg_add_path(__u8 *bytes, __u64 at, struct dentry *d
 
 /* The same for a dentry of which only the address is known: each field is copied. */
 static __always_inline __u64 sg_add_path_at(__u8 *bytes, __u64 at, __u64 address, __u16 type,
-                                            __u16 *flags)
+                                            __u16 cut, __u16 *flags)
 {
     struct dentry *dentry = (void *)address, *parent = NULL;
     struct sg_field *field;
@@ -165,7 +240,7 @@ static __always_inline __u64 sg_add_path_at(__u8 *bytes, __u64 at, __u64 address
         dentry = parent;
     }
     if (parent != dentry)
-        *flags |= SG_RECORD_PATH_CUT;
+        *flags |= cut;
     field->type = type;
     field->len = (__u16)(end - start);
     field->reserved = 0;
@@ -190,9 +265,11 @@ static __always_inline __u64 sg_add_text(__u8 *bytes, __u64 at, const char *text
     return (at + sizeof(*field) + (__u64)len + 7) & ~7ull;
 }
 
-/* Puts the record of a report into `bytes`; returns its length. */
-static __always_inline __u64 sg_write_file_record(__u8 *bytes, const struct sg_report *p)
+/* Puts the record of a report into a buffer; returns its length. `kept`: texts of directories may be used. */
+static __always_inline __u64 sg_write_file_record(struct sg_buffer *b, const struct sg_report *p,
+                                                  bool kept)
 {
+    __u8 *bytes = b->bytes;
     struct sg_record *r = (struct sg_record *)bytes;
     __u64 end = sizeof(*r);
     __u16 flags = p->flags;
@@ -219,11 +296,15 @@ static __always_inline __u64 sg_write_file_record(__u8 *bytes, const struct sg_r
         r->mode = p->inode->i_mode;
         r->nlink = p->inode->__i_nlink;
     }
-    end = sg_add_path(bytes, end, p->dentry, SG_FIELD_PATH, &flags);
+    if (kept)
+        end = sg_add_path_kept(b, end, p->dentry, r->time_ns, &flags);
+    else
+        end = sg_add_path(bytes, end, p->dentry, SG_FIELD_PATH, SG_RECORD_PATH_CUT, &flags);
     if (p->dentry2)
-        end = sg_add_path(bytes, end, p->dentry2, SG_FIELD_PATH2, &flags);
-    if (p->text_type == SG_TEXT_IS_DENTRY)
-        end = sg_add_path_at(bytes, end, (__u64)p->text, SG_FIELD_PATH2, &flags);
+        end = sg_add_path(bytes, end, p->dentry2, SG_FIELD_PATH2, SG_RECORD_PATH2_CUT, &flags);
+    if (!kept && p->text_type == SG_TEXT_IS_DENTRY)
+        end = sg_add_path_at(bytes, end, (__u64)p->text, SG_FIELD_PATH2, SG_RECORD_PATH2_CUT,
+                             &flags);
     else if (p->text)
         end = sg_add_text(bytes, end, p->text, p->text_type);
     r->flags |= flags;
@@ -303,36 +384,51 @@ static __always_inline int sg_merged_away(const struct sg_report *p)
     return 0;
 }
 
-/* Reports a decision: denials to their own ring, programs' lives to theirs, the rest to the audit ring. */
-static __noinline void sg_emit(const struct sg_report *p)
+static __always_inline void sg_emit_body(const struct sg_report *p, bool kept)
 {
     int denial = SG_DECISION_VERDICT(p->decision) >= SG_DENY;
     __u32 sent = denial                      ? SG_COUNT_SECURITY_SENT
                  : p->type == SG_RECORD_EXEC ? SG_COUNT_PROCESS_SENT
                                              : SG_COUNT_AUDIT_SENT;
     struct sg_buffer *b;
-    __u64 len;
+    __u64 len, now;
     long lost = 1;
 
     if (denial && sg_merged_away(p))
         return;
     b = sg_claim();
     if (b) {
-        len = sg_write_file_record(b->bytes, p);
+        len = sg_write_file_record(b, p, kept);
+        now = ((struct sg_record *)b->bytes)->time_ns;
         sg_sent(b->bytes, sent);
         asm volatile("" : "+r"(len));
         if (len > SG_RECORD_MAX)
             len = SG_RECORD_MAX;
         if (denial)
-            lost = bpf_ringbuf_output(&sg_security, b->bytes, len, 0);
+            lost = bpf_ringbuf_output(&sg_security, b->bytes, len, sg_wake(SG_RING_SECURITY, now));
         else if (p->type == SG_RECORD_EXEC)
-            lost = bpf_ringbuf_output(&sg_process, b->bytes, len, 0);
+            lost = bpf_ringbuf_output(&sg_process, b->bytes, len, sg_wake(SG_RING_PROCESS, now));
         else
-            lost = bpf_ringbuf_output(&sg_audit, b->bytes, len, 0);
+            lost = bpf_ringbuf_output(&sg_audit, b->bytes, len, sg_wake(SG_RING_AUDIT, now));
         sg_give_back(b);
     }
     if (lost)
         sg_count(sent + 1);
+}
+
+/* Reports a decision: denials to their own ring, programs' lives to theirs, the rest to the audit ring. */
+static __noinline void sg_emit(const struct sg_report *p)
+{
+    sg_emit_body(p, false);
+}
+
+/*
+ * The same for programs of type LSM, where inode storage may be asked with what was walked to. Not for the other object by
+ * its address (SG_TEXT_IS_DENTRY).
+ */
+static __noinline void sg_emit_lsm(const struct sg_report *p)
+{
+    sg_emit_body(p, true);
 }
 
 #endif

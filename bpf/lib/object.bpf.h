@@ -36,14 +36,6 @@ static __always_inline __u64 sg_hash_len(const struct dentry *dentry)
     return (__u64)dentry->d_name.len << 32 | dentry->d_name.hash;
 }
 
-static __always_inline __u64 sg_leaf_digest(__u64 generation, __u64 parent, __u64 hash_len)
-{
-    __u64 x = (generation ^ parent) * 0x9e3779b97f4a7c15ull;
-
-    x = (x ^ (x >> 32) ^ hash_len) * 0xd6e8feb86659fd93ull;
-    return (x ^ (x >> 29)) & ~SG_STATE_MASK;
-}
-
 /* The directory of a dentry, where the kernel lets inode storage be asked with what was walked to. */
 static __always_inline struct inode *sg_dir_of(struct dentry *dentry)
 {
@@ -54,39 +46,120 @@ static __always_inline struct inode *sg_dir_of(struct dentry *dentry)
 static __always_inline int sg_dir_is_dead(struct inode *dir)
 {
     const struct sg_node *node;
-    union sg_generation g;
 
     if (!dir)
         return 0;
     node = bpf_inode_storage_get(&sg_nodes, dir, 0, 0);
-    if (!node)
+    return node && node->dir == sg_generation;
+}
+
+/*
+ * Where a name's first byte is in a directory's node: its word, and its bit there. False: not kept for this byte, or the
+ * name is too long to be in the dentry itself.
+ */
+static __always_inline int sg_first_of(const struct dentry *dentry, __u64 *ret_word, __u64 *ret_bit)
+{
+    __u64 first;
+
+    if (!bpf_core_field_exists(dentry->d_iname) ||
+        dentry->d_name.len >= bpf_core_field_size(dentry->d_iname))
         return 0;
-    g.both = sg_generation.both;
-    return node->dir == SG_DIR_WORD(g, 0);
+    first = dentry->d_iname[0] - (__u64)SG_FIRST_LOWEST;
+    asm volatile("" : "+r"(first)); /* the bound must hold in this register */
+    if (first >= SG_FIRST_COUNT)
+        return 0;
+    *ret_word = first >> 4;
+    *ret_bit = first & 15;
+    asm volatile("" : "+r"(*ret_word), "+r"(*ret_bit));
+    return 1;
+}
+
+/* Is no name that begins like this one any rule's business in this directory? */
+static __always_inline int sg_first_is_dead(const struct sg_node *dir, const struct dentry *dentry,
+                                            __u64 generation)
+{
+    __u64 word, bit, bits;
+
+    if (!sg_first_of(dentry, &word, &bit))
+        return 0;
+    bits = dir->first[word] ^ generation;
+    return !(bits >> SG_STATE_BITS) && (bits >> bit) & 1;
+}
+
+/* A name is dead in a directory whose children start with `children`: notes it where its first byte alone makes it so. */
+static __noinline int sg_first_learn(const struct sg_request *q, __u32 policy_id, __u32 children,
+                                     __u64 generation)
+{
+    struct sg_node *dir = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
+    __u64 word, bit;
+
+    if (!dir || !sg_first_of(q->dentry, &word, &bit) ||
+        sg_run_word(policy_id, children, SG_FIRST_LOWEST + word * 16 + bit, 1))
+        return 0;
+    dir->first[word] =
+        (sg_word_is_of(dir->first[word], generation) ? dir->first[word] : generation) | 1ull << bit;
+    return 1;
 }
 
 static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
-                                                   struct dentry *parent, __u64 generation,
-                                                   bool storage)
+                                                   struct dentry *parent, __u32 policy_id,
+                                                   __u64 generation, bool storage)
 {
-    union sg_generation g = {.both = generation};
     struct sg_node *node;
-    __u64 answer;
+    __u64 answer, word;
 
     if (storage && q->dir) {
         node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
-        if (node && node->dir >> SG_STATE_BITS == SG_DIR_WORD(g, 0) >> SG_STATE_BITS)
-            return SG_ANSWER(node->dir & SG_STATE_MASK);
+        if (node) {
+            word = *(volatile __u64 *)&node->dir;
+            if (sg_word_is_of(word, generation))
+                return SG_ANSWER(word & SG_STATE_MASK);
+        }
     }
-    answer = sg_children(sg_address(parent), g.policy_id);
-    if (SG_ANSWER_FAILED(answer))
+    answer = sg_children(sg_address(parent), policy_id);
+    if (SG_ANSWER_FAILED(answer) || !sg_generation_caches(generation))
         return answer;
     if (storage && q->dir) {
         node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
         if (node)
-            node->dir = SG_DIR_WORD(g, (__u32)answer);
+            node->dir = generation | (answer & SG_STATE_MASK);
     }
     return answer;
+}
+
+/* What is cached of an object: its own state, or SG_ANSWER_NONE. */
+static __always_inline __u64 sg_leaf_known(const struct sg_node *node, __u64 generation,
+                                           __u64 directory, __u64 hash_len)
+{
+    __u64 rules[SG_NODE_RULES], leaf = *(volatile __u64 *)&node->leaf;
+
+    if (!sg_word_is_of(leaf, generation))
+        return SG_ANSWER_NONE;
+    for (int i = 0; i < SG_NODE_RULES; i++)
+        rules[i] = *(volatile __u64 *)&node->rules[i];
+    if (*(volatile __u64 *)&node->check != sg_leaf_check(leaf, directory, hash_len, rules))
+        return SG_ANSWER_NONE;
+    return SG_ANSWER(leaf & SG_STATE_MASK);
+}
+
+static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, __u64 leaf,
+                                   __u64 directory)
+{
+    struct sg_node *node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
+                                                 BPF_LOCAL_STORAGE_GET_F_CREATE);
+    __u32 state = leaf & SG_STATE_MASK;
+    __u64 rules[SG_NODE_RULES];
+
+    if (!node)
+        return 0;
+#pragma unroll
+    for (int i = 0; i < SG_NODE_RULES; i++) {
+        rules[i] = state ? sg_rule_of(state, policy_id, i) : 0;
+        node->rules[i] = rules[i];
+    }
+    node->check = sg_leaf_check(leaf, directory, sg_hash_len(q->dentry), rules);
+    node->leaf = leaf;
+    return 0;
 }
 
 static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node,
@@ -120,7 +193,7 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
                                                  struct sg_states *ret)
 {
     struct dentry *dentry = q->dentry, *parent = dentry->d_parent;
-    __u64 generation = sg_generation_of(ret->policy_id), hash_len, digest, answer;
+    __u64 generation = sg_generation_of(ret->policy_id), hash_len, directory, answer, children;
     struct sg_node *node = NULL;
     __u32 sequence, nlink = 1;
 
@@ -135,23 +208,25 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
         ret->state = (__u32)sg_root_state(sb, ret->policy_id);
         return 0;
     }
-    answer = sg_children_of_parent(q, parent, generation, storage);
-    if (SG_ANSWER_FAILED(answer))
-        return answer;
+    children = sg_children_of_parent(q, parent, ret->policy_id, generation, storage);
+    if (SG_ANSWER_FAILED(children))
+        return children;
     if (q->inode && (q->inode->i_mode & S_IFMT) != S_IFDIR)
         nlink = q->inode->i_nlink;
-    if (!answer && nlink <= 1)
+    if (!children && nlink <= 1)
         return 0;
     if (storage && q->inode)
-        node = bpf_inode_storage_get(&sg_nodes, q->inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
+                                     nlink > 1 ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
     hash_len = sg_hash_len(dentry);
     /* Which directory, as the distance from the inode that the node belongs to: a subtraction may be made of pointers. */
-    digest = sg_leaf_digest(generation, q->inode ? (__u64)parent - (__u64)q->inode : 0, hash_len);
-    if (node && (node->leaf & ~SG_STATE_MASK) == digest) {
-        ret->state = node->leaf & SG_STATE_MASK;
-    } else if (answer) {
+    directory = q->inode ? (__u64)parent - (__u64)q->inode : 0;
+    answer = node ? sg_leaf_known(node, generation, directory, hash_len) : SG_ANSWER_NONE;
+    if (!SG_ANSWER_IS_NONE(answer)) {
+        ret->state = (__u32)answer;
+    } else if (children) {
         sequence = sg_rename_sequence();
-        answer = sg_run(ret->policy_id, (__u32)answer, sg_address(dentry->d_name.name),
+        answer = sg_run(ret->policy_id, (__u32)children, sg_address(dentry->d_name.name),
                         dentry->d_name.len);
         if (SG_ANSWER_FAILED(answer))
             return answer;
@@ -159,8 +234,10 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
             return SG_ANSWER_FAIL(SG_REASON_RACE);
         ret->state = (__u32)answer;
         /* What a rename may have interfered with is good for this decision, not for later ones. */
-        if (node && !(sequence & 1) && sequence == sg_rename_sequence())
-            node->leaf = digest | ret->state;
+        if (storage && q->inode && !(sequence & 1) && sequence == sg_rename_sequence() &&
+            sg_generation_caches(generation) &&
+            (answer || !q->dir || !sg_first_learn(q, ret->policy_id, (__u32)children, generation)))
+            sg_leaf_keep(q, ret->policy_id, generation | (answer & SG_STATE_MASK), directory);
     }
     if (nlink > 1)
         sg_other_states(q, node, ret);
@@ -246,8 +323,8 @@ static __always_inline int sg_decision_refuses(__u64 decision)
            !(SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR);
 }
 
-/* Records a decision and says whether the access is refused. */
-static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __u32 policy_id)
+static __always_inline int sg_conclude_body(const struct sg_request *q, __u64 decision,
+                                            __u32 policy_id, bool storage)
 {
     int refused = sg_decision_refuses(decision);
     struct sg_report report = {
@@ -268,10 +345,24 @@ static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __
         sg_count(SG_COUNT_DENIED);
     else if (SG_DECISION_VERDICT(decision) >= SG_DENY)
         sg_count(SG_COUNT_WOULD_DENY);
-    sg_emit(&report);
+    if (storage && sg_typed)
+        sg_emit_lsm(&report);
+    else
+        sg_emit(&report);
     if (refused && SG_DECISION_VERDICT(decision) == SG_KILL)
         bpf_send_signal(SIGKILL_NUMBER);
     return refused;
+}
+
+/* Records a decision and says whether the access is refused. */
+static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __u32 policy_id)
+{
+    return sg_conclude_body(q, decision, policy_id, false);
+}
+
+static __noinline int sg_conclude_lsm(const struct sg_request *q, __u64 decision, __u32 policy_id)
+{
+    return sg_conclude_body(q, decision, policy_id, true);
 }
 
 /* How often a decision is tried: with what is known; after the subject was computed; with whatever there is. */
@@ -304,7 +395,7 @@ static __always_inline __u64 sg_check(const struct sg_request *q, bool storage, 
     *ret_policy_id = states.policy_id;
     if (!states.policy_id)
         return SG_DECISION_NONE;
-    answer = sg_find_states(q, storage, &states);
+    answer = sg_find_states_body(q, storage, &states); /* here: verifiers count frames */
     if (answer)
         return sg_failed(q, states.policy_id, answer, try);
     return sg_decide_states(&states, q->ops, try == SG_TRY_LAST);
@@ -339,7 +430,9 @@ static __always_inline int sg_access(struct sg_request *q, bool storage)
     __u32 policy_id = 0;
     __u64 decision = storage ? SG_TRY(sg_check_lsm, q) : SG_TRY(sg_check_fmod, q);
 
-    return SG_DECISION_VERDICT(decision) != SG_ALLOW && sg_conclude(q, decision, policy_id);
+    if (SG_DECISION_VERDICT(decision) == SG_ALLOW)
+        return 0;
+    return storage ? sg_conclude_lsm(q, decision, policy_id) : sg_conclude(q, decision, policy_id);
 }
 
 #endif

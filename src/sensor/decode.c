@@ -152,7 +152,7 @@ static const bool loses_way[SG_REASON_COUNT] = {
 };
 
 static int decode_path(const struct decode_context *ctx, struct bytes list, uint32_t dev,
-                       struct event *ev, struct event_path *ret_path)
+                       uint16_t cut_flag, struct event *ev, struct event_path *ret_path)
 {
     struct mounts mounts = mounts_of(ctx, dev);
     struct event_path path = {};
@@ -162,8 +162,7 @@ static int decode_path(const struct decode_context *ctx, struct bytes list, uint
 
     if (list.len > SG_PATH_BYTES_MAX)
         return -EBADMSG;
-    cut = (ev->flags & SG_RECORD_PATH_CUT) ||
-          ((ev->flags & SG_RECORD_UNRESOLVED) && loses_way[ev->reason]);
+    cut = (ev->flags & cut_flag) || ((ev->flags & SG_RECORD_UNRESOLVED) && loses_way[ev->reason]);
     room = event_alloc(ev, mounts.longest + list.len + 1);
     if (!room)
         return -ENOBUFS;
@@ -345,13 +344,13 @@ static int take_texts(const struct fields *fields, const struct decode_context *
     int r = 0;
 
     if (f[SG_FIELD_PATH].s)
-        r = decode_path(ctx, f[SG_FIELD_PATH], ev->dev, ev, &ev->path);
+        r = decode_path(ctx, f[SG_FIELD_PATH], ev->dev, SG_RECORD_PATH_CUT, ev, &ev->path);
     if (r == 0 && f[SG_FIELD_PATH2].s) {
         if (ev->hook == SG_HOOK_inode_symlink) {
             ev->path2.kind = EVENT_PATH_TEXT;
             r = decode_text(f[SG_FIELD_PATH2], ev, &ev->path2.bytes);
         } else {
-            r = decode_path(ctx, f[SG_FIELD_PATH2], ev->dev2, ev, &ev->path2);
+            r = decode_path(ctx, f[SG_FIELD_PATH2], ev->dev2, SG_RECORD_PATH2_CUT, ev, &ev->path2);
         }
     }
     if (r == 0 && f[SG_FIELD_XATTR].s)

@@ -46,7 +46,7 @@ uint32_t image_current_id(const struct sensor *s)
 
     if (fd >= 0 && page && bpf_map_lookup_elem(fd, &zero, page) == 0)
         return page->policy_id;
-    return s->maps.words.generation ? s->maps.words.generation->policy_id : 0;
+    return s->maps.words.policy_id ? *s->maps.words.policy_id : 0;
 }
 
 static int write_image(const void *image, size_t len, uint32_t policy_id, int *ret_fd)
@@ -158,6 +158,32 @@ static int write_roots(const struct sensor *s, uint32_t policy_id, const struct 
     return changed;
 }
 
+// From here on no cached state is believed, of whatever policy; what `policy_id` finds is cached again once it
+// is in force. Kernel programs raise the count at the same time.
+static void announce(const struct sensor *s, uint32_t policy_id)
+{
+    uint64_t old = __atomic_load_n(s->maps.words.generation, __ATOMIC_SEQ_CST), next;
+
+    __atomic_store_n(s->maps.words.policy_id, policy_id, __ATOMIC_SEQ_CST);
+    do
+        next = sg_generation_by(old + sg_generation_raise(old), policy_id);
+    while (!__atomic_compare_exchange_n(s->maps.words.generation, &old, next, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+}
+
+static void forget_states(const struct sensor *s)
+{
+    announce(s, s->policy_id);
+}
+
+void image_adopt(struct sensor *s)
+{
+    s->policy_id = image_current_id(s);
+    // Its agent was killed between the announcement of another policy and its coming.
+    if (s->policy_id != *s->maps.words.policy_id)
+        forget_states(s);
+}
+
 int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
                size_t n_roots, struct error *err)
 {
@@ -177,14 +203,17 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
         return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_roots,
                          strerror(-r));
     }
+    // Before the image: an agent that is killed in between leaves a policy whose decisions are not cached, not
+    // one that is mistaken for another.
+    announce(s, id);
     // The step that counts. It returns after every decision that began with the old image has ended, so
     // that what only those need can go afterwards.
     if (bpf_map_update_elem(map_fd(s, "sg_images"), &zero, &fd, BPF_ANY) < 0) {
         r = -errno;
+        announce(s, old_id);
         drop_roots(s, id, true);
         return error_set(err, r, "the policy cannot be put in force: %s", strerror(-r));
     }
-    __atomic_store_n(&s->maps.words.generation->policy_id, id, __ATOMIC_SEQ_CST);
     s->policy_id = id;
     s->image_bytes = len;
     map_clear(s->provisional);
@@ -265,7 +294,7 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
     dropped = added < 0 ? 0 : drop_unnamed(s, devs, n_all);
     // What was resolved before a root was known has been cached.
     if (added || dropped)
-        (void)__atomic_add_fetch(&s->maps.words.generation->moves, 1, __ATOMIC_SEQ_CST);
+        forget_states(s);
     if (added < 0)
         return error_set(err, added, "%zu file systems do not fit into the table of roots: %s",
                          n_all, strerror(-added));

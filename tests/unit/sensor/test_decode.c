@@ -224,6 +224,19 @@ static void test_cut(void **state)
     r.head.reason = 0;
     assert_int_equal(decode(ev, &r), -EBADMSG);
 
+    // Each of the two paths is cut for itself.
+    r.head.size = sizeof(r.head);
+    r.head.hook = SG_HOOK_inode_rename;
+    r.head.flags = SG_RECORD_PATH2_CUT;
+    record_field(&r, SG_FIELD_PATH, "one\0tmp\0", 8);
+    record_field(&r, SG_FIELD_PATH2, "two\0dir\0par", 11);
+    assert_int_equal(decode(ev, &r), 0);
+    assert_int_not_equal(ev->path.kind, EVENT_PATH_CUT);
+    assert_int_equal(ev->path2.kind, EVENT_PATH_CUT);
+    assert_bytes(ev->path2.bytes, "dir/two");
+    r.head.flags = SG_RECORD_PATH_CUT;
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+
     // Nothing but a part of one name is left.
     r.head.flags = SG_RECORD_PATH_CUT;
     r.head.size = sizeof(r.head);
