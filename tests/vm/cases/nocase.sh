@@ -52,7 +52,7 @@ safeguard: 1
 name: keys
 mode: enforce
 files:
-  - {path: "/srv/*/Dir/Key-for-Root", access: [read, rename], do: deny}
+  - {path: "/srv/*/Dir/Key-for-Root", access: [read, rename], not_by: {exe: /usr/bin/mount}, do: deny}
 YAML
 check "ext4 with casefold" make_ext4 ext4
 check "vfat" make_vfat vfat
