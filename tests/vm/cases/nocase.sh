@@ -4,18 +4,11 @@
 # File systems in which one file answers to several names: a rule's path holds for all of them. Some are mounted before
 # the agent starts, some after. Runs inside a VM. Prints TAP.
 set -u
-policies=/etc/safeguard/policies
-run_log=/tmp/agent.log
+cases=$(dirname "$0")
+# shellcheck source=tests/vm/cases/agent.lib
+. "$cases/agent.lib"
 
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
 denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
-await() { timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null); }
 
 # A file system of one kind, at /srv/NAME, with what the rules are about.
 fill() { mkdir -p "/srv/$1/Dir" && echo secret >"/srv/$1/Dir/Key-for-Root" && echo open >"/srv/$1/Dir/key-for-roots"; }
@@ -56,9 +49,7 @@ files:
 YAML
 check "ext4 with casefold" make_ext4 ext4
 check "vfat" make_vfat vfat
-safeguard-agent >"$run_log" 2>&1 &
-agent=$!
-check "the agent starts" await 400 'ready after' "$run_log"
+check "the agent starts" start_agent
 
 try ext4
 try vfat
