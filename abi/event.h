@@ -30,7 +30,7 @@ enum {
     SG_RECORD_MONITOR = 1u << 0, /* the rule is in monitor mode: the verdict was not enforced */
     SG_RECORD_PATH_CUT =
         1u
-        << 1, /* the path has more components or bytes than the record has room for: the leaf's end is kept */
+        << 1, /* PATH has more components or bytes than the record has room for: the leaf's end is kept */
     SG_RECORD_UNRESOLVED =
         1u << 2, /* the object could not be resolved to a canonical path; see `reason` */
     SG_RECORD_RELABEL =

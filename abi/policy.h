@@ -79,7 +79,6 @@ enum sg_verdict {
 /* sg_entry.flags */
 enum {
     SG_ENTRY_MONITOR = 1u << 0, /* decide and record, never block */
-    SG_ENTRY_TIMED = 1u << 1,   /* only while the predicate's bit is set in the switch map */
 };
 
 /* Section directory. Offsets are bytes from the start of the image, counts are records. */

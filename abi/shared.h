@@ -8,17 +8,50 @@
 
 #include <linux/types.h>
 
+#define SG_NODE_RULES  2
+#define SG_FIRST_WORDS 5
+
 /*
- * The generation under which cached states are valid. The kernel counts moves of directories in the low half, the
- * sensor writes the policy's id into the high half; both together are read as one aligned 64-bit word.
+ * The generation under which cached states are valid, in the place that it has in a cached word:
+ *   bits 22-63  a count that rises with every change of policy and every move of a directory to where other rules hold
+ *   bits 20-21  the lowest bits of the policy's number: what one policy cached is not another's, even while one replaces
+ *               the other and both have the same count
+ *   bits  0-19  0: the place of a state
+ * The count never returns to an earlier value: it stands still at SG_GENERATION_LAST. From there on nothing is cached any
+ * more, so that no word ever carries such a generation: decisions are slower then, and as right as before. A million
+ * moves a second lead there in 25 days.
  */
-union sg_generation {
-    __u64 both;
-    struct {
-        __u32 moves;     /* raised by the kernel */
-        __u32 policy_id; /* written by the sensor, after the image was replaced */
-    };
-};
+#define SG_STATE_BITS      20
+#define SG_STATE_MASK      ((1ull << SG_STATE_BITS) - 1)
+#define SG_GENERATION_STEP (1ull << 22)
+#define SG_GENERATION_LAST \
+    (~0ull << 38) /* 2^16 steps below the top: as many may raise it at the same time */
+#define SG_GENERATION_POLICY(policy_id) ((__u64)((policy_id)&3u) << SG_STATE_BITS)
+
+/* May what is found under this generation be cached? */
+static inline __attribute__((always_inline)) int sg_generation_caches(__u64 generation)
+{
+    return generation < SG_GENERATION_LAST;
+}
+
+/* By how much the generation is to be raised. */
+static inline __attribute__((always_inline)) __u64 sg_generation_raise(__u64 generation)
+{
+    return sg_generation_caches(generation) ? SG_GENERATION_STEP : 0;
+}
+
+/* The generation for what is found by this policy. */
+static inline __attribute__((always_inline)) __u64 sg_generation_by(__u64 generation,
+                                                                    __u32 policy_id)
+{
+    return (generation & ~SG_GENERATION_POLICY(3)) | SG_GENERATION_POLICY(policy_id);
+}
+
+/* Does a cached word belong to this generation? */
+static inline __attribute__((always_inline)) int sg_word_is_of(__u64 word, __u64 generation)
+{
+    return (word ^ generation) >> SG_STATE_BITS == 0;
+}
 
 /* Which of the two sets of switches is a policy's. */
 #define SG_SWITCHES(policy_id) ((policy_id)&1)
@@ -35,28 +68,48 @@ struct sg_dir {
     __u64 generation;
     __u64 parent;   /* address of the parent's dentry */
     __u64 hash_len; /* of its name */
-    __u32 state;    /* as an object */
-    __u32 children; /* after the '/' */
+    __u32 children; /* the state that they start with */
+    __u32 reserved;
 };
 
 /*
- * A cached inode, in inode storage. State and validity share one word, so that nobody ever sees one without the other:
- *   dir    what its children start with: SG_DIR_WORD(generation, state)
- *   leaf   its own state by its last name seen: a 44-bit digest of generation, parent and name, and the state
+ * A cached inode, in inode storage. State and generation share one word, so that nobody ever sees one without the other.
+ * What belongs together but does not fit into one word is bound by `check`: processors write a node at the same time.
  */
 struct sg_node {
-    __u64 dir;
-    __u64 leaf;
+    __u64 dir;   /* of a directory: the state that its children start with */
+    __u64 leaf;  /* of anything: its own state by its last name seen */
+    __u64 check; /* sg_leaf_check() of leaf, its directory, its name and rules */
+    __u64 rules
+        [SG_NODE_RULES]; /* the entries (struct sg_entry) of that state; SG_RULES_MORE: look at the image */
+    __u64 first
+        [SG_FIRST_WORDS]; /* of a directory: first bytes after which a name is dead; see SG_FIRST_* */
+    __u64
+        other_generation; /* of what follows: raised when an object is pinned that may be cached */
     __u32 other[SG_PIN_STATES]; /* states of its other names, from the table of pinned objects */
-    __u32 other_policy;         /* policy that they speak of; 0: not asked yet */
-    __u32 other_moves;          /* and moves: raised when an object is pinned that may be cached */
 };
 
-#define SG_STATE_BITS 20
-#define SG_STATE_MASK ((1ull << SG_STATE_BITS) - 1)
-#define SG_DIR_WORD(generation, state)                                                        \
-    ((__u64)(generation).moves << 32 | ((generation).policy_id & 0xfffull) << SG_STATE_BITS | \
-     (state))
+#define SG_RULES_MORE (~0ull)
+
+/* Names whose first byte is from '-' to '|': 16 of them to a word, below its generation. */
+#define SG_FIRST_LOWEST '-'
+#define SG_FIRST_COUNT  (16 * SG_FIRST_WORDS)
+
+/*
+ * Binds a node's leaf to the name and the directory that it was found by (as the distance from the inode: a number that
+ * kernel programs may form), and to its rules.
+ */
+static inline __attribute__((always_inline)) __u64 sg_leaf_check(__u64 leaf, __u64 directory,
+                                                                 __u64 hash_len, const __u64 *rules)
+{
+    __u64 x = (leaf ^ directory) * 0x9e3779b97f4a7c15ull;
+
+    x = (x ^ (x >> 32) ^ hash_len) * 0xd6e8feb86659fd93ull;
+    if (leaf & SG_STATE_MASK)
+        for (int i = 0; i < SG_NODE_RULES; i++)
+            x = (x ^ (x >> 29) ^ rules[i]) * 0xbf58476d1ce4e5b9ull;
+    return x ^ (x >> 31);
+}
 
 /* What a task is to the policy. Recomputed when any of the first fields is no longer what the task has. */
 struct sg_subject {
@@ -86,7 +139,21 @@ struct sg_subject {
     __u32 exe_dev; /* what it executed, as the exec saw it: mm->exe_file can be set by its owner */
     __u64 exe_ino;
     __u32 exe_exec_id; /* which exec that was */
+    __u32 exe_policy;  /* policy that `exe` speaks of */
+};
+
+/*
+ * What every decision asks of the current task's subject, with the task itself. Written by the task alone, and only for
+ * policies whose subjects are no more than programs, users, logins and lineage.
+ */
+struct sg_task {
+    __u32 policy_id; /* 0: nothing is known */
+    __u32 epoch;
+    __u32 exec_id;
+    __u32 euid;
+    __u32 login_uid;
     __u32 reserved;
+    __u64 preds[SG_PRED_WORDS];
 };
 
 /* Equal denials are counted instead of sent again. */
@@ -133,6 +200,13 @@ struct sg_agent {
 
 #define SG_AGENT_DEPTH_MAX 8 /* how far below its directories the agent's files may lie */
 
+/*
+ * The reader of a ring is woken at once when it has not been for this long, otherwise not at all: whoever was woken looks
+ * again after that time. A wake-up costs whoever makes the record as much as the record itself, and more where the reader
+ * runs at once.
+ */
+#define SG_WAKE_NS 2000000ull
+
 /* Numbers of the hooks in records. */
 enum sg_hook {
     SG_HOOK_NONE = 0,
@@ -141,10 +215,9 @@ enum sg_hook {
     SG_HOOK_COUNT,
 };
 
-_Static_assert(sizeof(union sg_generation) == 8, "sg_generation");
 _Static_assert(sizeof(struct sg_dir_key) == 24, "sg_dir_key");
 _Static_assert(sizeof(struct sg_dir) == 32, "sg_dir");
-_Static_assert(sizeof(struct sg_node) == 40, "sg_node");
+_Static_assert(sizeof(struct sg_node) == 104, "sg_node");
 _Static_assert(SG_STATES_MAX == 1u << SG_STATE_BITS, "a state fits into its part of a word");
 _Static_assert(sizeof(struct sg_agent) == 24 + 16 * SG_AGENT_DIRS, "sg_agent");
 _Static_assert(sizeof(struct sg_merge_key) == 32, "sg_merge_key");

@@ -16,6 +16,7 @@
 struct sg_inherited {
     __u64 decision;
     __u64 dentry;
+    __u64 file; /* the last one that was looked at: descriptors often share one */
 };
 
 /* By thread: what the search found. */
@@ -27,8 +28,29 @@ struct {
     __type(value, struct sg_inherited);
 } sg_inherited SEC(".maps");
 
-/* What the next program may not have of descriptor `fd`; notes the strongest. */
-__noinline __u32 sg_inherit_fd(__u64 files_address, __u32 fd, __u32 policy_id)
+/*
+ * The state of an open file, 0 where no rule can have to do with it: first by its file system, which settles it for pipes,
+ * sockets and most devices.
+ */
+static __always_inline __u64 sg_inherit_state(struct dentry *dentry, __u32 policy_id)
+{
+    struct sg_root_key key = {.policy_id = policy_id};
+    const struct sg_root *root;
+    __u64 answer;
+
+    key.dev = BPF_CORE_READ(dentry, d_sb, s_dev);
+    root = bpf_map_lookup_elem(&sg_roots, &key);
+    if (!root || !root->state)
+        return 0;
+    answer = sg_object_state((__u64)dentry, policy_id);
+    return SG_ANSWER_FAILED(answer) ? 0 : answer;
+}
+
+/*
+ * What the next program may not have of descriptor `fd`; notes the strongest. Without `decide` only whether any rule
+ * can have to do with it: 1 or 0.
+ */
+__noinline __u32 sg_inherit_fd(__u64 files_address, __u32 fd, __u32 policy_id, __u32 decide)
 {
     struct file **table = BPF_CORE_READ((struct files_struct *)files_address, fdt, fd);
     __u32 tid = (__u32)bpf_get_current_pid_tgid(), ops = 0, mode;
@@ -37,20 +59,22 @@ __noinline __u32 sg_inherit_fd(__u64 files_address, __u32 fd, __u32 policy_id)
     struct dentry *dentry;
     __u64 answer, decision, stronger;
 
-    if (!found || bpf_probe_read_kernel(&file, sizeof(file), table + fd) || !file)
+    if (!found || bpf_probe_read_kernel(&file, sizeof(file), table + fd) || !file ||
+        found->file == (__u64)file)
         return 0;
+    found->file = (__u64)file;
+    dentry = BPF_CORE_READ(file, f_path.dentry);
+    answer = sg_inherit_state(dentry, policy_id);
+    if (!answer || !decide)
+        return answer != 0;
     mode = BPF_CORE_READ(file, f_mode);
     if (mode & FMODE_READ)
         ops |= SG_OP_READ;
     if (mode & FMODE_WRITE)
         ops |= SG_OP_WRITE;
-    dentry = BPF_CORE_READ(file, f_path.dentry);
-    answer = sg_object_state((__u64)dentry, policy_id);
-    if (SG_ANSWER_FAILED(answer) || !answer)
-        return 0;
     decision = sg_decide((__u32)answer, ops, policy_id, SG_WHO_NEXT);
     if (decision & SG_DECISION_AGAIN || SG_DECISION_VERDICT(decision) < SG_DENY)
-        return 0;
+        return 1;
     stronger = sg_stronger(found->decision, decision);
     if (stronger != found->decision) {
         found->decision = stronger;
@@ -59,11 +83,12 @@ __noinline __u32 sg_inherit_fd(__u64 files_address, __u32 fd, __u32 policy_id)
     return 1;
 }
 
-/* The descriptors of one word of the table that stay open over an exec. */
-__noinline __u32 sg_inherit_word(__u64 files_address, __u32 word, __u32 policy_id)
+/* The descriptors of one word of the table that stay open over an exec. Returns whether any is of a rule's business. */
+__noinline __u32 sg_inherit_word(__u64 files_address, __u32 word, __u32 policy_id, __u32 decide)
 {
     struct fdtable *fdt = BPF_CORE_READ((struct files_struct *)files_address, fdt);
     unsigned long open = 0, closing = 0;
+    __u32 any = 0;
 
     bpf_probe_read_kernel(&open, sizeof(open), BPF_CORE_READ(fdt, open_fds) + word);
     bpf_probe_read_kernel(&closing, sizeof(closing), BPF_CORE_READ(fdt, close_on_exec) + word);
@@ -72,36 +97,72 @@ __noinline __u32 sg_inherit_word(__u64 files_address, __u32 word, __u32 policy_i
         if (!open)
             break;
         if (open & 1)
-            sg_inherit_fd(files_address, word * 64 + bit, policy_id);
+            any |= sg_inherit_fd(files_address, word * 64 + bit, policy_id, decide);
         open >>= 1;
     }
-    return 1;
+    return any;
 }
 
-static __always_inline void sg_inherit_all(__u32 policy_id)
+/* All descriptors: decided, or whether any is of a rule's business. */
+static __always_inline __u32 sg_inherit_all(__u32 policy_id, __u32 decide)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     struct files_struct *files = BPF_CORE_READ(task, files);
-    __u32 words = (BPF_CORE_READ(files, fdt, max_fds) + 63) / 64;
+    __u32 words = (BPF_CORE_READ(files, fdt, max_fds) + 63) / 64, any = 0;
 
     for (__u32 word = 0; word < SG_INHERIT_WORDS; word++) {
         if (word >= words)
-            return;
-        sg_inherit_word((__u64)files, word, policy_id);
+            return any;
+        any |= sg_inherit_word((__u64)files, word, policy_id, decide);
+        if (any && !decide)
+            return any;
     }
-    sg_count(SG_COUNT_DESCRIPTORS);
+    if (decide)
+        sg_count(SG_COUNT_DESCRIPTORS);
+    return any;
 }
 
-static __always_inline int sg_on_exec(struct linux_binprm *bprm)
+/* What the program of `q` may not have of this task's descriptors. */
+static __always_inline __u64 sg_inherit_decide(struct sg_request *q, __u32 policy_id)
 {
-    __u32 tid = (__u32)bpf_get_current_pid_tgid(), next = SG_TID_NEXT(tid), policy_id;
-    const struct sg_image *header = sg_header_now();
+    __u32 tid = (__u32)bpf_get_current_pid_tgid(), next = SG_TID_NEXT(tid);
+    const struct sg_image *header;
     struct sg_inherited none = {}, *found;
+    __u64 decision = SG_DECISION_NONE;
+
+    if (bpf_map_update_elem(&sg_inherited, &tid, &none, BPF_ANY))
+        return decision;
+    if (sg_inherit_all(policy_id, 0)) {
+        header = sg_header_now();
+        if (header)
+            sg_subject_refresh(header);
+        found = bpf_map_lookup_elem(&sg_inherited, &tid);
+        if (found)
+            found->file = 0;
+        if (sg_subject_next(sg_address(q->dentry), policy_id)) {
+            sg_inherit_all(policy_id, 1);
+            found = bpf_map_lookup_elem(&sg_inherited, &tid);
+            if (found) {
+                decision = found->decision;
+                q->text = (const char *)found->dentry;
+                q->text_type = SG_TEXT_IS_DENTRY;
+            }
+        }
+        bpf_map_delete_elem(&sg_subjects, &next);
+    }
+    bpf_map_delete_elem(&sg_inherited, &tid);
+    return decision;
+}
+
+static __always_inline int sg_on_exec(struct linux_binprm *bprm, bool storage)
+{
+    const struct sg_image *header = sg_header_now();
     struct file *file = bprm->file;
     struct sg_request q = {.dentry = file->f_path.dentry,
                            .inode = file->f_inode,
                            .hook = SG_HOOK_bprm_check_security};
-    __u64 decision = SG_DECISION_NONE;
+    __u32 policy_id;
+    __u64 decision;
 
     if (!header || !(header->needs & SG_NEEDS_PROGRAM))
         return 0;
@@ -109,33 +170,21 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm)
     if (bprm->buf[0] == '#' && bprm->buf[1] == '!')
         return 0;
     policy_id = header->policy_id;
-    sg_subject_prepare();
-    if (!sg_subject_next(sg_address(q.dentry), policy_id) ||
-        bpf_map_update_elem(&sg_inherited, &tid, &none, BPF_ANY))
-        return 0;
-    sg_inherit_all(policy_id);
-    found = bpf_map_lookup_elem(&sg_inherited, &tid);
-    if (found) {
-        decision = found->decision;
-        q.text = (const char *)found->dentry;
-        q.text_type = SG_TEXT_IS_DENTRY;
-    }
-    bpf_map_delete_elem(&sg_inherited, &tid);
-    bpf_map_delete_elem(&sg_subjects, &next);
+    decision = sg_inherit_decide(&q, policy_id);
     if (SG_DECISION_VERDICT(decision) < SG_DENY)
         return 0;
     q.ops = SG_DECISION_OPS(decision);
     q.flags = SG_RECORD_INHERITED;
-    return sg_conclude(&q, decision, policy_id);
+    return sg_conclude(&q, decision, policy_id, storage);
 }
 
-SG_LSM(bprm_check_security, bprm_check_security, ((void)storage, sg_on_exec(bprm)),
+SG_LSM(bprm_check_security, bprm_check_security, sg_on_exec(bprm, storage),
        struct linux_binprm *bprm)
 /* The function that calls the hook has a shorter name. */
 SEC("fmod_ret/security_bprm_check")
 int BPF_PROG(fmod_bprm_check_security, struct linux_binprm *bprm)
 {
-    return sg_on_exec(bprm) ? -EPERM : 0;
+    return sg_on_exec(bprm, false) ? -EPERM : 0;
 }
 
 #endif

@@ -90,7 +90,7 @@ static __always_inline int sg_on_opened(struct file *file, bool storage)
         if (inode->i_nlink <= 1 && dentry->d_parent != dentry && sg_dir_is_dead(q.dir))
             return 0;
     }
-    decision = storage ? SG_TRY(sg_check_lsm, &q) : SG_TRY(sg_check_fmod, &q);
+    decision = sg_decide_access(&q, storage, &policy_id);
     if (SG_DECISION_VERDICT(decision) == SG_AUDIT)
         sg_io_begin(file, decision, policy_id);
     return 0;
@@ -335,13 +335,14 @@ static __noinline int sg_io_report(struct file *file, const struct sg_io *io)
         .policy_id = io->policy_id,
         .hook = SG_HOOK_file_close,
     };
-    struct sg_buffer *b = sg_claim();
+    __u32 slot = sg_claim();
+    struct sg_buffer *b = sg_buffer_of(slot);
     struct sg_record *r;
     long lost = 1;
     __u64 len;
 
     if (b) {
-        len = sg_write_file_record(b->bytes, &report);
+        len = sg_write_file_record(slot, b, &report, false);
         r = (struct sg_record *)b->bytes;
         r->first_ns = io->opened_ns;
         r->value[0] = io->bytes_read;
@@ -350,7 +351,7 @@ static __noinline int sg_io_report(struct file *file, const struct sg_io *io)
         asm volatile("" : "+r"(len));
         if (len > SG_RECORD_MAX)
             len = SG_RECORD_MAX;
-        lost = bpf_ringbuf_output(&sg_audit, b->bytes, len, 0);
+        lost = SG_OUTPUT(sg_audit, SG_RING_AUDIT, b, len);
         sg_give_back(b);
     }
     if (lost)

@@ -56,7 +56,7 @@ SG_PROGRAMS(inode_rmdir, inode_rmdir, sg_on_remove(dir, dentry, SG_HOOK_inode_rm
 static __always_inline void sg_forget_others(const struct inode *inode)
 {
     if (inode->i_nlink > 1)
-        __sync_fetch_and_add((__u32 *)&sg_generation.moves, 1);
+        sg_forget_states();
 }
 
 /* Keeps what an object's names are worth, for when it is met by another of them. False: the table is full. */
@@ -149,7 +149,7 @@ static __always_inline int sg_note_change(const struct sg_request *from, const s
         __u64 key = sg_address(from->dentry), one = 1;
 
         bpf_map_update_elem(&sg_moves, &key, &one, BPF_ANY);
-        __sync_fetch_and_add((__u32 *)&sg_generation.moves, 1);
+        sg_forget_states();
     }
     return 1;
 }
@@ -182,17 +182,18 @@ static __noinline int sg_tell_entered(const struct sg_request *from, const struc
                                .inode = from->inode,
                                .hook = from->hook,
                                .type = SG_RECORD_ENTERED};
-    struct sg_buffer *b = sg_claim();
+    __u32 slot = sg_claim();
+    struct sg_buffer *b = sg_buffer_of(slot);
     long lost = 1;
     __u64 len;
 
     if (b) {
-        len = sg_write_file_record(b->bytes, &report);
+        len = sg_write_file_record(slot, b, &report, false);
         sg_sent(b->bytes, SG_COUNT_PROCESS_SENT);
         asm volatile("" : "+r"(len));
         if (len > SG_RECORD_MAX)
             len = SG_RECORD_MAX;
-        lost = bpf_ringbuf_output(&sg_process, b->bytes, len, 0);
+        lost = SG_OUTPUT(sg_process, SG_RING_PROCESS, b, len);
         sg_give_back(b);
     }
     if (lost)
@@ -212,7 +213,7 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
 
     *ret_policy_id = a.policy_id;
     if (answer)
-        return sg_failed(from, a.policy_id, answer, try);
+        return sg_failed(sg_sb_of(from), from->ops, a.policy_id, answer, try);
     if (!a.policy_id)
         return SG_DECISION_NONE;
     decision = sg_decide_states(&a, from->ops, anybody);
@@ -227,7 +228,7 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
         return decision;
     if (!sg_note_change(from, &a, &b, moves)) {
         sg_count(SG_COUNT_PIN_FULL);
-        return sg_unresolved(from, a.policy_id, SG_REASON_MEMORY);
+        return sg_unresolved(sg_sb_of(from), from->ops, a.policy_id, SG_REASON_MEMORY);
     }
     if (a.state != b.state && sg_enters(&a, &b, sg_is_dir(from->inode)))
         decision |= SG_DECISION_ENTERS;
@@ -246,15 +247,30 @@ SG_CHANGE_OF_NAME(sg_move_fmod, false, true)
 SG_CHANGE_OF_NAME(sg_link_lsm, true, false)
 SG_CHANGE_OF_NAME(sg_link_fmod, false, false)
 
+/* Tries `what` until it is a decision. A subject that is out of date is computed from here, where there is stack left. */
+#define SG_TRY(what, args...)                                   \
+    ({                                                          \
+        __u64 decision = what(args, SG_TRY_FIRST, &policy_id);  \
+        if (decision & SG_DECISION_AGAIN) {                     \
+            sg_subject_prepare();                               \
+            decision = what(args, SG_TRY_AGAIN, &policy_id);    \
+            if (decision & SG_DECISION_AGAIN) {                 \
+                sg_subject_prepare();                           \
+                decision = what(args, SG_TRY_LAST, &policy_id); \
+            }                                                   \
+        }                                                       \
+        decision;                                               \
+    })
+
 /* One record for both names: the strongest of what was decided. */
-#define SG_NAMES(what, from, to)                                                          \
-    ({                                                                                    \
-        __u32 policy_id = 0;                                                              \
-        __u64 outcome = SG_TRY(what, from, to);                                           \
-        if (outcome & SG_DECISION_ENTERS)                                                 \
-            sg_tell_entered(from, to);                                                    \
-        outcome &= ~SG_DECISION_ENTERS;                                                   \
-        SG_DECISION_VERDICT(outcome) != SG_ALLOW &&sg_conclude(from, outcome, policy_id); \
+#define SG_NAMES(what, from, to, storage)                                                          \
+    ({                                                                                             \
+        __u32 policy_id = 0;                                                                       \
+        __u64 outcome = SG_TRY(what, from, to);                                                    \
+        if (outcome & SG_DECISION_ENTERS)                                                          \
+            sg_tell_entered(from, to);                                                             \
+        outcome &= ~SG_DECISION_ENTERS;                                                            \
+        SG_DECISION_VERDICT(outcome) != SG_ALLOW &&sg_conclude(from, outcome, policy_id, storage); \
     })
 
 static __always_inline int sg_on_link(struct dentry *old, struct inode *dir, struct dentry *new,
@@ -276,7 +292,8 @@ static __always_inline int sg_on_link(struct dentry *old, struct inode *dir, str
         if (inode->i_nlink <= 1 && sg_dir_is_dead(from.dir) && sg_dir_is_dead(dir))
             return 0;
     }
-    return storage ? SG_NAMES(sg_link_lsm, &from, &to) : SG_NAMES(sg_link_fmod, &from, &to);
+    return storage ? SG_NAMES(sg_link_lsm, &from, &to, true)
+                   : SG_NAMES(sg_link_fmod, &from, &to, false);
 }
 
 SG_PROGRAMS(inode_link, inode_link, sg_on_link(old_dentry, dir, new_dentry, storage),
@@ -306,7 +323,8 @@ static __always_inline int sg_on_rename(struct inode *old_dir, struct dentry *ol
         return 0;
     if (replaced)
         to.ops |= SG_OP_DELETE;
-    return storage ? SG_NAMES(sg_move_lsm, &from, &to) : SG_NAMES(sg_move_fmod, &from, &to);
+    return storage ? SG_NAMES(sg_move_lsm, &from, &to, true)
+                   : SG_NAMES(sg_move_fmod, &from, &to, false);
 }
 
 SG_LSM(inode_rename, inode_rename, sg_on_rename(old_dir, old_dentry, new_dir, new_dentry, storage),
@@ -327,7 +345,7 @@ static __always_inline void sg_moved(struct dentry *dentry)
     __u64 key = (__u64)dentry;
 
     if (bpf_map_lookup_elem(&sg_moves, &key)) {
-        __sync_fetch_and_add((__u32 *)&sg_generation.moves, 1);
+        sg_forget_states();
         bpf_map_delete_elem(&sg_moves, &key);
     }
 }

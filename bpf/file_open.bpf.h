@@ -4,20 +4,7 @@
 #define SG_BPF_FILE_OPEN_H
 
 #include "lib/hook.bpf.h"
-
-/* The operations that an open asks for. What is opened for execution is not read by who executes it. */
-static __always_inline __u32 sg_ops_of_open(struct file *file)
-{
-    __u32 mode = file->f_mode, flags = file->f_flags, ops = 0;
-
-    if (flags & FMODE_EXEC)
-        return SG_OP_EXEC;
-    if (mode & FMODE_READ)
-        ops |= SG_OP_READ;
-    if (mode & FMODE_WRITE || flags & O_TRUNC)
-        ops |= SG_OP_WRITE;
-    return ops;
-}
+#include "lib/quick.bpf.h"
 
 /*
  * Up to 6.7 the file that an overlay opens beneath itself has the overlay's path and the inode of the layer. What it is
@@ -28,86 +15,108 @@ static __always_inline int sg_is_backing(struct file *file)
     return file->f_inode != file->f_path.dentry->d_inode;
 }
 
-static __always_inline const char *sg_alias_of(struct inode *inode)
+static __always_inline __u64 sg_alias_of(struct inode *inode)
 {
-    struct hlist_node *first;
+    __u64 first;
 
     if (!bpf_core_field_exists(struct dentry, d_u.d_alias))
-        return NULL;
-    first = BPF_CORE_READ(inode, i_dentry.first);
-    return first ? (const char *)first - bpf_core_field_offset(struct dentry, d_u.d_alias) : NULL;
+        return 0;
+    first = (__u64)BPF_CORE_READ(inode, i_dentry.first);
+    return first ? first - bpf_core_field_offset(struct dentry, d_u.d_alias) : 0;
 }
 
-/* As sg_check(), of the name whose address is in q->text. */
-static __noinline __u64 sg_check_backing(const struct sg_request *q, __u32 try,
-                                         __u32 *ret_policy_id)
+/* Steps of their own: registers and stack that the quick way does not need would cost every access. `ops` 0: as it was opened. */
+static __always_inline __u64 sg_file_decide(struct file *file, __u32 ops, __u32 *ret_policy_id,
+                                            bool storage)
 {
-    struct sg_states states = {.policy_id = sg_policy_now()};
-    __u64 answer;
+    struct dentry *dentry = file->f_path.dentry;
+    struct sg_request q = {.dentry = dentry,
+                           .inode = file->f_inode,
+                           .dir = storage ? sg_dir_of(dentry) : NULL,
+                           .ops = ops ? ops : sg_ops_of_open(file)};
 
-    *ret_policy_id = states.policy_id;
-    if (!states.policy_id || !q->inode)
-        return SG_DECISION_NONE;
-    answer = q->text ? sg_object_state((__u64)q->text, states.policy_id)
-                     : SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
-    if (SG_ANSWER_FAILED(answer))
-        return sg_failed(q, states.policy_id, answer, try);
-    states.state = (__u32)answer;
-    if (q->inode->i_nlink > 1)
-        sg_other_states(q, NULL, &states);
-    return sg_decide_states(&states, q->ops, try == SG_TRY_LAST);
+    if (!sg_is_backing(file))
+        return sg_check(&q, storage, ret_policy_id);
+    *ret_policy_id = sg_policy_now();
+    return sg_decide_at(sg_alias_of(q.inode), sg_address(q.inode), q.ops, *ret_policy_id,
+                        SG_TRY_FIRST);
 }
 
+static __noinline __u64 sg_file_decide_lsm(struct file *file, __u32 ops, __u32 *ret_policy_id)
+{
+    return sg_file_decide(file, ops, ret_policy_id, true);
+}
+
+static __noinline __u64 sg_file_decide_fmod(struct file *file, __u32 ops, __u32 *ret_policy_id)
+{
+    return sg_file_decide(file, ops, ret_policy_id, false);
+}
+
+static __always_inline int sg_file_conclude(struct file *file, __u32 ops, __u32 hook_flags,
+                                            __u64 decision, __u32 policy_id, bool storage)
+{
+    struct sg_request q = {.dentry = file->f_path.dentry,
+                           .inode = file->f_inode,
+                           .ops = ops ? ops : sg_ops_of_open(file),
+                           .hook = (__u16)hook_flags,
+                           .flags = hook_flags >> 16};
+
+    if (sg_is_backing(file)) {
+        q.text = (const char *)sg_alias_of(file->f_inode);
+        q.text_type = q.text ? SG_TEXT_IS_DENTRY : 0;
+    }
+    return sg_conclude(&q, decision, policy_id, storage);
+}
+
+static __noinline int sg_file_conclude_lsm(struct file *file, __u32 ops, __u32 hook_flags,
+                                           __u64 decision, __u32 policy_id)
+{
+    return sg_file_conclude(file, ops, hook_flags, decision, policy_id, true);
+}
+
+static __noinline int sg_file_conclude_fmod(struct file *file, __u32 ops, __u32 hook_flags,
+                                            __u64 decision, __u32 policy_id)
+{
+    return sg_file_conclude(file, ops, hook_flags, decision, policy_id, false);
+}
+
+/* What the long way says. */
+static __always_inline __u64 sg_file_long(struct file *file, __u32 ops, __u32 *ret_policy_id,
+                                          bool storage)
+{
+    __u64 decision = storage ? sg_file_decide_lsm(file, ops, ret_policy_id)
+                             : sg_file_decide_fmod(file, ops, ret_policy_id);
+
+    if (!(decision & SG_DECISION_AGAIN))
+        return decision;
+    return sg_decide_again(sg_is_backing(file) ? sg_alias_of(file->f_inode)
+                                               : sg_address(file->f_path.dentry),
+                           sg_address(file->f_inode), ops ? ops : sg_ops_of_open(file),
+                           ret_policy_id);
+}
+
+/* An access through a file, to be refused? `ops` 0: as it was opened. */
 static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
                                           bool storage)
 {
-    struct dentry *dentry = file->f_path.dentry;
-    struct sg_request q = {
-        .dentry = dentry, .inode = file->f_inode, .ops = ops, .hook = hook, .flags = flags};
+    __u32 hook_flags = hook | (__u32)flags << 16, policy_id = 0;
+    __u64 decision = SG_QUICK_UNKNOWN, quick;
 
-    if (sg_is_backing(file)) {
-        __u32 policy_id = 0;
-        __u64 decision;
-
-        q.text = sg_alias_of(file->f_inode);
-        q.text_type = q.text ? SG_TEXT_IS_DENTRY : 0;
-        decision = SG_TRY(sg_check_backing, &q);
-        return SG_DECISION_VERDICT(decision) != SG_ALLOW && sg_conclude(&q, decision, policy_id);
-    }
-    if (storage)
-        q.dir = sg_dir_of(dentry);
-    return sg_access(&q, storage);
+    if (storage && sg_typed && !sg_is_backing(file))
+        decision = sg_quick(file, ops, &policy_id);
+    quick = decision;
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_file_long(file, ops, &policy_id, storage);
+    if (storage && quick == SG_QUICK_SUBJECT)
+        sg_task_learn();
+    if (SG_DECISION_VERDICT(decision) == SG_ALLOW)
+        return 0;
+    return storage ? sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id)
+                   : sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
 }
 
-/* Known to be no rule's business: nothing in its directory is, or this very name is not. */
-static __always_inline int sg_open_is_dead(struct file *file)
-{
-    struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
-    struct inode *inode = file->f_inode;
-    const struct sg_node *node;
-    union sg_generation g;
-
-    if (parent == dentry || (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
-        return 0;
-    node = bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
-    if (!node)
-        return 0;
-    g.both = sg_generation.both;
-    if (node->dir == SG_DIR_WORD(g, 0))
-        return 1;
-    node = bpf_inode_storage_get(&sg_nodes, inode, 0, 0);
-    return node &&
-           node->leaf == sg_leaf_digest(g.both, (__u64)parent - (__u64)inode, sg_hash_len(dentry));
-}
-
-static __always_inline int sg_on_open(struct file *file, bool storage)
-{
-    if (storage && sg_typed && !sg_is_backing(file) && sg_open_is_dead(file))
-        return 0;
-    return sg_file_access(file, sg_ops_of_open(file), SG_HOOK_file_open, 0, storage);
-}
-
-SG_PROGRAMS(file_open, file_open, sg_on_open(file, storage), struct file *file)
+SG_PROGRAMS(file_open, file_open, sg_file_access(file, 0, SG_HOOK_file_open, 0, storage),
+            struct file *file)
 
 /* A descriptor that comes from somebody else gives no more than its new owner could open. */
 static __always_inline int sg_on_receive(struct file *file, bool storage)

@@ -48,7 +48,7 @@ static __always_inline void sg_tell_mount(__u16 hook)
     r->hook = hook;
     r->size = sizeof(*r);
     sg_sent((__u8 *)r, SG_COUNT_PROCESS_SENT);
-    bpf_ringbuf_submit(r, 0);
+    bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
 }
 
 /*
@@ -99,7 +99,7 @@ static __always_inline int sg_mount_over(__u64 mnt, __u64 dentry, struct dentry 
         return 0;
     answer = sg_place_state(mnt, dentry, ret->policy_id);
     if (SG_ANSWER_FAILED(answer)) {
-        decision = sg_unresolved(&q, ret->policy_id, answer & 0xff);
+        decision = sg_unresolved(sg_sb_of(&q), q.ops, ret->policy_id, answer & 0xff);
         goto conclude;
     }
     ret->state = (__u32)answer;
@@ -107,7 +107,8 @@ static __always_inline int sg_mount_over(__u64 mnt, __u64 dentry, struct dentry 
         return 0;
     decision = sg_place_decision(ret->state, ret->policy_id);
 conclude:
-    return SG_DECISION_VERDICT(decision) != SG_ALLOW && sg_conclude(&q, decision, ret->policy_id);
+    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+           sg_conclude(&q, decision, ret->policy_id, false);
 }
 
 /*
@@ -134,7 +135,7 @@ static __always_inline int sg_mount_anywhere(__u64 vfsmount, struct dentry *show
         if (!SG_ANSWER_FAILED(answer) && answer)
             decision = sg_place_decision((__u32)answer, policy_id);
         if (SG_DECISION_VERDICT(decision) >= SG_DENY)
-            return sg_conclude(&q, decision, policy_id);
+            return sg_conclude(&q, decision, policy_id, false);
         if (parent == mount)
             break;
         mount = parent;

@@ -5,29 +5,31 @@
 
 #include "lib/hook.bpf.h"
 
-/* A child is born with what its parent is worth; its own subject is computed when it first matters. */
+/* A child is born with what its parent is worth; what depends on whose child it is is computed when it first matters. */
 static __always_inline void sg_inherit(struct task_struct *parent, struct task_struct *child,
                                        const struct sg_image *header)
 {
+    __u32 tid = parent->pid, child_tid = child->pid, lineage = header->needs & SG_NEEDS_LINEAGE;
     struct sg_subject *s, *c;
-    __u32 tid = child->pid;
 
-    sg_subject_prepare();
-    s = sg_subject_current(header);
-    if (!s)
+    if (lineage)
+        sg_subject_refresh(header);
+    s = bpf_map_lookup_elem(&sg_subjects, &tid);
+    if (!s || s->start_ns != parent->start_boottime)
         return;
     sg_environ_inherit(child);
-    bpf_map_update_elem(&sg_subjects, &tid, s, BPF_ANY);
-    c = bpf_map_lookup_elem(&sg_subjects, &tid);
+    bpf_map_update_elem(&sg_subjects, &child_tid, s, BPF_ANY);
+    c = bpf_map_lookup_elem(&sg_subjects, &child_tid);
     if (!c) {
         sg_count(SG_COUNT_TASK_STORAGE_FULL);
         return;
     }
-    c->policy_id = 0;
     c->start_ns = child->start_boottime;
-    if (child->tgid != parent->tgid)
-        for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
-            c->ancestors[i] |= s->exe[i];
+    if (!lineage || child->tgid == parent->tgid)
+        return;
+    c->policy_id = 0;
+    for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
+        c->ancestors[i] |= s->exe[i];
 }
 
 static __always_inline const struct sg_image *sg_lineage_wanted(void)
@@ -67,15 +69,17 @@ int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
     if (r) {
         r->value[0] = child->tgid;
         r->value[1] = child->start_boottime;
-        bpf_ringbuf_submit(r, 0);
+        bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
     }
     return 0;
 }
 
-/* What is executed, before the new program can say anything else about itself. */
-static __always_inline void sg_remember_program(struct inode *inode)
+/* What is executed, before the new program can say anything else about itself or its file can move. */
+static __always_inline void sg_remember_program(struct inode *inode, struct dentry *dentry,
+                                                __u32 policy_id)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    __u64 answer = sg_object_state(sg_address(dentry), policy_id);
     struct sg_subject *s = sg_subject_entry(task);
 
     if (!s)
@@ -83,6 +87,7 @@ static __always_inline void sg_remember_program(struct inode *inode)
     s->exe_ino = inode->i_ino;
     s->exe_dev = inode->i_sb->s_dev;
     s->exe_exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
+    sg_set_exe(s, answer, policy_id);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -95,8 +100,10 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
                                .type = SG_RECORD_EXEC};
 
     if (header) {
-        sg_remember_program(file->f_inode);
-        sg_subject_prepare();
+        sg_remember_program(file->f_inode, file->f_path.dentry, header->policy_id);
+        /* What it hands on counts even when it executes another program before anybody asks. */
+        if (header->needs & SG_NEEDS_LINEAGE)
+            sg_subject_prepare();
     }
     /* The program's path and identity; the agent adds the arguments from /proc. */
     sg_emit(&report);
@@ -112,8 +119,6 @@ int BPF_PROG(tp_exit, struct task_struct *task)
 
     bpf_map_delete_elem(&sg_subjects, &tid);
     bpf_map_delete_elem(&sg_environs, &tid);
-    tid = SG_TID_NEXT(tid);
-    bpf_map_delete_elem(&sg_subjects, &tid);
     /* The last thread speaks for the process. */
     if (task->signal->live.counter > 0)
         return 0;
@@ -124,7 +129,7 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     if (r) {
         r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code
                                                     : task->exit_code;
-        bpf_ringbuf_submit(r, 0);
+        bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
     }
     return 0;
 }

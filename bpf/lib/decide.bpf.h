@@ -84,6 +84,35 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
     return best;
 }
 
+/* Entry `i` of a state's rules as a word, for its node; 0 behind the last one, SG_RULES_MORE when not all can be kept. */
+__noinline __u64 sg_rule_of(__u32 state, __u32 policy_id, __u32 i)
+{
+    void *image = sg_image_get();
+    const struct sg_image *header;
+    const struct sg_accept *accept;
+    const struct sg_state *s;
+    const __u64 *entry;
+
+    if (!image)
+        return SG_RULES_MORE;
+    header = sg_image_header(image);
+    if (!header || header->policy_id != policy_id)
+        return SG_RULES_MORE;
+    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    if (!s)
+        return SG_RULES_MORE;
+    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
+                         sizeof(*accept));
+    if (!accept || accept->n_entries > SG_NODE_RULES)
+        return SG_RULES_MORE;
+    if (i >= accept->n_entries)
+        return 0;
+    entry = sg_image_at(image,
+                        header->entries_off + (accept->entry + i) * (__u32)sizeof(struct sg_entry),
+                        sizeof(struct sg_entry));
+    return entry ? *entry : SG_RULES_MORE;
+}
+
 static __always_inline int sg_any_pred(const __u64 *denied, const struct sg_subject *subject)
 {
     __u64 hit = denied[0] & 1; /* predicate 0 is everybody */

@@ -10,12 +10,23 @@
 
 #include "object.bpf.h"
 
+/* A constant on either way: compilers would make one expression of both, of which verifiers do not see the bounds. */
+#define SG_REFUSE(refuse)                    \
+    ({                                       \
+        int result = 0;                      \
+        if (refuse) {                        \
+            result = -EPERM;                 \
+            asm volatile("" : "+r"(result)); \
+        }                                    \
+        result;                              \
+    })
+
 #define SG_LSM(name, hook, refuse, args...) \
     SEC("lsm/" #hook)                       \
     int BPF_PROG(lsm_##name, args)          \
     {                                       \
         const bool storage = true;          \
-        return (refuse) ? -EPERM : 0;       \
+        return SG_REFUSE(refuse);           \
     }
 
 #define SG_FMOD(name, hook, refuse, args...) \
@@ -23,7 +34,7 @@
     int BPF_PROG(fmod_##name, args)          \
     {                                        \
         const bool storage = false;          \
-        return (refuse) ? -EPERM : 0;        \
+        return SG_REFUSE(refuse);            \
     }
 
 #define SG_PROGRAMS(name, hook, refuse, args...) \

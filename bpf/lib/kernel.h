@@ -72,10 +72,18 @@ struct dentry {
     struct dentry *d_parent;
     struct qstr d_name;
     struct inode *d_inode;
+    unsigned char d_iname[32]; /* the name itself when it is shorter; up to 6.15 */
     struct super_block *d_sb;
     union {
         struct hlist_node d_alias;
     } d_u;
+};
+
+/* From 6.16 on. */
+struct dentry___short {
+    struct {
+        unsigned char string[1];
+    } d_shortname;
 };
 
 struct vfsmount {

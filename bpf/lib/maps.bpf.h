@@ -57,6 +57,22 @@ struct {
 #define SG_DIRS_MAX 16384
 #endif
 
+/* The path of a directory that records speak of often. What is written into an entry never changes. */
+#define SG_TEXT_MAX 240
+struct sg_text {
+    __u64 made_ns;
+    __u32 sequence; /* of rename_lock, when nothing had moved on the way */
+    __u32 len;
+    __u8 bytes[SG_TEXT_MAX]; /* as in a record's path, from the directory's own name on */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct sg_text);
+} sg_texts SEC(".maps");
+
 /* Directories on the way, found by address. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -81,6 +97,14 @@ struct {
     __type(key, __u32);
     __type(value, struct sg_agent);
 } sg_agents SEC(".maps");
+
+/* The part of it that every decision asks for, where tasks have storage (5.11) and programs are of type LSM. */
+struct {
+    __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct sg_task);
+} sg_tasks SEC(".maps");
 
 /* Directories that are about to be moved to a place where other rules hold, by the address of their dentry. */
 struct {
@@ -122,7 +146,8 @@ struct {
 } sg_counters SEC(".maps");
 
 /* Shared words, mapped by the sensor as .bss and .rodata of the object. */
-volatile union sg_generation sg_generation = {};
+volatile __u64 sg_generation = 0;
+volatile __u32 sg_policy_id = 0; /* the policy of which the sensor last said that it comes */
 /*
  * Subjects whose time window is open, of the policies with even and with odd numbers: the next one's are there before it is
  * in force. The epoch rises after a change. In .data: all are open at first.
@@ -130,6 +155,9 @@ volatile union sg_generation sg_generation = {};
 volatile __u64 sg_subjects_on[2][SG_SUBJECT_WORDS] = {{~0ull, ~0ull, ~0ull, ~0ull},
                                                       {~0ull, ~0ull, ~0ull, ~0ull}};
 volatile __u32 sg_subject_epoch = 1;
+/* When the reader of each ring was last woken. */
+enum sg_ring { SG_RING_SECURITY, SG_RING_AUDIT, SG_RING_PROCESS, SG_RINGS };
+volatile __u64 sg_woken_ns[SG_RINGS] = {};
 
 const volatile bool sg_typed =
     true; /* inode storage may be asked with what is walked from a hook's arguments */

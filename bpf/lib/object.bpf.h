@@ -36,14 +36,6 @@ static __always_inline __u64 sg_hash_len(const struct dentry *dentry)
     return (__u64)dentry->d_name.len << 32 | dentry->d_name.hash;
 }
 
-static __always_inline __u64 sg_leaf_digest(__u64 generation, __u64 parent, __u64 hash_len)
-{
-    __u64 x = (generation ^ parent) * 0x9e3779b97f4a7c15ull;
-
-    x = (x ^ (x >> 32) ^ hash_len) * 0xd6e8feb86659fd93ull;
-    return (x ^ (x >> 29)) & ~SG_STATE_MASK;
-}
-
 /* The directory of a dentry, where the kernel lets inode storage be asked with what was walked to. */
 static __always_inline struct inode *sg_dir_of(struct dentry *dentry)
 {
@@ -54,67 +46,154 @@ static __always_inline struct inode *sg_dir_of(struct dentry *dentry)
 static __always_inline int sg_dir_is_dead(struct inode *dir)
 {
     const struct sg_node *node;
-    union sg_generation g;
 
     if (!dir)
         return 0;
     node = bpf_inode_storage_get(&sg_nodes, dir, 0, 0);
-    if (!node)
+    return node && node->dir == sg_generation;
+}
+
+/*
+ * Where a name's first byte is in a directory's node: its word, and its bit there. False: not kept for this byte, or the
+ * name is too long to be in the dentry itself.
+ */
+static __always_inline int sg_first_of(const struct dentry *dentry, __u64 *ret_word, __u64 *ret_bit)
+{
+    __u64 first;
+
+    if (!bpf_core_field_exists(dentry->d_iname) ||
+        dentry->d_name.len >= bpf_core_field_size(dentry->d_iname))
         return 0;
-    g.both = sg_generation.both;
-    return node->dir == SG_DIR_WORD(g, 0);
+    first = dentry->d_iname[0] - (__u64)SG_FIRST_LOWEST;
+    asm volatile("" : "+r"(first)); /* the bound must hold in this register */
+    if (first >= SG_FIRST_COUNT)
+        return 0;
+    *ret_word = first >> 4;
+    *ret_bit = first & 15;
+    asm volatile("" : "+r"(*ret_word), "+r"(*ret_bit));
+    return 1;
+}
+
+/* Is no name that begins like this one any rule's business in this directory? */
+static __always_inline int sg_first_is_dead(const struct sg_node *dir, const struct dentry *dentry,
+                                            __u64 generation)
+{
+    __u64 word, bit, bits;
+
+    if (!sg_first_of(dentry, &word, &bit))
+        return 0;
+    bits = dir->first[word] ^ generation;
+    return !(bits >> SG_STATE_BITS) && (bits >> bit) & 1;
+}
+
+/* A name is dead in a directory whose children start with `children`: notes it where its first byte alone makes it so. */
+static __noinline int sg_first_learn(const struct sg_request *q, __u32 policy_id, __u32 children,
+                                     __u64 generation)
+{
+    struct sg_node *dir = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
+    __u64 word, bit;
+
+    if (!dir || !sg_first_of(q->dentry, &word, &bit) ||
+        sg_run_word(policy_id, children, SG_FIRST_LOWEST + word * 16 + bit, 1))
+        return 0;
+    dir->first[word] =
+        (sg_word_is_of(dir->first[word], generation) ? dir->first[word] : generation) | 1ull << bit;
+    return 1;
 }
 
 static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
-                                                   struct dentry *parent, __u64 generation,
-                                                   bool storage)
+                                                   struct dentry *parent, __u32 policy_id,
+                                                   __u64 generation, bool storage)
 {
-    union sg_generation g = {.both = generation};
     struct sg_node *node;
-    __u64 answer;
+    __u64 answer, word;
 
     if (storage && q->dir) {
         node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
-        if (node && node->dir >> SG_STATE_BITS == SG_DIR_WORD(g, 0) >> SG_STATE_BITS)
-            return SG_ANSWER(node->dir & SG_STATE_MASK);
+        if (node) {
+            word = *(volatile __u64 *)&node->dir;
+            if (sg_word_is_of(word, generation))
+                return SG_ANSWER(word & SG_STATE_MASK);
+        }
     }
-    answer = sg_children(sg_address(parent), g.policy_id);
-    if (SG_ANSWER_FAILED(answer))
+    answer = sg_children(sg_address(parent), policy_id);
+    if (SG_ANSWER_FAILED(answer) || !sg_generation_caches(generation))
         return answer;
     if (storage && q->dir) {
         node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
         if (node)
-            node->dir = SG_DIR_WORD(g, (__u32)answer);
+            node->dir = generation | (answer & SG_STATE_MASK);
     }
     return answer;
 }
 
+/* What is cached of an object: its own state, or SG_ANSWER_NONE. */
+static __always_inline __u64 sg_leaf_known(const struct sg_node *node, __u64 generation,
+                                           __u64 directory, __u64 hash_len)
+{
+    __u64 rules[SG_NODE_RULES], leaf = *(volatile __u64 *)&node->leaf;
+
+    if (!sg_word_is_of(leaf, generation))
+        return SG_ANSWER_NONE;
+    for (int i = 0; i < SG_NODE_RULES; i++)
+        rules[i] = *(volatile __u64 *)&node->rules[i];
+    if (*(volatile __u64 *)&node->check != sg_leaf_check(leaf, directory, hash_len, rules))
+        return SG_ANSWER_NONE;
+    return SG_ANSWER(leaf & SG_STATE_MASK);
+}
+
+static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, __u64 leaf,
+                                   __u64 directory)
+{
+    struct sg_node *node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
+                                                 BPF_LOCAL_STORAGE_GET_F_CREATE);
+    __u32 state = leaf & SG_STATE_MASK;
+    __u64 rules[SG_NODE_RULES];
+
+    if (!node)
+        return 0;
+#pragma unroll
+    for (int i = 0; i < SG_NODE_RULES; i++) {
+        rules[i] = state ? sg_rule_of(state, policy_id, i) : 0;
+        node->rules[i] = rules[i];
+    }
+    node->check = sg_leaf_check(leaf, directory, sg_hash_len(q->dentry), rules);
+    node->leaf = leaf;
+    return 0;
+}
+
+/* What an object's other names are worth, from the table of pinned objects. */
+static __always_inline void sg_pinned_states(__u64 ino, __u32 dev, struct sg_states *ret)
+{
+    struct sg_pin_key key = {.policy_id = ret->policy_id, .ino = ino, .dev = dev};
+    const struct sg_pin *pin = bpf_map_lookup_elem(&sg_pins, &key);
+
+    for (int i = 0; i < SG_PIN_STATES; i++)
+        ret->other[i] = pin ? pin->state[i] : 0;
+}
+
+/* The same, kept with the node when there is one. */
 static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node,
                                       struct sg_states *ret)
 {
-    struct sg_pin_key key = {.policy_id = ret->policy_id};
-    __u32 moves = sg_generation.moves;
-    const struct sg_pin *pin;
+    __u64 generation = sg_generation_of(ret->policy_id);
 
-    if (node && node->other_policy == ret->policy_id && node->other_moves == moves) {
+    if (node && *(volatile __u64 *)&node->other_generation == generation) {
         for (int i = 0; i < SG_PIN_STATES; i++)
             ret->other[i] = node->other[i];
-        return 0;
+        barrier();
+        if (*(volatile __u64 *)&node->other_generation == generation)
+            return 0;
     }
-    key.ino = q->inode->i_ino;
-    key.dev = q->inode->i_sb->s_dev; /* not the dentry's, which may be an overlay's */
-    pin = bpf_map_lookup_elem(&sg_pins, &key);
-    if (pin)
-        for (int i = 0; i < SG_PIN_STATES; i++)
-            ret->other[i] = pin->state[i];
-    if (node) {
-        node->other_policy = 0;
+    /* The inode's device: the dentry's may be an overlay's. */
+    sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, ret);
+    if (node && sg_generation_caches(generation)) {
+        node->other_generation = 0;
         barrier();
         for (int i = 0; i < SG_PIN_STATES; i++)
             node->other[i] = ret->other[i];
-        node->other_moves = moves;
         barrier();
-        node->other_policy = ret->policy_id;
+        node->other_generation = generation;
     }
     return 0;
 }
@@ -124,7 +203,7 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
                                                  struct sg_states *ret)
 {
     struct dentry *dentry = q->dentry, *parent = dentry->d_parent;
-    __u64 generation = sg_generation_of(ret->policy_id), hash_len, digest, answer;
+    __u64 generation = sg_generation_of(ret->policy_id), hash_len, directory, answer, children;
     struct sg_node *node = NULL;
     __u32 sequence, nlink = 1;
 
@@ -139,23 +218,25 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
         ret->state = (__u32)sg_root_state(sb, ret->policy_id);
         return 0;
     }
-    answer = sg_children_of_parent(q, parent, generation, storage);
-    if (SG_ANSWER_FAILED(answer))
-        return answer;
+    children = sg_children_of_parent(q, parent, ret->policy_id, generation, storage);
+    if (SG_ANSWER_FAILED(children))
+        return children;
     if (q->inode && (q->inode->i_mode & S_IFMT) != S_IFDIR)
         nlink = q->inode->i_nlink;
-    if (!answer && nlink <= 1)
+    if (!children && nlink <= 1)
         return 0;
     if (storage && q->inode)
-        node = bpf_inode_storage_get(&sg_nodes, q->inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
+                                     nlink > 1 ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
     hash_len = sg_hash_len(dentry);
     /* Which directory, as the distance from the inode that the node belongs to: a subtraction may be made of pointers. */
-    digest = sg_leaf_digest(generation, q->inode ? (__u64)parent - (__u64)q->inode : 0, hash_len);
-    if (node && (node->leaf & ~SG_STATE_MASK) == digest) {
-        ret->state = node->leaf & SG_STATE_MASK;
-    } else if (answer) {
+    directory = q->inode ? (__u64)parent - (__u64)q->inode : 0;
+    answer = node ? sg_leaf_known(node, generation, directory, hash_len) : SG_ANSWER_NONE;
+    if (!SG_ANSWER_IS_NONE(answer)) {
+        ret->state = (__u32)answer;
+    } else if (children) {
         sequence = sg_rename_sequence();
-        answer = sg_run(ret->policy_id, (__u32)answer, sg_address(dentry->d_name.name),
+        answer = sg_run(ret->policy_id, (__u32)children, sg_address(dentry->d_name.name),
                         dentry->d_name.len);
         if (SG_ANSWER_FAILED(answer))
             return answer;
@@ -163,8 +244,10 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
             return SG_ANSWER_FAIL(SG_REASON_RACE);
         ret->state = (__u32)answer;
         /* What a rename may have interfered with is good for this decision, not for later ones. */
-        if (node && !(sequence & 1) && sequence == sg_rename_sequence())
-            node->leaf = digest | ret->state;
+        if (storage && q->inode && !(sequence & 1) && sequence == sg_rename_sequence() &&
+            sg_generation_caches(generation) &&
+            (answer || !q->dir || !sg_first_learn(q, ret->policy_id, (__u32)children, generation)))
+            sg_leaf_keep(q, ret->policy_id, generation | (answer & SG_STATE_MASK), directory);
     }
     if (nlink > 1)
         sg_other_states(q, node, ret);
@@ -229,20 +312,25 @@ static __always_inline __u32 sg_policy_now(void)
  * What cannot be resolved is refused where the policy enforces such operations and knows the file system; kernel threads
  * (nfsd) come with dentries without a path as a matter of course and pass. Always counted.
  */
-static __noinline __u64 sg_unresolved(const struct sg_request *q, __u32 policy_id, __u32 reason)
+__noinline __u64 sg_unresolved(__u64 sb, __u32 ops, __u32 policy_id, __u32 reason)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     const struct sg_image *header = sg_header_now();
-    struct super_block *sb = q->inode ? q->inode->i_sb : q->dentry->d_sb;
 
-    if (!header || !sg_root_state(sb, policy_id))
+    if (!header || !sg_root_state((struct super_block *)sb, policy_id))
         return SG_DECISION_NONE;
     sg_count(SG_COUNT_UNRESOLVED);
     if (reason && reason < SG_REASON_COUNT)
         sg_count(SG_COUNT_UNRESOLVED + reason);
-    if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !(header->enforce_ops & q->ops))
+    if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !(header->enforce_ops & ops))
         return SG_DECISION_NONE;
-    return SG_DECISION(4, SG_RULE_NONE, SG_DENY, 0, q->ops) | (__u64)reason << 16;
+    return SG_DECISION(4, SG_RULE_NONE, SG_DENY, 0, (__u64)(ops & 0xffff)) | (__u64)reason << 16;
+}
+
+/* The superblock of a request's object, as an address. */
+static __always_inline __u64 sg_sb_of(const struct sg_request *q)
+{
+    return q->inode ? sg_address(q->inode->i_sb) : sg_address(q->dentry->d_sb);
 }
 
 static __always_inline int sg_decision_refuses(__u64 decision)
@@ -251,8 +339,8 @@ static __always_inline int sg_decision_refuses(__u64 decision)
            !(SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR);
 }
 
-/* Records a decision and says whether the access is refused. */
-static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __u32 policy_id)
+static __always_inline int sg_conclude_body(const struct sg_request *q, __u64 decision,
+                                            __u32 policy_id, bool storage)
 {
     int refused = sg_decision_refuses(decision);
     struct sg_report report = {
@@ -277,10 +365,31 @@ static __noinline int sg_conclude(const struct sg_request *q, __u64 decision, __
         sg_count(SG_COUNT_DENIED);
     else if (SG_DECISION_VERDICT(decision) >= SG_DENY)
         sg_count(SG_COUNT_WOULD_DENY);
-    sg_emit(&report);
+    if (storage && sg_typed)
+        sg_emit_lsm(&report);
+    else
+        sg_emit(&report);
     if (refused && SG_DECISION_VERDICT(decision) == SG_KILL)
         bpf_send_signal(SIGKILL_NUMBER);
     return refused;
+}
+
+static __noinline int sg_conclude_lsm(const struct sg_request *q, __u64 decision, __u32 policy_id)
+{
+    return sg_conclude_body(q, decision, policy_id, true);
+}
+
+static __noinline int sg_conclude_fmod(const struct sg_request *q, __u64 decision, __u32 policy_id)
+{
+    return sg_conclude_body(q, decision, policy_id, false);
+}
+
+/* Records a decision and says whether the access is refused. */
+static __always_inline int sg_conclude(const struct sg_request *q, __u64 decision, __u32 policy_id,
+                                       bool storage)
+{
+    return storage ? sg_conclude_lsm(q, decision, policy_id)
+                   : sg_conclude_fmod(q, decision, policy_id);
 }
 
 /*
@@ -295,7 +404,7 @@ enum sg_try {
 };
 
 /* What a failure to resolve means for this try: a changed policy and a rename on the way are worth another one. */
-static __always_inline __u64 sg_failed(const struct sg_request *q, __u32 policy_id, __u64 answer,
+static __always_inline __u64 sg_failed(__u64 sb, __u32 ops, __u32 policy_id, __u64 answer,
                                        __u32 try)
 {
     __u32 reason = answer & 0xff;
@@ -304,11 +413,62 @@ static __always_inline __u64 sg_failed(const struct sg_request *q, __u32 policy_
         sg_count(SG_COUNT_WALK_RETRY);
         return SG_DECISION_RETRY;
     }
-    return sg_unresolved(q, policy_id, reason);
+    return sg_unresolved(sb, ops, policy_id, reason);
 }
 
-/* Decides one access; SG_DECISION_AGAIN before the last try: not yet. */
-static __always_inline __u64 sg_check(const struct sg_request *q, bool storage, __u32 try,
+static __always_inline __u64 sg_sb_at(__u64 dentry, __u64 inode)
+{
+    return inode ? (__u64)BPF_CORE_READ((struct inode *)inode, i_sb)
+                 : (__u64)BPF_CORE_READ((struct dentry *)dentry, d_sb);
+}
+
+/*
+ * Decides one access by the addresses of the object's dentry (0: it has none) and inode (0: it does not exist). Leaves nothing
+ * in inode storage. For what has no typed pointers, and for every try but the first: verifiers go through this once.
+ */
+__noinline __u64 sg_decide_at(__u64 dentry, __u64 inode, __u32 ops, __u32 policy_id, __u32 try)
+{
+    const struct inode *object = (const struct inode *)inode;
+    struct sg_states states = {.policy_id = policy_id};
+    __u64 answer = SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
+
+    if (dentry && policy_id)
+        answer = sg_object_state(dentry, policy_id);
+    if (!policy_id)
+        return SG_DECISION_NONE;
+    if (SG_ANSWER_FAILED(answer))
+        return sg_failed(sg_sb_at(dentry, inode), ops, policy_id, answer, try);
+    states.state = (__u32)answer;
+    if (inode && BPF_CORE_READ(object, __i_nlink) > 1 &&
+        (BPF_CORE_READ(object, i_mode) & S_IFMT) != S_IFDIR)
+        sg_pinned_states(BPF_CORE_READ(object, i_ino), BPF_CORE_READ(object, i_sb, s_dev), &states);
+    return sg_decide_states(&states, ops, try == SG_TRY_LAST);
+}
+
+/*
+ * Tries that until it is a decision: never SG_DECISION_AGAIN. A subject that is out of date is computed from here, the
+ * program itself, where there are frames and stack left.
+ */
+static __always_inline __u64 sg_decide_again(__u64 dentry, __u64 inode, __u32 ops,
+                                             __u32 *ret_policy_id)
+{
+    __u64 decision;
+
+    sg_subject_prepare();
+    *ret_policy_id = sg_policy_now();
+    decision = sg_decide_at(dentry, inode, ops, *ret_policy_id, SG_TRY_AGAIN);
+    if (decision & SG_DECISION_AGAIN) {
+        sg_subject_prepare();
+        *ret_policy_id = sg_policy_now();
+        decision = sg_decide_at(dentry, inode, ops, *ret_policy_id, SG_TRY_LAST);
+    }
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_unresolved(sg_sb_at(dentry, inode), ops, *ret_policy_id, SG_REASON_IMAGE);
+    return decision;
+}
+
+/* The first try; SG_DECISION_AGAIN: not yet. */
+static __always_inline __u64 sg_check(const struct sg_request *q, bool storage,
                                       __u32 *ret_policy_id)
 {
     struct sg_states states = {.policy_id = sg_policy_now()};
@@ -317,44 +477,42 @@ static __always_inline __u64 sg_check(const struct sg_request *q, bool storage, 
     *ret_policy_id = states.policy_id;
     if (!states.policy_id)
         return SG_DECISION_NONE;
-    answer = sg_find_states(q, storage, &states);
+    answer = sg_find_states_body(q, storage, &states); /* here: verifiers count frames */
     if (answer)
-        return sg_failed(q, states.policy_id, answer, try);
-    return sg_decide_states(&states, q->ops, try == SG_TRY_LAST);
+        return sg_failed(sg_sb_of(q), q->ops, states.policy_id, answer, SG_TRY_FIRST);
+    return sg_decide_states(&states, q->ops, 0);
 }
 
-static __noinline __u64 sg_check_lsm(const struct sg_request *q, __u32 try, __u32 *ret_policy_id)
+static __noinline __u64 sg_check_lsm(const struct sg_request *q, __u32 *ret_policy_id)
 {
-    return sg_check(q, true, try, ret_policy_id);
+    return sg_check(q, true, ret_policy_id);
 }
 
-static __noinline __u64 sg_check_fmod(const struct sg_request *q, __u32 try, __u32 *ret_policy_id)
+static __noinline __u64 sg_check_fmod(const struct sg_request *q, __u32 *ret_policy_id)
 {
-    return sg_check(q, false, try, ret_policy_id);
+    return sg_check(q, false, ret_policy_id);
 }
 
-/* Tries `what(…, try, …)` until it is a decision. A subject that is out of date is computed from here, where there is stack left. */
-#define SG_TRY(what, args...)                                   \
-    ({                                                          \
-        __u64 decision = what(args, SG_TRY_FIRST, &policy_id);  \
-        if (decision & SG_DECISION_AGAIN) {                     \
-            sg_subject_prepare();                               \
-            decision = what(args, SG_TRY_AGAIN, &policy_id);    \
-            if (decision & SG_DECISION_AGAIN) {                 \
-                sg_subject_prepare();                           \
-                decision = what(args, SG_TRY_LAST, &policy_id); \
-            }                                                   \
-        }                                                       \
-        decision;                                               \
-    })
+/* Decides one access. */
+static __always_inline __u64 sg_decide_access(const struct sg_request *q, bool storage,
+                                              __u32 *ret_policy_id)
+{
+    __u64 decision = storage ? sg_check_lsm(q, ret_policy_id) : sg_check_fmod(q, ret_policy_id);
+
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_decide_again(sg_address(q->dentry), sg_address(q->inode), q->ops,
+                                   ret_policy_id);
+    return decision;
+}
 
 /* True: refuse. */
 static __always_inline int sg_access(struct sg_request *q, bool storage)
 {
     __u32 policy_id = 0;
-    __u64 decision = storage ? SG_TRY(sg_check_lsm, q) : SG_TRY(sg_check_fmod, q);
+    __u64 decision = sg_decide_access(q, storage, &policy_id);
 
-    return SG_DECISION_VERDICT(decision) != SG_ALLOW && sg_conclude(q, decision, policy_id);
+    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+           sg_conclude(q, decision, policy_id, storage);
 }
 
 #endif

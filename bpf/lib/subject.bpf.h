@@ -53,11 +53,10 @@ static __always_inline struct kernfs_node *sg_kernfs_parent(struct kernfs_node *
 }
 
 /* One cgroup down: '/' and its name. The walk's room is the caller's. */
-__noinline __u64 sg_cgroup_step(__u64 kn_address, __u32 policy_id, __u32 state)
+__noinline __u64 sg_cgroup_step(__u64 kn_address, __u32 policy_id, __u32 state, __u32 room)
 {
     const char *name = BPF_CORE_READ((struct kernfs_node *)kn_address, name);
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    struct sg_walk *w = bpf_map_lookup_elem(&sg_walks, &tid);
+    struct sg_walk *w = sg_walk_of(room);
     __u64 answer = sg_enter(policy_id, state);
     long len;
 
@@ -75,9 +74,9 @@ __noinline __u64 sg_cgroup_state(__u64 task_address, __u32 policy_id, __u32 stat
     struct kernfs_node *kn = BPF_CORE_READ((struct task_struct *)task_address, cgroups, dfl_cgrp,
                                            kn),
                        *parent;
-    struct sg_walk *w = sg_walk_new();
+    __u32 room = sg_room_claim(), n = 0;
+    struct sg_walk *w = sg_walk_of(room);
     __u64 answer = SG_ANSWER(state), slot;
-    __u32 n = 0;
 
     if (!w)
         return SG_ANSWER_FAIL(SG_REASON_MEMORY);
@@ -98,9 +97,9 @@ __noinline __u64 sg_cgroup_state(__u64 task_address, __u32 policy_id, __u32 stat
             break;
         n--;
         slot = n & (SG_WALK_KEPT - 1);
-        answer = sg_cgroup_step(w->up[slot], policy_id, (__u32)answer);
+        answer = sg_cgroup_step(w->up[slot], policy_id, (__u32)answer, room);
     }
-    sg_walk_free();
+    sg_room_free(room);
     return answer;
 }
 
@@ -282,10 +281,13 @@ static __always_inline int sg_set_exe(struct sg_subject *s, __u64 answer, __u32 
 
     if (!header || header->policy_id != policy_id)
         return 0;
+    s->exe_policy = 0;
     for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
         s->exe[i] = 0;
-    if (!SG_ANSWER_FAILED(answer))
+    if (!SG_ANSWER_FAILED(answer)) {
         sg_atoms_of_state(image, header, (__u32)answer, s->exe);
+        s->exe_policy = policy_id;
+    }
     return 1;
 }
 
@@ -293,10 +295,14 @@ static __always_inline int sg_set_exe(struct sg_subject *s, __u64 answer, __u32 
 __noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
 {
     struct task_struct *task = (void *)task_address;
-    struct file *file = BPF_CORE_READ(task, mm, exe_file);
-    struct sg_subject *s;
+    struct sg_subject *s = sg_subject_find(task);
+    struct file *file;
     __u64 answer = 0;
 
+    if (s && s->exe_ino && s->exe_policy == policy_id &&
+        s->exe_exec_id == (__u32)BPF_CORE_READ(task, self_exec_id))
+        return 1;
+    file = BPF_CORE_READ(task, mm, exe_file);
     if (file)
         answer = sg_object_state((__u64)BPF_CORE_READ(file, f_path.dentry), policy_id);
     s = sg_subject_entry(task);
@@ -535,6 +541,62 @@ static __always_inline struct sg_subject *sg_subject_current(const struct sg_ima
     if (header->needs & SG_NEED_CGROUP && s->cgroup_id != sg_task_cgroup(task))
         return NULL;
     return s;
+}
+
+/* Needs that are not among what a task's storage is checked against. */
+#define SG_NEEDS_MORE (SG_NEED_CAP | SG_NEED_NAMESPACE | SG_NEED_GROUPS | SG_NEED_CGROUP)
+
+/* What the task's own storage says of it under this policy. NULL: nothing, or something has changed since. */
+static __always_inline const struct sg_task *sg_task_known(__u32 policy_id)
+{
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get)) {
+        struct task_struct *task = bpf_get_current_task_btf();
+        const struct sg_task *t = bpf_task_storage_get(&sg_tasks, task, 0, 0);
+
+        if (t && t->policy_id == policy_id && t->epoch == sg_subject_epoch &&
+            t->exec_id == (__u32)task->self_exec_id && t->euid == task->cred->euid.val &&
+            t->login_uid == task->loginuid.val)
+            return t;
+    }
+    return NULL;
+}
+
+/* Leaves with the task what its subject, which is up to date, comes to. */
+static __noinline int sg_task_learn(void)
+{
+    const struct sg_image *header = sg_header_now();
+    const struct sg_subject *s;
+    struct sg_task *t;
+
+    if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get))
+        return 0;
+    if (!header || header->needs & SG_NEEDS_MORE)
+        return 0;
+    s = sg_subject_current(header);
+    if (!s)
+        return 0;
+    t = bpf_task_storage_get(&sg_tasks, bpf_get_current_task_btf(), 0,
+                             BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (!t)
+        return 0;
+    t->policy_id = 0;
+    barrier();
+    t->epoch = s->epoch;
+    t->exec_id = s->exec_id;
+    t->euid = s->euid;
+    t->login_uid = s->login_uid;
+    for (int i = 0; i < (int)SG_PRED_WORDS; i++)
+        t->preds[i] = s->preds[i];
+    barrier();
+    t->policy_id = s->policy_id;
+    return 0;
+}
+
+/* Brings it up to date where it is not. */
+static __always_inline void sg_subject_refresh(const struct sg_image *header)
+{
+    if (!sg_subject_current(header))
+        sg_subject_prepare();
 }
 
 /*

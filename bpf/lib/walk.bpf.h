@@ -18,26 +18,78 @@
     256 /* directories that a walk remembers on its way up, a power of two; the upper ones of more */
 #define SG_WALK_REACH 512 /* levels that a walk goes up */
 
-/*
- * Room for a walk in progress, by thread: programs are preempted and have 512 bytes of stack among all their functions.
- * Made for the walk and deleted after it; only walks that the cache cannot spare pay for it.
- */
+/* What is read of a dentry in one go: from d_parent on, where the kernel keeps the rest close behind. */
+#define SG_BLOCK_BYTES 96
+
+/* What is needed of a dentry of which only the address is known. */
+struct sg_seen {
+    __u64 parent, inode, sb, text; /* addresses */
+    __u64 hash_len;                /* qstr.hash_len of its name */
+    __u8 block[SG_BLOCK_BYTES];
+};
+
+/* A walk in progress. */
 struct sg_walk {
+    __u64 generation;
+    __u32 sequence; /* of rename_lock, before the walk */
+    __u32 reserved;
     __u64 up[SG_WALK_KEPT];
+    struct sg_seen seen; /* of the dentry at hand */
     struct sg_dir_key key;
     struct sg_dir dir;
     char name[SG_NAME_MAX + 1]; /* of a cgroup */
 };
 
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 32768);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, __u32);
-    __type(value, struct sg_walk);
-} sg_walks SEC(".maps");
+/*
+ * Room for walks: programs have 512 bytes of stack among all their functions. Programs are preempted, so a room is claimed
+ * before use. There are more than walks can be interrupted on one CPU in practice; a walk without room fails.
+ */
+#define SG_ROOMS 16
+struct sg_room {
+    __u64 claims;
+    struct sg_walk walk;
+};
 
-static const struct sg_walk sg_walk_zero = {};
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, SG_ROOMS);
+    __type(key, __u32);
+    __type(value, struct sg_room);
+} sg_rooms SEC(".maps");
+
+/* The walk of a room by its number. */
+static __always_inline struct sg_walk *sg_walk_of(__u32 room)
+{
+    struct sg_room *r = bpf_map_lookup_elem(&sg_rooms, &room);
+
+    return r ? &r->walk : NULL;
+}
+
+/* A room that nobody else uses until it is given back; SG_ROOMS, which has no walk, when none is free. */
+__noinline __u32 sg_room_claim(void)
+{
+    for (__u32 i = 0; i < SG_ROOMS; i++) {
+        __u32 number = i;
+        struct sg_room *r = bpf_map_lookup_elem(&sg_rooms, &number);
+
+        if (!r)
+            break;
+        /* Whoever finds that it was the only one to add is the owner; two at once both go on to the next room. */
+        __sync_fetch_and_add(&r->claims, 1);
+        if (*(volatile __u64 *)&r->claims == 1)
+            return i;
+        __sync_fetch_and_add(&r->claims, -1);
+    }
+    return SG_ROOMS;
+}
+
+static __always_inline void sg_room_free(__u32 room)
+{
+    struct sg_room *r = bpf_map_lookup_elem(&sg_rooms, &room);
+
+    if (r)
+        __sync_fetch_and_add(&r->claims, -1);
+}
 
 /* A walk's answer: a state, or why there is none. */
 #define SG_ANSWER(state)       ((__u64)(state))
@@ -58,11 +110,13 @@ static __always_inline __u32 sg_rename_sequence(void)
 /* The generation that cached states of this policy must carry. */
 static __always_inline __u64 sg_generation_of(__u32 policy_id)
 {
-    union sg_generation g;
+    return sg_generation_by(sg_generation, policy_id);
+}
 
-    g.both = sg_generation.both;
-    g.policy_id = policy_id;
-    return g.both;
+/* Nothing that is cached may be believed any more. */
+static __always_inline void sg_forget_states(void)
+{
+    __sync_fetch_and_add((__u64 *)&sg_generation, sg_generation_raise(sg_generation));
 }
 
 /* Up to eight bytes of a name, the first in the lowest bits; short, because a verifier walks every step of every loop. */
@@ -142,91 +196,178 @@ static __always_inline __u64 sg_root_state(struct super_block *sb, __u32 policy_
     return SG_ANSWER(0);
 }
 
+#define SG_DENTRY_AT(field) ((__u64)bpf_core_field_offset(struct dentry, field))
+/* A field's place in the block. */
+#define SG_BLOCK_AT(field)  (SG_DENTRY_AT(field) - SG_DENTRY_AT(d_parent))
+#define SG_BLOCK_HAS(field) (SG_BLOCK_AT(field) <= SG_BLOCK_BYTES - sizeof(__u64))
+/* Is all of it in the block? Constants to the verifier, which follows one side only. */
+#define SG_BLOCK_WHOLE                                                                  \
+    (SG_BLOCK_HAS(d_name.hash) && SG_BLOCK_HAS(d_name.name) && SG_BLOCK_HAS(d_inode) && \
+     SG_BLOCK_HAS(d_sb))
+#define SG_BLOCK(block, field) (*(__u64 *)((__u8 *)(block) + SG_BLOCK_AT(field)))
+
+/* Where short names lie in a dentry; 0: not known. */
+static __always_inline __u64 sg_name_offset(void)
+{
+    if (bpf_core_field_exists(struct dentry, d_iname))
+        return SG_DENTRY_AT(d_iname);
+    if (bpf_core_field_exists(struct dentry___short, d_shortname))
+        return bpf_core_field_offset(struct dentry___short, d_shortname);
+    return 0;
+}
+
 static __always_inline void sg_dir_key_of(struct sg_dir_key *key, struct inode *inode,
                                           struct super_block *sb)
 {
     key->inode = (__u64)inode;
-    key->ino = BPF_CORE_READ(inode, i_ino);
-    key->dev = BPF_CORE_READ(sb, s_dev);
-    key->igeneration = BPF_CORE_READ(inode, i_generation);
+    bpf_core_read(&key->ino, sizeof(key->ino), &inode->i_ino);
+    bpf_core_read(&key->dev, sizeof(key->dev), &sb->s_dev);
+    bpf_core_read(&key->igeneration, sizeof(key->igeneration), &inode->i_generation);
 }
 
 /*
  * What is known of a directory without walking: the state its children start with.
  * A root is known from the table of roots, another directory from the cache; otherwise SG_ANSWER_NONE.
  */
-__noinline __u64 sg_dir_known(__u64 dentry_address, __u32 policy_id)
+__noinline __u64 sg_dir_known(__u64 dentry, __u32 policy_id)
 {
-    struct dentry *dentry = (void *)dentry_address, *parent;
-    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-    struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
-    struct sg_dir_key key = {};
+    struct dentry *d = (void *)dentry;
+    struct super_block *sb = BPF_CORE_READ(d, d_sb);
     const struct sg_dir *dir;
-    __u64 root;
+    struct inode *inode;
+    __u64 parent, hash_len;
+    union {
+        __u64 head[4];
+        struct sg_dir_key key;
+    } u = {};
 
-    if (BPF_CORE_READ(sb, s_root) == dentry) {
-        root = sg_root_state(sb, policy_id);
-        return sg_enter(policy_id, (__u32)root);
+    /* Not the whole block, and one after the other: the stack is full. */
+    if (SG_BLOCK_AT(d_name.hash) <= 24 && SG_BLOCK_AT(d_inode) <= 24) {
+        if (bpf_probe_read_kernel(u.head, sizeof(u.head),
+                                  (void *)(dentry + SG_DENTRY_AT(d_parent))))
+            return SG_ANSWER_FAIL(SG_REASON_RACE);
+        parent = SG_BLOCK(u.head, d_parent);
+        hash_len = SG_BLOCK(u.head, d_name.hash);
+        inode = (void *)SG_BLOCK(u.head, d_inode);
+    } else {
+        parent = (__u64)BPF_CORE_READ(d, d_parent);
+        hash_len = BPF_CORE_READ(d, d_name.hash_len);
+        inode = BPF_CORE_READ(d, d_inode);
     }
-    parent = BPF_CORE_READ(dentry, d_parent);
-    if (parent == dentry || !inode)
+    if (parent == dentry) {
+        if ((__u64)BPF_CORE_READ(sb, s_root) != dentry)
+            return SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
+        return sg_enter(policy_id, (__u32)sg_root_state(sb, policy_id));
+    }
+    if (!inode)
         return SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
-    sg_dir_key_of(&key, inode, sb);
-    dir = bpf_map_lookup_elem(&sg_dirs, &key);
-    if (dir && dir->generation == sg_generation_of(policy_id) && dir->parent == (__u64)parent &&
-        dir->hash_len == BPF_CORE_READ(dentry, d_name.hash_len))
+    sg_dir_key_of(&u.key, inode, sb);
+    dir = bpf_map_lookup_elem(&sg_dirs, &u.key);
+    if (dir && dir->generation == sg_generation_of(policy_id) && dir->parent == parent &&
+        dir->hash_len == hash_len)
         return SG_ANSWER(dir->children);
     return SG_ANSWER_NONE;
 }
 
-/*
- * One name down: from the state that a parent's children start with to the same of `dentry`, left in the cache.
- *   generation, sequence   what the moves and rename_lock were before the walk
- */
-__noinline __u64 sg_dir_step(__u64 dentry_address, __u64 children, __u64 generation, __u32 sequence)
+/* Fetches what is needed of a dentry: in one go where it lies together. */
+static __always_inline long sg_see(struct sg_seen *ret, __u64 address)
 {
-    struct dentry *dentry = (void *)dentry_address;
-    union sg_generation g = {.both = generation};
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    struct sg_walk *w = bpf_map_lookup_elem(&sg_walks, &tid);
+    struct dentry *dentry = (struct dentry *)address;
+
+    if (SG_BLOCK_WHOLE) {
+        if (bpf_probe_read_kernel(ret->block, SG_BLOCK_BYTES,
+                                  (void *)(address + SG_DENTRY_AT(d_parent))))
+            return -1;
+        ret->parent = SG_BLOCK(ret->block, d_parent);
+        ret->hash_len = SG_BLOCK(ret->block, d_name.hash);
+        ret->text = SG_BLOCK(ret->block, d_name.name);
+        ret->inode = SG_BLOCK(ret->block, d_inode);
+        ret->sb = SG_BLOCK(ret->block, d_sb);
+        return 0;
+    }
+    return bpf_core_read(&ret->parent, sizeof(__u64), &dentry->d_parent) ||
+           bpf_core_read(&ret->hash_len, sizeof(__u64), &dentry->d_name.hash_len) ||
+           bpf_core_read(&ret->text, sizeof(__u64), &dentry->d_name.name) ||
+           bpf_core_read(&ret->inode, sizeof(__u64), &dentry->d_inode) ||
+           bpf_core_read(&ret->sb, sizeof(__u64), &dentry->d_sb);
+}
+
+/* Runs the automaton over a directory's name, which has been fetched, and the '/' behind it. */
+static __always_inline __u64 sg_run_dir(struct sg_walk *w, __u64 dentry, __u32 policy_id,
+                                        __u64 answer)
+{
+    __u64 name_at = sg_name_offset(), at = name_at - SG_DENTRY_AT(d_parent),
+          len = w->seen.hash_len >> 32;
+
+    /* In the block, with room for the '/'? */
+    if (SG_BLOCK_WHOLE && name_at && at <= SG_BLOCK_BYTES - 32 &&
+        w->seen.text == dentry + name_at) {
+        asm volatile("" : "+r"(len));
+        if (len < 32) {
+            w->seen.block[at + len] = '/';
+            len++;
+#pragma unroll
+            for (__u32 i = 0; i < 4; i++) {
+                if (len <= 8 * i || !answer || SG_ANSWER_FAILED(answer))
+                    break;
+                answer = sg_run_word(policy_id, (__u32)answer,
+                                     *(__u64 *)(w->seen.block + at + 8 * i), (__u32)len - 8 * i);
+            }
+            return answer;
+        }
+    }
+    answer = sg_run(policy_id, (__u32)answer, w->seen.text, (__u32)len);
+    return SG_ANSWER_FAILED(answer) ? answer : sg_enter(policy_id, (__u32)answer);
+}
+
+/* One name down: from the state that a parent's children start with to the same of `dentry`, left in the cache. */
+__noinline __u64 sg_dir_step(__u64 dentry, __u64 children, __u32 policy_id, __u32 room)
+{
+    struct sg_walk *w = sg_walk_of(room);
     __u64 answer;
 
     if (!w)
         return SG_ANSWER_FAIL(SG_REASON_MEMORY);
-    w->dir.generation = generation;
-    w->dir.parent = (__u64)BPF_CORE_READ(dentry, d_parent);
-    w->dir.hash_len = BPF_CORE_READ(dentry, d_name.hash_len);
-    answer = sg_run(g.policy_id, (__u32)children, (__u64)BPF_CORE_READ(dentry, d_name.name),
-                    BPF_CORE_READ(dentry, d_name.len));
-    if (SG_ANSWER_FAILED(answer))
-        return answer;
-    w->dir.state = (__u32)answer;
-    answer = sg_enter(g.policy_id, w->dir.state);
-    if (SG_ANSWER_FAILED(answer))
-        return answer;
-    w->dir.children = (__u32)answer;
-    if (sg_rename_sequence() != sequence || (sequence & 1))
+    if (sg_see(&w->seen, dentry))
         return SG_ANSWER_FAIL(SG_REASON_RACE);
-    sg_dir_key_of(&w->key, BPF_CORE_READ(dentry, d_inode), BPF_CORE_READ(dentry, d_sb));
-    bpf_map_update_elem(&sg_dirs, &w->key, &w->dir, BPF_ANY);
-    return SG_ANSWER(w->dir.children);
+    answer = sg_run_dir(w, dentry, policy_id, children);
+    if (SG_ANSWER_FAILED(answer))
+        return answer;
+    w->dir.generation = w->generation;
+    w->dir.parent = w->seen.parent;
+    w->dir.hash_len = w->seen.hash_len;
+    w->dir.children = (__u32)answer;
+    if (sg_rename_sequence() != w->sequence)
+        return SG_ANSWER_FAIL(SG_REASON_RACE);
+    if (sg_generation_caches(w->generation)) {
+        sg_dir_key_of(&w->key, (struct inode *)w->seen.inode, (struct super_block *)w->seen.sb);
+        bpf_map_update_elem(&sg_dirs, &w->key, &w->dir, BPF_ANY);
+    }
+    return answer;
 }
 
 /*
  * The walk proper: up to what is known, down again. More levels than are kept: what is nearest to the root is resolved
  * and cached, and the answer is SG_REASON_DEPTH; the next walk gets further.
  */
-static __always_inline __u64 sg_walk_from(__u64 dentry, __u32 policy_id, struct sg_walk *w)
+static __always_inline __u64 sg_walk_from(__u64 dentry, __u32 policy_id, __u32 room)
 {
-    __u64 generation = sg_generation_of(policy_id), answer = SG_ANSWER_NONE;
-    __u32 sequence = sg_rename_sequence(), n = 0;
+    struct sg_walk *w = sg_walk_of(room);
+    __u64 answer = SG_ANSWER_NONE;
+    __u32 n = 0;
 
-    if (sequence & 1)
+    if (!w)
+        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
+    w->generation = sg_generation_of(policy_id);
+    w->sequence = sg_rename_sequence();
+    if (w->sequence & 1)
         return SG_ANSWER_FAIL(SG_REASON_RACE);
     for (int i = 0; i < SG_WALK_REACH; i++) {
         __u64 slot = i & (SG_WALK_KEPT - 1);
 
-        answer = sg_dir_known(dentry, policy_id);
+        /* The first is known not to be known. */
+        if (i)
+            answer = sg_dir_known(dentry, policy_id);
         if (!SG_ANSWER_IS_NONE(answer))
             break;
         w->up[slot] = dentry;
@@ -243,41 +384,23 @@ static __always_inline __u64 sg_walk_from(__u64 dentry, __u32 policy_id, struct 
             return answer;
         n--;
         slot = n & (SG_WALK_KEPT - 1);
-        answer = sg_dir_step(w->up[slot], answer, generation, sequence);
+        answer = sg_dir_step(w->up[slot], answer, policy_id, room);
     }
     return n ? SG_ANSWER_FAIL(SG_REASON_DEPTH) : answer;
-}
-
-static __always_inline struct sg_walk *sg_walk_new(void)
-{
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-
-    if (bpf_map_update_elem(&sg_walks, &tid, &sg_walk_zero, BPF_ANY))
-        return NULL;
-    return bpf_map_lookup_elem(&sg_walks, &tid);
-}
-
-static __always_inline void sg_walk_free(void)
-{
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-
-    bpf_map_delete_elem(&sg_walks, &tid);
 }
 
 /* The state that children of a directory start with. A walk that met a rename is not repeated here: callers ask again. */
 __noinline __u64 sg_children(__u64 dentry, __u32 policy_id)
 {
     __u64 answer = sg_dir_known(dentry, policy_id);
-    struct sg_walk *w;
+    __u32 room;
 
     if (!SG_ANSWER_IS_NONE(answer))
         return answer;
     sg_count(SG_COUNT_RESOLVED_COLD);
-    w = sg_walk_new();
-    if (!w)
-        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
-    answer = sg_walk_from(dentry, policy_id, w);
-    sg_walk_free();
+    room = sg_room_claim();
+    answer = sg_walk_from(dentry, policy_id, room);
+    sg_room_free(room);
     return answer;
 }
 
@@ -287,19 +410,22 @@ __noinline __u64 sg_object_state(__u64 dentry_address, __u32 policy_id)
     struct dentry *dentry = (void *)dentry_address, *parent;
     struct super_block *sb = BPF_CORE_READ(dentry, d_sb);
     __u32 sequence = sg_rename_sequence();
-    __u64 answer;
+    __u64 answer, hash_len;
 
     if (BPF_CORE_READ(sb, s_root) == dentry)
         return sg_root_state(sb, policy_id);
     parent = BPF_CORE_READ(dentry, d_parent);
+    hash_len = BPF_CORE_READ(dentry, d_name.hash_len);
     if (parent == dentry)
         return SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
     answer = sg_children((__u64)parent, policy_id);
     if (SG_ANSWER_FAILED(answer) || !answer)
         return answer;
     answer = sg_run(policy_id, (__u32)answer, (__u64)BPF_CORE_READ(dentry, d_name.name),
-                    BPF_CORE_READ(dentry, d_name.len));
-    if (sequence != sg_rename_sequence() && BPF_CORE_READ(dentry, d_parent) != parent)
+                    hash_len >> 32);
+    if ((!sg_rename_lock || sequence & 1 || sequence != sg_rename_sequence()) &&
+        (BPF_CORE_READ(dentry, d_parent) != parent ||
+         BPF_CORE_READ(dentry, d_name.hash_len) != hash_len))
         return SG_ANSWER_FAIL(SG_REASON_RACE);
     return answer;
 }

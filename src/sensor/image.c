@@ -46,7 +46,7 @@ uint32_t image_current_id(const struct sensor *s)
 
     if (fd >= 0 && page && bpf_map_lookup_elem(fd, &zero, page) == 0)
         return page->policy_id;
-    return s->maps.words.generation ? s->maps.words.generation->policy_id : 0;
+    return s->maps.words.policy_id ? *s->maps.words.policy_id : 0;
 }
 
 static int write_image(const void *image, size_t len, uint32_t policy_id, int *ret_fd)
@@ -202,10 +202,30 @@ static void put_stage(struct sensor *s, uint32_t policy_id)
     set_switches(s, policy_id, stage->on);
 }
 
-// The policy under which cached states are good.
+// From here on no cached state is believed, of whatever policy; what `policy_id` finds is cached again once it
+// is in force. Kernel programs raise the count at the same time.
 static void announce(const struct sensor *s, uint32_t policy_id)
 {
-    __atomic_store_n(&s->maps.words.generation->policy_id, policy_id, __ATOMIC_SEQ_CST);
+    uint64_t old = __atomic_load_n(s->maps.words.generation, __ATOMIC_SEQ_CST), next;
+
+    __atomic_store_n(s->maps.words.policy_id, policy_id, __ATOMIC_SEQ_CST);
+    do
+        next = sg_generation_by(old + sg_generation_raise(old), policy_id);
+    while (!__atomic_compare_exchange_n(s->maps.words.generation, &old, next, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+}
+
+static void forget_states(const struct sensor *s)
+{
+    announce(s, s->policy_id);
+}
+
+void image_adopt(struct sensor *s)
+{
+    s->policy_id = image_current_id(s);
+    // Its agent was killed between the announcement of another policy and its coming.
+    if (s->policy_id != *s->maps.words.policy_id)
+        forget_states(s);
 }
 
 int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
@@ -328,7 +348,7 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
     dropped = added < 0 ? 0 : drop_unnamed(s, devs, n_all);
     // What was resolved before a root was known has been cached.
     if (added || dropped)
-        (void)__atomic_add_fetch(&s->maps.words.generation->moves, 1, __ATOMIC_SEQ_CST);
+        forget_states(s);
     if (added < 0)
         return error_set(err, added, "%zu file systems do not fit into the table of roots: %s",
                          n_all, strerror(-added));
@@ -349,7 +369,7 @@ int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t sta
     r = pin_object(s, s->policy_id, &object);
     // What was known of the object before has been cached.
     if (r > 0)
-        (void)__atomic_add_fetch(&s->maps.words.generation->moves, 1, __ATOMIC_SEQ_CST);
+        forget_states(s);
     return r < 0 ? r : 0;
 }
 

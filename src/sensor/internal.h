@@ -73,7 +73,8 @@ struct sensor_map {
 
 // Words that programs and the sensor share, in maps that are mapped into memory.
 struct shared_words {
-    union sg_generation *generation;
+    uint64_t *generation;
+    uint32_t *policy_id;
     uint64_t (*subjects_on)[SG_SUBJECT_WORDS]; // [2], see SG_SWITCHES()
     uint32_t *subject_epoch;
     uint32_t *host_mnt_ns;
@@ -193,6 +194,9 @@ int image_check(const void *image, size_t len, struct error *err);
 // The policy in force by the kernel's own account; 0: none.
 uint32_t image_current_id(const struct sensor *s);
 
+// Takes over the policy that an earlier agent left in force.
+void image_adopt(struct sensor *s);
+
 // Puts image and roots in place and makes them the policy in force. On failure the old one is.
 int image_swap(struct sensor *s, const void *image, size_t len, const struct sensor_root *roots,
                size_t n_roots, struct error *err);
@@ -214,6 +218,8 @@ struct rings {
     struct ring_buffer *rings[RINGS];
     int epoll_fd;
     int event_fd; // readable while the queue holds something
+    int timer_fd; // readable when it is time to look for records that nobody was woken for
+    uint64_t look_ns;
     struct queued *first, **last;
     size_t queued_bytes;
     uint64_t dropped;    // records that the queue had no room for

@@ -74,7 +74,8 @@ static int words_find(struct maps *m, const struct bpf_object *object, struct er
         size_t size;
         void **at;
     } wanted[] = {
-        {"sg_generation", sizeof(union sg_generation), (void **)&m->words.generation},
+        {"sg_generation", sizeof(uint64_t), (void **)&m->words.generation},
+        {"sg_policy_id", sizeof(uint32_t), (void **)&m->words.policy_id},
         {"sg_subjects_on", 2 * SG_SUBJECT_WORDS * sizeof(uint64_t), (void **)&m->words.subjects_on},
         {"sg_subject_epoch", sizeof(uint32_t), (void **)&m->words.subject_epoch},
         {"sg_host_mnt_ns", sizeof(uint32_t), (void **)&m->words.host_mnt_ns},

@@ -100,6 +100,14 @@ int map_fd(const struct sensor *s, const char *name)
     return -ENOENT;
 }
 
+static bool has_task_storage(const struct sensor_probe *p)
+{
+    for (size_t i = 0; i < p->n_capabilities; i++)
+        if (streq(p->capabilities[i].id, "task-storage"))
+            return p->capabilities[i].ok;
+    return false;
+}
+
 // Sizes and kinds for this kernel; the descriptor when there is one already.
 static int fit_map(const struct sensor *s, struct bpf_map *map)
 {
@@ -115,6 +123,12 @@ static int fit_map(const struct sensor *s, struct bpf_map *map)
         s->attach != SENSOR_ATTACH_LSM) {
         // Kernels without bpf among their security modules refuse this kind, and none of the programs
         // that are loaded there uses it.
+        r = bpf_map__set_type(map, BPF_MAP_TYPE_ARRAY);
+        r = r < 0 ? r : bpf_map__set_map_flags(map, 0);
+        r = r < 0 ? r : bpf_map__set_max_entries(map, 1);
+    }
+    if (r == 0 && bpf_map__type(map) == BPF_MAP_TYPE_TASK_STORAGE && !has_task_storage(&s->probe)) {
+        // Likewise: programs ask whether the kernel has the helper.
         r = bpf_map__set_type(map, BPF_MAP_TYPE_ARRAY);
         r = r < 0 ? r : bpf_map__set_map_flags(map, 0);
         r = r < 0 ? r : bpf_map__set_max_entries(map, 1);

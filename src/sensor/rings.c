@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -26,6 +27,11 @@ static const char *const ring_maps[RINGS] = {
 
 // Denials first, then what says who did it, then bulk.
 static const enum ring order[RINGS] = {RING_SECURITY, RING_PROCESS, RING_AUDIT};
+
+// After records: when to look whether more have come, of which programs did not tell (SG_WAKE_NS). And once
+// more, for one that a program was interrupted at.
+#define LOOK_AGAIN_NS (SG_WAKE_NS + NS_PER_MS)
+#define LOOK_LAST_NS  (100 * NS_PER_MS)
 
 static bool is_record(const void *data, size_t len)
 {
@@ -88,17 +94,41 @@ static int watch(struct rings *r, int fd)
     return epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+static void look_again(struct rings *r, uint64_t ns)
+{
+    struct itimerspec in = {.it_value = {.tv_nsec = (long)ns}};
+
+    // Also makes the descriptor unreadable.
+    (void)timerfd_settime(r->timer_fd, 0, &in, NULL);
+    r->look_ns = ns;
+}
+
+// A pause of the records ends with a last look.
+static void plan_look(struct rings *r)
+{
+    uint64_t expired;
+
+    if (r->handed)
+        look_again(r, LOOK_AGAIN_NS);
+    else if (read(r->timer_fd, &expired, sizeof(expired)) > 0 && r->look_ns == LOOK_AGAIN_NS)
+        look_again(r, LOOK_LAST_NS);
+}
+
 int rings_open(struct sensor *s, struct error *err)
 {
     struct rings *r = &s->rings;
     int k;
 
-    *r = (struct rings){.sensor = s, .epoll_fd = -1, .event_fd = -1, .last = &r->first};
+    *r = (struct rings){
+        .sensor = s, .epoll_fd = -1, .event_fd = -1, .timer_fd = -1, .last = &r->first};
     r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (r->epoll_fd < 0 || r->event_fd < 0)
+    r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (r->epoll_fd < 0 || r->event_fd < 0 || r->timer_fd < 0)
         return error_set(err, -errno, "no descriptors: %m");
     k = watch(r, r->event_fd);
+    k = k < 0 ? k : watch(r, r->timer_fd);
+    look_again(r, LOOK_AGAIN_NS); // what an earlier reader was told of
     for (size_t i = 0; i < RINGS && k == 0; i++) {
         int fd = map_fd(s, ring_maps[i]);
 
@@ -129,7 +159,8 @@ void rings_close(struct rings *r)
         queue_pop(r);
     (void)safe_close(r->epoll_fd);
     (void)safe_close(r->event_fd);
-    *r = (struct rings){.epoll_fd = -1, .event_fd = -1};
+    (void)safe_close(r->timer_fd);
+    *r = (struct rings){.epoll_fd = -1, .event_fd = -1, .timer_fd = -1};
 }
 
 static int deliver_queue(struct rings *r)
@@ -186,6 +217,7 @@ int sensor_consume_some(struct sensor *s, size_t max, sensor_record_fn fn, void 
         }
     }
     r->fn = NULL;
+    plan_look(r);
     return k < 0 ? k : (int)r->handed;
 }
 
@@ -214,11 +246,13 @@ int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns)
     // What does not fit into the queue stays in its ring.
     audit = audit && r->queued_bytes < QUEUE_BYTES_MAX / 2;
     wait = now < deadline_ns ? (int)((deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS) : 0;
-    k = poll(p, audit ? 2 : 1, wait);
+    // Not of every record is told.
+    k = poll(p, audit ? 2 : 1, MIN(wait, (int)(LOOK_AGAIN_NS / NS_PER_MS)));
     if (k < 0)
         return errno == EINTR ? 0 : -errno;
-    k = p[0].revents ? drain(r, RING_SECURITY) : 0;
-    if (k >= 0 && audit && p[1].revents) {
+    look_again(r, LOOK_AGAIN_NS);
+    k = drain(r, RING_SECURITY);
+    if (k >= 0 && audit) {
         r->reading = RING_AUDIT;
         k = drain(r, RING_AUDIT);
     }

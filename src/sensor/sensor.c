@@ -104,7 +104,7 @@ static int open_set(struct sensor *s, const struct sensor_options *options, stru
     if (s->pins.made)
         return 0;
     s->taken_over = true;
-    s->policy_id = image_current_id(s);
+    image_adopt(s);
     return links_adopt(s, !s->pins.same_build, err);
 }
 
@@ -118,7 +118,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
         return error_set(err, -ENOMEM, "out of memory");
     claim.pin_dir = options->pin_dir;
     sensor_claim(&claim);
-    s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = -1;
+    s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = s->rings.timer_fd = -1;
     s->canary = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
     s->ring_bytes = options->ring_bytes;
     r = sensor_probe(&s->probe);
@@ -322,7 +322,7 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
         .attach = s->attach,
         .enforcing = s->enforcing,
         .policy_id = s->policy_id,
-        .generation = s->maps.words.generation->both,
+        .generation = *s->maps.words.generation,
         .image_bytes = s->image_bytes,
         .taken_over = s->taken_over,
     };
