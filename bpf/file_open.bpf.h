@@ -99,11 +99,19 @@ static __always_inline __u64 sg_file_long(struct file *file, __u32 ops, __u32 *r
 static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
                                           bool storage)
 {
-    __u32 hook_flags = hook | (__u32)flags << 16, policy_id = 0;
+    __u32 hook_flags = hook | (__u32)flags << 16, policy_id;
     __u64 decision = SG_QUICK_UNKNOWN, quick;
 
-    if (storage && sg_typed && !sg_is_backing(file))
-        decision = sg_quick(file, ops, &policy_id);
+    if (storage && sg_typed) {
+        struct dentry *dentry = file->f_path.dentry;
+        const struct sg_node *dir = sg_quick_dir(file, dentry);
+
+        if (dir) {
+            if (dir->dir == sg_generation || sg_first_is_dead(dir, dentry, sg_generation))
+                return 0;
+            decision = sg_quick_live(file, dir, ops, &policy_id);
+        }
+    }
     quick = decision;
     if (decision & SG_DECISION_AGAIN)
         decision = sg_file_long(file, ops, &policy_id, storage);

@@ -58,29 +58,20 @@ static __always_inline __u64 sg_quick_decide(const __u64 *rules, __u32 ops, __u3
 }
 
 /*
- * The decision on an access through `file`; `ops` 0: as it was opened. SG_DECISION_NONE: it passes, and nobody wants to
- * know; SG_QUICK_*: not known here.
+ * The decision on an access through `file`, of whose live directory `dir` is the node. `ops` 0: as it was opened.
+ * SG_DECISION_NONE: it passes, and nobody wants to know; SG_QUICK_*: not known here.
  */
-static __always_inline __u64 sg_quick(struct file *file, __u32 ops, __u32 *ret_policy_id)
+static __noinline __u64 sg_quick_live(struct file *file, const struct sg_node *dir, __u32 ops,
+                                      __u32 *ret_policy_id)
 {
-    struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+    struct dentry *dentry = file->f_path.dentry;
     struct inode *inode = file->f_inode;
-    __u64 generation, leaf, rules[SG_NODE_RULES];
+    __u64 generation = sg_generation, leaf, rules[SG_NODE_RULES];
     const struct sg_node *node;
     __u32 policy_id;
 
-    if (parent == dentry || (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
+    if (!sg_word_is_of(dir->dir, generation))
         return SG_QUICK_UNKNOWN;
-    node = bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
-    if (!node)
-        return SG_QUICK_UNKNOWN;
-    generation = sg_generation;
-    if (node->dir == generation)
-        return SG_DECISION_NONE;
-    if (!sg_word_is_of(node->dir, generation))
-        return SG_QUICK_UNKNOWN;
-    if (sg_first_is_dead(node, dentry, generation))
-        return SG_DECISION_NONE;
     node = bpf_inode_storage_get(&sg_nodes, inode, 0, 0);
     if (!node)
         return SG_QUICK_UNKNOWN;
@@ -90,7 +81,7 @@ static __always_inline __u64 sg_quick(struct file *file, __u32 ops, __u32 *ret_p
     for (int i = 0; i < SG_NODE_RULES; i++)
         rules[i] = *(volatile __u64 *)&node->rules[i];
     if (*(volatile __u64 *)&node->check !=
-        sg_leaf_check(leaf, (__u64)parent - (__u64)inode, sg_hash_len(dentry), rules))
+        sg_leaf_check(leaf, (__u64)dentry->d_parent - (__u64)inode, sg_hash_len(dentry), rules))
         return SG_QUICK_UNKNOWN;
     if (leaf == generation)
         return SG_DECISION_NONE;
@@ -100,6 +91,22 @@ static __always_inline __u64 sg_quick(struct file *file, __u32 ops, __u32 *ret_p
         return SG_QUICK_UNKNOWN;
     *ret_policy_id = policy_id;
     return sg_quick_decide(rules, ops ? ops : sg_ops_of_open(file), policy_id);
+}
+
+/*
+ * The node of the directory that decides about an access through `file`; NULL: the long way has to. Everything is read once:
+ * each load through a pointer that was walked to is checked, at the cost of several.
+ */
+static __always_inline const struct sg_node *sg_quick_dir(struct file *file, struct dentry *dentry)
+{
+    struct dentry *parent = dentry->d_parent;
+    struct inode *inode = file->f_inode;
+
+    /* A file that an overlay opened beneath itself; a root; other names than this one. */
+    if (inode != dentry->d_inode || parent == dentry ||
+        (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
+        return NULL;
+    return bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
 }
 
 #endif
