@@ -154,7 +154,7 @@ static __always_inline __u64 sg_inherit_decide(struct sg_request *q, __u32 polic
     return decision;
 }
 
-static __always_inline int sg_on_exec(struct linux_binprm *bprm, bool storage)
+static __always_inline int sg_on_exec(struct linux_binprm *bprm)
 {
     const struct sg_image *header = sg_header_now();
     struct file *file = bprm->file;
@@ -175,16 +175,16 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm, bool storage)
         return 0;
     q.ops = SG_DECISION_OPS(decision);
     q.flags = SG_RECORD_INHERITED;
-    return sg_conclude(&q, decision, policy_id, storage);
+    return sg_conclude(&q, decision, policy_id, false); /* the stack is full */
 }
 
-SG_LSM(bprm_check_security, bprm_check_security, sg_on_exec(bprm, storage),
+SG_LSM(bprm_check_security, bprm_check_security, ((void)storage, sg_on_exec(bprm)),
        struct linux_binprm *bprm)
 /* The function that calls the hook has a shorter name. */
 SEC("fmod_ret/security_bprm_check")
 int BPF_PROG(fmod_bprm_check_security, struct linux_binprm *bprm)
 {
-    return sg_on_exec(bprm, false) ? -EPERM : 0;
+    return sg_on_exec(bprm) ? -EPERM : 0;
 }
 
 #endif

@@ -262,15 +262,15 @@ SG_CHANGE_OF_NAME(sg_link_fmod, false, false)
         decision;                                               \
     })
 
-/* One record for both names: the strongest of what was decided. */
-#define SG_NAMES(what, from, to, storage)                                                          \
-    ({                                                                                             \
-        __u32 policy_id = 0;                                                                       \
-        __u64 outcome = SG_TRY(what, from, to);                                                    \
-        if (outcome & SG_DECISION_ENTERS)                                                          \
-            sg_tell_entered(from, to);                                                             \
-        outcome &= ~SG_DECISION_ENTERS;                                                            \
-        SG_DECISION_VERDICT(outcome) != SG_ALLOW &&sg_conclude(from, outcome, policy_id, storage); \
+/* One record for both names: the strongest of what was decided. Concluded without storage: the stack is full. */
+#define SG_NAMES(what, from, to)                                                                 \
+    ({                                                                                           \
+        __u32 policy_id = 0;                                                                     \
+        __u64 outcome = SG_TRY(what, from, to);                                                  \
+        if (outcome & SG_DECISION_ENTERS)                                                        \
+            sg_tell_entered(from, to);                                                           \
+        outcome &= ~SG_DECISION_ENTERS;                                                          \
+        SG_DECISION_VERDICT(outcome) != SG_ALLOW &&sg_conclude(from, outcome, policy_id, false); \
     })
 
 static __always_inline int sg_on_link(struct dentry *old, struct inode *dir, struct dentry *new,
@@ -292,8 +292,7 @@ static __always_inline int sg_on_link(struct dentry *old, struct inode *dir, str
         if (inode->i_nlink <= 1 && sg_dir_is_dead(from.dir) && sg_dir_is_dead(dir))
             return 0;
     }
-    return storage ? SG_NAMES(sg_link_lsm, &from, &to, true)
-                   : SG_NAMES(sg_link_fmod, &from, &to, false);
+    return storage ? SG_NAMES(sg_link_lsm, &from, &to) : SG_NAMES(sg_link_fmod, &from, &to);
 }
 
 SG_PROGRAMS(inode_link, inode_link, sg_on_link(old_dentry, dir, new_dentry, storage),
@@ -323,8 +322,7 @@ static __always_inline int sg_on_rename(struct inode *old_dir, struct dentry *ol
         return 0;
     if (replaced)
         to.ops |= SG_OP_DELETE;
-    return storage ? SG_NAMES(sg_move_lsm, &from, &to, true)
-                   : SG_NAMES(sg_move_fmod, &from, &to, false);
+    return storage ? SG_NAMES(sg_move_lsm, &from, &to) : SG_NAMES(sg_move_fmod, &from, &to);
 }
 
 SG_LSM(inode_rename, inode_rename, sg_on_rename(old_dir, old_dentry, new_dir, new_dentry, storage),

@@ -382,7 +382,7 @@ static __always_inline void sg_sent(__u8 *bytes, __u32 sent_counter)
 /*
  * Equal denials within a second are one record with a number: true when this one was only counted.
  */
-static __always_inline int sg_merged_away(const struct sg_report *p)
+static __noinline int sg_merged_away(const struct sg_report *p)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     __u64 now = bpf_ktime_get_boot_ns();
