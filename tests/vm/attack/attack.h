@@ -39,6 +39,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
@@ -213,6 +214,9 @@ bool drop_caches(void);
 
 /* ---- helper.c: other processes, and what the exempt program does ----------------------------- */
 
+/* Where x-exec leaves the descriptor for the program that it executes. */
+#define HANDED_FD 200
+
 struct helper {
     pid_t pid;
     int to, from; /* its standard input and output */
@@ -225,6 +229,12 @@ void exempt_do(struct attack *a, const char *verb, const char *path, const char 
 /* Starts the exempt program's `x-hold`: it opens the target and waits; *ret_line is what it
  * says. */
 void exempt_hold(struct attack *a, int flags, struct helper *ret, char *ret_line, size_t size);
+/* Starts a verb of the exempt program that opens the target and sends the descriptor over a socket of
+ * this type. Returns the end where it arrives. */
+int exempt_send(struct attack *a, const char *verb, int flags, int type);
+/* Receives it, or ends the way: security modules answer by leaving it out. */
+int receive_fd(struct attack *a, int sock);
+int message_fd(struct attack *a, struct msghdr *mh);
 int exempt_main(int argc, char *const argv[]);
 /* Continues the way in this program after another one executed it; fd < 0: open the target. */
 char *const *resume_argv(const struct attack *a, const char *argv0, int fd);

@@ -11,6 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What changes the object by its path: name, number of the system call, its second argument. */
+#define INT80_CHANGES(ROW)                           \
+    ROW(truncate, 92, 3)                             \
+    ROW(truncate64, 193, 3)                          \
+    ROW(rename, 38, low_text(a, in_tmp(a, "moved"))) \
+    ROW(unlink, 10, 0)                               \
+    ROW(link, 9, low_text(a, in_tmp(a, "link")))     \
+    ROW(chmod, 15, 0666)
+
 #ifdef __x86_64__
 /* System calls of 32-bit programs; the path has to lie below 4 GiB. */
 static long int80(struct attack *a, long nr, long b, long c, long d, long e)
@@ -70,41 +79,13 @@ int reach_int80_openat(struct attack *a, int flags)
     return (int)GUARD(a, int80(a, 295, AT_FDCWD, path, flags, 0600));
 }
 
-int reach_int80_truncate(struct attack *a, _unused_ int flags)
-{
-    GUARD(a, int80(a, 92, low_path(a), 3, 0, 0));
-    attack_claimed(a);
-}
-
-int reach_int80_truncate64(struct attack *a, _unused_ int flags)
-{
-    GUARD(a, int80(a, 193, low_path(a), 3, 0, 0));
-    attack_claimed(a);
-}
-
-int reach_int80_rename(struct attack *a, _unused_ int flags)
-{
-    GUARD(a, int80(a, 38, low_path(a), low_text(a, in_tmp(a, "moved")), 0, 0));
-    attack_claimed(a);
-}
-
-int reach_int80_unlink(struct attack *a, _unused_ int flags)
-{
-    GUARD(a, int80(a, 10, low_path(a), 0, 0, 0));
-    attack_claimed(a);
-}
-
-int reach_int80_link(struct attack *a, _unused_ int flags)
-{
-    GUARD(a, int80(a, 9, low_path(a), low_text(a, in_tmp(a, "link")), 0, 0));
-    attack_claimed(a);
-}
-
-int reach_int80_chmod(struct attack *a, _unused_ int flags)
-{
-    GUARD(a, int80(a, 15, low_path(a), 0666, 0, 0));
-    attack_claimed(a);
-}
+#define CHANGE(name, nr, argument)                               \
+    int reach_int80_##name(struct attack *a, _unused_ int flags) \
+    {                                                            \
+        GUARD(a, int80(a, nr, low_path(a), argument, 0, 0));     \
+        attack_claimed(a);                                       \
+    }
+INT80_CHANGES(CHANGE)
 
 /* FS_IOC32_SETFLAGS of a descriptor that was opened the ordinary way. */
 void use_int80_setflags(struct attack *a, int fd)
@@ -129,12 +110,8 @@ int reach_x32_open(struct attack *a, int flags)
     }
 ABSENT(reach_int80_open)
 ABSENT(reach_int80_openat)
-ABSENT(reach_int80_truncate)
-ABSENT(reach_int80_truncate64)
-ABSENT(reach_int80_rename)
-ABSENT(reach_int80_unlink)
-ABSENT(reach_int80_link)
-ABSENT(reach_int80_chmod)
+#define CHANGE(name, nr, argument) ABSENT(reach_int80_##name)
+INT80_CHANGES(CHANGE)
 ABSENT(reach_x32_open)
 
 void use_int80_setflags(struct attack *a, _unused_ int fd)

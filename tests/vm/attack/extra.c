@@ -138,43 +138,12 @@ int reach_path_swap(struct attack *a, int flags)
 
 /* ---- detours of descriptors ---- */
 
-static int receive_fd(struct attack *a, int sock)
-{
-    char control[CMSG_SPACE(sizeof(int))] = {0}, byte;
-    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr mh = {.msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = control,
-                        .msg_controllen = sizeof(control)};
-    struct cmsghdr *c;
-    int fd;
-
-    if (GUARD(a, recvmsg(sock, &mh, 0)) == 0)
-        attack_failed(a, "the exempt program sent nothing");
-    c = CMSG_FIRSTHDR(&mh);
-    if (!c || c->cmsg_type != SCM_RIGHTS)
-        attack_withheld(a, "the message came without its descriptor");
-    memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    return fd;
-}
-
 /* A socket comes over a socket, and in it waits another one, in which the descriptor waits. */
 int reach_scm_chain(struct attack *a, int flags)
 {
-    int pair[2];
-    pid_t pid;
+    int sock = exempt_send(a, "x-chain", flags, SOCK_STREAM);
 
-    MUST(a, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-    pid = fork_helper();
-    if (pid == 0) {
-        execl(a->exempt, a->exempt, "x-chain", a->target, fmt("%d", flags), fmt("%d", pair[1]),
-              (char *)NULL);
-        _exit(127);
-    }
-    close(pair[1]);
-    pair[0] = receive_fd(a, pair[0]);
-    pair[0] = receive_fd(a, pair[0]);
-    return receive_fd(a, pair[0]);
+    return receive_fd(a, receive_fd(a, receive_fd(a, sock)));
 }
 
 int reach_scm_recvmmsg(struct attack *a, int flags)
@@ -185,21 +154,10 @@ int reach_scm_recvmmsg(struct attack *a, int flags)
                                      .msg_iovlen = 1,
                                      .msg_control = control,
                                      .msg_controllen = sizeof(control)}};
-    int pair[2], fd;
-    pid_t pid;
+    int sock = exempt_send(a, "x-send", flags, SOCK_DGRAM);
 
-    MUST(a, socketpair(AF_UNIX, SOCK_DGRAM, 0, pair));
-    pid = fork_helper();
-    if (pid == 0) {
-        execl(a->exempt, a->exempt, "x-send", a->target, fmt("%d", flags), fmt("%d", pair[1]),
-              (char *)NULL);
-        _exit(127);
-    }
-    GUARD(a, recvmmsg(pair[0], &mh, 1, 0, NULL));
-    if (mh.msg_hdr.msg_controllen < CMSG_LEN(sizeof(int)))
-        attack_withheld(a, "the message came without its descriptor");
-    memcpy(&fd, CMSG_DATA((struct cmsghdr *)control), sizeof(fd));
-    return fd;
+    GUARD(a, recvmmsg(sock, &mh, 1, 0, NULL));
+    return message_fd(a, &mh.msg_hdr);
 }
 
 /* ---- mounts by the interface of descriptors ---- */

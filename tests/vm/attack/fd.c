@@ -15,9 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The descriptor that x-exec leaves open. */
-#define HANDED_FD 200
-
 /* The exempt program opens the object and executes this one. */
 int reach_inherit(struct attack *a, int flags)
 {
@@ -31,41 +28,9 @@ int reach_inherit(struct attack *a, int flags)
     return -1;
 }
 
-/* Receives a descriptor; security modules answer by leaving it out. */
-static int receive(struct attack *a, int sock)
-{
-    char control[CMSG_SPACE(sizeof(int))] = {0}, byte;
-    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr mh = {.msg_iov = &iov,
-                        .msg_iovlen = 1,
-                        .msg_control = control,
-                        .msg_controllen = sizeof(control)};
-    struct cmsghdr *c;
-    int fd;
-
-    if (GUARD(a, recvmsg(sock, &mh, 0)) == 0)
-        attack_failed(a, "the exempt program sent nothing");
-    c = CMSG_FIRSTHDR(&mh);
-    if (!c || c->cmsg_type != SCM_RIGHTS)
-        attack_withheld(a, "the message came without its descriptor");
-    memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    return fd;
-}
-
 int reach_scm(struct attack *a, int flags)
 {
-    int pair[2];
-    pid_t pid;
-
-    MUST(a, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
-    pid = fork_helper();
-    if (pid == 0) {
-        execl(a->exempt, a->exempt, "x-send", a->target, fmt("%d", flags), fmt("%d", pair[1]),
-              (char *)NULL);
-        _exit(127);
-    }
-    close(pair[1]);
-    return receive(a, pair[0]);
+    return receive_fd(a, exempt_send(a, "x-send", flags, SOCK_STREAM));
 }
 
 /* The exempt program keeps the object open while we look at it. */
@@ -192,7 +157,7 @@ int reach_held_dir(struct attack *a, _unused_ int flags)
 
 int reach_held_socket(struct attack *a, _unused_ int flags)
 {
-    return receive(a, a->held->socket);
+    return receive_fd(a, a->held->socket);
 }
 
 int reach_held_ring(struct attack *a, _unused_ int flags)

@@ -18,9 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Where x-exec leaves the descriptor for the program that it executes. */
-#define HANDED_FD 200
-
 pid_t fork_helper(void)
 {
     pid_t parent = getpid(), pid = fork();
@@ -78,6 +75,47 @@ void exempt_hold(struct attack *a, int flags, struct helper *ret, char *ret_line
         attack_failed(a, "the exempt program failed");
     }
     ret_line[n] = 0;
+}
+
+int exempt_send(struct attack *a, const char *verb, int flags, int type)
+{
+    int pair[2];
+    pid_t pid;
+
+    MUST(a, socketpair(AF_UNIX, type, 0, pair));
+    pid = (pid_t)MUST(a, fork_helper());
+    if (pid == 0) {
+        execl(a->exempt, a->exempt, verb, a->target, fmt("%d", flags), fmt("%d", pair[1]),
+              (char *)NULL);
+        _exit(127);
+    }
+    close(pair[1]);
+    return pair[0];
+}
+
+int message_fd(struct attack *a, struct msghdr *mh)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(mh);
+    int fd;
+
+    if (!c || c->cmsg_type != SCM_RIGHTS)
+        attack_withheld(a, "the message came without its descriptor");
+    memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+    return fd;
+}
+
+int receive_fd(struct attack *a, int sock)
+{
+    char control[CMSG_SPACE(sizeof(int))] = {0}, byte;
+    struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr mh = {.msg_iov = &iov,
+                        .msg_iovlen = 1,
+                        .msg_control = control,
+                        .msg_controllen = sizeof(control)};
+
+    if (GUARD(a, recvmsg(sock, &mh, 0)) == 0)
+        attack_failed(a, "the exempt program sent nothing");
+    return message_fd(a, &mh);
 }
 
 char *const *resume_argv(const struct attack *a, const char *argv0, int fd)
