@@ -4,29 +4,8 @@
 # The daemon and the command line, end to end: denial and its event, a bad policy, kill -9, take-over, detach.
 # Runs inside a VM. Prints TAP.
 set -u
-policies=/etc/safeguard/policies
-run_log=/tmp/agent.log
-
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
-denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
-
-# Waits for a line in a file; the bound is the case's own.
-await() { # seconds, pattern, file
-    timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null)
-}
-
-start_agent() {
-    : >"$run_log"
-    safeguard-agent >"$run_log" 2>&1 &
-    agent=$!
-    await 400 'ready after' "$run_log"
-}
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 
 mkdir -p /srv/vault/sub /srv/watch /srv/out "$policies"
 echo secret >/srv/vault/a
@@ -52,7 +31,7 @@ check "a protected file is denied" denied /srv/vault/a
 check "so is its other name" denied /srv/out/link
 check "an exempt program reads it" tar -cf /dev/null /srv/vault/a
 check "an unrelated file is read" cat /srv/watch/w
-check "the denial is an event" await 20 '/srv/vault/a' /var/log/safeguard/events.ndjson
+check "the denial is an event" await 20 '/srv/vault/a' "$events"
 check "every event is JSON" python3 -c '
 import json
 n = sum(1 for line in open("/var/log/safeguard/events.ndjson") if json.loads(line)["class_uid"])

@@ -4,18 +4,8 @@
 # Where programs can be preempted and fail open (no BPF LSM, a preemptible kernel), the agent says so, does not claim to
 # enforce, and records. Runs inside a VM. Prints TAP.
 set -u
-policies=/etc/safeguard/policies
-run_log=/tmp/agent.log
-events=/var/log/safeguard/events.ndjson
-
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 4 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
-await() { timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null); }
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 
 mkdir -p /srv/vault "$policies"
 echo secret >/srv/vault/a
@@ -35,9 +25,7 @@ check "... and the cure" grep -q 'lsm=' "$run_log"
 check "doctor says the same, and fails" bash -c '! safeguard doctor >/tmp/doctor; grep -q "lsm=" /tmp/doctor'
 check "nothing is left" bash -c '! bpftool prog show | grep -q "name \(fmod\|lsm\)_"'
 
-safeguard-agent --degraded=yes >"$run_log" 2>&1 &
-agent=$!
-check "told to, it runs" await 400 'ready after' "$run_log"
+check "told to, it runs" start_agent safeguard-agent --degraded=yes
 check "... and says that it is degraded" grep -q degraded "$run_log"
 safeguard status >/tmp/status
 status=$?

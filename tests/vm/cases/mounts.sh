@@ -4,74 +4,57 @@
 # Nobody gets another file under a protected name by mounting over it or above it, or by taking a mount away; what is next to it,
 # and what is done in a namespace of one's own, goes on. Runs inside a VM, in the host's mount namespace. Prints TAP.
 set -u
-cases=$(dirname "$0")
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
+refusal+='|permission denied|must be superuser|mount point is not a directory' # mount(8), of files too
 h=/srv/h
-
-# name, command…: refused with EPERM, or done. mount(8) has other words for EPERM where the target is a file.
-yes() {
-    local name=$1
-    shift
-    if "$@" >/tmp/out 2>&1; then
-        echo "not ok $name: let through"
-    elif grep -qiE 'not permitted|permission denied|must be superuser|mount point is not a directory' /tmp/out; then
-        echo "ok $name"
-    else
-        echo "not ok $name: $(tr "\n" " " </tmp/out)"
-    fi
-}
-no() {
-    local name=$1
-    shift
-    if "$@" >/tmp/out 2>&1; then echo "ok $name"; else echo "not ok $name: $(tr "\n" " " </tmp/out)"; fi
-}
+secrets=("$h/a/secret" "$h/m/secret" /srv/up/d/secret /srv/shared/p/secret)
 
 over() {
-    yes "over.the file" mount --bind /dev/null $h/a/secret
-    yes "over.its directory" mount -t tmpfs none $h/a
-    yes "over.the directory above" mount -t tmpfs none $h
-    yes "over.two above" mount -t tmpfs none /srv
-    yes "over.the root" mount --bind /mnt /
-    yes "over.by a bind mount" mount --bind /mnt $h/a
-    yes "over.by the new interface" sg-do mount-new $h
-    yes "over.by move_mount" sg-do move-mount /mnt/free $h
-    yes "over.a mount that is there" mount -t tmpfs none $h/m
-    no "over.a sibling" mount -t tmpfs none $h/b
-    no "over.a directory beside the file" mount -t tmpfs none $h/a/other
-    no "over.an unrelated place" mount -t tmpfs none /mnt/x
-    no "over.an alias of the directory" mount --bind /srv/h/a /mnt/alias-a
-    no "over.the alias" mount -t tmpfs none /mnt/alias-a
-    no "over.by an exempt program" /srv/bin/sg-exempt mount-new $h/a
-    if [[ ! -e $h/a/secret ]]; then echo "ok over.and it is seen"; else echo "not ok over.and it is seen"; fi
-    no "off.by nobody's leave what an exempt program mounted, by itself" /srv/bin/sg-exempt umount $h/a
+    refused "over.the file" mount --bind /dev/null $h/a/secret
+    refused "over.its directory" mount -t tmpfs none $h/a
+    refused "over.the directory above" mount -t tmpfs none $h
+    refused "over.two above" mount -t tmpfs none /srv
+    refused "over.the root" mount --bind /mnt /
+    refused "over.by a bind mount" mount --bind /mnt $h/a
+    refused "over.by the new interface" sg-do mount-new $h
+    refused "over.by move_mount" sg-do move-mount /mnt/free $h
+    refused "over.a mount that is there" mount -t tmpfs none $h/m
+    check "over.a sibling" mount -t tmpfs none $h/b
+    check "over.a directory beside the file" mount -t tmpfs none $h/a/other
+    check "over.an unrelated place" mount -t tmpfs none /mnt/x
+    check "over.an alias of the directory" mount --bind /srv/h/a /mnt/alias-a
+    check "over.the alias" mount -t tmpfs none /mnt/alias-a
+    check "over.by an exempt program" /srv/bin/sg-exempt mount-new $h/a
+    check "over.and it is seen" test ! -e $h/a/secret
+    check "off.by nobody's leave what an exempt program mounted, by itself" /srv/bin/sg-exempt umount $h/a
     umount $h/b $h/a/other /mnt/x /mnt/alias-a /mnt/alias-a
 }
 
 off() {
-    yes "off.a protected mount" umount $h/m
-    yes "off.lazily" umount -l $h/m
-    yes "off.a mount above" umount -l /srv/up
-    no "off.an alias" umount /mnt/alias
-    yes "off.by move_mount" sg-do move-mount $h/m /mnt/x
-    yes "off.by mount --move" sg-do mount-move $h/m /mnt/x
-    yes "off.by mount --move through a link" sg-do mount-move /mnt/link /mnt/x
-    no "off.an unrelated mount, by move_mount" sg-do move-mount /mnt/free /mnt/x
-    no "off.an unrelated mount" umount /mnt/x
-    yes "off.by another root" sg-do pivot /mnt/root /mnt/root/old
+    refused "off.a protected mount" umount $h/m
+    refused "off.lazily" umount -l $h/m
+    refused "off.a mount above" umount -l /srv/up
+    check "off.an alias" umount /mnt/alias
+    refused "off.by move_mount" sg-do move-mount $h/m /mnt/x
+    refused "off.by mount --move" sg-do mount-move $h/m /mnt/x
+    refused "off.by mount --move through a link" sg-do mount-move /mnt/link /mnt/x
+    check "off.an unrelated mount, by move_mount" sg-do move-mount /mnt/free /mnt/x
+    check "off.an unrelated mount" umount /mnt/x
+    refused "off.by another root" sg-do pivot /mnt/root /mnt/root/old
 }
 
 spaces() {
-    no "own.over its directory" unshare --mount mount -t tmpfs none $h/a
-    no "own.over the root" unshare --mount mount --bind /mnt /
-    no "own.takes a mount away" unshare --mount umount $h/m
-    no "own.moves one away" unshare --mount sg-do mount-move $h/m /mnt/x
-    yes "shared.over its directory" unshare --mount --propagation unchanged mount -t tmpfs none /srv/shared/p
-    no "shared.a mount on one of its own" unshare --mount --propagation unchanged umount -l /srv/shared
-    no "shared.beside it" unshare --mount --propagation unchanged mount -t tmpfs none /srv/shared/q
-    yes "setns.back to the host" unshare --mount nsenter -t 1 -m mount -t tmpfs none $h/a
-    no "setns.for something else" unshare --mount nsenter -t 1 -m mount -t tmpfs none /mnt/x
-    for file in $h/a/secret $h/m/secret /srv/up/d/secret /srv/shared/p/secret; do
-        if /srv/bin/sg-exempt read "$file" 4; then echo "ok $file is what it was"; else echo "not ok $file is what it was"; fi
-    done
+    check "own.over its directory" unshare --mount mount -t tmpfs none $h/a
+    check "own.over the root" unshare --mount mount --bind /mnt /
+    check "own.takes a mount away" unshare --mount umount $h/m
+    check "own.moves one away" unshare --mount sg-do mount-move $h/m /mnt/x
+    refused "shared.over its directory" unshare --mount --propagation unchanged mount -t tmpfs none /srv/shared/p
+    check "shared.a mount on one of its own" unshare --mount --propagation unchanged umount -l /srv/shared
+    check "shared.beside it" unshare --mount --propagation unchanged mount -t tmpfs none /srv/shared/q
+    refused "setns.back to the host" unshare --mount nsenter -t 1 -m mount -t tmpfs none $h/a
+    check "setns.for something else" unshare --mount nsenter -t 1 -m mount -t tmpfs none /mnt/x
+    for file in "${secrets[@]}"; do check "$file is what it was" /srv/bin/sg-exempt read "$file" 4; done
 }
 
 if [[ ${1:-} == run ]]; then
@@ -90,24 +73,10 @@ mount -t tmpfs none /srv/shared && mount --make-shared /srv/shared && mkdir /srv
 mount -t tmpfs none /mnt/free
 mount -t tmpfs none /mnt/root && mkdir /mnt/root/old
 ln -s $h/m /mnt/link
-for file in $h/a/secret $h/m/secret /srv/up/d/secret /srv/shared/p/secret; do echo secret >"$file"; done
-if [[ $(stat -Lc %i /proc/self/ns/mnt) != $(stat -Lc %i /proc/1/ns/mnt) ]]; then
-    echo "not ok this is the host's mount namespace"
-    exit 1
-fi
-sg-protect -p "$cases/mounts.yaml" -o /tmp/records bash "$0" run >/tmp/mounts 2>/tmp/mounts.err
-status=$?
-cat /tmp/mounts
-tail -n 5 /tmp/mounts.err >&2
-if ((status != 0)); then
-    echo "not ok policy in force"
-    exit 1
-fi
-python3 - <<'PY'
-import json
-records = [json.loads(line) for line in open("/tmp/records")]
-denied = [r for r in records if r["kind"] == "file" and r["outcome"] == "denied" and not r["merged"]]
+for file in "${secrets[@]}"; do echo secret >"$file"; done
+check "this is the host's mount namespace" test /proc/self/ns/mnt -ef /proc/1/ns/mnt
+under_policy -p "$cases/mounts.yaml"
+about_records '
 hooks = {r["hook"] for r in denied}
-print("ok" if len(denied) > 15 else "not ok", "records of denials:", len(denied))
-print("ok" if hooks == {"sb_mount", "sb_umount", "move_mount", "sb_pivotroot"} else "not ok", "hooks:", *sorted(hooks))
-PY
+check("records of denials: %d" % len(denied), len(denied) > 15)
+check("hooks: %s" % sorted(hooks), hooks == {"sb_mount", "sb_umount", "move_mount", "sb_pivotroot"})'
