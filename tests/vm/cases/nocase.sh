@@ -8,8 +8,6 @@ cases=$(dirname "$0")
 # shellcheck source=tests/vm/cases/agent.lib
 . "$cases/agent.lib"
 
-denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
-
 # A file system of one kind, at /srv/NAME, with what the rules are about.
 fill() { mkdir -p "/srv/$1/Dir" && echo secret >"/srv/$1/Dir/Key-for-Root" && echo open >"/srv/$1/Dir/key-for-roots"; }
 make_ext4() {
