@@ -55,8 +55,8 @@ format: ## lay out all C sources as .clang-format says
 	$(Q)tests/lint/format
 
 .PHONY: bench
-bench: all ## measure
-	$(Q)tests/bench/run
+bench: all ## measure what it costs; BENCH='--kernel 6.12 --only auditd' measures some of it
+	$(Q)tests/bench/run $(BENCH)
 
 .PHONY: shell-vm
 shell-vm: all ## a shell in a virtual machine with a test kernel
