@@ -226,6 +226,8 @@ struct helper {
 pid_t fork_helper(void);
 /* Runs the exempt program's verb on a path of the tree and waits; a failure ends the way. */
 void exempt_do(struct attack *a, const char *verb, const char *path, const char *more);
+/* Has it remove what a way made; an undo_fn. */
+void exempt_remove(struct attack *a, const char *path, int fd);
 /* Starts the exempt program's `x-hold`: it opens the target and waits; *ret_line is what it
  * says. */
 void exempt_hold(struct attack *a, int flags, struct helper *ret, char *ret_line, size_t size);
@@ -296,6 +298,11 @@ void swap_header(void *page, size_t page_size, uint32_t n_pages);
 
 /* Root of a user namespace of its own, to files still who it was; with further namespaces. */
 void enter_userns(struct attack *a, int more);
+
+/* ---- mount.c --------------------------------------------------------------------------------- */
+
+/* The target's directory as a mount that is attached nowhere. */
+int detached_parent(struct attack *a);
 
 /* ---- uring.c -------------------------------------------------------------------------------- */
 

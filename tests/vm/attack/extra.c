@@ -35,17 +35,12 @@ int umount2(const char *target, int flags);
 
 /* ---- a hard link that somebody who may made after the policy ---- */
 
-static void undo_link(struct attack *a, const char *name, _unused_ int fd)
-{
-    exempt_do(a, "x-remove", name, NULL);
-}
-
 int reach_new_link(struct attack *a, int flags)
 {
     char *name = in_tmp(a, "linked");
 
     exempt_do(a, "x-link", a->target, name);
-    attack_defer(a, undo_link, name, -1);
+    attack_defer(a, exempt_remove, name, -1);
     return (int)GUARD(a, open(name, flags, 0600));
 }
 
@@ -162,18 +157,10 @@ int reach_scm_recvmmsg(struct attack *a, int flags)
 
 /* ---- mounts by the interface of descriptors ---- */
 
-static int clone_parent(struct attack *a)
-{
-    char *parent = parent_of(a->target);
-
-    return (int)HAVE(a,
-                     syscall(SYS_open_tree, AT_FDCWD, parent, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-}
-
 int reach_mount_setattr(struct attack *a, int flags)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV, .attr_clr = MOUNT_ATTR__ATIME};
-    int tree = clone_parent(a);
+    int tree = detached_parent(a);
 
     HAVE(a, syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)));
     return (int)GUARD(a, openat(tree, leaf_of(a->target), flags, 0600));

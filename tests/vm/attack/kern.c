@@ -241,22 +241,27 @@ static _noreturn_ void wait_event(struct attack *a, int fan, pid_t opener)
     }
 }
 
-static int fan_watch(struct attack *a, unsigned cls, unsigned mark, uint64_t mask)
+/* The exempt program opens the object, and the event comes here. */
+static _noreturn_ void watch_opener(struct attack *a, int fan)
 {
-    int fan = (int)HAVE(a, fanotify_init(cls | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE));
-    pid_t pid;
+    pid_t pid = (pid_t)MUST(a, fork_helper());
 
-    HAVE(a, fanotify_mark(fan, FAN_MARK_ADD | mark, mask, AT_FDCWD, in_root(a, "open")));
-    HAVE(a, fanotify_mark(fan, FAN_MARK_REMOVE | mark, mask, AT_FDCWD, in_root(a, "open")));
-    GUARD(a, fanotify_mark(fan, FAN_MARK_ADD | mark, mask, AT_FDCWD, a->target));
-    pid = fork_helper();
     if (pid == 0) {
         close(fan);
         execl(a->exempt, a->exempt, "x-open", a->target, (char *)NULL);
         _exit(127);
     }
-    MUST(a, pid);
     wait_event(a, fan, pid);
+}
+
+static int fan_watch(struct attack *a, unsigned cls, unsigned mark, uint64_t mask)
+{
+    int fan = (int)HAVE(a, fanotify_init(cls | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE));
+
+    HAVE(a, fanotify_mark(fan, FAN_MARK_ADD | mark, mask, AT_FDCWD, in_root(a, "open")));
+    HAVE(a, fanotify_mark(fan, FAN_MARK_REMOVE | mark, mask, AT_FDCWD, in_root(a, "open")));
+    GUARD(a, fanotify_mark(fan, FAN_MARK_ADD | mark, mask, AT_FDCWD, a->target));
+    watch_opener(a, fan);
 }
 
 int reach_fanotify(struct attack *a, _unused_ int flags)
@@ -284,16 +289,8 @@ int reach_fanotify_child(struct attack *a, _unused_ int flags)
 {
     int fan = (int)HAVE(a, fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY | O_LARGEFILE));
     char *dir = parent_of(a->target);
-    pid_t pid;
 
     GUARD_OR_SKIP(a,
                   fanotify_mark(fan, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, AT_FDCWD, dir));
-    pid = fork_helper();
-    if (pid == 0) {
-        close(fan);
-        execl(a->exempt, a->exempt, "x-open", a->target, (char *)NULL);
-        _exit(127);
-    }
-    MUST(a, pid);
-    wait_event(a, fan, pid);
+    watch_opener(a, fan);
 }

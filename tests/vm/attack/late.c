@@ -9,11 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void undo_remove(struct attack *a, const char *path, _unused_ int fd)
-{
-    exempt_do(a, "x-remove", path, NULL);
-}
-
 static char *secret_text(struct attack *a)
 {
     return fmt("%s\n", a->want);
@@ -21,7 +16,7 @@ static char *secret_text(struct attack *a)
 
 static void create_late(struct attack *a)
 {
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-create", a->target, secret_text(a));
 }
 
@@ -46,7 +41,7 @@ int reach_late_in_new_dir(struct attack *a, int flags)
 {
     char *dir = parent_of(a->target);
 
-    attack_defer(a, undo_remove, dir, -1);
+    attack_defer(a, exempt_remove, dir, -1);
     exempt_do(a, "x-mkdir", dir, NULL);
     exempt_do(a, "x-create", a->target, secret_text(a));
     return (int)GUARD(a, open(a->target, flags, 0600));
@@ -88,7 +83,7 @@ static int move_in(struct attack *a)
 
     MUST(a, pwrite(fd, "x", 1, 0));
     MUST(a, pread(fd, &byte, 1, 0));
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-rename", from, a->target);
     exempt_do(a, "x-write", a->target, secret_text(a));
     return fd;
@@ -121,7 +116,7 @@ int reach_late_moved_in_map(struct attack *a, _unused_ int flags)
     MUST(a, ftruncate(fd, 4096));
     map = (char *)MUST(a, mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0));
     MUST(a, close(fd));
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-rename", from, a->target);
     exempt_do(a, "x-write", a->target, secret_text(a));
     attack_step(a, "load from the mapping");
@@ -143,7 +138,7 @@ static int move_dir_in(struct attack *a)
     MUST(a, close(fd));
     dir_fd = (int)MUST(a, open(from, O_PATH | O_DIRECTORY));
     MUST(a, chdir(from));
-    attack_defer(a, undo_remove, dir, -1);
+    attack_defer(a, exempt_remove, dir, -1);
     exempt_do(a, "x-rename", from, dir);
     return dir_fd;
 }
@@ -177,7 +172,7 @@ static char *link_in(struct attack *a)
     fd = (int)MUST(a, open(from, O_RDONLY));
     MUST(a, read(fd, buf, sizeof(buf)));
     MUST(a, close(fd));
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-link", from, a->target);
     return from;
 }
@@ -202,7 +197,7 @@ int reach_late_inode_reused(struct attack *a, int flags)
     struct stat was, is;
     int i;
 
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
     for (i = 0; i < 16; i++) {
         char buf[8];
         int fd;

@@ -211,11 +211,6 @@ int reach_tmpfile_inside(struct attack *a, _unused_ int flags)
     attack_claimed(a);
 }
 
-static void undo_remove(struct attack *a, const char *path, _unused_ int fd)
-{
-    exempt_do(a, "x-remove", path, NULL);
-}
-
 static void undo_restore(struct attack *a, _unused_ const char *path, _unused_ int fd)
 {
     exempt_do(a, "restore", a->root, NULL);
@@ -226,7 +221,7 @@ static void vacate(struct attack *a)
 {
     exempt_do(a, "x-remove", a->target, NULL);
     attack_defer(a, undo_restore, NULL, -1);
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
 }
 
 static _noreturn_ void occupied(struct attack *a)

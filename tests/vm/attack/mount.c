@@ -156,7 +156,7 @@ int reach_pivot_root(struct attack *a, int flags)
     return (int)GUARD(a, open(path, flags, 0600));
 }
 
-static int detached_parent(struct attack *a)
+int detached_parent(struct attack *a)
 {
     char *parent = parent_of(a->target);
 

@@ -151,7 +151,6 @@ static int identity_userns(struct attack *a)
 }
 
 /* From <linux/mount.h>, which cannot be included together with <sys/mount.h> everywhere. */
-#define SG_OPEN_TREE_CLONE  1
 #define SG_MOUNT_ATTR_IDMAP 0x00100000
 struct sg_mount_attr {
     uint64_t attr_set, attr_clr, propagation, userns_fd;
@@ -159,9 +158,8 @@ struct sg_mount_attr {
 
 int reach_idmapped(struct attack *a, int flags)
 {
-    char *parent = parent_of(a->target);
     struct sg_mount_attr attr = {.attr_set = SG_MOUNT_ATTR_IDMAP};
-    int tree = (int)HAVE(a, syscall(SYS_open_tree, AT_FDCWD, parent, SG_OPEN_TREE_CLONE));
+    int tree = detached_parent(a);
 
     attr.userns_fd = (uint64_t)identity_userns(a);
     HAVE(a, syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)));
