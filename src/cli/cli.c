@@ -115,13 +115,21 @@ int cli_print(const struct strbuf *sb, int status)
 // Nobody answers: whether the kernel enforces all the same is what one has to know then.
 static int fail_unreachable(const struct cli *cli, const struct error *err)
 {
+    int left;
+
     (void)cli_fail(err);
     if (err->code != -ENOENT && err->code != -ECONNREFUSED)
         return err->code == -EACCES || err->code == -EPERM ? CLI_FAILED : CLI_UNREACHABLE;
-    if (streq(cli->socket, CONTROL_SOCKET))
+    if (!streq(cli->socket, CONTROL_SOCKET))
+        return CLI_UNREACHABLE;
+    left = sensor_left(NULL);
+    if (left < 0)
+        (void)fprintf(stderr, "  whether something is in force in the kernel cannot be seen: %s\n",
+                      strerror(-left));
+    else
         (void)fprintf(
             stderr, "  %s\n",
-            sensor_left(NULL) == 1
+            left
                 ? "what an earlier agent loaded is still in force in the kernel, and not recorded; "
                   "'safeguard stop --detach' would end it"
                 : "nothing of safeguard is in force");

@@ -150,15 +150,10 @@ static int detach_alone(const struct cli *cli, const struct stop *s)
     struct error err = {};
     int r;
 
-    r = geteuid() == 0 ? sensor_left(s->pin_dir) : -EPERM;
-    if (r == -EPERM) {
-        (void)error_set(&err, r, "programs can only be taken out of the kernel by root");
+    if (geteuid() != 0) {
+        (void)error_set(&err, -EPERM, "programs can only be taken out of the kernel by root");
         error_cure(&err, "run this command as root");
         return cli_fail(&err);
-    }
-    if (r == 0) {
-        sb_puts(&sb, "no agent was running, and nothing of safeguard is in force\n");
-        return cli_print(&sb, CLI_OK);
     }
     // The agent's own places are beside its socket.
     if (slash) {
@@ -166,6 +161,18 @@ static int detach_alone(const struct cli *cli, const struct stop *s)
         sb_printf(&canary, "%s/canary", sb_str(&run_dir));
         options.canary_dir = sb_str(&canary);
         options.claim.dirs[0] = sb_str(&run_dir);
+    }
+    options.claim.pin_dir = s->pin_dir;
+    // Before anything is looked at: what is to be ended may refuse that.
+    sensor_claim(&options.claim);
+    r = sensor_left(s->pin_dir);
+    if (r < 0) {
+        (void)error_set(&err, r, "what is in force in the kernel cannot be seen: %s", strerror(-r));
+        return cli_fail(&err);
+    }
+    if (r == 0) {
+        sb_puts(&sb, "no agent was running, and nothing of safeguard is in force\n");
+        return cli_print(&sb, CLI_OK);
     }
 
     r = sensor_new(&options, &sensor, &err);

@@ -189,7 +189,7 @@ int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
 
 /*
  * Is something attached that an agent pinned in pin_dir (NULL: the usual place), whether or not an agent runs? 1: yes,
- * 0: no, -EACCES: this user may not look.
+ * 0: no, -EACCES: this user may not look, -EPERM: a policy refuses it (sensor_claim).
  */
 int sensor_left(const char *pin_dir);
 
