@@ -154,12 +154,12 @@ int model_make(struct model *m, struct chance *c)
 
 static void forget(struct model *m, struct node *node)
 {
-    struct name_group *g = &m->groups[node->group];
+    const uint32_t group = node->group;
 
-    if (node->group && --g->n_now == 1)
+    if (group && --m->groups[group].n_now == 1)
         // The other name is the only one now, and worth what it says itself.
         for (size_t i = 0; i < m->n; i++)
-            if (m->nodes[i].group == node->group)
+            if (m->nodes[i].group == group)
                 m->nodes[i].group = 0;
     node->kind = KIND_NONE;
 }

@@ -47,7 +47,7 @@ static struct {
     struct strbuf yaml;
     struct seen seen[RECORDS_MAX];
     size_t n_seen;
-    uint64_t merged; // of the kernel's counter, as far as it is explained
+    uint64_t merged; // of the kernel's counter, as far as it is explained, or from before the case
     uint32_t seed;
     uint64_t n_cases, n_policies, n_wrong, n_trouble;
     uint64_t compile_ns, put_ns,
@@ -82,14 +82,24 @@ static int on_record(void *userdata, const void *data, size_t len)
     return 0;
 }
 
-// Was a further one only counted, because the same was refused a moment ago?
-static bool merged_meanwhile(void)
+static int count_merged(uint64_t *ret)
 {
     uint64_t n[SG_COUNT_MAX];
+    int r = sensor_counters(t.force.sensor, n);
 
-    if (sensor_counters(t.force.sensor, n) < 0 || n[SG_COUNT_MERGED] == t.merged)
+    if (r == 0)
+        *ret = n[SG_COUNT_MERGED];
+    return r;
+}
+
+// Was a further one only counted, because the same was refused a moment ago? Explains one record.
+static bool merged_meanwhile(void)
+{
+    uint64_t merged = 0;
+
+    if (count_merged(&merged) < 0 || merged == t.merged)
         return false;
-    t.merged = n[SG_COUNT_MERGED];
+    t.merged++;
     t.n_merged++;
     return true;
 }
@@ -160,6 +170,8 @@ static void show(const char *why, const struct hand *h, const struct hand_order 
     printf("#   exe %s parent %s uid %u caps %#llx login %d cgroup %s container %d\n", f->exe,
            f->n_ancestors ? f->ancestors[0] : "-", f->uid, (unsigned long long)f->caps,
            (int)f->login_uid, f->cgroup, f->container);
+    for (size_t i = 0; node && node->group && i < t.model.groups[node->group].n; i++)
+        printf("#   name: %s\n", t.model.groups[node->group].names[i]);
     for (size_t i = 0; i < n; i++)
         printf("#   explain: access %#x: recorded %d rule %u verdict %u monitor %d refused %d\n",
                e[i].access, e[i].recorded, e[i].rule, e[i].verdict, e[i].monitor, e[i].refused);
@@ -259,7 +271,9 @@ static int one_case(void)
     if (n && e[n - 1].refused && e[n - 1].verdict == SG_KILL && !o.fresh)
         return 0;
     t.n_seen = 0;
-    r = hand_do(h, &o, &a);
+    r = count_merged(&t.merged);
+    if (r == 0)
+        r = hand_do(h, &o, &a);
     if (r == 0)
         r = sensor_consume(t.force.sensor, on_record, NULL);
     if (r < 0)

@@ -156,6 +156,18 @@ size_t count_links(void)
     return n;
 }
 
+bool await_links(size_t n)
+{
+    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + 5 * NS_PER_SEC;
+
+    while (count_links() != n) {
+        if (now_ns(CLOCK_MONOTONIC) > deadline)
+            return false;
+        (void)poll(NULL, 0, 10);
+    }
+    return true;
+}
+
 size_t count_entries(const char *path)
 {
     struct dirent *entry;

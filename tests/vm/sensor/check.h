@@ -63,6 +63,9 @@ void hammer_stop(struct ctx *c, struct hammer *h, const char *what);
 // Programs that are attached on this machine.
 size_t count_links(void);
 
+// Waits until they are `n` again: the kernel takes a link off some time after its last pin is gone.
+bool await_links(size_t n);
+
 size_t count_entries(const char *path);
 
 // Takes all places of the hook on opens. Returns how many programs it took; fds[] keep them attached.
