@@ -60,7 +60,7 @@ static __always_inline void sg_forget_others(const struct inode *inode)
 }
 
 /* Keeps what an object's names are worth, for when it is met by another of them. False: the table is full. */
-static __always_inline int sg_pin(struct inode *inode, const struct sg_states *s, __u32 more)
+static __noinline int sg_pin(struct inode *inode, const struct sg_states *s, __u32 more)
 {
     struct sg_pin_key key = {.policy_id = s->policy_id,
                              .ino = inode->i_ino,
@@ -142,7 +142,7 @@ static __always_inline int sg_note_change(const struct sg_request *from, const s
 {
     if (a->state == b->state)
         return 1;
-    if (!moves)
+    if (!moves || (from->inode->i_nlink > 1 && !sg_is_dir(from->inode)))
         return sg_pin(from->inode, a, b->state);
     if (sg_is_dir(from->inode) &&
         sg_enter(a->policy_id, a->state) != sg_enter(b->policy_id, b->state)) {
