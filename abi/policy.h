@@ -246,9 +246,17 @@ struct sg_pin_key {
     __u32 policy_id;
 };
 
+/*
+ * A state of a pinned object, and above it the generation of the inode that it was pinned for: the number of an inode is used
+ * again. 0 there: whichever inode has the number. User space pins like that, it cannot ask for the generation.
+ */
+#define SG_PIN(state, generation)     ((__u64)(generation) << 32 | (state))
+#define SG_PIN_STATE(pin)             ((__u32)(pin))
+#define SG_PIN_IS_OF(pin, generation) (!((pin) >> 32) || (__u32)((pin) >> 32) == (generation))
+
 #define SG_PIN_STATES 4
 struct sg_pin {
-    __u32 state[SG_PIN_STATES]; /* the states of its protected names, 0 where unused */
+    __u64 state[SG_PIN_STATES]; /* SG_PIN() of its protected names, 0 where unused */
 };
 
 #define SG_ABI_ASSERT(cond, name) _Static_assert(cond, name)

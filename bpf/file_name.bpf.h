@@ -59,44 +59,55 @@ static __always_inline void sg_forget_others(const struct inode *inode)
         sg_forget_states();
 }
 
-/* Keeps what an object's names are worth, for when it is met by another of them. False: the table is full. */
-static __noinline int sg_pin(struct inode *inode, const struct sg_states *s, __u32 more)
+/*
+ * Keeps what an object's names are worth, for when it is met by another of them. `states`: two of them, one above the other, 0
+ * for none. Returns 0: the table is full, 1: known already, 2: something is new. By numbers: verified once for all callers.
+ */
+__noinline __u32 sg_pin_states(__u64 ino, __u32 dev, __u32 policy_id, __u32 generation,
+                               __u64 states)
 {
-    struct sg_pin_key key = {.policy_id = s->policy_id,
-                             .ino = inode->i_ino,
-                             .dev = inode->i_sb->s_dev};
+    struct sg_pin_key key = {.policy_id = policy_id, .ino = ino, .dev = dev};
     struct sg_pin fresh = {}, *pin = bpf_map_lookup_elem(&sg_pins, &key);
-    __u32 wanted[2] = {s->state, more}, added = 0;
+    __u32 known = 1;
 
-    if (!s->state && !more)
-        return 1;
     if (!pin) {
-        fresh.state[0] = s->state;
-        fresh.state[1] = more;
-        if (!bpf_map_update_elem(&sg_pins, &key, &fresh, BPF_NOEXIST)) {
-            sg_forget_others(inode);
-            return 1;
-        }
+        /* An error: somebody else was quicker, or there is no room. */
+        bpf_map_update_elem(&sg_pins, &key, &fresh, BPF_NOEXIST);
         pin = bpf_map_lookup_elem(&sg_pins, &key);
         if (!pin)
             return 0;
     }
     for (int w = 0; w < 2; w++) {
-        int done = !wanted[w];
+        __u32 state = w ? states >> 32 : (__u32)states;
+        int done = !state;
 
         for (int i = 0; i < SG_PIN_STATES && !done; i++) {
-            if (!pin->state[i]) {
-                pin->state[i] = wanted[w];
-                added = 1;
+            __u64 at = pin->state[i];
+
+            if (!at || !SG_PIN_IS_OF(at, generation)) {
+                pin->state[i] = at = SG_PIN(state, generation);
+                known = 2;
             }
-            done = pin->state[i] == wanted[w];
+            done = SG_PIN_STATE(at) == state;
         }
         if (!done)
             return 0;
     }
-    if (added)
+    return known;
+}
+
+/* The same for an inode. False: the table is full. */
+static __always_inline int sg_pin(struct inode *inode, const struct sg_states *s, __u32 more)
+{
+    __u32 known;
+
+    if (!s->state && !more)
+        return 1;
+    known = sg_pin_states(inode->i_ino, inode->i_sb->s_dev, s->policy_id, inode->i_generation,
+                          (__u64)more << 32 | s->state);
+    if (known > 1)
         sg_forget_others(inode);
-    return 1;
+    return known > 0;
 }
 
 /*

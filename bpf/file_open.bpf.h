@@ -180,11 +180,25 @@ static __always_inline int sg_on_path_truncate(const struct path *path, bool sto
 SG_PROGRAMS(path_truncate, path_truncate, sg_on_path_truncate(path, storage),
             const struct path *path)
 
+/* As ext4 numbers it on 64 and 32 bits, and as everybody else does. */
+#define EXT4_IOC_SETVERSION   0x40086604u
+#define EXT4_IOC32_SETVERSION 0x40046604u
+#define FS_IOC_SETVERSION     0x40087602u
+#define FS_IOC32_SETVERSION   0x40047602u
+
+/* What pins of other names go by, see SG_PIN(). */
+static __always_inline int sg_sets_generation(unsigned int cmd)
+{
+    return cmd == EXT4_IOC_SETVERSION || cmd == EXT4_IOC32_SETVERSION || cmd == FS_IOC_SETVERSION ||
+           cmd == FS_IOC32_SETVERSION;
+}
+
 /* Inode flags (immutable, append only …) change by ioctl. */
 static __always_inline int sg_on_ioctl(struct file *file, unsigned int cmd, __u16 hook,
                                        bool storage)
 {
-    if (cmd != FS_IOC_SETFLAGS && cmd != FS_IOC32_SETFLAGS && cmd != FS_IOC_FSSETXATTR)
+    if (cmd != FS_IOC_SETFLAGS && cmd != FS_IOC32_SETFLAGS && cmd != FS_IOC_FSSETXATTR &&
+        !sg_sets_generation(cmd))
         return 0;
     return sg_file_access(file, SG_OP_CHMOD, hook, 0, storage);
 }

@@ -162,14 +162,24 @@ static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, 
     return 0;
 }
 
-/* What an object's other names are worth, from the table of pinned objects. */
-static __always_inline void sg_pinned_states(__u64 ino, __u32 dev, struct sg_states *ret)
+/* By numbers: the branches in it are not those of every caller. */
+__noinline __u32 sg_state_of_pin(__u64 pin, __u32 generation)
+{
+    return SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
+}
+
+/* What an object's other names are worth, from the table of pinned objects; `generation` is the inode's. */
+static __always_inline void sg_pinned_states(__u64 ino, __u32 dev, __u32 generation,
+                                             struct sg_states *ret)
 {
     struct sg_pin_key key = {.policy_id = ret->policy_id, .ino = ino, .dev = dev};
     const struct sg_pin *pin = bpf_map_lookup_elem(&sg_pins, &key);
 
+    if (!pin)
+        return;
+#pragma unroll /* a loop around a call trips the verifiers of 6.1 */
     for (int i = 0; i < SG_PIN_STATES; i++)
-        ret->other[i] = pin ? pin->state[i] : 0;
+        ret->other[i] = sg_state_of_pin(pin->state[i], generation);
 }
 
 /* The same, kept with the node when there is one. */
@@ -184,9 +194,11 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
         barrier();
         if (*(volatile __u64 *)&node->other_generation == generation)
             return 0;
+        for (int i = 0; i < SG_PIN_STATES; i++)
+            ret->other[i] = 0;
     }
     /* The inode's device: the dentry's may be an overlay's. */
-    sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, ret);
+    sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, q->inode->i_generation, ret);
     if (node && sg_generation_caches(generation)) {
         node->other_generation = 0;
         barrier();
@@ -441,7 +453,8 @@ __noinline __u64 sg_decide_at(__u64 dentry, __u64 inode, __u32 ops, __u32 policy
     states.state = (__u32)answer;
     if (inode && BPF_CORE_READ(object, __i_nlink) > 1 &&
         (BPF_CORE_READ(object, i_mode) & S_IFMT) != S_IFDIR)
-        sg_pinned_states(BPF_CORE_READ(object, i_ino), BPF_CORE_READ(object, i_sb, s_dev), &states);
+        sg_pinned_states(BPF_CORE_READ(object, i_ino), BPF_CORE_READ(object, i_sb, s_dev),
+                         BPF_CORE_READ(object, i_generation), &states);
     return sg_decide_states(&states, ops, try == SG_TRY_LAST);
 }
 

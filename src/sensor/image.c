@@ -180,11 +180,13 @@ static int pin_object(const struct sensor *s, uint32_t policy_id,
     if (bpf_map_lookup_elem(fd, &key, &pin) < 0 && errno != ENOENT)
         return -errno;
     for (i = 0; i < SG_PIN_STATES && pin.state[i]; i++)
-        if (pin.state[i] == object->state)
-            return 0;
+        if (SG_PIN_STATE(pin.state[i]) == object->state)
+            break;
     if (i == SG_PIN_STATES)
         return -ENOSPC;
-    pin.state[i] = object->state;
+    if (pin.state[i] == SG_PIN(object->state, 0))
+        return 0;
+    pin.state[i] = SG_PIN(object->state, 0);
     if (bpf_map_update_elem(fd, &key, &pin, BPF_ANY) < 0)
         return errno == E2BIG ? -ENOSPC : -errno;
     return 1;
