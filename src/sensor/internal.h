@@ -147,6 +147,8 @@ int pins_swap(struct pins *p, struct error *err);
 
 // Removes everything, the directory too.
 int pins_remove(struct pins *p, struct error *err);
+// Takes away a set that was made and never came into force.
+void pins_discard(struct pins *p);
 
 // links.c ----------------------------------------------------------------------------------------------
 

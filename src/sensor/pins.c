@@ -312,6 +312,21 @@ int pins_remove(struct pins *p, struct error *err)
     return 0;
 }
 
+void pins_discard(struct pins *p)
+{
+    char next[SENSOR_PATH_MAX];
+
+    if (!p->made || p->lock_fd < 0)
+        return;
+    (void)remove_tree(p->links);
+    (void)remove_tree(p->maps);
+    // Not while there is anything else in it, such as a set that is in force.
+    if (p->next && join(next, sizeof(next), p->dir, "next") == 0)
+        (void)rmdir(next);
+    (void)rmdir(p->dir);
+    p->made = false;
+}
+
 static int count_entry(void *ctx, int dir _unused_, const struct dirent *entry _unused_)
 {
     *(size_t *)ctx += 1;

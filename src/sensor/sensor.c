@@ -148,6 +148,8 @@ struct sensor *sensor_free(struct sensor *s)
     (void)map_free(s->provisional);
     links_free(&s->links);
     maps_close(&s->maps);
+    if (!s->in_force)
+        pins_discard(&s->pins);
     pins_close(&s->pins);
     free(s);
     return NULL;
@@ -283,7 +285,7 @@ int sensor_detach(struct sensor *s, struct error *err)
         ids[n++] = s->links.items[i].prog_id;
     r = pins_remove(&s->pins, err);
     links_free(&s->links);
-    s->in_force = false;
+    s->in_force = s->pins.made = false;
     wait_until_gone(ids, n);
     if (r == 0) {
         r = canary_remove(&s->canary);
