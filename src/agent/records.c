@@ -110,6 +110,9 @@ static void take(struct agent *a, struct event *ev)
     }
     if (ev->kind == EVENT_ENTERED) {
         descriptors_entered(a, ev);
+        // The kernel knows the files beneath it by the names that they are met by, and not by those elsewhere.
+        if (S_ISDIR(ev->mode_bits))
+            links_scan(a);
         return;
     }
     if (is_own_test(a, ev)) {

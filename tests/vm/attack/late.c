@@ -190,6 +190,49 @@ int reach_late_linked_in_other(struct attack *a, int flags)
     return (int)GUARD(a, open(other, flags, 0600));
 }
 
+/* A file with two unprotected names, known by both: one of them is moved in, the other stays. */
+static char *move_linked_in(struct attack *a)
+{
+    char *from = in_tmp(a, "mine"), *other = in_tmp(a, "other"), buf[64];
+    int fd;
+
+    write_text(a, from, secret_text(a));
+    MUST(a, link(from, other));
+    fd = (int)MUST(a, open(other, O_RDONLY));
+    MUST(a, read(fd, buf, sizeof(buf)));
+    MUST(a, close(fd));
+    attack_defer(a, undo_remove, a->target, -1);
+    exempt_do(a, "x-rename", from, a->target);
+    return other;
+}
+
+int reach_late_linked_moved_in(struct attack *a, int flags)
+{
+    move_linked_in(a);
+    return (int)GUARD(a, open(a->target, flags, 0600));
+}
+
+int reach_late_linked_moved_in_other(struct attack *a, int flags)
+{
+    char *other = move_linked_in(a);
+
+    return (int)GUARD(a, open(other, flags, 0600));
+}
+
+/* The same, but what moves in is the directory of one of the names. */
+int reach_late_dir_moved_in_other(struct attack *a, int flags)
+{
+    char *dir = parent_of(a->target), *from = in_tmp(a, "dir"), *other = in_tmp(a, "other"), *file;
+
+    file = in_tmp(a, fmt("dir/%s", leaf_of(a->target)));
+    MUST(a, mkdir(from, 0755));
+    write_text(a, file, secret_text(a));
+    MUST(a, link(file, other));
+    attack_defer(a, undo_remove, dir, -1);
+    exempt_do(a, "x-rename", from, dir);
+    return (int)GUARD(a, open(other, flags, 0600));
+}
+
 /* An inode number that was unprotected a moment ago. */
 int reach_late_inode_reused(struct attack *a, int flags)
 {

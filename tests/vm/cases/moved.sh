@@ -103,6 +103,17 @@ check "a read of what is in it is refused" await 60 '^refused' /tmp/holder.out
 kill $holder
 wait $holder 2>/dev/null
 
+# Files with several names: what one of them becomes worth counts by the others, too.
+mkdir /srv/out/dir2
+for f in e dir2/f; do echo "$f" >/srv/out/$f; done
+ln /srv/out/e /srv/out/e-other
+ln /srv/out/dir2/f /srv/out/f-other
+check "two names, both are read" cat /srv/out/e /srv/out/e-other /srv/out/f-other
+check "one of them is moved in" /srv/bin/mv-exempt /srv/out/e /srv/vault/e
+check "at once refused by the other" bash -c '! cat /srv/out/e-other'
+check "a directory with one of them is moved in" /srv/bin/mv-exempt /srv/out/dir2 /srv/vault/dir2
+check "by the name outside of it refused when the agent has looked" timeout 60 bash -c 'while cat /srv/out/f-other; do sleep 0.1; done; [[ -e /srv/out/f-other ]]'
+
 hold /srv/out/c /srv/out/c2
 check "moved elsewhere" mv /srv/out/c /srv/out/c2
 sleep 2

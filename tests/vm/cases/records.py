@@ -132,7 +132,7 @@ class Checker:
                 return "the other name" if self.events else None
         if name == "create.tmpfile" and r.path.startswith(os.path.dirname(wanted) + "/#"):
             return None  # without a name yet, in its directory
-        if name.startswith(("late.linked-in-other", "hardlink.new")) and \
+        if name.startswith(("late.linked-in-other", "late.linked-moved-in-other", "hardlink.new")) and \
                 r.path.startswith(f"{self.root}/scratch/"):
             return None  # linked by a program that may: nobody was told
         return "is not the object's"

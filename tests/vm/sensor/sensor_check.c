@@ -30,11 +30,12 @@ static const struct tiny_rule rules[] = {
 
 static int make_sensor(struct ctx *c)
 {
-    const struct sensor_options options = {.pin_dir = PIN_DIR,
-                                           .canary_dir = CANARY,
-                                           .force = c->force,
-                                           // The rules hold for this process, too: it makes accesses.
-                                           .claim = {.kept_rules = ARRAY_SIZE(rules)}};
+    const struct sensor_options options = {
+        .pin_dir = PIN_DIR,
+        .canary_dir = CANARY,
+        .force = c->force,
+        // The rules hold for this process, too: it makes accesses.
+        .claim = {.kept_rules = ARRAY_SIZE(rules)}};
     struct error err = {};
     int r = sensor_new(&options, &c->sensor, &err);
 
