@@ -22,8 +22,10 @@
 
 #define FILE_MODE 0640
 #define DIR_MODE  0750
-// 6.12 looks at all that is left of a write for each page that it copies to a file in memory.
-#define WRITE_MAX ((size_t)32 << 10)
+// What one write gets, up to an offset in the file that is a multiple of it: a page of the file that two writes
+// fill is looked for twice. Not more, because 6.12 looks at all that is left of a write for each page of a file in
+// memory.
+#define WRITE_MAX ((size_t)64 << 10)
 
 struct sink {
     struct sink_options options;
@@ -170,7 +172,7 @@ static void maybe_rotate(struct sink *s)
 static int write_some(struct sink *s, const char *buf, size_t len, size_t *ret_written)
 {
     while (len > 0) {
-        ssize_t n = write(s->fd, buf, MIN(len, WRITE_MAX));
+        ssize_t n = write(s->fd, buf, MIN(len, WRITE_MAX - s->size % WRITE_MAX));
 
         if (n < 0 && errno == EINTR)
             continue;
