@@ -202,6 +202,8 @@ static void put_uid_event(struct out *out, const struct ocsf_context *o,
         put_WORD(out, ocsf_caption(OCSF_TABLE_##table, (value))); \
     }
 
+#define ID(name, table, when, value) ATTR(name, UINT, when, value)
+
 #define OBJ(name, object, when, value)   \
     if (when) {                          \
         out_lit(out, "\"" #name "\":{"); \
@@ -307,12 +309,18 @@ static void write_container(struct out *out, const struct ocsf_context *o, const
 #undef OCSF_WANT_container
 }
 
-static void write_process_entity(struct out *out, const struct ocsf_context *o,
-                                 const struct ancestor *a)
+static void write_parent(struct out *out, const struct ocsf_context *o, const struct ancestor *a)
 {
-#define OCSF_WANT_process_entity
+#define OCSF_WANT_parent
 #include "ocsf/objects.def"
-#undef OCSF_WANT_process_entity
+#undef OCSF_WANT_parent
+}
+
+static void write_ancestor(struct out *out, const struct ocsf_context *o, const struct ancestor *a)
+{
+#define OCSF_WANT_ancestor
+#include "ocsf/objects.def"
+#undef OCSF_WANT_ancestor
 }
 
 void ocsf_put_event_kind(struct out *out, const struct ocsf_op *op)
@@ -354,13 +362,6 @@ void ocsf_put_event(struct out *out, const struct record_view *v)
 #define OCSF_WANT_event
 #include "ocsf/objects.def"
 #undef OCSF_WANT_event
-}
-
-void ocsf_put_metadata_ring(struct out *out, enum event_ring ring)
-{
-#define OCSF_WANT_metadata_ring
-#include "ocsf/objects.def"
-#undef OCSF_WANT_metadata_ring
 }
 
 void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const struct record_view *v)
@@ -441,8 +442,11 @@ void ocsf_put_unmapped_rule(struct out *out, const struct event *ev)
 #undef OCSF_WANT_unmapped_rule
 }
 
-void ocsf_put_unmapped_actor(struct out *out, const struct who *w)
+void ocsf_put_unmapped_actor(struct out *out, const struct ocsf_context *o,
+                             const struct process_view *p)
 {
+    const struct who *w = p->w;
+
 #define OCSF_WANT_unmapped_actor
 #include "ocsf/objects.def"
 #undef OCSF_WANT_unmapped_actor

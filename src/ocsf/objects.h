@@ -38,6 +38,7 @@ struct process_view {
     struct file_view exe;
     struct user_view user, login;
     bool has_session;
+    bool has_comm; // another one than the kernel makes of the name
 };
 
 // A record.
@@ -87,7 +88,6 @@ void ocsf_put_event_outcome(struct out *out, const struct ocsf_outcome *x);
 void ocsf_put_event_host(struct out *out, const struct ocsf_context *o);
 void ocsf_put_metadata_host(struct out *out);
 void ocsf_put_event(struct out *out, const struct record_view *v);
-void ocsf_put_metadata_ring(struct out *out, enum event_ring ring);
 void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const struct record_view *v);
 void ocsf_put_event_file(struct out *out, struct record_view *v); // sets v->path, v->path2
 void ocsf_put_event_process(struct out *out, const struct record_view *v);
@@ -97,7 +97,8 @@ void ocsf_put_unmapped_access(struct out *out, uint32_t access);
 void ocsf_put_unmapped_hook(struct out *out, enum sg_hook hook);
 void ocsf_put_unmapped_decision(struct out *out, enum sg_verdict verdict, enum event_mode mode);
 void ocsf_put_unmapped_rule(struct out *out, const struct event *ev);
-void ocsf_put_unmapped_actor(struct out *out, const struct who *w);
+void ocsf_put_unmapped_actor(struct out *out, const struct ocsf_context *o,
+                             const struct process_view *p);
 void ocsf_put_actor(struct out *out, const struct process_view *p);
 void ocsf_put_process(struct out *out, const struct ocsf_context *o, struct process_view *p);
 void ocsf_put_process_thread(struct out *out, const struct event *ev);

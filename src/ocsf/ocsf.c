@@ -25,7 +25,6 @@ struct ocsf {
     struct bytes phrases[OPS_MAX][OCSF_OUTCOME_COUNT];
     struct bytes outcomes[OCSF_OUTCOME_COUNT]; // event_outcome
     struct bytes host;                         // event_host, and metadata up to what differs
-    struct bytes rings[EVENT_RING_COUNT];      // metadata_ring
     struct bytes accesses[SG_OP_COUNT];        // unmapped_access, of one bit
     struct bytes hooks[SG_HOOK_COUNT];         // unmapped_hook
     struct bytes decisions[SG_KILL + 1][EVENT_MODE_COUNT]; // unmapped_decision
@@ -53,8 +52,6 @@ static void prepare_rings(struct ocsf *o, struct out *out, char **start)
     for (size_t i = 0; i < EVENT_RING_COUNT; i++) {
         const char *name = event_ring_name((enum event_ring)i);
 
-        ocsf_put_metadata_ring(out, (enum event_ring)i);
-        o->rings[i] = take(out, start);
         out_bytes(out, c->boot_id);
         out_char(out, ':');
         out_raw(out, name, strlen(name));
@@ -301,7 +298,6 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     out_bytes(out, o->heads[op]);
     out_bytes(out, o->outcomes[outcome]);
     out_bytes(out, o->host);
-    out_bytes(out, o->rings[ev->ring]);
     ocsf_put_metadata(out, &o->context, v);
     out_end(out, '}');
     out_char(out, ',');

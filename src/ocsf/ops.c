@@ -5,27 +5,19 @@
 
 #include "base/macro.h"
 
-#define OCSF_CATEGORY(uid, caption) static const char category_##uid[] = caption;
-#include "ocsf/classes.def"
-
 #define OCSF_CLASS(class, uid, category, caption) \
-    static const struct ocsf_class class_##class = {uid, category, caption, category_##category};
+    static const struct ocsf_class class_##class = {uid, category};
 #include "ocsf/classes.def"
 
-// The captions of the classes as literals, which the names of the types begin with.
-#define NAME_FILE    "File System Activity: "
-#define NAME_PROCESS "Process Activity: "
-
-#define OP(key, access, id, launch, class, type, name, verb, past, tail, joiner)  \
-    {access,           key,         id,          launch,      class,        name, \
-     BYTES(type name), BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
+#define OP(key, access, id, launch, class, name, verb, past, tail, joiner) \
+    {access, key, id, launch, class, name, BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
 
 const struct ocsf_op ocsf_ops[] = {
 #define OCSF_FILE_OP(hook, access, id, name, verb, past, tail, joiner) \
-    OP(SG_HOOK_##hook, access, id, 0, &class_FILE, NAME_FILE, name, verb, past, tail, joiner)
+    OP(SG_HOOK_##hook, access, id, 0, &class_FILE, name, verb, past, tail, joiner)
 #include "ocsf/classes.def"
 #define OCSF_PROCESS_OP(kind, id, name, launch, verb, past) \
-    OP(EVENT_##kind, 0, id, launch, &class_PROCESS, NAME_PROCESS, name, verb, past, "", "")
+    OP(EVENT_##kind, 0, id, launch, &class_PROCESS, name, verb, past, "", "")
 #include "ocsf/classes.def"
 };
 const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);

@@ -15,7 +15,6 @@
 struct ocsf_class {
     uint32_t uid;
     uint32_t category;
-    const char *name, *category_name;
 };
 
 // A kind of record: class, activity and the words for it.
@@ -26,7 +25,6 @@ struct ocsf_op {
     uint8_t launch_type; // 0: none
     const struct ocsf_class *class;
     const char *name;
-    struct bytes type_name;
     struct bytes verb, past, tail, joiner;
 };
 

@@ -57,6 +57,13 @@ static struct bytes name_of(const struct who *w)
     return w->exe.len ? bytes_basename(w->exe) : w->comm;
 }
 
+// task_struct.comm has room for 15 bytes of it.
+static bool is_comm_of(struct bytes comm, struct bytes name)
+{
+    name.len = MIN(name.len, 15u);
+    return bytes_equal(comm, name);
+}
+
 static void view_process(const struct who *w, struct process_view *v)
 {
     *v = (struct process_view){
@@ -70,6 +77,7 @@ static void view_process(const struct who *w, struct process_view *v)
         .login = {.id = w->login_uid, .name = w->login_user},
         .has_session = w->session != SG_SESSION_NONE || w->session_id != ID_NONE,
     };
+    v->has_comm = !is_comm_of(w->comm, v->name);
     // Without a login nobody but the process's own user can answer for it.
     if (w->login_uid == ID_NONE)
         v->login = v->user;
@@ -114,7 +122,7 @@ static void put_part(struct out *out, const struct ocsf_context *o, const struct
     ends[1] = (uint32_t)(out->p - start);
     ocsf_put_process(out, o, &v);
     ends[2] = (uint32_t)(out->p - start);
-    ocsf_put_unmapped_actor(out, w);
+    ocsf_put_unmapped_actor(out, o, &v);
     ends[3] = (uint32_t)(out->p - start);
 }
 

@@ -30,6 +30,7 @@ static const struct row rows[] = {
 #define ENUM(name, caption_name, table, when, value)                \
     {ROW_NUMBER, #name, NULL, OCSF_TABLE_##table, REQUIRED(#when)}, \
         {ROW_VALUE, #caption_name, "WORD", 0, REQUIRED(#when)},
+#define ID(name, table, when, value)      {ROW_NUMBER, #name, NULL, OCSF_TABLE_##table, REQUIRED(#when)},
 #define OBJ(name, object, when, value)    {ROW_ONE, #name, #object, 0, REQUIRED(#when)},
 #define LIST(name, object, when, n, item) {ROW_MANY, #name, #object, 0, REQUIRED(#when)},
 #define OCSF_WANT_all

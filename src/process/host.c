@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "process/procfs.h"
 
 #define FILE_MAX (64u << 10)
 
@@ -80,6 +81,20 @@ static void read_os_release(const char *root, struct host *h)
         copy(h->os_name, sizeof(h->os_name), "Linux", 5);
 }
 
+static void read_namespaces(const char *root, struct host *h)
+{
+    _cleanup_close_ int proc = -1;
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof(path), "%s/proc", root) >= (int)sizeof(path))
+        return;
+    proc = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (proc < 0)
+        return;
+    h->pid_ns = procfs_namespace(proc, 1, "ns/pid");
+    h->mnt_ns = procfs_namespace(proc, 1, "ns/mnt");
+}
+
 int host_read(const char *root, struct host *ret_host)
 {
     struct host h = {.bits = sizeof(void *) * 8};
@@ -94,6 +109,7 @@ int host_read(const char *root, struct host *ret_host)
     read_line(root, "/proc/sys/kernel/random/boot_id", h.boot_id, sizeof(h.boot_id));
     read_line(root, "/etc/machine-id", h.machine_id, sizeof(h.machine_id));
     read_os_release(root, &h);
+    read_namespaces(root, &h);
     if (strlen(h.boot_id) != sizeof(h.boot_id) - 1)
         return -EINVAL;
     h.boot_ns = offset > 0 ? (uint64_t)offset : 0;

@@ -8,7 +8,9 @@
 static const struct host host = {.hostname = "web1",
                                  .boot_id = "b",
                                  .machine_id = "m",
-                                 .os_name = "Linux"};
+                                 .os_name = "Linux",
+                                 .kernel = "6.1.0",
+                                 .boot_ns = UINT64_C(1600000000123456789)};
 
 static void test_format(void **state)
 {
@@ -35,6 +37,11 @@ static void test_format(void **state)
     assert_string_equal(control_get_str(o, "message", ""), n.message);
     assert_string_equal(control_get_str(control_get(o, "metadata"), "uid", ""), "b:agent:42");
     assert_string_equal(control_get_str(control_get(o, "device"), "hostname", ""), "web1");
+    assert_string_equal(control_get_str(control_get(o, "device"), "boot_uid", ""), "b");
+    assert_int_equal(control_get_u64(control_get(o, "device"), "boot_time", 0), 1600000000123u);
+    assert_string_equal(control_get_str(control_get(control_get(o, "device"), "os"),
+                                        "kernel_release", ""),
+                        "6.1.0");
     unmapped = control_get(o, "unmapped");
     assert_string_equal(control_get_str(unmapped, "notice", ""), "loss");
     assert_int_equal(control_get_u64(unmapped, "lost", 0), 7);

@@ -20,6 +20,8 @@ static const struct host test_host = {
     .kernel = "6.1.0-18-amd64",
     .arch = "x86_64",
     .boot_ns = UINT64_C(1700000000000000000),
+    .pid_ns = 4026531836,
+    .mnt_ns = 4026531841,
     .bits = 64,
 };
 

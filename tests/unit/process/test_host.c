@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "process/host.h"
@@ -32,6 +33,7 @@ static void test_files(void **state)
     assert_string_equal(h.boot_id, BOOT);
     assert_string_equal(h.os_name, "Linux");
     assert_string_equal(h.machine_id, "");
+    assert_int_equal(h.pid_ns, 0);
     put(dir, "etc/machine-id", "0123456789abcdef0123456789abcdef\n");
     put(dir, "usr/lib/os-release",
         "NAME='Old'\nXVERSION_ID=1\nVERSION_ID=\"12\"\nVERSION_ID_X=3\n");
@@ -48,8 +50,10 @@ static void test_files(void **state)
 
 static void test_this_host(void **state)
 {
+    char link[32], found[32] = {};
     struct utsname names;
     struct host h;
+    ssize_t n;
 
     (void)state;
     assert_int_equal(uname(&names), 0);
@@ -57,6 +61,11 @@ static void test_this_host(void **state)
     assert_string_equal(h.hostname, names.nodename);
     assert_string_equal(h.kernel, names.release);
     assert_int_equal(strlen(h.boot_id), 36);
+    // Not everybody may look at process 1.
+    (void)snprintf(link, sizeof(link), "pid:[%u]", h.pid_ns);
+    n = readlink("/proc/1/ns/pid", found, sizeof(found) - 1);
+    assert_string_equal(link, n < 0 ? "pid:[0]" : found);
+    assert_int_equal(h.pid_ns == 0, h.mnt_ns == 0);
     assert_true(h.boot_ns > 1000000000000000000); // after 2001
 }
 
