@@ -43,6 +43,7 @@ static void put_PATH(struct out *out, struct file_view *f)
     out_char(out, '"');
     start = out->p;
     out_text(out, f->path);
+    out_gap(out, GAP_PATH, start);
     f->escaped = (struct bytes){start, (uint32_t)(out->p - start)};
     out_lit(out, "\",");
 }
@@ -50,11 +51,15 @@ static void put_PATH(struct out *out, struct file_view *f)
 // The last component of the path that was just written. Without escapes in the path there are none.
 static void put_NAME(struct out *out, const struct file_view *f)
 {
+    char *start;
+
     out_char(out, '"');
+    start = out->p;
     if (f->escaped.len == f->path.len)
         out_bytes(out, f->name);
     else
         out_text(out, f->name);
+    out_gap(out, GAP_NAME, start);
     out_lit(out, "\",");
 }
 
@@ -88,6 +93,35 @@ static void put_DEC(struct out *out, uint64_t value)
     out_char(out, '"');
     out_u64(out, value);
     out_lit(out, "\",");
+}
+
+static void put_INO(struct out *out, uint64_t ino)
+{
+    char *start;
+
+    out_char(out, '"');
+    start = out->p;
+    out_u64(out, ino);
+    out_gap(out, GAP_INO, start);
+    out_lit(out, "\",");
+}
+
+static void put_SEQ(struct out *out, uint64_t seq)
+{
+    char *start = out->p;
+
+    out_u64(out, seq);
+    out_gap(out, GAP_SEQ, start);
+    out_char(out, ',');
+}
+
+static void put_TIME(struct out *out, uint64_t ns)
+{
+    char *start = out->p;
+
+    out_u64(out, ns / NS_PER_MS);
+    out_gap(out, GAP_TIME, start);
+    out_char(out, ',');
 }
 
 static void put_MS(struct out *out, uint64_t ns)
@@ -172,13 +206,18 @@ static void put_uid_process(struct out *out, const struct ocsf_context *o,
 static void put_uid_event(struct out *out, const struct ocsf_context *o,
                           const struct record_view *v)
 {
-    struct bytes start = o->uid_starts[v->ev->ring];
+    struct bytes ring = o->uid_starts[v->ev->ring];
+    char *start;
 
     out_char(out, '"');
-    out_bytes(out, start);
+    out_bytes(out, ring);
+    start = out->p;
     out_u64(out, v->ev->cpu);
+    out_gap(out, GAP_CPU, start);
     out_char(out, ':');
+    start = out->p;
     out_u64(out, v->ev->seq);
+    out_gap(out, GAP_SEQ, start);
     out_lit(out, "\",");
 }
 

@@ -12,6 +12,7 @@
 #include "ocsf/objects.h"
 #include "ocsf/parts.h"
 #include "ocsf/rules.h"
+#include "ocsf/template.h"
 
 #define FIRST_ROOM    8192u      // most records fit
 #define LARGEST       (4u << 20) // a record with the longest paths, every byte escaped, takes less
@@ -31,7 +32,8 @@ struct ocsf {
     char *prepared;                                        // what these lie in
     struct parts *parts;
     struct rules rules;
-    uint64_t records;
+    struct templates templates;
+    uint64_t records, copied;
 };
 
 // Room for everything that is prepared at start: two passes are not worth it.
@@ -144,6 +146,7 @@ struct ocsf *ocsf_free(struct ocsf *o)
     if (o) {
         (void)parts_free(o->parts);
         rules_done(&o->rules);
+        templates_done(&o->templates);
         free(o->prepared);
         free(o);
     }
@@ -316,7 +319,8 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     return r;
 }
 
-int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
+// Attribute by attribute. `gaps`: to be noted there, or NULL.
+static int write_out(struct ocsf *o, const struct event *ev, struct strbuf *out, struct gaps *gaps)
 {
     struct record_view v = {.ev = ev};
     size_t op = ocsf_op_of(o->first_op, ev);
@@ -333,24 +337,46 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
                   (ev->who && ev->who->cmdline_cut);
     for (size_t room = FIRST_ROOM; room <= LARGEST; room *= 2) {
         char *start = sb_reserve(out, room);
-        struct out record = {.p = start, .end = start + room};
+        struct out record = {.p = start, .end = start + room, .gaps = gaps};
 
         if (!start)
             return -ENOMEM;
+        if (gaps)
+            *gaps = (struct gaps){.line = start};
         r = put_record(o, &record, op, &v);
         if (r < 0)
             return r;
         if (!record.full) {
             sb_written(out, (size_t)(record.p - start));
-            o->records++;
             return 0;
         }
     }
     return -ENOMEM;
 }
 
+int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
+{
+    bool is_new = true;
+    struct template *t = template_find(&o->templates, ev, &is_new);
+    size_t start = out->len;
+    struct gaps gaps;
+    int r;
+
+    if (t && t->text) {
+        r = template_write(t, ev, out);
+        o->copied += r == 0;
+    } else {
+        r = write_out(o, ev, out, &gaps);
+        if (r == 0 && t && !is_new)
+            template_keep(t, out->s + start, out->len - start, &gaps);
+    }
+    o->records += r == 0;
+    return r;
+}
+
 void ocsf_counters(const struct ocsf *o, struct ocsf_counters *ret)
 {
     parts_counters(o->parts, ret);
     ret->records = o->records;
+    ret->copied = o->copied;
 }

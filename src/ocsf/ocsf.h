@@ -28,6 +28,7 @@ struct ocsf;
 
 struct ocsf_counters {
     uint64_t records;
+    uint64_t copied; // of these, lines that were one already but for a few places
     uint64_t reused; // processes whose part was at hand
     uint64_t built;
     size_t cached_bytes;

@@ -25,20 +25,16 @@ static inline unsigned count_digits(uint64_t value)
     return guess + (value >= powers[guess]);
 }
 
-void out_u64(struct out *o, uint64_t value)
+char *out_digits(char *at, uint64_t value)
 {
-    unsigned n;
-    char *at;
+    char *end;
 
     if (value < 10) {
-        out_char(o, (char)('0' + value));
-        return;
+        *at = (char)('0' + value);
+        return at + 1;
     }
-    n = count_digits(value);
-    if (!out_room(o, n))
-        return;
-    o->p += n;
-    at = o->p;
+    at += count_digits(value);
+    end = at;
     while (value >= 100) {
         at -= 2;
         memcpy(at, digit_pairs + value % 100 * 2, 2);
@@ -48,6 +44,13 @@ void out_u64(struct out *o, uint64_t value)
         memcpy(at - 2, digit_pairs + value * 2, 2);
     else
         at[-1] = (char)('0' + value);
+    return end;
+}
+
+void out_u64(struct out *o, uint64_t value)
+{
+    if (out_room(o, count_digits(value)))
+        o->p = out_digits(o->p, value);
 }
 
 #define EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
@@ -160,6 +163,21 @@ void out_text(struct out *o, struct bytes text)
         return;
     }
     put_rest(o, s, end);
+}
+
+bool out_is_plain(struct bytes text)
+{
+    const char *s = text.s, *end = text.s + text.len;
+
+    for (; end - s >= 16; s += 16) {
+        if (!all_plain(s))
+            return false;
+    }
+    if (s < end && text.len >= 16)
+        return all_plain(end - 16);
+    while (s < end && plain(*s))
+        s++;
+    return s == end;
 }
 
 bool out_is_utf8(struct bytes text)

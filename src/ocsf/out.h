@@ -13,9 +13,26 @@
 
 #include "model/event.h"
 
+// What differs between records that are alike in everything else (template.h).
+enum gap_what { GAP_CPU, GAP_SEQ, GAP_PATH, GAP_NAME, GAP_INO, GAP_TIME };
+
+struct gap {
+    enum gap_what what;
+    uint32_t start, end; // offsets in the line
+};
+
+#define GAPS_MAX 8
+
+struct gaps {
+    const char *line; // that the offsets count in
+    uint32_t n;       // more than GAPS_MAX: there are some that are not noted
+    struct gap at[GAPS_MAX];
+};
+
 struct out {
     char *p, *end;
-    bool full; // something did not fit; everything after it is ignored
+    bool full;         // something did not fit; everything after it is ignored
+    struct gaps *gaps; // to be noted there, or NULL
 };
 
 static inline bool out_room(struct out *o, size_t n)
@@ -63,9 +80,27 @@ static inline void out_end(struct out *o, char bracket)
 
 void out_u64(struct out *o, uint64_t value);
 
+// The same where there is room: up to 20 bytes. Returns the end.
+char *out_digits(char *at, uint64_t value);
+
+// What was written since `start` is such a place.
+static inline void out_gap(struct out *o, enum gap_what what, const char *start)
+{
+    struct gaps *gaps = o->gaps;
+
+    if (!gaps || o->full)
+        return;
+    if (gaps->n < GAPS_MAX)
+        gaps->at[gaps->n] = (struct gap){what, (uint32_t)(start - gaps->line),
+                                         (uint32_t)(o->p - gaps->line)};
+    gaps->n++;
+}
+
 // The text with its escapes, without the quotes.
 void out_text(struct out *o, struct bytes text);
 
-// Whether out_text() would change nothing but escapes.
+// Whether out_text() would change nothing but escapes; whether it would change nothing at all, and there is
+// nothing but ASCII.
 bool out_is_utf8(struct bytes text);
+bool out_is_plain(struct bytes text);
 void out_hex(struct out *o, struct bytes bytes);

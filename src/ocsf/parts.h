@@ -30,5 +30,5 @@ int parts_get(struct parts *p, const struct ocsf_context *o, const struct who *w
 #define PART_UNKNOWN_MAX 160
 struct bytes parts_unknown(const struct event *ev, char buf[PART_UNKNOWN_MAX]);
 
-// Everything but `records`.
+// Everything but `records` and `copied`.
 void parts_counters(const struct parts *p, struct ocsf_counters *ret);

@@ -5,11 +5,15 @@
 
 static void put_path(struct out *out, enum event_path_kind kind, struct bytes escaped)
 {
+    char *start;
+
     if (kind == EVENT_PATH_CUT)
         out_lit(out, ".../");
     if (escaped.len == 0)
         out_lit(out, "a file without a path");
+    start = out->p;
     out_bytes(out, escaped);
+    out_gap(out, GAP_PATH, start);
 }
 
 void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x)

@@ -140,5 +140,81 @@ static void test_any_event(void **state)
     }
 }
 
+// A record whose line was made from the one before says what it says when it is written out.
+static void test_from_template(void **state)
+{
+    static const struct bytes paths[] = {
+        BYTES("/etc/shadow"),   BYTES("/srv/a-longer-name/x"), BYTES("/x"), BYTES("/"),
+        BYTES("/tmp/\"\n\xff"), BYTES("/a/b/c/d/e/f"),         BYTES(""),
+    };
+    const struct rule_ref rules[2] = {{BYTES("web"), BYTES("/p.yaml"), 7, BYTES("one")},
+                                      {BYTES("web"), BYTES("/p.yaml"), 8, BYTES("two")}};
+    _cleanup_(sb_done) struct strbuf alone = {};
+    struct fixture *f = *state;
+    struct event *ev = f->ev;
+    struct ocsf_counters c;
+
+    for (uint64_t i = 0; i < 20000; i++) {
+        struct ocsf *fresh = NULL;
+
+        // The file is another one; now and then something else is, too, and later what it was.
+        ev->path.bytes = paths[random_below(ARRAY_SIZE(paths))];
+        switch (random_below(250)) {
+        case 0: ev->hook = random_below(2) ? SG_HOOK_file_open : SG_HOOK_inode_create; break;
+        case 1: ev->access = random_below(2) ? SG_OP_READ : SG_OP_WRITE; break;
+        case 2: ev->flags = random_below(2) ? SG_RECORD_COMPAT : 0; break;
+        case 3: ev->verdict = random_below(2) ? SG_DENY : SG_AUDIT; break;
+        case 4: ev->mode = random_below(2) ? EVENT_MODE_MONITOR : EVENT_MODE_ENFORCE; break;
+        case 5: ev->outcome = (enum event_outcome)random_below(EVENT_OUTCOME_COUNT); break;
+        case 6: ev->reason = random_below(2) ? SG_REASON_DEPTH : SG_REASON_NONE; break;
+        case 7: ev->error = random_below(2) ? EPERM : 0; break;
+        case 8: ev->mode_bits = random_below(2) ? 0100644 : 0040755; break;
+        case 9: ev->nlink = 1 + random_below(2); break;
+        case 10: ev->dev = ev->dev2 = 1 + random_below(2); break;
+        case 11: ev->rule_index = (uint16_t)random_below(2); break;
+        case 12: ev->rule = random_below(2) ? &rules[ev->rule_index % 2] : NULL; break;
+        case 13: ev->policy_id = 5 + random_below(2); break;
+        case 14: ev->who = random_below(4) ? &f->who : random_below(2) ? &f->other : NULL; break;
+        case 15: ev->process.tid = ev->process.ref.tgid + random_below(2); break;
+        case 16: ev->process.comm[0] = (char)('a' + random_below(2)); break;
+        case 17: ev->ring = (uint8_t)random_below(EVENT_RING_COUNT); break;
+        case 18: ev->count = 1 + random_below(2); break;
+        case 19: ev->access ^= SG_OP_IO; break;
+        case 20: ev->reached_by = random_below(2) ? BYTES("/other") : (struct bytes){}; break;
+        case 21:
+            ev->path2.bytes = paths[1];
+            ev->path2.kind = (enum event_path_kind)random_below(EVENT_PATH_KIND_COUNT);
+            break;
+        case 22: ev->xattr = random_below(2) ? BYTES("user.x") : (struct bytes){}; break;
+        case 23: ev->kind = random_below(2) ? EVENT_FILE : EVENT_EXIT; break;
+        case 24: ev->path.kind = (enum event_path_kind)random_below(EVENT_PATH_KIND_COUNT); break;
+        case 25: ev->process.comm_len = (uint8_t)(2 + random_below(2)); break;
+        case 26: ev->cpu = random_below(200); break;
+        default: break;
+        }
+        ev->seq = i << random_below(40);
+        ev->ino = random_below(9) << random_below(20);
+        ev->realtime_ns = ev->first_realtime_ns = i << random_below(44);
+        if (random_below(9) == 0) { // back to where most records are
+            ev->kind = EVENT_FILE;
+            ev->count = 1;
+            ev->access &= SG_OP_READ | SG_OP_WRITE;
+            ev->path2 = (struct event_path){};
+            ev->reached_by = ev->xattr = (struct bytes){};
+        }
+        assert_int_equal(ocsf_new(&test_host, 0, &fresh), 0);
+        sb_reset(&alone);
+        sb_reset(&f->line);
+        assert_int_equal(ocsf_write(fresh, ev, &alone), 0);
+        assert_int_equal(ocsf_write(f->o, ev, &f->line), 0);
+        assert_string_equal(sb_str(&f->line), sb_str(&alone));
+        (void)ocsf_free(fresh);
+    }
+    ocsf_counters(f->o, &c);
+    assert_int_equal(c.records, 20000);
+    print_message("# %u of 20000 from a template\n", (unsigned)c.copied);
+    assert_in_range(c.copied, 2000, 19000);
+}
+
 UNIT_MAIN(TEST(test_largest), TEST(test_prepared_parts), TEST(test_two_parts_of_one_set),
-          TEST(test_any_event))
+          TEST(test_any_event), TEST(test_from_template))
