@@ -61,7 +61,12 @@ void sb_puts(struct strbuf *sb, const char *s)
 
 void sb_putc(struct strbuf *sb, char c)
 {
-    sb_add(sb, &c, 1);
+    if (sb->failed || sb->cap - sb->len < 2) {
+        sb_add(sb, &c, 1);
+        return;
+    }
+    sb->s[sb->len++] = c;
+    sb->s[sb->len] = '\0';
 }
 
 void sb_vprintf(struct strbuf *sb, const char *fmt, va_list ap)

@@ -125,6 +125,7 @@ static struct process *release(struct process_table *t, struct process *p)
     table_drop_before(t, p);
     (void)cgroup_unref(p->cgroup);
     *p = (struct process){.index = index, .generation = generation, .next = t->free_list};
+    t->next_serial++;
     t->free_list = index;
     if (!parent || --parent->children > 0)
         return NULL;

@@ -88,11 +88,11 @@ struct process_table {
     uint32_t bucket_mask;
     uint64_t hash_factor;
     struct queue dead, held;
-    uint32_t hand;   // of the search for somebody to evict
-    uint32_t patrol; // of the look at the living
-    uint32_t hurry;  // entries that it should look at soon
-    uint32_t forget; // of the look for programs before an exec
-    uint64_t next_serial;
+    uint32_t hand;        // of the search for somebody to evict
+    uint32_t patrol;      // of the look at the living
+    uint32_t hurry;       // entries that it should look at soon
+    uint32_t forget;      // of the look for programs before an exec
+    uint64_t next_serial; // another one after every change that a struct who could show
 
     struct intern_pool texts;
     struct users *users;

@@ -17,6 +17,10 @@
 // A record that was put together, with everything that its texts lie in.
 struct slot {
     uint64_t stamp; // of all that it was made from; 0: empty
+    // Its stamp need not be asked for again for the same process as long as nothing has changed in the table.
+    const struct process *process;
+    const struct image *image;
+    uint64_t as_of; // next_serial of the table
     bool lent;      // handed out since who_release()
     uint8_t n_refs;
     struct istr *refs[2 + WHO_ANCESTORS_MAX];
@@ -53,6 +57,7 @@ static void slot_clear(struct process_table *t, struct slot *slot)
         (void)intern_put(&t->texts, slot->refs[--slot->n_refs]);
     slot->cgroup = cgroup_unref(slot->cgroup);
     slot->stamp = 0;
+    slot->process = NULL;
     slot->lent = false;
 }
 
@@ -188,35 +193,66 @@ static void build(struct process_table *t, struct process *p, const struct image
     }
 }
 
-const struct who *who_get(struct process_table *t, struct process *p, uint64_t time_ns)
+static struct slot *find_unchanged(const struct process_table *t, const struct process *p,
+                                   const struct image *image, struct slot set[WAYS])
+{
+    for (size_t way = 0; way < WAYS; way++) {
+        if (set[way].process == p && set[way].image == image && set[way].as_of == t->next_serial)
+            return &set[way];
+    }
+    return NULL;
+}
+
+static struct slot *find_equal(uint64_t stamp, struct slot set[WAYS])
+{
+    for (size_t way = 0; way < WAYS; way++) {
+        if (set[way].stamp == stamp)
+            return &set[way];
+    }
+    return NULL;
+}
+
+static struct slot *make_room(struct process_table *t, size_t set)
 {
     struct who_cache *cache = t->who;
+    struct slot *slot;
+
+    do {
+        slot = &cache->slots[set][cache->next[set]];
+        cache->next[set] ^= 1;
+    } while (slot->lent);
+    slot_clear(t, slot);
+    return slot;
+}
+
+const struct who *who_get(struct process_table *t, struct process *p, uint64_t time_ns)
+{
     size_t set = p->index & (SETS - 1);
     const struct image *image = &p->image;
-    struct slot *slot = NULL;
+    struct slot *slot;
     uint64_t stamp;
 
     if (p->before && time_ns && time_ns < p->image.since_ns) {
         image = p->before;
         t->counters.late++;
     }
+    slot = find_unchanged(t, p, image, t->who->slots[set]);
+    if (slot) {
+        t->counters.who_reused++;
+        return lend(t->who, slot);
+    }
     stamp = stamp_of(t, p, image != &p->image);
-    for (size_t way = 0; way < WAYS; way++) {
-        slot = &cache->slots[set][way];
-        if (slot->stamp == stamp) {
-            t->counters.who_reused++;
-            return lend(cache, slot);
-        }
+    slot = find_equal(stamp, t->who->slots[set]);
+    if (slot) {
+        t->counters.who_reused++;
+    } else {
+        slot = make_room(t, set);
+        slot->stamp = stamp;
+        build(t, p, image, slot);
+        t->counters.who_built++;
     }
-    slot = &cache->slots[set][cache->next[set]];
-    cache->next[set] ^= 1;
-    if (slot->lent) {
-        slot = &cache->slots[set][cache->next[set]];
-        cache->next[set] ^= 1;
-    }
-    slot_clear(t, slot);
-    slot->stamp = stamp;
-    build(t, p, image, slot);
-    t->counters.who_built++;
-    return lend(cache, slot);
+    slot->process = p;
+    slot->image = image;
+    slot->as_of = t->next_serial;
+    return lend(t->who, slot);
 }
