@@ -10,6 +10,8 @@
 #include "base/macro.h"
 #include "base/strbuf.h"
 
+#define BATCH_KEPT (12 * OUTPUT_FLUSH_BYTES)
+
 struct output {
     struct loop *loop;
     struct worker *worker;
@@ -97,9 +99,10 @@ static void batch_done(struct job *job, bool ran)
         return;
     }
     o->counters.failing_since = 0;
-    // What a burst of long lines needed is not kept for ever. What an ordinary one needs is: memory that is
-    // given back and taken again costs the kernel more than a record.
-    if (o->batch.cap > 8 * OUTPUT_FLUSH_BYTES) {
+    // What a burst of long lines needed is not kept for ever. What an ordinary one needs is, all that waits until
+    // we are behind and one turn of records more: memory that is given back and taken again costs the kernel more
+    // than a record.
+    if (o->batch.cap > BATCH_KEPT) {
         sb_done(&o->batch);
         o->written = 0;
     }

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 
 #define LINE_MAX   8192u // longer ones are not kept
 #define DIGITS_MAX 20u   // of a number of 64 bits
@@ -124,7 +125,7 @@ static inline char *copy(char *to, const char *from, size_t len)
 
 static inline char *put_bytes(char *to, struct bytes b)
 {
-    memcpy(to, b.s, b.len);
+    copy_short(to, b.s, b.len);
     return to + b.len;
 }
 
@@ -132,8 +133,8 @@ int template_write(const struct template *t, const struct event *ev, struct strb
 {
     const struct bytes path = ev->path.bytes, name = bytes_basename(path);
     char *line = sb_reserve(out, t->len + (size_t)GAPS_MAX * MAX(path.len, DIGITS_MAX) + STEP);
-    char digits[DIGITS_MAX];
-    struct bytes seq = {digits, (uint32_t)(out_digits(digits, ev->seq) - digits)};
+    char seq[STEP] = {};
+    const size_t seq_len = (size_t)(out_digits(seq, ev->seq) - seq);
     uint32_t from = 0;
     char *p = line;
 
@@ -146,7 +147,10 @@ int template_write(const struct template *t, const struct event *ev, struct strb
         from = gap->start;
         switch (gap->what) {
         case GAP_CPU: p = out_digits(p, ev->cpu); break;
-        case GAP_SEQ: p = put_bytes(p, seq); break;
+        case GAP_SEQ:
+            memcpy(p, seq, sizeof(seq));
+            p += seq_len;
+            break;
         case GAP_PATH: p = put_bytes(p, path); break;
         case GAP_NAME: p = put_bytes(p, name); break;
         case GAP_INO: p = out_digits(p, ev->ino); break;

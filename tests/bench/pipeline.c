@@ -132,7 +132,9 @@ static int run(struct agent *a, pid_t pid, uint64_t n)
         made_ns += made - start;
         turn(a, records, TURN);
         loop_ns += cpu_ns(CLOCK_THREAD_CPUTIME_ID) - made;
-        while (loop_run_once(a->loop, 0) > 0)
+        // As on_readable() does: what the worker has not come to waits where it is.
+        while (loop_run_once(a->loop, output_is_behind(a->output)) > 0 ||
+               output_is_behind(a->output))
             ;
     }
     free(records);

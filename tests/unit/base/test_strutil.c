@@ -245,7 +245,30 @@ static void test_nearest_word(void **state)
     assert_null(nearest_word("path", words, 0));
 }
 
+// Of every length, and nothing around it.
+static void test_copy_short(void **state)
+{
+    char from[80], to[100], wanted[100];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(from); i++)
+        from[i] = (char)(i + 1);
+    for (size_t len = 0; len <= sizeof(from); len++) {
+        char *exact = malloc(len ? len : 1); // for the address sanitizer
+
+        assert_non_null(exact);
+        memset(to, 0, sizeof(to));
+        memset(wanted, 0, sizeof(wanted));
+        memcpy(exact, from, len);
+        memcpy(wanted + 10, from, len);
+        copy_short(to + 10, exact, len);
+        assert_memory_equal(to, wanted, sizeof(to));
+        free(exact);
+    }
+    copy_short(to, NULL, 0);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_u64), cmocka_unit_test(test_u32), cmocka_unit_test(test_i64),
           cmocka_unit_test(test_size), cmocka_unit_test(test_duration), cmocka_unit_test(test_bool),
           cmocka_unit_test(test_prefix_and_suffix), cmocka_unit_test(test_natural_order),
-          cmocka_unit_test(test_nearest_word))
+          cmocka_unit_test(test_nearest_word), cmocka_unit_test(test_copy_short))
