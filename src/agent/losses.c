@@ -20,16 +20,15 @@ enum own_loss {
 };
 
 static const struct row {
-    bool own;
+    const char *key, *text, *cure;
     unsigned counter; // enum sg_counter, or enum own_loss
-    const char *key;
     int severity;
-    const char *text, *cure;
+    bool own;
 } rows[] = {
 #define LOSS(counter, key, severity, text, cure) \
-    {false, SG_COUNT_##counter, key, severity, text, cure},
+    {key, text, cure, SG_COUNT_##counter, severity, false},
 #define OWN_LOSS(counter, key, severity, text, cure) \
-    {true, OWN_##counter, key, severity, text, cure},
+    {key, text, cure, OWN_##counter, severity, true},
 #include "agent/losses.def"
 };
 

@@ -12,9 +12,10 @@
 #include "cli/cli.h"
 #include "cli/policies.h"
 
+#include "cli/render.h"
+
 // Loading programs takes seconds, on an emulated machine minutes.
 #define RELOAD_MS 600000
-#include "cli/render.h"
 
 // check ------------------------------------------------------------------------------------------------
 
@@ -69,7 +70,7 @@ void render_check(const struct policy *policy, const struct policy_image *image,
     policy_diags_format(diags, color, sb);
     if (diags->n)
         sb_putc(sb, '\n');
-    if (!image) {
+    if (!policy || !image) {
         sb_printf(sb, "%srefused%s: ", color_seq(color, COLOR_RED), color_seq(color, COLOR_RESET));
         put_number(sb, diags->n_errors, "mistake");
     } else {
@@ -93,12 +94,13 @@ void render_check(const struct policy *policy, const struct policy_image *image,
 void render_check_json(const struct policy *policy, const struct policy_image *image,
                        const struct policy_diags *diags, struct strbuf *sb)
 {
+    const bool fine = policy && image;
     struct jw jw;
 
     jw_init(&jw, sb);
     jw_begin_object(&jw);
-    jw_kv_bool(&jw, "fine", image != NULL);
-    if (image) {
+    jw_kv_bool(&jw, "fine", fine);
+    if (fine) {
         jw_kv_u64(&jw, "files", policy->n_files);
         jw_kv_u64(&jw, "rules", policy->n_rules);
         jw_kv_u64(&jw, "states", image->stats.n_states);
