@@ -6,6 +6,7 @@
 //
 //   config.c      settings               build.c     policies → image (in a worker)
 //   policies.c    which policy is in force, when it is built again
+//   policywatch.c its directory          policyreport.c  what is said of policies
 //   mountwatch.c  mounts that come and go
 //   records.c     ring → event → who → rule → OCSF → output and subscribers
 //   notices.c     what the agent has to say about itself, as records
@@ -52,15 +53,12 @@ struct policies {
     bool building;
     const char *again; // why another build has to follow; NULL: none
     int step;          // of the start: what is tried next when a build fails, see policies.c
-    int inotify_fd, dir_watch, parent_watch;
-    struct loop_source *watch, *debounce;
     struct control_caller callers[AGENT_CALLERS_MAX]; // who waits for the build that runs
     size_t n_callers, n_served;                       // n_served of them by the build that runs
-    uint64_t unsettled_ns; // CLOCK_MONOTONIC: the directory began to change; 0: it does not
-    uint64_t changed_ns;   // CLOCK_REALTIME: the policy in force was put there
-    uint64_t refused_ns;   // the last refusal; 0: what was read last is in force
-    char *diags;           // JSON of what was found when the policies were read last, NULL: not yet
-    struct error error;    // of the last refusal
+    uint64_t changed_ns; // CLOCK_REALTIME: the policy in force was put there
+    uint64_t refused_ns; // the last refusal; 0: what was read last is in force
+    char *diags;         // JSON of what was found when the policies were read last, NULL: not yet
+    struct error error;  // of the last refusal
     uint64_t n_changes, n_refusals;
 };
 
@@ -74,6 +72,27 @@ int policies_reload_for(struct agent *a, const struct control_caller *caller);
 const struct rule_ref *policies_rule(const struct agent *a, uint32_t policy_id, uint16_t rule);
 // Is it a rule of the agent's own?
 bool policies_rule_is_own(const struct agent *a, uint32_t policy_id, uint16_t rule);
+
+// policywatch.c ----------------------------------------------------------------------------------------
+
+struct policy_watch {
+    int fd;          // of inotify
+    int dir, parent; // what it watches
+    struct loop_source *source, *debounce;
+    uint64_t unsettled_ns; // CLOCK_MONOTONIC: the directory began to change; 0: it does not
+};
+
+void policywatch_start(struct agent *a);
+void policywatch_stop(struct agent *a);
+
+// policyreport.c ---------------------------------------------------------------------------------------
+
+// Keeps what was found when the policies were read, for the status.
+void policyreport_diags(struct agent *a, const struct policy_diags *diags);
+void policyreport_in_force(struct agent *a, const struct loaded *l,
+                           const struct policy_diags *diags);
+// Where there are mistakes, *err becomes the first of them.
+void policyreport_refused(struct agent *a, const struct policy_diags *diags, struct error *err);
 
 // mountwatch.c -----------------------------------------------------------------------------------------
 
@@ -286,6 +305,7 @@ struct agent {
     bool ready, stopping, detach;
 
     struct policies policies;
+    struct policy_watch policy_watch;
     struct mount_watch mounts;
     struct records records;
     struct health health;

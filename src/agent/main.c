@@ -417,7 +417,7 @@ static int run(struct agent *a)
     // Compiling needs memory for moments; threads need no heaps of their own.
     (void)mallopt(M_ARENA_MAX, 2);
     a->started_ns = now_ns(CLOCK_REALTIME);
-    a->mounts.fd = a->policies.inotify_fd = -1;
+    a->mounts.fd = a->policy_watch.fd = -1;
     r = start(a, &err);
     if (r < 0)
         (void)log_error_struct(&err);

@@ -5,10 +5,8 @@
 // to choose: the directory, else what was accepted last, else what an earlier agent left in the kernel,
 // else nothing but the agent's own rule.
 #include <errno.h>
-#include <libgen.h>
 #include <malloc.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -17,11 +15,8 @@
 #include "base/log.h"
 #include "base/strutil.h"
 
-#define DEBOUNCE_MS     200
-#define DEBOUNCE_MAX_NS (2 * NS_PER_SEC)
-#define LOGGED_MAX      20               // mistakes; the status has all
-#define FIRST_LOOK_NS   (2 * NS_PER_SEC) // for files with several names, before anything is in force
-#define LOOK_NS         (10 * NS_PER_SEC) // ... while the policy before still is
+#define FIRST_LOOK_NS (2 * NS_PER_SEC)  // for files with several names, before anything is in force
+#define LOOK_NS       (10 * NS_PER_SEC) // ... while the policy before still is
 
 enum step {
     STEP_DIR,
@@ -120,85 +115,6 @@ static void keep(struct agent *a, struct loaded *l)
         keep_done(&k->job, false);
 }
 
-static void remember_diags(struct policies *p, const struct policy_diags *diags)
-{
-    _cleanup_(sb_done) struct strbuf sb = {};
-    char *text;
-    struct jw jw;
-
-    jw_init(&jw, &sb);
-    policy_diags_json(diags, &jw);
-    if (jw_finish(&jw) < 0 || sb_finish(&sb, &text) < 0)
-        return;
-    free(p->diags);
-    p->diags = text;
-}
-
-static void log_diags(const struct policy_diags *diags)
-{
-    for (size_t i = 0; i < diags->n && i < LOGGED_MAX; i++) {
-        const struct policy_diag *d = &diags->items[i];
-        struct error err = {};
-
-        (void)error_at(&err, -EINVAL, d->file, d->line, d->column, "%s", strempty(d->message));
-        if (d->expected)
-            error_expected(&err, "%s", d->expected);
-        if (d->cure)
-            error_cure(&err, "%s", d->cure);
-        (void)(d->severity == POLICY_ERROR ? log_error_struct(&err) : log_warning_struct(&err));
-    }
-    if (diags->n > LOGGED_MAX)
-        log_warning("and %zu more: safeguard policy check", diags->n - LOGGED_MAX);
-}
-
-// The first mistake stands for all of them where there is room for one.
-static void first_error(const struct policy_diags *diags, struct error *err)
-{
-    for (size_t i = 0; i < diags->n; i++) {
-        const struct policy_diag *d = &diags->items[i];
-
-        if (d->severity != POLICY_ERROR)
-            continue;
-        (void)error_at(err, -EINVAL, d->file, d->line, d->column, "%s", strempty(d->message));
-        if (d->expected)
-            error_expected(err, "%s", d->expected);
-        error_cure(err, "%s%s'safeguard policy check' shows everything", strempty(d->cure),
-                   d->cure ? "; " : "");
-        return;
-    }
-}
-
-static const char *what_stays(const struct agent *a)
-{
-    struct sensor_facts facts;
-
-    if (a->policies.now)
-        return "the policy before it stays in force";
-    sensor_facts(a->sensor, &facts);
-    return facts.policy_id ? "what an earlier agent put in force stays" : "no policy is in force";
-}
-
-static void refuse(struct agent *a, struct build *b)
-{
-    struct policies *p = &a->policies;
-    _cleanup_(sb_done) struct strbuf sb = {};
-
-    if (b->diags.n_errors)
-        first_error(&b->diags, &b->error);
-    p->error = b->error;
-    p->refused_ns = now_ns(CLOCK_REALTIME);
-    p->n_refusals++;
-    log_diags(&b->diags);
-    sb_printf(&sb, "the policies were refused: ");
-    if (b->error.file[0])
-        sb_printf(&sb, "%s:%u:%u: ", b->error.file, b->error.line, b->error.column);
-    sb_printf(&sb, "%s; %s", b->error.what, what_stays(a));
-    notice(a, &(struct notice){.kind = "policy",
-                               .severity = NOTICE_HIGH,
-                               .message = sb_str(&sb),
-                               .cure = b->error.cure[0] ? b->error.cure : NULL});
-}
-
 // Files with several names and time windows come into force with the policy, not after it.
 static int set_policy(struct agent *a, struct loaded *l, const struct objects *linked,
                       struct error *err)
@@ -224,31 +140,6 @@ static int set_policy(struct agent *a, struct loaded *l, const struct objects *l
     sensor_facts(a->sensor, &facts);
     l->id = facts.policy_id;
     return r;
-}
-
-static void announce(struct agent *a, const struct loaded *l, size_t n_warnings)
-{
-    const struct notice_number numbers[] = {
-        {"policy_id", l->id},
-        {"files", l->policy->n_files - 1},
-        {"rules", l->n_rules - l->n_own},
-        {"warnings", n_warnings},
-    };
-    _cleanup_(sb_done) struct strbuf sb = {};
-
-    sb_printf(&sb, "policy %u is in force: %zu rule%s of %u file%s", l->id, l->n_rules - l->n_own,
-              l->n_rules - l->n_own == 1 ? "" : "s", l->policy->n_files - 1,
-              l->policy->n_files == 2 ? "" : "s");
-    if (a->config.mode == CONFIG_MODE_MONITOR)
-        sb_puts(&sb, ", nothing is blocked (mode: monitor)");
-    if (l->accepted)
-        sb_puts(&sb,
-                "; these are the ones that were accepted last, those in the directory are broken");
-    notice(a, &(struct notice){.kind = "policy",
-                               .severity = l->accepted ? NOTICE_HIGH : NOTICE_INFO,
-                               .message = sb_str(&sb),
-                               .numbers = numbers,
-                               .n_numbers = ARRAY_SIZE(numbers)});
 }
 
 // Takes over the reference.
@@ -283,8 +174,7 @@ static int enforce(struct agent *a, struct build *b)
     times_apply(a, l->image);
     links_first(a, &b->objects);
     mountwatch_apply(a);
-    log_diags(&b->diags);
-    announce(a, l, b->diags.n_warnings);
+    policyreport_in_force(a, l, &b->diags);
     if (b->options.dir && !l->accepted)
         keep(a, l);
     if (!a->scanned)
@@ -351,11 +241,11 @@ static void build_done(struct job *job, bool ran)
     }
     p->building = false;
     if (p->step == STEP_DIR || p->step == STEP_RUNNING)
-        remember_diags(p, &b->diags);
+        policyreport_diags(a, &b->diags);
     if (b->result == 0)
         b->result = enforce(a, b);
     if (b->result < 0) {
-        refuse(a, b);
+        policyreport_refused(a, &b->diags, &b->error);
         if (p->step != STEP_RUNNING)
             next_step(a);
     }
@@ -467,101 +357,6 @@ bool policies_rule_is_own(const struct agent *a, uint32_t policy_id, uint16_t ru
     return l && rule < l->n_own;
 }
 
-static int on_settled(void *ctx)
-{
-    struct agent *a = ctx;
-
-    a->policies.unsettled_ns = 0;
-    policies_reload(a, "the policy directory changed");
-    return 0;
-}
-
-// Waits until nothing has happened for a while, but not for ever.
-static void debounce(struct policies *p)
-{
-    uint64_t now = now_ns(CLOCK_MONOTONIC);
-
-    if (!p->unsettled_ns)
-        p->unsettled_ns = now;
-    if (now - p->unsettled_ns < DEBOUNCE_MAX_NS)
-        (void)loop_source_rearm(p->debounce, DEBOUNCE_MS);
-}
-
-// Watches the directory, and the one that it lies in: it may be replaced as a whole.
-static void watch_dirs(struct agent *a)
-{
-    struct policies *p = &a->policies;
-    _cleanup_free_ char *copy = xstrndup(a->config.policy_dir, 4096);
-
-    p->dir_watch = inotify_add_watch(p->inotify_fd, a->config.policy_dir,
-                                     IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
-                                         IN_CREATE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
-                                         IN_ONLYDIR);
-    if (copy)
-        p->parent_watch = inotify_add_watch(p->inotify_fd, dirname(copy),
-                                            IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
-                                                IN_ONLYDIR);
-}
-
-// Does an event ask for another look? Editors leave hidden files beside those they write; "..data" is how
-// mounted configurations are replaced as a whole.
-static bool concerns(const struct agent *a, const struct inotify_event *e)
-{
-    const char *name = e->len ? e->name : "";
-    struct bytes base;
-
-    if (e->mask & (IN_Q_OVERFLOW | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED))
-        return true;
-    if (e->wd == a->policies.dir_watch)
-        return name[0] != '.' || streq(name, "..data");
-    base = bytes_basename(
-        (struct bytes){a->config.policy_dir, (uint32_t)strlen(a->config.policy_dir)});
-    return strlen(name) == base.len && memcmp(name, base.s, base.len) == 0;
-}
-
-static int on_inotify(void *ctx, int fd, uint32_t events _unused_)
-{
-    char buf[8192] __attribute__((aligned(__alignof__(struct inotify_event))));
-    struct agent *a = ctx;
-    bool changed = false;
-    ssize_t n;
-
-    while ((n = read(fd, buf, sizeof(buf))) > 0)
-        for (char *p = buf; p < buf + n;) {
-            const struct inotify_event *e = (const struct inotify_event *)p;
-
-            changed = changed || concerns(a, e);
-            p += sizeof(*e) + e->len;
-        }
-    if (!changed)
-        return 0;
-    watch_dirs(a);
-    debounce(&a->policies);
-    return 0;
-}
-
-static void start_watching(struct agent *a)
-{
-    struct policies *p = &a->policies;
-    int r;
-
-    p->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    r = p->inotify_fd < 0 ? negative_errno() : 0;
-    if (r == 0)
-        r = loop_add_timer(a->loop, DEBOUNCE_MS, 0, 10, on_settled, a, &p->debounce);
-    if (r == 0)
-        r = loop_source_enable(p->debounce, false);
-    if (r == 0)
-        r = loop_add_fd(a->loop, p->inotify_fd, EPOLLIN, on_inotify, a, &p->watch);
-    if (r < 0) {
-        (void)log_warning_code(
-            r, "changes of %s will not be noticed: %m; use 'safeguard policy reload'",
-            a->config.policy_dir);
-        return;
-    }
-    watch_dirs(a);
-}
-
 // The policy that an earlier agent left in force has numbers for its rules in records that still wait.
 static void name_inherited(struct agent *a, uint32_t policy_id)
 {
@@ -591,7 +386,7 @@ int policies_start(struct agent *a, struct error *err _unused_)
     sensor_facts(a->sensor, &facts);
     if (facts.policy_id)
         name_inherited(a, facts.policy_id);
-    start_watching(a);
+    policywatch_start(a);
     start_build(a, STEP_DIR);
     return a->policies.building ? 0 : -EIO;
 }
@@ -600,9 +395,7 @@ void policies_stop(struct agent *a)
 {
     struct policies *p = &a->policies;
 
-    p->watch = loop_source_free(p->watch);
-    p->debounce = loop_source_free(p->debounce);
-    p->inotify_fd = safe_close(p->inotify_fd);
+    policywatch_stop(a);
     p->now = loaded_unref(p->now);
     for (size_t i = 0; i < POLICIES_BEFORE; i++)
         p->before[i] = loaded_unref(p->before[i]);
