@@ -80,6 +80,16 @@ void read_unknown_word(struct loader *ld, const struct yaml_node *node, const ch
 int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
                   struct policy_patterns *ret_patterns);
 
+// "enforce" or "monitor".
+void read_mode_word(struct loader *ld, const struct yaml_node *value, bool *ret_monitor);
+
+// The section `files`.
+int read_rules(struct loader *ld, const struct yaml_node *node);
+
+// The value of `container`: patterns over control groups, and the names as they were written.
+int read_containers(struct loader *ld, const struct yaml_node *node,
+                    struct policy_patterns *ret_patterns, const char **ret_names);
+
 // A map that describes a subject (name NULL: inline). Appends it; *ret_index is UINT32_MAX when it
 // is bad.
 int read_subject(struct loader *ld, const struct yaml_node *node, const char *name,

@@ -9,7 +9,6 @@
 #include "base/strutil.h"
 #include "model/names.h"
 #include "policy/environ.h"
-#include "policy/glob.h"
 #include "policy/loader.h"
 
 // Capabilities are a mask of 64 bits.
@@ -29,21 +28,10 @@ static const uint8_t cap_numbers[] = {
 #undef CAP
 };
 
-static const struct {
-    const char *prefix, *suffix;
-} containers[] = {
-#define CONTAINER(engine, prefix, suffix) {prefix, suffix},
-#include "policy/containers.def"
-#undef CONTAINER
-};
-
 // A subject while it is read.
 struct draft {
     struct policy_subject s;
     const struct yaml_node *cgroup_key, *container_key;
-    struct policy_pattern *patterns; // of containers
-    size_t n_patterns, cap_patterns;
-    struct strbuf names;
     uint32_t *ids; // of the key at hand
     size_t n_ids, cap_ids;
     bool group, none_allowed; // what the ids are
@@ -53,8 +41,6 @@ struct draft {
 
 static void draft_done(struct draft *d)
 {
-    free(d->patterns);
-    sb_done(&d->names);
     free(d->ids);
     free(d->windows);
 }
@@ -205,76 +191,14 @@ static int read_caps(struct loader *ld, const struct yaml_node *key _unused_,
     return read_each(ld, value, "the name of a capability, such as CAP_SYS_ADMIN", read_cap, ctx);
 }
 
-static int add_container(struct loader *ld, const struct yaml_node *node, struct draft *d,
-                         const char *name, const char *more)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(containers); i++) {
-        _cleanup_(sb_done) struct strbuf sb = {};
-        _cleanup_(glob_done) struct glob g = {};
-        struct glob_error err = {};
-        char *text;
-        int r;
-
-        sb_printf(&sb, "%s%s%s%s", containers[i].prefix, name, more, containers[i].suffix);
-        if (sb.failed)
-            return -ENOMEM;
-        r = glob_parse(sb_str(&sb), sb.len, &g, &err);
-        if (r == -EINVAL) {
-            policy_diag_expected(ld->diags,
-                                 read_error(ld, node, "the name of a container: %s", err.what),
-                                 "any, or a container's name or id");
-            return 0;
-        }
-        if (r < 0)
-            return r;
-        text = arena_strn(ld->arena, sb_str(&sb), sb.len);
-        if (!text || !GREEDY(d->patterns, d->cap_patterns, d->n_patterns + 1))
-            return -ENOMEM;
-        d->patterns[d->n_patterns++] = (struct policy_pattern){.text = text,
-                                                               .len = (uint32_t)sb.len,
-                                                               .cgroup = true,
-                                                               .pos = read_pos(ld, node)};
-    }
-    return 0;
-}
-
-static int read_container_name(struct loader *ld, const struct yaml_node *node, void *ctx)
-{
-    struct draft *d = ctx;
-    size_t hex = strspn(node->text, "0123456789abcdef");
-
-    if (strchr(node->text, '/')) {
-        policy_diag_cure(ld->diags, read_error(ld, node, "the name of a container holds no slash"),
-                         "use `cgroup` for the path of a control group");
-        return 0;
-    }
-    if (d->n_patterns >= POLICY_LIST_MAX) {
-        read_error(ld, node, "the list has too many entries");
-        return 0;
-    }
-    sb_printf(&d->names, "%s%s", d->names.len > 0 ? " " : "", node->text);
-    if (streq(node->text, "any"))
-        return add_container(ld, node, d, "*", "");
-    // People know ids by their first 12 digits.
-    return add_container(ld, node, d, node->text,
-                         hex == node->len && hex >= 12 && hex < 64 ? "*" : "");
-}
-
 static int read_container(struct loader *ld, const struct yaml_node *key,
                           const struct yaml_node *value, void *ctx)
 {
     struct draft *d = ctx;
-    int r;
 
     d->s.keys |= POLICY_KEY_CONTAINER;
     d->container_key = key;
-    r = read_each(ld, value, "any, or a container's name or id", read_container_name, d);
-    if (r < 0)
-        return r;
-    d->s.container.items = arena_dup(ld->arena, d->patterns, d->n_patterns, sizeof(*d->patterns));
-    d->s.container.n = (uint32_t)d->n_patterns;
-    d->s.container_names = arena_strn(ld->arena, sb_str(&d->names), d->names.len);
-    return d->s.container.items && d->s.container_names && !d->names.failed ? 0 : -ENOMEM;
+    return read_containers(ld, value, &d->s.container, &d->s.container_names);
 }
 
 static int read_session_name(struct loader *ld, const struct yaml_node *node, void *ctx)
