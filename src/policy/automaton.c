@@ -141,45 +141,37 @@ static int add_mount(struct compiler *c, struct fold *fold, struct super *super,
     return r < 0 ? r : add_start(c, fold, super, m, &(struct nfa_list){.items = &head, .n = 1});
 }
 
-static int compare_dev(const void *a, const void *b)
+// The superblock that mounts[0 … n) are of.
+static int add_super(struct compiler *c, const struct policy_mount *const *mounts, size_t n,
+                     size_t *join_bytes, struct supers *out)
 {
-    const struct policy_mount *x = *(const struct policy_mount *const *)a;
-    const struct policy_mount *y = *(const struct policy_mount *const *)b;
+    struct super *super;
+    int r = 0;
 
-    if (x->dev != y->dev)
-        return x->dev < y->dev ? -1 : 1;
-    return x < y ? -1 : x > y;
+    if (!GREEDY(out->items, out->cap, out->n + 1))
+        return -ENOMEM;
+    super = &out->items[out->n++];
+    *super = (struct super){.dev = mounts[0]->dev};
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (!mount_leads(mounts[i], c->options.drop_hidden))
+            continue;
+        super->seen = true;
+        super->mounts = mount_digest(super->mounts, mounts[i]);
+        r = add_mount(c, &out->fold, super, mounts[i], join_bytes);
+    }
+    return r;
 }
 
 static int collect_supers(struct compiler *c, struct supers *out)
 {
-    const struct policy_mounts *mounts = c->mounts;
     _cleanup_free_ const struct policy_mount **sorted = NULL;
     size_t join_bytes = 0;
-    int r = 0;
+    int r;
 
-    sorted = new0(const struct policy_mount *, mounts->n);
-    if (!sorted)
-        return -ENOMEM;
-    for (size_t i = 0; i < mounts->n; i++)
-        sorted[i] = &mounts->items[i];
-    if (mounts->n > 0)
-        qsort(sorted, mounts->n, sizeof(*sorted), compare_dev);
-
-    for (size_t i = 0; r == 0 && i < mounts->n; i++) {
-        const struct policy_mount *m = sorted[i];
-
-        if (out->n == 0 || out->items[out->n - 1].dev != m->dev) {
-            if (!GREEDY(out->items, out->cap, out->n + 1))
-                return -ENOMEM;
-            out->items[out->n++] = (struct super){.dev = m->dev};
-        }
-        if (m->flags & POLICY_MOUNT_FOREIGN ||
-            (c->options.drop_hidden && m->flags & POLICY_MOUNT_HIDDEN))
-            continue;
-        out->items[out->n - 1].seen = true;
-        out->items[out->n - 1].mounts = mount_digest(out->items[out->n - 1].mounts, m);
-        r = add_mount(c, &out->fold, &out->items[out->n - 1], m, &join_bytes);
+    r = mounts_sort(c->mounts, &sorted);
+    for (size_t i = 0, same; r == 0 && i < c->mounts->n; i += same) {
+        same = mounts_of_one(sorted + i, c->mounts->n - i);
+        r = add_super(c, sorted + i, same, &join_bytes, out);
     }
     for (size_t i = 0; r == 0 && i < out->n; i++)
         r = nfa_close(c->nfa, &out->items[i].start);

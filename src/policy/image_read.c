@@ -151,21 +151,6 @@ static uint32_t mountpoint_state(const struct policy_image *image, const char *p
     return state;
 }
 
-static int compare_dev(const void *a, const void *b)
-{
-    const struct policy_mount *x = *(const struct policy_mount *const *)a;
-    const struct policy_mount *y = *(const struct policy_mount *const *)b;
-
-    if (x->dev != y->dev)
-        return x->dev < y->dev ? -1 : 1;
-    return x < y ? -1 : x > y;
-}
-
-static bool leads_there(const struct policy_mount *m, bool drop_hidden)
-{
-    return !(m->flags & POLICY_MOUNT_FOREIGN) && !(drop_hidden && m->flags & POLICY_MOUNT_HIDDEN);
-}
-
 static int join_root(const struct policy_image *image, const struct policy_mount *m,
                      struct policy_root *root)
 {
@@ -199,7 +184,7 @@ static int make_root(const struct policy_image *image, const struct policy_mount
 
     *root = (struct policy_root){.dev = mounts[0]->dev, .root = {.flags = SG_ROOT_FOREIGN}};
     for (size_t i = 0; i < n; i++)
-        if (leads_there(mounts[i], drop_hidden)) {
+        if (mount_leads(mounts[i], drop_hidden)) {
             root->root.flags = 0;
             root->mounts = mount_digest(root->mounts, mounts[i]);
         }
@@ -209,7 +194,7 @@ static int make_root(const struct policy_image *image, const struct policy_mount
         return 0;
     }
     for (size_t i = 0; r == 0 && i < n; i++)
-        if (leads_there(mounts[i], drop_hidden))
+        if (mount_leads(mounts[i], drop_hidden))
             r = join_root(image, mounts[i], root);
     return r;
 }
@@ -220,24 +205,18 @@ int policy_image_roots(const struct policy_image *image, const struct policy_mou
     _cleanup_free_ const struct policy_mount **sorted = NULL;
     _cleanup_free_ struct policy_root *roots = NULL;
     size_t n = 0;
+    int r;
 
-    sorted = new0(const struct policy_mount *, mounts->n);
     roots = new0(struct policy_root, mounts->n);
-    if (!sorted || !roots)
+    if (!roots)
         return -ENOMEM;
-    for (size_t i = 0; i < mounts->n; i++)
-        sorted[i] = &mounts->items[i];
-    if (mounts->n > 0)
-        qsort(sorted, mounts->n, sizeof(*sorted), compare_dev);
-    for (size_t i = 0, next; i < mounts->n; i = next) {
-        int r;
-
-        for (next = i; next < mounts->n && sorted[next]->dev == sorted[i]->dev;)
-            next++;
-        r = make_root(image, sorted + i, next - i, drop_hidden, &roots[n++]);
-        if (r < 0)
-            return r;
+    r = mounts_sort(mounts, &sorted);
+    for (size_t i = 0, same; r == 0 && i < mounts->n; i += same) {
+        same = mounts_of_one(sorted + i, mounts->n - i);
+        r = make_root(image, sorted + i, same, drop_hidden, &roots[n++]);
     }
+    if (r < 0)
+        return r;
     *ret_roots = TAKE_PTR(roots);
     *ret_n = n;
     return 0;

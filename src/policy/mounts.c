@@ -382,3 +382,36 @@ int mounts_parse(const char *buf, size_t len, struct policy_mounts **ret_mounts)
     *ret_mounts = TAKE_PTR(m);
     return 0;
 }
+
+static int compare_dev(const void *a, const void *b)
+{
+    const struct policy_mount *x = *(const struct policy_mount *const *)a;
+    const struct policy_mount *y = *(const struct policy_mount *const *)b;
+
+    if (x->dev != y->dev)
+        return x->dev < y->dev ? -1 : 1;
+    return x < y ? -1 : x > y;
+}
+
+int mounts_sort(const struct policy_mounts *m, const struct policy_mount ***ret_sorted)
+{
+    const struct policy_mount **sorted = new0(const struct policy_mount *, m->n);
+
+    if (!sorted)
+        return -ENOMEM;
+    for (size_t i = 0; i < m->n; i++)
+        sorted[i] = &m->items[i];
+    if (m->n > 0)
+        qsort(sorted, m->n, sizeof(*sorted), compare_dev);
+    *ret_sorted = sorted;
+    return 0;
+}
+
+size_t mounts_of_one(const struct policy_mount *const *sorted, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && sorted[i]->dev == sorted[0]->dev)
+        i++;
+    return i;
+}

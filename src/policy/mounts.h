@@ -5,6 +5,7 @@
 // texts.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,6 +55,17 @@ int mounts_add(struct policy_mounts *m, uint32_t dev, const char *fs_root, const
 // What a mount says of the root of its file system, joined to `digest`: mounts of which the digests are equal give the
 // root the same state in the same image.
 uint64_t mount_digest(uint64_t digest, const struct policy_mount *m);
+
+// The mounts by device, those of one device in the order of the table. For whoever goes through them file system by file
+// system: mounts_of_one() says how many at the beginning of `sorted` are of the first one's. -ENOMEM.
+int mounts_sort(const struct policy_mounts *m, const struct policy_mount ***ret_sorted);
+size_t mounts_of_one(const struct policy_mount *const *sorted, size_t n);
+
+// Does a path of the host lead there? Also where another mount lies over it, unless drop_hidden.
+static inline bool mount_leads(const struct policy_mount *m, bool drop_hidden)
+{
+    return !(m->flags & POLICY_MOUNT_FOREIGN) && !(drop_hidden && m->flags & POLICY_MOUNT_HIDDEN);
+}
 
 struct policy_mounts *mounts_free(struct policy_mounts *m);
 DEFINE_CLEANUP(struct policy_mounts *, mounts_free)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/sort.h"
 
 // What leads from a node to a shared child. Part of the key of `children`.
 enum child_kind {
@@ -202,13 +203,6 @@ int nfa_add_glob(struct nfa *nfa, uint32_t start, const struct glob *glob, uint3
             return r;
     }
     return nfa_add_mark(nfa, node, mark);
-}
-
-static int compare_u32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
 }
 
 static void sort_unique(struct nfa_list *l)

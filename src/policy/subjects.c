@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/sort.h"
 #include "base/strbuf.h"
 #include "model/names.h"
 #include "policy/compiler.h"
@@ -16,13 +17,6 @@ STATIC_ASSERT((int)SG_DIM_COUNT == 19, "a new dimension needs its terms here");
 
 // The signature of a list of numbers or patterns does not depend on the order in which it was
 // written.
-static int compare_u32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 static int compare_pattern(const void *a, const void *b)
 {
     const struct policy_pattern *x = *(const struct policy_pattern *const *)a;

@@ -158,6 +158,27 @@ static uint32_t ops_at(const struct policy_image *image, uint32_t dev, const cha
         .ops;
 }
 
+static void test_sorted(void **state)
+{
+    static const uint32_t devs[] = {7, 3, 7, 9, 3, 7};
+    static const size_t wanted[] = {1, 4, 0, 2, 5, 3}, of_one[] = {2, 3, 1};
+    _cleanup_free_ const struct policy_mount **sorted = NULL, **none = NULL;
+    struct policy_mounts *m = NULL;
+
+    (void)state;
+    assert_int_equal(mounts_new(&m), 0);
+    assert_int_equal(mounts_sort(m, &none), 0);
+    assert_int_equal(mounts_of_one(none, 0), 0);
+    for (size_t i = 0; i < sizeof(devs) / sizeof(*devs); i++)
+        assert_int_equal(mounts_add(m, devs[i], "/", "/x", 0), 0);
+    assert_int_equal(mounts_sort(m, &sorted), 0);
+    for (size_t i = 0; i < m->n; i++)
+        assert_ptr_equal(sorted[i], &m->items[wanted[i]]);
+    for (size_t i = 0, k = 0; i < m->n; i += of_one[k++])
+        assert_int_equal(mounts_of_one(sorted + i, m->n - i), of_one[k]);
+    mounts_free(m);
+}
+
 static void test_roots(void **state)
 {
     struct policy_mounts *m = NULL;
@@ -314,5 +335,6 @@ static void test_real(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_parse), cmocka_unit_test(test_bad_lines),
           cmocka_unit_test(test_bounded), cmocka_unit_test(test_hidden),
-          cmocka_unit_test(test_roots), cmocka_unit_test(test_below_of_part),
-          cmocka_unit_test(test_new_roots), cmocka_unit_test(test_real))
+          cmocka_unit_test(test_sorted), cmocka_unit_test(test_roots),
+          cmocka_unit_test(test_below_of_part), cmocka_unit_test(test_new_roots),
+          cmocka_unit_test(test_real))
