@@ -296,23 +296,37 @@ int sensor_detach(struct sensor *s, struct error *err)
     return r;
 }
 
-int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
+int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_n_cpus)
 {
     int n_cpus = libbpf_num_possible_cpus(), fd = map_fd(s, "sg_counters");
     _cleanup_free_ uint64_t *values = NULL;
-    uint64_t sums[SG_COUNT_MAX] = {};
 
     if (n_cpus < 0)
         return n_cpus;
-    values = new0(uint64_t, (size_t)n_cpus);
+    values = new0(uint64_t, (size_t)n_cpus * SG_COUNT_MAX);
     if (!values)
         return -ENOMEM;
-    for (uint32_t i = 0; i < SG_COUNT_MAX; i++) {
-        if (bpf_map_lookup_elem(fd, &i, values) < 0)
+    for (uint32_t i = 0; i < SG_COUNT_MAX; i++)
+        if (bpf_map_lookup_elem(fd, &i, values + (size_t)i * (size_t)n_cpus) < 0)
             return -errno;
-        for (int cpu = 0; cpu < n_cpus; cpu++)
-            sums[i] += values[cpu];
-    }
+    *ret_values = TAKE_PTR(values);
+    *ret_n_cpus = (size_t)n_cpus;
+    return 0;
+}
+
+int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
+{
+    _cleanup_free_ uint64_t *values = NULL;
+    uint64_t sums[SG_COUNT_MAX] = {};
+    size_t n_cpus;
+    int r;
+
+    r = sensor_counters_by_cpu(s, &values, &n_cpus);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < SG_COUNT_MAX; i++)
+        for (size_t cpu = 0; cpu < n_cpus; cpu++)
+            sums[i] += values[i * n_cpus + cpu];
     sums[SG_COUNT_SECURITY_LOST] += s->rings.dropped;
     memcpy(ret, sums, sizeof(sums));
     return 0;

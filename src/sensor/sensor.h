@@ -183,6 +183,11 @@ int sensor_consume_some(struct sensor *s, size_t max, sensor_record_fn fn, void 
 
 /* Sums over the CPUs, indexed by enum sg_counter. */
 int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX]);
+/*
+ * What each CPU counted: counter i of CPU k is (*ret_values)[i * *ret_n_cpus + k]. What the sensor itself dropped while it
+ * proved its hooks is not in there. The caller frees the values.
+ */
+int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_n_cpus);
 
 /* Merged denials whose window is over: `fn` gets the record again with its count. Call about once a second. */
 int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
