@@ -201,6 +201,8 @@ struct losses {
 void losses_start(struct agent *a);
 void losses_tick(struct agent *a);
 void losses_json(const struct agent *a, struct jw *jw);
+// Those of the kernel side by the CPU that counted them.
+void losses_by_cpu_json(const struct agent *a, struct jw *jw);
 
 // times.c ----------------------------------------------------------------------------------------------
 

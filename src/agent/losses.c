@@ -136,6 +136,38 @@ void losses_start(struct agent *a)
     }
 }
 
+// The CPUs on which there were some: {"0": 7, "3": 1}.
+static void put_cpus(const uint64_t *values, size_t n_cpus, struct jw *jw)
+{
+    char number[21];
+
+    jw_begin_object(jw);
+    for (size_t cpu = 0; cpu < n_cpus; cpu++) {
+        if (values[cpu] == 0)
+            continue;
+        (void)snprintf(number, sizeof(number), "%zu", cpu);
+        jw_kv_u64(jw, number, values[cpu]);
+    }
+    jw_end_object(jw);
+}
+
+void losses_by_cpu_json(const struct agent *a, struct jw *jw)
+{
+    _cleanup_free_ uint64_t *values = NULL;
+    size_t n_cpus = 0;
+
+    jw_begin_object(jw);
+    if (sensor_counters_by_cpu(a->sensor, &values, &n_cpus) < 0)
+        n_cpus = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (rows[i].own)
+            continue;
+        jw_key(jw, rows[i].key);
+        put_cpus(n_cpus ? values + rows[i].counter * n_cpus : NULL, n_cpus, jw);
+    }
+    jw_end_object(jw);
+}
+
 void losses_json(const struct agent *a, struct jw *jw)
 {
     jw_begin_object(jw);

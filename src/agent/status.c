@@ -404,6 +404,8 @@ void status_json(struct agent *a, struct jw *jw)
     put_records(a, jw);
     jw_key(jw, "losses");
     losses_json(a, jw);
+    jw_key(jw, "losses_by_cpu");
+    losses_by_cpu_json(a, jw);
     put_output(a, jw);
     put_links(a, jw);
     jw_key(jw, "old_descriptors");

@@ -47,6 +47,20 @@ int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
     return 0;
 }
 
+// On the second of three CPUs, but for one on the third.
+int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_n_cpus)
+{
+    (void)s;
+    *ret_n_cpus = 3;
+    *ret_values = calloc(3 * (size_t)SG_COUNT_MAX, sizeof(**ret_values));
+    assert_non_null(*ret_values);
+    for (size_t i = 0; i < SG_COUNT_MAX; i++) {
+        (*ret_values)[i * 3 + 1] = kernel[i] ? kernel[i] - 1 : 0;
+        (*ret_values)[i * 3 + 2] = kernel[i] ? 1 : 0;
+    }
+    return 0;
+}
+
 void sensor_facts(struct sensor *s, struct sensor_facts *ret)
 {
     (void)s;
@@ -154,6 +168,37 @@ static void test_every_loss_is_told(void **state)
     }
 }
 
+static void test_by_cpu(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct agent *a = calloc(1, sizeof(*a));
+        _cleanup_(sb_done) struct strbuf sb = {};
+        struct json_object *o, *cpus;
+        struct jw jw;
+
+        reset();
+        lose(a, &rows[i], 5);
+        jw_init(&jw, &sb);
+        losses_by_cpu_json(a, &jw);
+        assert_int_equal(jw_finish(&jw), 0);
+        o = control_json_parse(sb.s, sb.len);
+        assert_non_null(o);
+        json_object_object_foreach(o, key, value)
+        {
+            assert_int_equal(json_object_object_length(value), streq(key, rows[i].key) ? 2 : 0);
+        }
+        cpus = control_get(o, rows[i].key);
+        assert_int_equal(cpus == NULL, rows[i].number < 0); // the agent's own have no CPU
+        if (cpus) {
+            assert_int_equal(control_get_u64(cpus, "1", 0), 4);
+            assert_int_equal(control_get_u64(cpus, "2", 0), 1);
+        }
+        json_object_put(o);
+        free(a);
+    }
+}
+
 static void test_losses_before(void **state)
 {
     (void)state;
@@ -235,9 +280,8 @@ static void test_every_counter_is_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_loss_is_told),
-        cmocka_unit_test(test_losses_before),
-        cmocka_unit_test(test_output_that_fails),
+        cmocka_unit_test(test_every_loss_is_told),     cmocka_unit_test(test_by_cpu),
+        cmocka_unit_test(test_losses_before),          cmocka_unit_test(test_output_that_fails),
         cmocka_unit_test(test_every_counter_is_known),
     };
 
