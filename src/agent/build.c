@@ -205,9 +205,12 @@ static void only_monitor(struct policy *p)
         p->files[i].monitor = true;
 }
 
-static struct bytes bytes_of(const char *s)
+void loaded_keep_names(struct loaded *l)
 {
-    return (struct bytes){s, (uint32_t)strlen(s)};
+    if (l->refs > 1)
+        return;
+    policy_image_free(TAKE_PTR(l->image));
+    policy_free(TAKE_PTR(l->policy));
 }
 
 // "/etc/shadow /etc/gshadow": what a rule without a name is called.
@@ -227,35 +230,72 @@ static void rule_name(const struct policy_rule *rule, struct strbuf *sb)
     }
 }
 
+// Texts one behind the other: of each file its name and its path, then the names of the rules.
+struct names {
+    struct strbuf text;
+    size_t *ends;
+    size_t n;
+};
+
+static void names_done(struct names *n)
+{
+    sb_done(&n->text);
+    free(n->ends);
+}
+
+static struct bytes name_at(const char *text, const struct names *n, size_t i)
+{
+    size_t start = i ? n->ends[i - 1] : 0;
+
+    return (struct bytes){text + start, (uint32_t)(n->ends[i] - start)};
+}
+
+static int collect_names(const struct policy *p, struct names *n)
+{
+    n->ends = new0(size_t, 2 * (size_t)p->n_files + p->n_rules);
+    if (!n->ends)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->n_files; i++) {
+        sb_puts(&n->text, p->files[i].name);
+        n->ends[n->n++] = n->text.len;
+        sb_puts(&n->text, p->files[i].path);
+        n->ends[n->n++] = n->text.len;
+    }
+    for (size_t i = 0; i < p->n_rules; i++) {
+        rule_name(&p->rules[i], &n->text);
+        n->ends[n->n++] = n->text.len;
+    }
+    return n->text.failed ? -ENOMEM : 0;
+}
+
 static int make_rules(struct loaded *l)
 {
     const struct policy *p = l->policy;
-    _cleanup_free_ size_t *ends = new0(size_t, (size_t)p->n_rules + 1);
-    _cleanup_(sb_done) struct strbuf names = {};
+    _cleanup_(names_done) struct names names = {};
     int r;
 
     l->n_rules = p->n_rules;
     l->rules = new0(struct rule_ref, l->n_rules);
-    if (!l->rules || !ends)
+    if (!l->rules)
         return -ENOMEM;
-    for (size_t i = 0; i < l->n_rules; i++) {
+    r = collect_names(p, &names);
+    if (r == 0)
+        r = sb_finish(&names.text, &l->names);
+    for (size_t i = 0; r == 0 && i < l->n_rules; i++) {
         const struct policy_rule *rule = &p->rules[i];
+        const size_t file = rule->pos.file;
 
-        rule_name(rule, &names);
-        ends[i + 1] = names.len;
-        if (rule->pos.file == 0)
+        l->rules[i] = (struct rule_ref){
+            .policy = name_at(l->names, &names, 2 * file),
+            .file = name_at(l->names, &names, 2 * file + 1),
+            .line = rule->pos.line,
+            .name = name_at(l->names, &names, 2 * (size_t)p->n_files + i),
+        };
+        if (file == 0)
             l->n_own = i + 1;
         else if (rule->verdict != SG_ALLOW)
             l->ops |= rule->ops;
     }
-    r = sb_finish(&names, &l->names);
-    for (size_t i = 0; r == 0 && i < l->n_rules; i++)
-        l->rules[i] = (struct rule_ref){
-            .policy = bytes_of(p->files[p->rules[i].pos.file].name),
-            .file = bytes_of(p->files[p->rules[i].pos.file].path),
-            .line = p->rules[i].pos.line,
-            .name = {l->names + ends[i], (uint32_t)(ends[i + 1] - ends[i])},
-        };
     return r;
 }
 

@@ -28,12 +28,12 @@
 // the loop's alone.
 struct loaded {
     unsigned refs;
-    struct policy *policy;
-    struct policy_image *image; // NULL with only_names
+    struct policy *policy;      // NULL after loaded_keep_names()
+    struct policy_image *image; // the same, and with only_names
     struct rule_ref *rules;     // by the number in records
     size_t n_rules;
     size_t n_own; // the first ones are the agent's own
-    char *names;  // texts of `rules`
+    char *names;  // all texts of `rules`
     uint32_t ops; // of the rules that are not the agent's own and not allow: hooks that are needed
     uint32_t id;  // in records; given by the sensor
     uint64_t mounts;   // digest of the mount table that its roots are for
@@ -44,6 +44,10 @@ struct loaded {
 struct loaded *loaded_ref(struct loaded *l);
 struct loaded *loaded_unref(struct loaded *l);
 DEFINE_CLEANUP(struct loaded *, loaded_unref)
+
+// What a policy is worth that is not in force any more: its rules' names, for late records. The rest, megabytes for
+// thousands of rules, is given back, unless somebody else still holds a reference.
+void loaded_keep_names(struct loaded *l);
 
 struct build_options {
     const char *dir; // NULL: only the agent's own rule

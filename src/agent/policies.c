@@ -150,6 +150,9 @@ static void push_before(struct policies *p, struct loaded *l)
     loaded_unref(p->before[POLICIES_BEFORE - 1]);
     memmove(p->before + 1, p->before, (POLICIES_BEFORE - 1) * sizeof(p->before[0]));
     p->before[0] = l;
+    // Also what a scan was busy with when it got here.
+    for (size_t i = 0; i < POLICIES_BEFORE && p->before[i]; i++)
+        loaded_keep_names(p->before[i]);
 }
 
 // 0, or a negative errno with b->error.
@@ -370,8 +373,10 @@ static void name_inherited(struct agent *a, uint32_t policy_id)
     int r;
 
     r = build_policy(&options, &diags, &a->policies.before[0], NULL);
-    if (r == 0)
+    if (r == 0) {
         a->policies.before[0]->id = policy_id;
+        loaded_keep_names(a->policies.before[0]);
+    }
     policy_diags_done(&diags);
     if (r < 0)
         log_info(

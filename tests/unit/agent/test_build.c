@@ -64,6 +64,43 @@ static void test_directory(void **state)
     unit_rmdir(dir);
 }
 
+// A policy that is not in force any more is worth its rules' names, and no more memory than they need.
+static void test_keeps_names(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    struct error err = {};
+    const char *path;
+
+    (void)state;
+    put(dir, "20-demo.yaml", demo);
+    put(dir, "30-sly.yaml", sly);
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    loaded_ref(l); // a scan
+    loaded_keep_names(l);
+    assert_non_null(l->image);
+    assert_non_null(l->policy);
+    loaded_unref(l);
+    loaded_keep_names(l);
+    assert_null(l->image);
+    assert_null(l->policy);
+    assert_int_equal(l->n_rules, 7);
+    assert_int_equal(l->rules[3].line, 5);
+    assert_int_equal(l->rules[3].policy.len, 4);
+    assert_memory_equal(l->rules[3].policy.s, "demo", 4);
+    assert_int_equal(l->rules[4].name.len, 7);
+    assert_memory_equal(l->rules[4].name.s, "/etc/**", 7);
+    path = unit_path(dir, "30-sly.yaml");
+    assert_int_equal(l->rules[6].file.len, strlen(path));
+    assert_memory_equal(l->rules[6].file.s, path, strlen(path));
+    assert_memory_equal(l->rules[6].name.s, "/**", 3);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
 static bool blocks(const struct loaded *l, const char *exe, uint32_t uid, const char *path,
                    uint32_t op)
 {
@@ -278,8 +315,8 @@ static void test_references(void **state)
     policy_diags_done(&diags);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_locked_out),
-          cmocka_unit_test(test_only_needed_hooks),
+UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_keeps_names),
+          cmocka_unit_test(test_locked_out), cmocka_unit_test(test_only_needed_hooks),
           cmocka_unit_test(test_monitor_spares_the_own_rule),
           cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
           cmocka_unit_test(test_accepted), cmocka_unit_test(test_references))
