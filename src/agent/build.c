@@ -361,6 +361,7 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
     r = build_with(o, NULL, diags, &l, err);
     if (r < 0)
         return r;
+    assert(l);
     // Rules about libraries cost every program that starts: only where they are needed.
     if (locks_out(&files, l)) {
         loaded_unref(TAKE_PTR(l));

@@ -20,6 +20,7 @@
 #include "base/options.h"
 #include "process/host.h"
 
+#define LARGE_PIECE   (128 << 10) // bytes
 #define TICK_MS       1000
 #define TICK_ACCURACY 250
 #define OOM_SCORE     "-900\n"
@@ -414,8 +415,10 @@ static int run(struct agent *a)
     if (!kernel_will_do(a))
         return EX_CONFIG;
     adjust_oom();
-    // Compiling needs memory for moments; threads need no heaps of their own.
+    // Compiling needs memory for moments; threads need no heaps of their own, and what is large goes back to the system
+    // when it is freed. Left alone, malloc learns from large pieces to keep twice as much.
     (void)mallopt(M_ARENA_MAX, 2);
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_PIECE);
     a->started_ns = now_ns(CLOCK_REALTIME);
     a->mounts.fd = a->policy_watch.fd = -1;
     r = start(a, &err);
