@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,9 +24,23 @@ struct loaded *loaded_ref(struct loaded *l)
     return l;
 }
 
+static void forget(struct loaded *l)
+{
+    if (!l->policy)
+        return;
+    policy_image_free(TAKE_PTR(l->image));
+    policy_free(TAKE_PTR(l->policy));
+    (void)malloc_trim(0); // many small pieces
+}
+
 struct loaded *loaded_unref(struct loaded *l)
 {
-    if (!l || --l->refs > 0)
+    if (!l)
+        return NULL;
+    l->refs--;
+    if (l->refs == 1 && l->only_names)
+        forget(l);
+    if (l->refs > 0)
         return NULL;
     free(l->rules);
     free(l->names);
@@ -207,10 +222,16 @@ static void only_monitor(struct policy *p)
 
 void loaded_keep_names(struct loaded *l)
 {
-    if (l->refs > 1)
-        return;
-    policy_image_free(TAKE_PTR(l->image));
-    policy_free(TAKE_PTR(l->policy));
+    l->only_names = true;
+    if (l->refs == 1)
+        forget(l);
+}
+
+struct loaded *loaded_drop_names(struct loaded *l)
+{
+    if (l)
+        l->only_names = false; // who else has a reference needs more than names
+    return loaded_unref(l);
 }
 
 // "/etc/shadow /etc/gshadow": what a rule without a name is called.

@@ -37,6 +37,7 @@ struct loaded {
     uint32_t ops; // of the rules that are not the agent's own and not allow: hooks that are needed
     uint32_t id;  // in records; given by the sensor
     uint64_t mounts;   // digest of the mount table that its roots are for
+    bool only_names;   // wanted by who has the last reference
     bool accepted;     // made of what the state directory had, not of the policy directory
     uint64_t built_ns; // CLOCK_REALTIME
 };
@@ -45,9 +46,11 @@ struct loaded *loaded_ref(struct loaded *l);
 struct loaded *loaded_unref(struct loaded *l);
 DEFINE_CLEANUP(struct loaded *, loaded_unref)
 
-// What a policy is worth that is not in force any more: its rules' names, for late records. The rest, megabytes for
-// thousands of rules, is given back, unless somebody else still holds a reference.
+// What a policy is worth to its holder that is not in force any more: its rules' names, for late records. The rest,
+// megabytes for thousands of rules, is given back as soon as nobody else has a reference. loaded_drop_names() gives back
+// such a reference.
 void loaded_keep_names(struct loaded *l);
+struct loaded *loaded_drop_names(struct loaded *l);
 
 struct build_options {
     const char *dir; // NULL: only the agent's own rule

@@ -147,12 +147,10 @@ static void push_before(struct policies *p, struct loaded *l)
 {
     if (!l)
         return;
-    loaded_unref(p->before[POLICIES_BEFORE - 1]);
+    loaded_drop_names(p->before[POLICIES_BEFORE - 1]);
     memmove(p->before + 1, p->before, (POLICIES_BEFORE - 1) * sizeof(p->before[0]));
     p->before[0] = l;
-    // Also what a scan was busy with when it got here.
-    for (size_t i = 0; i < POLICIES_BEFORE && p->before[i]; i++)
-        loaded_keep_names(p->before[i]);
+    loaded_keep_names(l);
 }
 
 // 0, or a negative errno with b->error.
@@ -403,7 +401,7 @@ void policies_stop(struct agent *a)
     policywatch_stop(a);
     p->now = loaded_unref(p->now);
     for (size_t i = 0; i < POLICIES_BEFORE; i++)
-        p->before[i] = loaded_unref(p->before[i]);
+        p->before[i] = loaded_drop_names(p->before[i]);
     free(p->diags);
     p->diags = NULL;
 }

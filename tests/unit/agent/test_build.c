@@ -83,7 +83,6 @@ static void test_keeps_names(void **state)
     assert_non_null(l->image);
     assert_non_null(l->policy);
     loaded_unref(l);
-    loaded_keep_names(l);
     assert_null(l->image);
     assert_null(l->policy);
     assert_int_equal(l->n_rules, 7);
@@ -96,6 +95,15 @@ static void test_keeps_names(void **state)
     assert_int_equal(l->rules[6].file.len, strlen(path));
     assert_memory_equal(l->rules[6].file.s, path, strlen(path));
     assert_memory_equal(l->rules[6].name.s, "/**", 3);
+    assert_null(loaded_drop_names(l));
+
+    // A scan that outlasts even that needs all of it to its end.
+    l = NULL;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    loaded_ref(l);
+    loaded_keep_names(l);
+    loaded_drop_names(l);
+    assert_int_equal(verdict_at(l, "/srv/vault/x", SG_OP_READ, NULL), SG_DENY);
     loaded_unref(l);
     policy_diags_done(&diags);
     unit_rmdir(dir);
