@@ -60,8 +60,7 @@ struct policy_image_atom {
 
 struct policy_image_stats {
     uint64_t compile_us; // processor time
-    uint64_t peak_bytes; // memory that the compiler held, besides the image
-    uint32_t n_nfa, n_states, n_edges, n_edge_slots;
+    uint32_t n_states, n_edges, n_edge_slots;
     uint32_t n_accepts, n_entries, n_belows, n_subjects, n_atoms, n_preds, n_terms;
 };
 

@@ -184,18 +184,10 @@ static void fill_header(const struct compiler *c, const struct section sections[
     memcpy(h->descendants, c->descendants, sizeof(h->descendants));
 }
 
-static void put_stats(struct compiler *c, size_t size)
+static void put_stats(struct compiler *c)
 {
     c->image->stats = (struct policy_image_stats){
         .compile_us = (dfa_now() - c->started) / 1000,
-        .peak_bytes = c->dfa->cap_states * sizeof(*c->dfa->states) +
-                      c->dfa->cap_edges * sizeof(*c->dfa->edges) +
-                      c->dfa->cap_nodes * sizeof(*c->dfa->nodes) +
-                      c->dfa->n_slots * sizeof(*c->dfa->slots) +
-                      c->nfa->cap_nodes * sizeof(*c->nfa->nodes) +
-                      c->nfa->cap_edges * sizeof(*c->nfa->edges) +
-                      c->dfa->n_states * 5 * sizeof(uint32_t) + size,
-        .n_nfa = (uint32_t)c->nfa->n_nodes,
         .n_states = (uint32_t)c->dfa->n_states,
         .n_edges = (uint32_t)c->dfa->n_edges,
         .n_edge_slots = (uint32_t)c->comb.n_slots,
@@ -263,6 +255,6 @@ int compile_image(struct compiler *c)
     c->image->start = c->start;
     c->image->roots = TAKE_PTR(c->roots);
     c->image->n_roots = c->n_roots;
-    put_stats(c, c->image->size);
+    put_stats(c);
     return 0;
 }
