@@ -57,11 +57,14 @@ static void make_key(const struct event *ev, struct template_key *key)
     memcpy(key->comm, ev->process.comm, sizeof(key->comm));
 }
 
+// By all of the key: two kinds that take turns, as reading here and writing there, must not share a slot.
 static size_t slot_of(const struct template_key *key)
 {
-    uint64_t h = key->who ^ (uint64_t)key->mode_bits << 32 ^ (uint64_t)key->rule_index << 48 ^
-                 (uint64_t)key->access << 16 ^ key->hook ^ key->tid;
+    uint64_t words[sizeof(*key) / sizeof(uint64_t)], h = 0;
 
+    memcpy(words, key, sizeof(words));
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        h = (h << 7 | h >> 57) ^ words[i];
     return h * UINT64_C(0x9e3779b97f4a7c15) >> 58;
 }
 STATIC_ASSERT(TEMPLATES == 1u << (64 - 58), "slot_of() gives its number");

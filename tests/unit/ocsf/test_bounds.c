@@ -140,6 +140,33 @@ static void test_any_event(void **state)
     }
 }
 
+// Two kinds that take turns, whatever they differ in.
+static void test_kinds_take_turns(void **state)
+{
+    struct fixture *f = *state;
+    struct ocsf_counters c;
+    struct ocsf *o = NULL;
+
+    for (int what = 0; what < 4; what++) {
+        assert_int_equal(ocsf_new(&test_host, 0, &o), 0);
+        for (int i = 0; i < 40; i++) {
+            make_event(f->ev, &f->who);
+            switch (i % 2 ? what : -1) {
+            case 0: f->ev->dev = 7; break;
+            case 1: f->ev->mode_bits = 0040755; break;
+            case 2: f->ev->nlink = 2; break;
+            case 3: f->ev->access = SG_OP_WRITE; break;
+            default: break;
+            }
+            sb_reset(&f->line);
+            assert_int_equal(ocsf_write(o, f->ev, &f->line), 0);
+        }
+        ocsf_counters(o, &c);
+        assert_int_equal(c.copied, 36); // each is written out twice
+        o = ocsf_free(o);
+    }
+}
+
 // A record whose line was made from the one before says what it says when it is written out.
 static void test_from_template(void **state)
 {
@@ -217,4 +244,4 @@ static void test_from_template(void **state)
 }
 
 UNIT_MAIN(TEST(test_largest), TEST(test_prepared_parts), TEST(test_two_parts_of_one_set),
-          TEST(test_any_event), TEST(test_from_template))
+          TEST(test_any_event), TEST(test_kinds_take_turns), TEST(test_from_template))
