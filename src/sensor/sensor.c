@@ -318,7 +318,7 @@ int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
 {
     _cleanup_free_ uint64_t *values = NULL;
     uint64_t sums[SG_COUNT_MAX] = {};
-    size_t n_cpus;
+    size_t n_cpus = 0;
     int r;
 
     r = sensor_counters_by_cpu(s, &values, &n_cpus);
