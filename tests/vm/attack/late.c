@@ -201,7 +201,7 @@ static char *move_linked_in(struct attack *a)
     fd = (int)MUST(a, open(other, O_RDONLY));
     MUST(a, read(fd, buf, sizeof(buf)));
     MUST(a, close(fd));
-    attack_defer(a, undo_remove, a->target, -1);
+    attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-rename", from, a->target);
     return other;
 }
@@ -228,7 +228,7 @@ int reach_late_dir_moved_in_other(struct attack *a, int flags)
     MUST(a, mkdir(from, 0755));
     write_text(a, file, secret_text(a));
     MUST(a, link(file, other));
-    attack_defer(a, undo_remove, dir, -1);
+    attack_defer(a, exempt_remove, dir, -1);
     exempt_do(a, "x-rename", from, dir);
     return (int)GUARD(a, open(other, flags, 0600));
 }
