@@ -6,15 +6,6 @@
 #include "lib/hook.bpf.h"
 #include "lib/quick.bpf.h"
 
-/*
- * Up to 6.7 the file that an overlay opens beneath itself has the overlay's path and the inode of the layer. What it is
- * worth is what one of the inode's own names is worth: the overlay holds one.
- */
-static __always_inline int sg_is_backing(struct file *file)
-{
-    return file->f_inode != file->f_path.dentry->d_inode;
-}
-
 static __always_inline __u64 sg_alias_of(struct inode *inode)
 {
     __u64 first;
@@ -25,7 +16,7 @@ static __always_inline __u64 sg_alias_of(struct inode *inode)
     return first ? first - bpf_core_field_offset(struct dentry, d_u.d_alias) : 0;
 }
 
-/* Steps of their own: registers and stack that the quick way does not need would cost every access. `ops` 0: as it was opened. */
+/* Steps of their own: registers and stack that the quick way does not need would cost every access. */
 static __always_inline __u64 sg_file_decide(struct file *file, __u32 ops, __u32 *ret_policy_id,
                                             bool storage)
 {
@@ -33,13 +24,9 @@ static __always_inline __u64 sg_file_decide(struct file *file, __u32 ops, __u32 
     struct sg_request q = {.dentry = dentry,
                            .inode = file->f_inode,
                            .dir = storage ? sg_dir_of(dentry) : NULL,
-                           .ops = ops ? ops : sg_ops_of_open(file)};
+                           .ops = ops};
 
-    if (!sg_is_backing(file))
-        return sg_check(&q, storage, ret_policy_id);
-    *ret_policy_id = sg_policy_now();
-    return sg_decide_at(sg_alias_of(q.inode), sg_address(q.inode), q.ops, *ret_policy_id,
-                        SG_TRY_FIRST);
+    return sg_check(&q, storage, ret_policy_id);
 }
 
 static __noinline __u64 sg_file_decide_lsm(struct file *file, __u32 ops, __u32 *ret_policy_id)
@@ -61,7 +48,7 @@ static __always_inline int sg_file_conclude(struct file *file, __u32 ops, __u32 
                            .hook = (__u16)hook_flags,
                            .flags = hook_flags >> 16};
 
-    if (sg_is_backing(file)) {
+    if (sg_is_backing(file->f_inode, file->f_path.dentry)) {
         q.text = (const char *)sg_alias_of(file->f_inode);
         q.text_type = q.text ? SG_TEXT_IS_DENTRY : 0;
     }
@@ -80,47 +67,83 @@ static __noinline int sg_file_conclude_fmod(struct file *file, __u32 ops, __u32 
     return sg_file_conclude(file, ops, hook_flags, decision, policy_id, false);
 }
 
-/* What the long way says. */
-static __always_inline __u64 sg_file_long(struct file *file, __u32 ops, __u32 *ret_policy_id,
-                                          bool storage)
+/* The long way: what `quick`, a SG_QUICK_*, leaves open. */
+static __always_inline __u64 sg_file_long(struct file *file, __u32 ops, __u64 quick,
+                                          __u32 *ret_policy_id, bool storage)
 {
-    __u64 decision = storage ? sg_file_decide_lsm(file, ops, ret_policy_id)
-                             : sg_file_decide_fmod(file, ops, ret_policy_id);
+    bool backing = sg_is_backing(file->f_inode, file->f_path.dentry);
+    __u64 dentry = backing ? sg_alias_of(file->f_inode) : sg_address(file->f_path.dentry);
+    __u64 inode = sg_address(file->f_inode), decision;
 
-    if (!(decision & SG_DECISION_AGAIN))
-        return decision;
-    return sg_decide_again(sg_is_backing(file) ? sg_alias_of(file->f_inode)
-                                               : sg_address(file->f_path.dentry),
-                           sg_address(file->f_inode), ops ? ops : sg_ops_of_open(file),
-                           ret_policy_id);
+    if (!ops)
+        ops = sg_ops_of_open(file);
+    if (backing) {
+        *ret_policy_id = sg_policy_now();
+        decision = sg_decide_at(dentry, inode, ops, *ret_policy_id, SG_TRY_FIRST);
+    } else {
+        decision = storage ? sg_file_decide_lsm(file, ops, ret_policy_id)
+                           : sg_file_decide_fmod(file, ops, ret_policy_id);
+    }
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_decide_again(dentry, inode, ops, ret_policy_id);
+    if (storage && quick == SG_QUICK_SUBJECT)
+        sg_task_learn();
+    return decision;
+}
+
+static __noinline __u64 sg_file_long_lsm(struct file *file, __u32 ops, __u64 quick,
+                                         __u32 *ret_policy_id)
+{
+    return sg_file_long(file, ops, quick, ret_policy_id, true);
+}
+
+/* SG_QUICK_UNKNOWN, of which a verifier knows nothing: it would go through what follows once more for this number. */
+__noinline __u64 sg_quick_unknown(void)
+{
+    __u64 decision = SG_QUICK_UNKNOWN;
+
+    asm volatile("" : "+r"(decision));
+    return decision;
+}
+
+/* For programs of type LSM. What is no rule's business ends in the program itself, which therefore needs few registers. */
+static __always_inline int sg_file_access_lsm(struct file *file, __u32 ops, __u32 hook_flags)
+{
+    const struct sg_node *dir = NULL;
+    __u32 policy_id;
+    __u64 decision;
+
+    if (sg_typed) {
+        struct dentry *dentry = file->f_path.dentry;
+
+        dir = sg_quick_dir(file, dentry);
+        if (dir && (dir->dir == sg_generation || sg_first_is_dead(dir, dentry, sg_generation)))
+            return 0;
+    }
+    if (dir) {
+        decision = sg_quick_live(file, dir, ops, &policy_id);
+    } else {
+        decision = sg_quick_unknown();
+        policy_id = 0;
+    }
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_file_long_lsm(file, ops, decision, &policy_id);
+    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+           sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id);
 }
 
 /* An access through a file, to be refused? `ops` 0: as it was opened. */
 static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
                                           bool storage)
 {
-    __u32 hook_flags = hook | (__u32)flags << 16, policy_id;
-    __u64 decision = SG_QUICK_UNKNOWN, quick;
+    __u32 hook_flags = hook | (__u32)flags << 16, policy_id = 0;
+    __u64 decision;
 
-    if (storage && sg_typed) {
-        struct dentry *dentry = file->f_path.dentry;
-        const struct sg_node *dir = sg_quick_dir(file, dentry);
-
-        if (dir) {
-            if (dir->dir == sg_generation || sg_first_is_dead(dir, dentry, sg_generation))
-                return 0;
-            decision = sg_quick_live(file, dir, ops, &policy_id);
-        }
-    }
-    quick = decision;
-    if (decision & SG_DECISION_AGAIN)
-        decision = sg_file_long(file, ops, &policy_id, storage);
-    if (storage && quick == SG_QUICK_SUBJECT)
-        sg_task_learn();
-    if (SG_DECISION_VERDICT(decision) == SG_ALLOW)
-        return 0;
-    return storage ? sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id)
-                   : sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
+    if (storage)
+        return sg_file_access_lsm(file, ops, hook_flags);
+    decision = sg_file_long(file, ops, SG_QUICK_UNKNOWN, &policy_id, false);
+    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+           sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
 }
 
 SG_PROGRAMS(file_open, file_open, sg_file_access(file, 0, SG_HOOK_file_open, 0, storage),

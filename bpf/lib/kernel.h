@@ -97,6 +97,11 @@ struct path {
     struct dentry *dentry;
 };
 
+/* What an overlay opens beneath itself. The field is there from 6.7 on, when `file` got the path of the layer. */
+struct backing_file {
+    struct path user_path;
+};
+
 struct file {
     struct path f_path;
     struct inode *f_inode;

@@ -13,6 +13,15 @@
 #define SG_QUICK_UNKNOWN SG_DECISION_RETRY   /* only the long way knows */
 #define SG_QUICK_SUBJECT SG_DECISION_SUBJECT /* … and the task is to be remembered */
 
+/*
+ * Up to 6.6 the file that an overlay opens beneath itself has the overlay's path and the inode of the layer. What it is
+ * worth is what one of the inode's own names is worth: the overlay holds one.
+ */
+static __always_inline int sg_is_backing(const struct inode *inode, const struct dentry *dentry)
+{
+    return !bpf_core_field_exists(struct backing_file, user_path) && inode != dentry->d_inode;
+}
+
 /* The operations that an open asks for. What is opened for execution is not read by who executes it. */
 static __always_inline __u32 sg_ops_of_open(struct file *file)
 {
@@ -70,6 +79,7 @@ static __noinline __u64 sg_quick_live(struct file *file, const struct sg_node *d
     const struct sg_node *node;
     __u32 policy_id;
 
+    *ret_policy_id = 0;
     if (!sg_word_is_of(dir->dir, generation))
         return SG_QUICK_UNKNOWN;
     node = bpf_inode_storage_get(&sg_nodes, inode, 0, 0);
@@ -103,7 +113,7 @@ static __always_inline const struct sg_node *sg_quick_dir(struct file *file, str
     struct inode *inode = file->f_inode;
 
     /* A file that an overlay opened beneath itself; a root; other names than this one. */
-    if (inode != dentry->d_inode || parent == dentry ||
+    if (sg_is_backing(inode, dentry) || parent == dentry ||
         (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
         return NULL;
     return bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
