@@ -64,6 +64,17 @@ struct node *model_pick(struct model *m, struct chance *c, enum kind kind)
     return NULL;
 }
 
+bool model_linked_beneath(const struct model *m, const char *path)
+{
+    const size_t len = strlen(path);
+
+    for (size_t i = 0; i < m->n; i++)
+        if (m->nodes[i].kind != KIND_NONE && m->nodes[i].group &&
+            strncmp(m->nodes[i].path, path, len) == 0 && m->nodes[i].path[len] == '/')
+            return true;
+    return false;
+}
+
 static size_t depth_of(const char *path)
 {
     size_t n = 0;

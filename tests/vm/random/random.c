@@ -204,6 +204,9 @@ static bool choose_paths(struct hand_order *o, const struct hand *h)
         node = model_pick(m, c, chance_percent(c, 25) ? KIND_DIR : KIND_FILE);
         if (!node || streq(node->path, ROOT) || !model_free_name(m, c, o->path2))
             return false;
+        // Names outside of a directory that moves are the agent's to find, which is not there.
+        if (node->kind == KIND_DIR && model_linked_beneath(m, node->path))
+            return false;
         // Over another file, too; never into itself.
         other = node->kind == KIND_FILE && chance_percent(c, 30) ? model_pick(m, c, KIND_FILE)
                                                                  : NULL;

@@ -41,7 +41,7 @@ void generate_policy(struct chance *c, struct strbuf *ret_yaml);
 enum kind { KIND_NONE, KIND_FILE, KIND_DIR, KIND_OTHER };
 
 #define NODES_MAX 512
-#define NAMES_MAX 3 // that a file with several names has had under one policy
+#define NAMES_MAX 8 // that a file with several names has had under one policy
 
 struct node {
     char path[HAND_PATH];
@@ -66,6 +66,8 @@ struct model {
 int model_make(struct model *m, struct chance *c);
 struct node *model_pick(struct model *m, struct chance *c, enum kind kind);
 struct node *model_find(struct model *m, const char *path);
+// Is there a file with several names beneath a directory?
+bool model_linked_beneath(const struct model *m, const char *path);
 // A name that is free, in a directory that there is. False: none was found.
 bool model_free_name(struct model *m, struct chance *c, char ret_path[HAND_PATH]);
 // What an access that was done has changed.
