@@ -11,8 +11,8 @@
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/policies.h"
-
 #include "cli/render.h"
+#include "policy/diag.h"
 
 // Loading programs takes seconds, on an emulated machine minutes.
 #define RELOAD_MS 600000
@@ -53,6 +53,11 @@ int policies_load(char *const *paths, int n_paths, struct policy_diags *diags,
         r = policy_load_dir(dir, NULL, diags, ret_policy);
     else
         r = policy_load_files((const char *const *)paths, (size_t)n_paths, NULL, diags, ret_policy);
+    if (r == -E2BIG) {
+        (void)policy_diag_add(diags, POLICY_ERROR, dir, 0, 0, "these are more than %d files",
+                              POLICY_FILES_MAX);
+        return -EINVAL;
+    }
     if (r == -EINVAL && diags->n_errors)
         return r;
     return r < 0 ? cannot_read(r, dir, err) : 0;
