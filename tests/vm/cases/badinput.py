@@ -261,7 +261,7 @@ def full_disk(agent):
     out = run(["safeguard", "status"])[1]
     say(said and re.search("No space|full|dropped|wait", out) and not agent.well(), "a full disk under the log: status says so",
         f"{agent.well()} {out}")
-    say(log_has("No space|space"), "... and so does the agent's own log")
+    say(until(lambda: log_has("No space|space")), "... and so does the agent's own log")
     run(["mount", "-o", "remount,size=64M", LOG_DIR])
     denials(1, "after")
     say(until(lambda: "/srv/vault/after0" in open(EVENTS, encoding="utf-8", errors="replace").read()),
