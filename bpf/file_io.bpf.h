@@ -133,128 +133,82 @@ static __always_inline int sg_io_copying(void)
     return bpf_map_lookup_elem(&sg_io_copies, &tid) != NULL;
 }
 
-SEC("fexit/vfs_read")
-int BPF_PROG(fexit_vfs_read, struct file *file, void *buf, unsigned long count, void *pos, long n)
+/* A program at the entry or the exit of a function of the kernel. `what` is a statement over the arguments. */
+#define SG_IO_AT(when, function, what, args...) \
+    SEC(#when "/" #function)                    \
+    int BPF_PROG(when##_##function, args)       \
+    {                                           \
+        sg_io_enter();                          \
+        what;                                   \
+        sg_io_leave();                          \
+        return 0;                               \
+    }
+#define SG_IO_ENTRY(function, what, args...) SG_IO_AT(fentry, function, what, args)
+#define SG_IO_EXIT(function, what, args...)  SG_IO_AT(fexit, function, what, args)
+
+static __always_inline void sg_io_read(const struct file *file, long n)
 {
-    sg_io_enter();
     sg_io_add(sg_address(file), n, false);
-    sg_io_leave();
-    return 0;
 }
 
-SEC("fexit/vfs_write")
-int BPF_PROG(fexit_vfs_write, struct file *file, void *buf, unsigned long count, void *pos, long n)
+static __always_inline void sg_io_written(const struct file *file, long n)
 {
-    sg_io_enter();
     sg_io_add(sg_address(file), n, true);
-    sg_io_leave();
-    return 0;
 }
 
-SEC("fexit/vfs_readv")
-int BPF_PROG(fexit_vfs_readv, struct file *file, void *vec, unsigned long vlen, void *pos,
-             int flags, long n)
-{
-    sg_io_enter();
-    sg_io_add(sg_address(file), n, false);
-    sg_io_leave();
-    return 0;
-}
+SG_IO_EXIT(vfs_read, sg_io_read(file, n), struct file *file, void *buf, unsigned long count,
+           void *pos, long n)
+SG_IO_EXIT(vfs_write, sg_io_written(file, n), struct file *file, void *buf, unsigned long count,
+           void *pos, long n)
+SG_IO_EXIT(vfs_readv, sg_io_read(file, n), struct file *file, void *vec, unsigned long vlen,
+           void *pos, int flags, long n)
+SG_IO_EXIT(vfs_writev, sg_io_written(file, n), struct file *file, void *vec, unsigned long vlen,
+           void *pos, int flags, long n)
+SG_IO_EXIT(kernel_read, sg_io_read(file, n), struct file *file, void *buf, unsigned long count,
+           void *pos, long n)
 
-SEC("fexit/vfs_writev")
-int BPF_PROG(fexit_vfs_writev, struct file *file, void *vec, unsigned long vlen, void *pos,
-             int flags, long n)
-{
-    sg_io_enter();
-    sg_io_add(sg_address(file), n, true);
-    sg_io_leave();
-    return 0;
-}
-
-SEC("fexit/kernel_read")
-int BPF_PROG(fexit_kernel_read, struct file *file, void *buf, unsigned long count, void *pos,
-             long n)
-{
-    sg_io_enter();
-    sg_io_add(sg_address(file), n, false);
-    sg_io_leave();
-    return 0;
-}
+/* What is done for a copy is counted by the copy. */
+#define SG_UNLESS_COPYING(what) \
+    if (!sg_io_copying())       \
+    what
 
 /* From a file into a pipe; sendfile has a pipe of its own. */
-SEC("fexit/do_splice_to")
-int BPF_PROG(fexit_do_splice_to, struct file *in, void *pos, void *pipe, unsigned long len,
-             unsigned int flags, long n)
-{
-    sg_io_enter();
-    if (!sg_io_copying())
-        sg_io_add(sg_address(in), n, false);
-    sg_io_leave();
-    return 0;
-}
+SG_IO_EXIT(do_splice_to, SG_UNLESS_COPYING(sg_io_read(in, n)), struct file *in, void *pos,
+           void *pipe, unsigned long len, unsigned int flags, long n)
+SG_IO_EXIT(do_splice_read, SG_UNLESS_COPYING(sg_io_read(in, n)), struct file *in, void *pos,
+           void *pipe, unsigned long len, unsigned int flags, long n)
+SG_IO_EXIT(iter_file_splice_write, SG_UNLESS_COPYING(sg_io_written(out, n)), void *pipe,
+           struct file *out, void *pos, unsigned long len, unsigned int flags, long n)
 
-SEC("fexit/do_splice_read")
-int BPF_PROG(fexit_do_splice_read, struct file *in, void *pos, void *pipe, unsigned long len,
-             unsigned int flags, long n)
-{
-    sg_io_enter();
-    if (!sg_io_copying())
-        sg_io_add(sg_address(in), n, false);
-    sg_io_leave();
-    return 0;
-}
-
-SEC("fexit/iter_file_splice_write")
-int BPF_PROG(fexit_iter_file_splice_write, void *pipe, struct file *out, void *pos,
-             unsigned long len, unsigned int flags, long n)
-{
-    sg_io_enter();
-    if (!sg_io_copying())
-        sg_io_add(sg_address(out), n, true);
-    sg_io_leave();
-    return 0;
-}
-
-SEC("fentry/vfs_copy_file_range")
-int BPF_PROG(fentry_vfs_copy_file_range, struct file *in, long pos_in, struct file *out)
+static __always_inline void sg_io_copy_begins(const struct file *in, const struct file *out)
 {
     __u32 tid = (__u32)bpf_get_current_pid_tgid(), one = 1;
     __u64 from = sg_address(in), to = sg_address(out);
 
-    sg_io_enter();
     if (bpf_map_lookup_elem(&sg_io_files, &from) || bpf_map_lookup_elem(&sg_io_files, &to))
         bpf_map_update_elem(&sg_io_copies, &tid, &one, BPF_ANY);
-    sg_io_leave();
-    return 0;
 }
 
-SEC("fexit/vfs_copy_file_range")
-int BPF_PROG(fexit_vfs_copy_file_range, struct file *in, long pos_in, struct file *out,
-             long pos_out, unsigned long len, unsigned int flags, long n)
+static __always_inline void sg_io_copied(const struct file *in, const struct file *out, long n)
+{
+    sg_io_read(in, n);
+    sg_io_written(out, n);
+}
+
+static __always_inline void sg_io_copy_ends(const struct file *in, const struct file *out, long n)
 {
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
 
-    sg_io_enter();
-    if (!bpf_map_delete_elem(&sg_io_copies, &tid)) {
-        sg_io_add(sg_address(in), n, false);
-        sg_io_add(sg_address(out), n, true);
-    }
-    sg_io_leave();
-    return 0;
+    if (!bpf_map_delete_elem(&sg_io_copies, &tid))
+        sg_io_copied(in, out, n);
 }
 
-SEC("fexit/vfs_clone_file_range")
-int BPF_PROG(fexit_vfs_clone_file_range, struct file *in, long pos_in, struct file *out,
-             long pos_out, long len, unsigned int flags, long n)
-{
-    sg_io_enter();
-    if (!sg_io_copying()) {
-        sg_io_add(sg_address(in), n, false);
-        sg_io_add(sg_address(out), n, true);
-    }
-    sg_io_leave();
-    return 0;
-}
+SG_IO_ENTRY(vfs_copy_file_range, sg_io_copy_begins(in, out), struct file *in, long pos_in,
+            struct file *out)
+SG_IO_EXIT(vfs_copy_file_range, sg_io_copy_ends(in, out, n), struct file *in, long pos_in,
+           struct file *out, long pos_out, unsigned long len, unsigned int flags, long n)
+SG_IO_EXIT(vfs_clone_file_range, SG_UNLESS_COPYING(sg_io_copied(in, out, n)), struct file *in,
+           long pos_in, struct file *out, long pos_out, long len, unsigned int flags, long n)
 
 /* A transfer that was asked for by a kiocb has ended. Runs in interrupts, too. */
 static __always_inline void sg_io_completed(const struct kiocb *kiocb, long n)
@@ -263,65 +217,39 @@ static __always_inline void sg_io_completed(const struct kiocb *kiocb, long n)
 }
 
 /* All pieces of a request of io_uring that was answered at once; polled ones end in io_complete_rw_iopoll. */
-SEC("fexit/kiocb_done")
-int BPF_PROG(fexit_kiocb_done, void *req, long n)
+static __always_inline void sg_io_done(void *req, long n)
 {
     const struct kiocb *kiocb = req;
     const struct io_kiocb___cqe *with_result = req;
     const struct io_async_rw *async;
 
     if (n < 0 || BPF_CORE_READ(kiocb, ki_flags) & IOCB_HIPRI)
-        return 0;
+        return;
     if (bpf_core_field_exists(with_result->cqe)) {
         n = BPF_CORE_READ(with_result, cqe.res);
     } else {
         async = BPF_CORE_READ((struct io_kiocb *)req, async_data);
         n += async ? BPF_CORE_READ(async, bytes_done) : 0;
     }
-    sg_io_enter();
     sg_io_completed(kiocb, n);
-    sg_io_leave();
-    return 0;
 }
 
-SEC("fentry/io_complete_rw")
-int BPF_PROG(fentry_io_complete_rw, struct kiocb *kiocb, long n)
-{
-    sg_io_enter();
-    sg_io_completed(kiocb, n);
-    sg_io_leave();
-    return 0;
-}
+SG_IO_EXIT(kiocb_done, sg_io_done(req, n), void *req, long n)
+SG_IO_ENTRY(io_complete_rw, sg_io_completed(kiocb, n), struct kiocb *kiocb, long n)
+SG_IO_ENTRY(io_complete_rw_iopoll, sg_io_completed(kiocb, n), struct kiocb *kiocb, long n)
+SG_IO_ENTRY(aio_complete_rw, sg_io_completed(kiocb, n), struct kiocb *kiocb, long n)
 
-SEC("fentry/io_complete_rw_iopoll")
-int BPF_PROG(fentry_io_complete_rw_iopoll, struct kiocb *kiocb, long n)
-{
-    sg_io_enter();
-    sg_io_completed(kiocb, n);
-    sg_io_leave();
-    return 0;
-}
-
-SEC("fentry/aio_complete_rw")
-int BPF_PROG(fentry_aio_complete_rw, struct kiocb *kiocb, long n)
-{
-    sg_io_enter();
-    sg_io_completed(kiocb, n);
-    sg_io_leave();
-    return 0;
-}
-
-SEC("fexit/security_mmap_file")
-int BPF_PROG(fexit_security_mmap_file, struct file *file, unsigned long prot, unsigned long flags,
-             int refused)
+static __always_inline void sg_io_mapped(const struct file *file, int refused)
 {
     __u64 key = sg_address(file);
     struct sg_io *io = refused ? NULL : bpf_map_lookup_elem(&sg_io_files, &key);
 
     if (io)
         io->mapped = 1;
-    return 0;
 }
+
+SG_IO_EXIT(security_mmap_file, sg_io_mapped(file, refused), struct file *file, unsigned long prot,
+           unsigned long flags, int refused)
 
 /* ---- closes --------------------------------------------------------------------------------- */
 
