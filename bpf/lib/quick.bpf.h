@@ -8,6 +8,7 @@
 #ifndef SG_BPF_QUICK_H
 #define SG_BPF_QUICK_H
 
+#include "known.bpf.h"
 #include "object.bpf.h"
 
 #define SG_QUICK_UNKNOWN SG_DECISION_RETRY   /* only the long way knows */

@@ -9,13 +9,11 @@
 #ifndef SG_BPF_SUBJECT_H
 #define SG_BPF_SUBJECT_H
 
+#include "cgroup.bpf.h"
 #include "environ.bpf.h"
 #include "task.bpf.h"
-#include "walk.bpf.h"
 
-#define SG_LINEAGE_MAX  24 /* living ancestors that are computed for a task older than the policy */
-#define SG_GROUPS_MAX   64 /* supplementary groups that are looked at */
-#define SG_CGROUP_DEPTH 64
+#define SG_LINEAGE_MAX 24 /* living ancestors that are computed for a task older than the policy */
 
 static const struct sg_subject sg_subject_zero = {};
 
@@ -43,104 +41,6 @@ static __always_inline void sg_atoms_of_state(void *image, const struct sg_image
         return;
     for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
         bits[i] |= atoms->bits[i];
-}
-
-static __always_inline struct kernfs_node *sg_kernfs_parent(struct kernfs_node *kn)
-{
-    if (bpf_core_field_exists(kn->parent))
-        return BPF_CORE_READ(kn, parent);
-    return BPF_CORE_READ((struct kernfs_node___rcu *)kn, __parent);
-}
-
-/* One cgroup down: '/' and its name. The walk's room is the caller's. */
-__noinline __u64 sg_cgroup_step(__u64 kn_address, __u32 policy_id, __u32 state, __u32 room)
-{
-    const char *name = BPF_CORE_READ((struct kernfs_node *)kn_address, name);
-    struct sg_walk *w = sg_walk_of(room);
-    __u64 answer = sg_enter(policy_id, state);
-    long len;
-
-    if (!w)
-        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
-    len = bpf_probe_read_kernel_str(w->name, sizeof(w->name), name);
-    if (len <= 1 || SG_ANSWER_FAILED(answer))
-        return answer;
-    return sg_run(policy_id, (__u32)answer, (__u64)name, (__u32)len - 1);
-}
-
-/* The state of a task's cgroup, by its path below the cgroup root. Of more than SG_CGROUP_DEPTH levels the upper ones count. */
-__noinline __u64 sg_cgroup_state(__u64 task_address, __u32 policy_id, __u32 state)
-{
-    struct kernfs_node *kn = BPF_CORE_READ((struct task_struct *)task_address, cgroups, dfl_cgrp,
-                                           kn),
-                       *parent;
-    __u32 room = sg_room_claim(), n = 0;
-    struct sg_walk *w = sg_walk_of(room);
-    __u64 answer = SG_ANSWER(state), slot;
-
-    if (!w)
-        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
-    for (int i = 0; i < SG_CGROUP_DEPTH; i++) {
-        if (!kn)
-            break;
-        parent = sg_kernfs_parent(kn);
-        if (!parent)
-            break;
-        slot = i & (SG_WALK_KEPT - 1);
-        w->up[slot] = (__u64)kn;
-        kn = parent;
-        n++;
-    }
-    n = sg_opaque(n);
-    for (int i = 0; i < SG_CGROUP_DEPTH; i++) {
-        if (!n || !answer || SG_ANSWER_FAILED(answer))
-            break;
-        n--;
-        slot = n & (SG_WALK_KEPT - 1);
-        answer = sg_cgroup_step(w->up[slot], policy_id, (__u32)answer, room);
-    }
-    sg_room_free(room);
-    return answer;
-}
-
-__noinline __u32 sg_in_group(__u64 task_address, __u32 gid)
-{
-    const struct cred *cred = BPF_CORE_READ((struct task_struct *)task_address, cred);
-    const struct group_info *groups;
-    int n;
-
-    if (BPF_CORE_READ(cred, egid.val) == gid)
-        return 1;
-    groups = BPF_CORE_READ(cred, group_info);
-    n = BPF_CORE_READ(groups, ngroups);
-    for (int i = 0; i < SG_GROUPS_MAX; i++) {
-        kgid_t one;
-
-        if (i >= n)
-            break;
-        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]) && one.val == gid)
-            return 1;
-    }
-    return 0;
-}
-
-/* What a list of groups looks like, as a number: how a change of it is noticed. */
-__noinline __u64 sg_groups_digest(__u64 task_address)
-{
-    const struct group_info *groups = BPF_CORE_READ((struct task_struct *)task_address, cred,
-                                                    group_info);
-    int n = BPF_CORE_READ(groups, ngroups);
-    __u64 digest = (__u32)n;
-
-    for (int i = 0; i < SG_GROUPS_MAX; i++) {
-        kgid_t one;
-
-        if (i >= n)
-            break;
-        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]))
-            digest = (digest ^ one.val) * 0x100000001b3ull;
-    }
-    return digest;
 }
 
 static __always_inline int sg_bit(const __u64 *bits, __u64 index)
@@ -541,55 +441,6 @@ static __always_inline struct sg_subject *sg_subject_current(const struct sg_ima
     if (header->needs & SG_NEED_CGROUP && s->cgroup_id != sg_task_cgroup(task))
         return NULL;
     return s;
-}
-
-/* Needs that are not among what a task's storage is checked against. */
-#define SG_NEEDS_MORE (SG_NEED_CAP | SG_NEED_NAMESPACE | SG_NEED_GROUPS | SG_NEED_CGROUP)
-
-/* What the task's own storage says of it under this policy. NULL: nothing, or something has changed since. */
-static __always_inline const struct sg_task *sg_task_known(__u32 policy_id)
-{
-    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get)) {
-        struct task_struct *task = bpf_get_current_task_btf();
-        const struct sg_task *t = bpf_task_storage_get(&sg_tasks, task, 0, 0);
-
-        if (t && t->policy_id == policy_id && t->epoch == sg_subject_epoch &&
-            t->exec_id == (__u32)task->self_exec_id && t->euid == task->cred->euid.val &&
-            t->login_uid == task->loginuid.val)
-            return t;
-    }
-    return NULL;
-}
-
-/* Leaves with the task what its subject, which is up to date, comes to. */
-static __noinline int sg_task_learn(void)
-{
-    const struct sg_image *header = sg_header_now();
-    const struct sg_subject *s;
-    struct sg_task *t;
-
-    if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_storage_get))
-        return 0;
-    if (!header || header->needs & SG_NEEDS_MORE)
-        return 0;
-    s = sg_subject_current(header);
-    if (!s)
-        return 0;
-    t = bpf_task_storage_get(&sg_tasks, bpf_get_current_task_btf(), 0,
-                             BPF_LOCAL_STORAGE_GET_F_CREATE);
-    if (!t)
-        return 0;
-    t->policy_id = 0;
-    barrier();
-    t->epoch = s->epoch;
-    t->exec_id = s->exec_id;
-    t->euid = s->euid;
-    t->login_uid = s->login_uid;
-    for (int i = 0; i < (int)SG_PRED_WORDS; i++)
-        t->preds[i] = s->preds[i];
-    barrier();
-    t->policy_id = s->policy_id;
-    return 0;
 }
 
 /* Brings it up to date where it is not. */

@@ -8,6 +8,8 @@
 
 #include "contained.bpf.h"
 
+#define SG_GROUPS_MAX 64 /* supplementary groups that are looked at */
+
 static __always_inline struct task_struct *sg_current(void)
 {
     if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
@@ -33,6 +35,46 @@ static __always_inline __u64 sg_task_cgroup(struct task_struct *task)
 static __always_inline __u32 sg_task_contained(struct task_struct *task)
 {
     return sg_container_of((__u64)task);
+}
+
+__noinline __u32 sg_in_group(__u64 task_address, __u32 gid)
+{
+    const struct cred *cred = BPF_CORE_READ((struct task_struct *)task_address, cred);
+    const struct group_info *groups;
+    int n;
+
+    if (BPF_CORE_READ(cred, egid.val) == gid)
+        return 1;
+    groups = BPF_CORE_READ(cred, group_info);
+    n = BPF_CORE_READ(groups, ngroups);
+    for (int i = 0; i < SG_GROUPS_MAX; i++) {
+        kgid_t one;
+
+        if (i >= n)
+            break;
+        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]) && one.val == gid)
+            return 1;
+    }
+    return 0;
+}
+
+/* What a list of groups looks like, as a number: how a change of it is noticed. */
+__noinline __u64 sg_groups_digest(__u64 task_address)
+{
+    const struct group_info *groups = BPF_CORE_READ((struct task_struct *)task_address, cred,
+                                                    group_info);
+    int n = BPF_CORE_READ(groups, ngroups);
+    __u64 digest = (__u32)n;
+
+    for (int i = 0; i < SG_GROUPS_MAX; i++) {
+        kgid_t one;
+
+        if (i >= n)
+            break;
+        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]))
+            digest = (digest ^ one.val) * 0x100000001b3ull;
+    }
+    return digest;
 }
 
 #endif

@@ -41,10 +41,16 @@ struct sg_walk {
 };
 
 /*
- * Room for walks: programs have 512 bytes of stack among all their functions. Programs are preempted, so a room is claimed
- * before use. There are more than walks can be interrupted on one CPU in practice; a walk without room fails.
+ * Room for walks: programs have 512 bytes of stack among all their functions. Programs are preempted, so a room of this CPU is
+ * claimed before use; when none is free (somebody may hold many, by threads that never get to run again), one is allocated
+ * for the thread. A walk without room fails.
  */
 #define SG_ROOMS 16
+#ifndef SG_ROOMS_USED
+#define SG_ROOMS_USED SG_ROOMS
+#endif
+#define SG_ROOM_OWN  SG_ROOMS /* the thread's own */
+#define SG_ROOM_NONE (SG_ROOMS + 1)
 struct sg_room {
     __u64 claims;
     struct sg_walk walk;
@@ -57,18 +63,34 @@ struct {
     __type(value, struct sg_room);
 } sg_rooms SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u32);
+    __type(value, struct sg_walk);
+} sg_walks SEC(".maps");
+
+static const struct sg_walk sg_walk_zero = {};
+
 /* The walk of a room by its number. */
 static __always_inline struct sg_walk *sg_walk_of(__u32 room)
 {
-    struct sg_room *r = bpf_map_lookup_elem(&sg_rooms, &room);
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    struct sg_room *r;
 
+    if (room >= SG_ROOMS)
+        return room == SG_ROOM_OWN ? bpf_map_lookup_elem(&sg_walks, &tid) : NULL;
+    r = bpf_map_lookup_elem(&sg_rooms, &room);
     return r ? &r->walk : NULL;
 }
 
-/* A room that nobody else uses until it is given back; SG_ROOMS, which has no walk, when none is free. */
+/* A room that nobody else uses until it is given back; SG_ROOM_NONE, which has no walk, when there is no memory. */
 __noinline __u32 sg_room_claim(void)
 {
-    for (__u32 i = 0; i < SG_ROOMS; i++) {
+    __u32 tid = (__u32)bpf_get_current_pid_tgid(), rooms = SG_ROOMS_USED;
+
+    for (__u32 i = 0; i < rooms; i++) {
         __u32 number = i;
         struct sg_room *r = bpf_map_lookup_elem(&sg_rooms, &number);
 
@@ -80,15 +102,22 @@ __noinline __u32 sg_room_claim(void)
             return i;
         __sync_fetch_and_add(&r->claims, -1);
     }
-    return SG_ROOMS;
+    return bpf_map_update_elem(&sg_walks, &tid, &sg_walk_zero, BPF_ANY) ? SG_ROOM_NONE
+                                                                        : SG_ROOM_OWN;
 }
 
 static __always_inline void sg_room_free(__u32 room)
 {
-    struct sg_room *r = bpf_map_lookup_elem(&sg_rooms, &room);
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    struct sg_room *r;
 
-    if (r)
-        __sync_fetch_and_add(&r->claims, -1);
+    if (room < SG_ROOMS) {
+        r = bpf_map_lookup_elem(&sg_rooms, &room);
+        if (r)
+            __sync_fetch_and_add(&r->claims, -1);
+    } else if (room == SG_ROOM_OWN) {
+        bpf_map_delete_elem(&sg_walks, &tid);
+    }
 }
 
 /* A walk's answer: a state, or why there is none. */

@@ -61,7 +61,7 @@ static int try_acts(struct sensor *s, uint64_t kinds, struct canary_result resul
 {
     uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS;
     _cleanup_close_ int reader = -1, writer = -1;
-    struct canary_result result;
+    struct canary_result result = {};
     int fds[2], r;
     pid_t pid;
 

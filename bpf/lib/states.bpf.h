@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which states an object has: by the name that is used and by its other names; and what of that is kept with inodes.
+ *
+ * Programs of type LSM keep states with the inode; those of type fmod_ret cannot and resolve the name each time (the
+ * directory is cached for both). `storage` is a constant in every caller.
+ */
+#ifndef SG_BPF_STATES_H
+#define SG_BPF_STATES_H
+
+#include "agent.bpf.h"
+
+/* One access to one object. */
+struct sg_request {
+    struct dentry *dentry;
+    struct inode *inode; /* NULL: a name that does not exist */
+    struct inode *dir;   /* the directory's inode as the hook handed it over; NULL: by the dentry */
+    struct dentry *dentry2; /* for the record */
+    const char *text;       /* for the record */
+    __u32 ops;
+    __u16 hook;
+    __u16 flags; /* SG_RECORD_* */
+    __u16 text_type;
+};
+
+/* The states of an object: by the name that is used, and by its other names. */
+struct sg_states {
+    __u32 state;
+    __u32 other[SG_PIN_STATES];
+    __u32 policy_id;
+};
+
+/* qstr.hash_len; as its halves, because verifiers see the first member of the union only. */
+static __always_inline __u64 sg_hash_len(const struct dentry *dentry)
+{
+    return (__u64)dentry->d_name.len << 32 | dentry->d_name.hash;
+}
+
+/* The directory of a dentry, where the kernel lets inode storage be asked with what was walked to. */
+static __always_inline struct inode *sg_dir_of(struct dentry *dentry)
+{
+    return sg_typed ? dentry->d_parent->d_inode : NULL;
+}
+
+/* Nothing in this directory is any rule's business: the answer to nearly every access, without a look at the image. */
+static __always_inline int sg_dir_is_dead(struct inode *dir)
+{
+    const struct sg_node *node;
+
+    if (!dir)
+        return 0;
+    node = bpf_inode_storage_get(&sg_nodes, dir, 0, 0);
+    return node && node->dir == sg_generation;
+}
+
+/*
+ * Where a name's first byte is in a directory's node: its word, and its bit there. False: not kept for this byte, or the
+ * name is too long to be in the dentry itself.
+ */
+static __always_inline int sg_first_of(const struct dentry *dentry, __u64 *ret_word, __u64 *ret_bit)
+{
+    __u64 first;
+
+    if (!bpf_core_field_exists(dentry->d_iname) ||
+        dentry->d_name.len >= bpf_core_field_size(dentry->d_iname))
+        return 0;
+    first = dentry->d_iname[0] - (__u64)SG_FIRST_LOWEST;
+    asm volatile("" : "+r"(first)); /* the bound must hold in this register */
+    if (first >= SG_FIRST_COUNT)
+        return 0;
+    *ret_word = first >> 4;
+    *ret_bit = first & 15;
+    asm volatile("" : "+r"(*ret_word), "+r"(*ret_bit));
+    return 1;
+}
+
+/* Is no name that begins like this one any rule's business in this directory? */
+static __always_inline int sg_first_is_dead(const struct sg_node *dir, const struct dentry *dentry,
+                                            __u64 generation)
+{
+    __u64 word, bit, bits;
+
+    if (!sg_first_of(dentry, &word, &bit))
+        return 0;
+    bits = dir->first[word] ^ generation;
+    return !(bits >> SG_STATE_BITS) && (bits >> bit) & 1;
+}
+
+/* A name is dead in a directory whose children start with `children`: notes it where its first byte alone makes it so. */
+static __noinline int sg_first_learn(const struct sg_request *q, __u32 policy_id, __u32 children,
+                                     __u64 generation)
+{
+    struct sg_node *dir = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
+    __u64 word, bit;
+
+    if (!dir || !sg_first_of(q->dentry, &word, &bit) ||
+        sg_run_word(policy_id, children, SG_FIRST_LOWEST + word * 16 + bit, 1))
+        return 0;
+    dir->first[word] =
+        (sg_word_is_of(dir->first[word], generation) ? dir->first[word] : generation) | 1ull << bit;
+    return 1;
+}
+
+static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
+                                                   struct dentry *parent, __u32 policy_id,
+                                                   __u64 generation, bool storage)
+{
+    struct sg_node *node;
+    __u64 answer, word;
+
+    if (storage && q->dir) {
+        node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
+        if (node) {
+            word = *(volatile __u64 *)&node->dir;
+            if (sg_word_is_of(word, generation))
+                return SG_ANSWER(word & SG_STATE_MASK);
+        }
+    }
+    answer = sg_children(sg_address(parent), policy_id);
+    if (SG_ANSWER_FAILED(answer) || !sg_generation_caches(generation))
+        return answer;
+    if (storage && q->dir) {
+        node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+        if (node)
+            node->dir = generation | (answer & SG_STATE_MASK);
+    }
+    return answer;
+}
+
+/* What is cached of an object: its own state, or SG_ANSWER_NONE. */
+static __always_inline __u64 sg_leaf_known(const struct sg_node *node, __u64 generation,
+                                           __u64 directory, __u64 hash_len)
+{
+    __u64 rules[SG_NODE_RULES], leaf = *(volatile __u64 *)&node->leaf;
+
+    if (!sg_word_is_of(leaf, generation))
+        return SG_ANSWER_NONE;
+    for (int i = 0; i < SG_NODE_RULES; i++)
+        rules[i] = *(volatile __u64 *)&node->rules[i];
+    if (*(volatile __u64 *)&node->check != sg_leaf_check(leaf, directory, hash_len, rules))
+        return SG_ANSWER_NONE;
+    return SG_ANSWER(leaf & SG_STATE_MASK);
+}
+
+static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, __u64 leaf,
+                                   __u64 directory)
+{
+    struct sg_node *node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
+                                                 BPF_LOCAL_STORAGE_GET_F_CREATE);
+    __u32 state = leaf & SG_STATE_MASK;
+    __u64 rules[SG_NODE_RULES];
+
+    if (!node)
+        return 0;
+#pragma unroll
+    for (int i = 0; i < SG_NODE_RULES; i++) {
+        rules[i] = state ? sg_rule_of(state, policy_id, i) : 0;
+        node->rules[i] = rules[i];
+    }
+    node->check = sg_leaf_check(leaf, directory, sg_hash_len(q->dentry), rules);
+    node->leaf = leaf;
+    return 0;
+}
+
+/* By numbers: the branches in it are not those of every caller. */
+__noinline __u32 sg_state_of_pin(__u64 pin, __u32 generation)
+{
+    return SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
+}
+
+/* What an object's other names are worth, from the table of pinned objects; `generation` is the inode's. */
+static __always_inline void sg_pinned_states(__u64 ino, __u32 dev, __u32 generation,
+                                             struct sg_states *ret)
+{
+    struct sg_pin_key key = {.policy_id = ret->policy_id, .ino = ino, .dev = dev};
+    const struct sg_pin *pin = bpf_map_lookup_elem(&sg_pins, &key);
+
+    if (!pin)
+        return;
+#pragma unroll /* a loop around a call trips the verifiers of 6.1 */
+    for (int i = 0; i < SG_PIN_STATES; i++)
+        ret->other[i] = sg_state_of_pin(pin->state[i], generation);
+}
+
+/* The same, kept with the node when there is one. */
+static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node,
+                                      struct sg_states *ret)
+{
+    __u64 generation = sg_generation_of(ret->policy_id);
+
+    if (node && *(volatile __u64 *)&node->other_generation == generation) {
+        for (int i = 0; i < SG_PIN_STATES; i++)
+            ret->other[i] = node->other[i];
+        barrier();
+        if (*(volatile __u64 *)&node->other_generation == generation)
+            return 0;
+        for (int i = 0; i < SG_PIN_STATES; i++)
+            ret->other[i] = 0;
+    }
+    /* The inode's device: the dentry's may be an overlay's. */
+    sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, q->inode->i_generation, ret);
+    if (node && sg_generation_caches(generation)) {
+        node->other_generation = 0;
+        barrier();
+        for (int i = 0; i < SG_PIN_STATES; i++)
+            node->other[i] = ret->other[i];
+        barrier();
+        node->other_generation = generation;
+    }
+    return 0;
+}
+
+/* Finds the states of the object under the policy `ret->policy_id`. Returns 0 or a failed answer. */
+static __always_inline __u64 sg_find_states_body(const struct sg_request *q, bool storage,
+                                                 struct sg_states *ret)
+{
+    struct dentry *dentry = q->dentry, *parent = dentry->d_parent;
+    __u64 generation = sg_generation_of(ret->policy_id), hash_len, directory, answer, children;
+    struct sg_node *node = NULL;
+    __u32 sequence, nlink = 1;
+
+    ret->state = 0;
+    for (int i = 0; i < SG_PIN_STATES; i++)
+        ret->other[i] = 0;
+    if (parent == dentry) {
+        struct super_block *sb = dentry->d_sb;
+
+        if (sb->s_root != dentry)
+            return SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
+        ret->state = (__u32)sg_root_state(sb, ret->policy_id);
+        return 0;
+    }
+    children = sg_children_of_parent(q, parent, ret->policy_id, generation, storage);
+    if (SG_ANSWER_FAILED(children))
+        return children;
+    if (q->inode && (q->inode->i_mode & S_IFMT) != S_IFDIR)
+        nlink = q->inode->i_nlink;
+    if (!children && nlink <= 1)
+        return 0;
+    if (storage && q->inode)
+        node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
+                                     nlink > 1 ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
+    hash_len = sg_hash_len(dentry);
+    /* Which directory, as the distance from the inode that the node belongs to: a subtraction may be made of pointers. */
+    directory = q->inode ? (__u64)parent - (__u64)q->inode : 0;
+    answer = node ? sg_leaf_known(node, generation, directory, hash_len) : SG_ANSWER_NONE;
+    if (!SG_ANSWER_IS_NONE(answer)) {
+        ret->state = (__u32)answer;
+    } else if (children) {
+        sequence = sg_rename_sequence();
+        answer = sg_run(ret->policy_id, (__u32)children, sg_address(dentry->d_name.name),
+                        dentry->d_name.len);
+        if (SG_ANSWER_FAILED(answer))
+            return answer;
+        if (dentry->d_parent != parent || sg_hash_len(dentry) != hash_len)
+            return SG_ANSWER_FAIL(SG_REASON_RACE);
+        ret->state = (__u32)answer;
+        /* What a rename may have interfered with is good for this decision, not for later ones. */
+        if (storage && q->inode && !(sequence & 1) && sequence == sg_rename_sequence() &&
+            sg_generation_caches(generation) &&
+            (answer || !q->dir || !sg_first_learn(q, ret->policy_id, (__u32)children, generation)))
+            sg_leaf_keep(q, ret->policy_id, generation | (answer & SG_STATE_MASK), directory);
+    }
+    if (nlink > 1)
+        sg_other_states(q, node, ret);
+    return 0;
+}
+
+static __noinline __u64 sg_find_states_lsm(const struct sg_request *q, struct sg_states *ret)
+{
+    return sg_find_states_body(q, true, ret);
+}
+
+static __noinline __u64 sg_find_states_fmod(const struct sg_request *q, struct sg_states *ret)
+{
+    return sg_find_states_body(q, false, ret);
+}
+
+static __always_inline __u64 sg_find_states(const struct sg_request *q, bool storage,
+                                            struct sg_states *ret)
+{
+    return storage ? sg_find_states_lsm(q, ret) : sg_find_states_fmod(q, ret);
+}
+
+#endif
