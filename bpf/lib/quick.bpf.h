@@ -113,9 +113,13 @@ static __always_inline const struct sg_node *sg_quick_dir(struct file *file, str
     struct dentry *parent = dentry->d_parent;
     struct inode *inode = file->f_inode;
 
-    /* A file that an overlay opened beneath itself; a root; other names than this one. */
-    if (sg_is_backing(inode, dentry) || parent == dentry ||
-        (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
+    /* A file that an overlay opened beneath itself; compilers would make a flag of it and test that. */
+    if (sg_is_backing(inode, dentry)) {
+        asm volatile("");
+        return NULL;
+    }
+    /* A root; other names than this one. */
+    if (parent == dentry || (inode->i_nlink > 1 && (inode->i_mode & S_IFMT) != S_IFDIR))
         return NULL;
     return bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
 }
