@@ -200,8 +200,10 @@ static bool locate(struct search *s, uint32_t mount_id, const char *shown, char 
 }
 
 // The descriptor's object among those that are looked for by their numbers.
-static const struct opened_entered *find_entered(const struct search *s, const char *fd)
+static const struct opened_entered *find_entered(const struct search *s, const char *fd,
+                                                 uint32_t mount_id)
 {
+    uint32_t dev = mounts_dev(s->host, mount_id);
     char path[32];
     struct stat st;
 
@@ -210,9 +212,11 @@ static const struct opened_entered *find_entered(const struct search *s, const c
     (void)snprintf(path, sizeof(path), "fd/%.16s", fd);
     if (fstatat(s->pid_dir, path, &st, 0) < 0)
         return NULL;
+    // Subvolumes of btrfs have devices of their own, which the kernel's record does not name.
+    if (dev == 0)
+        dev = policy_dev(major(st.st_dev), minor(st.st_dev));
     for (size_t i = 0; i < s->n_entered; i++)
-        if (s->entered[i].ino == st.st_ino &&
-            s->entered[i].dev == policy_dev(major(st.st_dev), minor(st.st_dev)))
+        if (s->entered[i].ino == st.st_ino && s->entered[i].dev == dev)
             return &s->entered[i];
     return NULL;
 }
@@ -235,7 +239,7 @@ static int look_at(struct search *s, const char *name, const char *shown)
     ops = (flags & O_ACCMODE) == O_RDONLY   ? SG_OP_READ
           : (flags & O_ACCMODE) == O_WRONLY ? SG_OP_WRITE
                                             : SG_OP_READ | SG_OP_WRITE;
-    entered = find_entered(s, name);
+    entered = find_entered(s, name, (uint32_t)mount_id);
     if (entered && ops & ops_at(s->image, NULL, entered->path))
         return add_file(s, (int32_t)fd, ops & ops_at(s->image, NULL, entered->path), NULL,
                         entered->path, shown);

@@ -127,15 +127,28 @@ int force_set(struct force *f, const struct policy_image *image, uint32_t ops)
     return r < 0 ? say(r, "the policy could not be put in force", &err) : 0;
 }
 
+// s_dev of the file system at a path: what stat says of a subvolume of btrfs is another number.
+static uint32_t dev_at(const struct force *f, const char *path)
+{
+    struct statx stx;
+
+    if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &stx) < 0)
+        return 0;
+    for (size_t i = 0; i < f->mounts->n; i++)
+        if (f->mounts->items[i].id == stx.stx_mnt_id)
+            return f->mounts->items[i].dev;
+    return 0;
+}
+
 int force_find_linked(struct force *f, const struct policy_image *image, const char *tree,
                       struct sensor_object *ret, size_t max, size_t *ret_n)
 {
     char *const trees[] = {(char *)(uintptr_t)tree, NULL};
     FTS *fts = fts_open(trees, FTS_PHYSICAL | FTS_XDEV, NULL);
+    uint32_t dev = dev_at(f, tree);
     size_t n = 0;
     FTSENT *e;
 
-    (void)f;
     if (!fts)
         return -errno;
     while (n < max && (e = fts_read(fts))) {
@@ -147,7 +160,7 @@ int force_find_linked(struct force *f, const struct policy_image *image, const c
         state = policy_image_walk(image, image->start, e->fts_path, e->fts_pathlen);
         if (state)
             ret[n++] = (struct sensor_object){
-                .dev = policy_dev(major(st->st_dev), minor(st->st_dev)),
+                .dev = dev,
                 .ino = st->st_ino,
                 .state = state,
             };
