@@ -162,16 +162,23 @@ int reach_late_dir_moved_in_cwd(struct attack *a, int flags)
     return (int)GUARD(a, open(leaf_of(a->target), flags, 0600));
 }
 
+/* What is known of a file by this name is kept from here on. */
+static void read_once(struct attack *a, const char *path)
+{
+    int fd = (int)MUST(a, open(path, O_RDONLY));
+    char buf[64];
+
+    MUST(a, read(fd, buf, sizeof(buf)));
+    MUST(a, close(fd));
+}
+
 /* A file gets a protected name besides its unprotected one. */
 static char *link_in(struct attack *a)
 {
-    char *from = in_tmp(a, "mine"), buf[64];
-    int fd;
+    char *from = in_tmp(a, "mine");
 
     write_text(a, from, secret_text(a));
-    fd = (int)MUST(a, open(from, O_RDONLY));
-    MUST(a, read(fd, buf, sizeof(buf)));
-    MUST(a, close(fd));
+    read_once(a, from);
     attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-link", from, a->target);
     return from;
@@ -193,14 +200,11 @@ int reach_late_linked_in_other(struct attack *a, int flags)
 /* A file with two unprotected names, known by both: one of them is moved in, the other stays. */
 static char *move_linked_in(struct attack *a)
 {
-    char *from = in_tmp(a, "mine"), *other = in_tmp(a, "other"), buf[64];
-    int fd;
+    char *from = in_tmp(a, "mine"), *other = in_tmp(a, "other");
 
     write_text(a, from, secret_text(a));
     MUST(a, link(from, other));
-    fd = (int)MUST(a, open(other, O_RDONLY));
-    MUST(a, read(fd, buf, sizeof(buf)));
-    MUST(a, close(fd));
+    read_once(a, other);
     attack_defer(a, exempt_remove, a->target, -1);
     exempt_do(a, "x-rename", from, a->target);
     return other;
