@@ -77,38 +77,47 @@ struct sg_dir {
  * What belongs together but does not fit into one word is bound by `check`: processors write a node at the same time.
  */
 struct sg_node {
-    __u64 dir;   /* of a directory: the state that its children start with */
-    __u64 leaf;  /* of anything: its own state by its last name seen */
-    __u64 check; /* sg_leaf_check() of leaf, its directory, its name and rules */
-    __u64 rules
-        [SG_NODE_RULES]; /* the entries (struct sg_entry) of that state; SG_RULES_MORE: look at the image */
+    __u64 dir;  /* of a directory: the state that its children start with */
+    __u64 more; /* the generation, when one of the next two may say something */
+    __u64
+        stacked; /* as `dir`, where files are opened with another inode than the name's: see sg_dir_is_dead() */
     __u64 first
         [SG_FIRST_WORDS]; /* of a directory: first bytes after which a name is dead; see SG_FIRST_* */
+    __u64 quick;          /* sg_quick_check() of the generation, the name and rules */
+    __u64 rules
+        [SG_NODE_RULES]; /* of anything: the entries (struct sg_entry) that speak of it, by its last name seen */
+    __u64 leaf;  /* its own state by that name */
+    __u64 check; /* sg_leaf_check() of leaf and name */
     __u64
         other_generation; /* of what follows: raised when an object is pinned that may be cached */
     __u32 other[SG_PIN_STATES]; /* states of its other names, from the table of pinned objects */
 };
 
-#define SG_RULES_MORE (~0ull)
+#define SG_RULES_MORE (~0ull) /* more rules than fit: none of them is kept */
 
 /* Names whose first byte is from '-' to '|': 16 of them to a word, below its generation. */
 #define SG_FIRST_LOWEST '-'
 #define SG_FIRST_COUNT  (16 * SG_FIRST_WORDS)
 
 /*
- * Binds a node's leaf to the name and the directory that it was found by (as the distance from the inode: a number that
- * kernel programs may form), and to its rules.
+ * Binds a node's leaf to the name that it was found by: its dentry (as the distance from the inode: a number that kernel programs
+ * may form) and the hash of its name, which is salted with the directory (dentry->d_name.hash). Odd factors: no part can be
+ * another while the rest is the same.
  */
-static inline __attribute__((always_inline)) __u64 sg_leaf_check(__u64 leaf, __u64 directory,
-                                                                 __u64 hash_len, const __u64 *rules)
+static inline __attribute__((always_inline)) __u64 sg_leaf_check(__u64 leaf, __u64 distance,
+                                                                 __u64 hash)
 {
-    __u64 x = (leaf ^ directory) * 0x9e3779b97f4a7c15ull;
+    return leaf * 0x9e3779b97f4a7c15ull + distance * 0xd6e8feb86659fd93ull +
+           hash * 0xbf58476d1ce4e5b9ull;
+}
 
-    x = (x ^ (x >> 32) ^ hash_len) * 0xd6e8feb86659fd93ull;
-    if (leaf & SG_STATE_MASK)
-        for (int i = 0; i < SG_NODE_RULES; i++)
-            x = (x ^ (x >> 29) ^ rules[i]) * 0xbf58476d1ce4e5b9ull;
-    return x ^ (x >> 31);
+/* The same for its rules. */
+static inline __attribute__((always_inline)) __u64 sg_quick_check(__u64 generation, __u64 distance,
+                                                                  __u64 hash, const __u64 *rules)
+{
+    _Static_assert(SG_NODE_RULES == 2, "a factor for each");
+    return sg_leaf_check(generation, distance, hash) + rules[0] * 0x94d049bb133111ebull +
+           rules[1] * 0xc2b2ae3d27d4eb4full;
 }
 
 /* What a task is to the policy. Recomputed when any of the first fields is no longer what the task has. */
@@ -143,18 +152,24 @@ struct sg_subject {
 };
 
 /*
- * What every decision asks of the current task's subject, with the task itself. Written by the task alone, and only for
- * policies whose subjects are no more than programs, users, logins and lineage.
+ * Predicates that hold for a task, for the quick way of decisions: with the task itself, and of the last task of each
+ * processor. Only for policies whose subjects are no more than programs, users, logins and lineage.
+ *
+ * Each word is valid for who has the key that it is bound by, and for nobody else, whoever wrote the other words, and when: a
+ * key is made of all that predicates may depend on (sg_task_key()).
  */
-struct sg_task {
-    __u32 policy_id; /* 0: nothing is known */
-    __u32 epoch;
-    __u32 exec_id;
-    __u32 euid;
-    __u32 login_uid;
-    __u32 reserved;
-    __u64 preds[SG_PRED_WORDS];
+struct sg_known {
+    struct {
+        __u64 preds;
+        __u64 bound; /* preds ^ key */
+    } words[SG_PRED_WORDS];
 };
+
+#define SG_KNOWN_CPUS \
+    256 /* last tasks that are kept, by the number of the processor; a power of two */
+#define SG_DEAD_DIRS \
+    4096 /* directories that are kept for programs without inode storage; a power of two */
+#define SG_FACTORS 6 /* random factors of sums that others must not be able to make equal */
 
 /* Equal denials are counted instead of sent again. */
 struct sg_merge_key {
@@ -217,7 +232,7 @@ enum sg_hook {
 
 _Static_assert(sizeof(struct sg_dir_key) == 24, "sg_dir_key");
 _Static_assert(sizeof(struct sg_dir) == 32, "sg_dir");
-_Static_assert(sizeof(struct sg_node) == 104, "sg_node");
+_Static_assert(sizeof(struct sg_node) == 128, "sg_node");
 _Static_assert(SG_STATES_MAX == 1u << SG_STATE_BITS, "a state fits into its part of a word");
 _Static_assert(sizeof(struct sg_agent) == 24 + 16 * SG_AGENT_DIRS, "sg_agent");
 _Static_assert(sizeof(struct sg_merge_key) == 32, "sg_merge_key");

@@ -87,7 +87,7 @@ static __always_inline __u64 sg_file_long(struct file *file, __u32 ops, __u64 qu
     if (decision & SG_DECISION_AGAIN)
         decision = sg_decide_again(dentry, inode, ops, ret_policy_id);
     if (storage && quick == SG_QUICK_SUBJECT)
-        sg_task_learn();
+        sg_known_learn();
     return decision;
 }
 
@@ -109,27 +109,33 @@ __noinline __u64 sg_quick_unknown(void)
 /* For programs of type LSM. What is no rule's business ends in the program itself, which therefore needs few registers. */
 static __always_inline int sg_file_access_lsm(struct file *file, __u32 ops, __u32 hook_flags)
 {
-    const struct sg_node *dir = NULL;
+    struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
     __u32 policy_id;
     __u64 decision;
 
-    if (sg_typed) {
-        struct dentry *dentry = file->f_path.dentry;
-
-        dir = sg_quick_dir(file, dentry);
-        if (dir && (dir->dir == sg_generation || sg_first_is_dead(dir, dentry, sg_generation)))
-            return 0;
-    }
-    if (dir) {
-        decision = sg_quick_live(file, dir, ops, &policy_id);
-    } else {
+    if (sg_quick_cannot(file->f_inode, dentry, parent)) {
         decision = sg_quick_unknown();
         policy_id = 0;
+    } else if (sg_quick_dead(file, dentry, parent)) {
+        return 0;
+    } else {
+        decision = sg_quick_live(file, dentry, ops, &policy_id);
+        if (decision == SG_DECISION_NONE)
+            return 0;
     }
     if (decision & SG_DECISION_AGAIN)
         decision = sg_file_long_lsm(file, ops, decision, &policy_id);
     return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
            sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id);
+}
+
+/* The same for programs of type fmod_ret: what is no rule's business, as far as the directory says so. */
+static __always_inline int sg_quick_dead_fmod(const struct file *file)
+{
+    const struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+
+    return !sg_quick_cannot(file->f_inode, dentry, parent) &&
+           sg_dead_known(parent, sg_generation) && !sg_is_backing(file->f_inode, dentry);
 }
 
 /* An access through a file, to be refused? `ops` 0: as it was opened. */
@@ -141,6 +147,8 @@ static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 ho
 
     if (storage)
         return sg_file_access_lsm(file, ops, hook_flags);
+    if (sg_quick_dead_fmod(file))
+        return 0;
     decision = sg_file_long(file, ops, SG_QUICK_UNKNOWN, &policy_id, false);
     return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
            sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);

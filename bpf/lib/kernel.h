@@ -44,6 +44,7 @@ struct qstr {
 
 struct super_block {
     __u32 s_dev;
+    int s_stack_depth;
     unsigned long s_flags;
     struct dentry *s_root;
 };

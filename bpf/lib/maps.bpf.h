@@ -98,12 +98,12 @@ struct {
     __type(value, struct sg_agent);
 } sg_agents SEC(".maps");
 
-/* The part of it that every decision asks for, where tasks have storage (5.11) and programs are of type LSM. */
+/* What of it the quick way asks for, where tasks have storage (5.11) and programs are of type LSM. */
 struct {
     __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, int);
-    __type(value, struct sg_task);
+    __type(value, struct sg_known);
 } sg_tasks SEC(".maps");
 
 /* Directories that are about to be moved to a place where other rules hold, by the address of their dentry. */
@@ -158,6 +158,14 @@ volatile __u32 sg_subject_epoch = 1;
 /* When the reader of each ring was last woken. */
 enum sg_ring { SG_RING_SECURITY, SG_RING_AUDIT, SG_RING_PROCESS, SG_RINGS };
 volatile __u64 sg_woken_ns[SG_RINGS] = {};
+
+/* The same of the task that last asked on a processor: found without a call. */
+struct sg_known sg_known_last[SG_KNOWN_CPUS] = {};
+/* Marks of directories in which nothing is any rule's business, see sg_dead_mark(). */
+volatile __u64 sg_dead_dirs[SG_DEAD_DIRS] = {};
+
+/* Odd, set by the sensor when it loads the programs: what is bound by one agent's programs is nothing to the next one's. */
+const volatile __u64 sg_factors[SG_FACTORS] = {};
 
 const volatile bool sg_typed =
     true; /* inode storage may be asked with what is walked from a hook's arguments */

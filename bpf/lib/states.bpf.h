@@ -9,6 +9,7 @@
 #define SG_BPF_STATES_H
 
 #include "agent.bpf.h"
+#include "dead.bpf.h"
 
 /* One access to one object. */
 struct sg_request {
@@ -42,7 +43,24 @@ static __always_inline struct inode *sg_dir_of(struct dentry *dentry)
     return sg_typed ? dentry->d_parent->d_inode : NULL;
 }
 
-/* Nothing in this directory is any rule's business: the answer to nearly every access, without a look at the image. */
+/*
+ * Up to 6.6 the file that an overlay opens beneath itself has the overlay's path and the inode of the layer. What it is
+ * worth is what one of the inode's own names is worth: the overlay holds one.
+ */
+static __always_inline int sg_opens_beneath(void)
+{
+    return !bpf_core_field_exists(struct backing_file, user_path);
+}
+
+static __always_inline int sg_is_backing(const struct inode *inode, const struct dentry *dentry)
+{
+    return sg_opens_beneath() && inode != dentry->d_inode;
+}
+
+/*
+ * Nothing in this directory is any rule's business: the answer to nearly every access, without a look at the image. Kept apart
+ * (`stacked`) for directories whose files may be opened with another inode than the name's, so that others need not be asked.
+ */
 static __always_inline int sg_dir_is_dead(struct inode *dir)
 {
     const struct sg_node *node;
@@ -50,7 +68,14 @@ static __always_inline int sg_dir_is_dead(struct inode *dir)
     if (!dir)
         return 0;
     node = bpf_inode_storage_get(&sg_nodes, dir, 0, 0);
-    return node && node->dir == sg_generation;
+    return node &&
+           (node->dir == sg_generation || (sg_opens_beneath() && node->stacked == sg_generation));
+}
+
+/* Does this directory's file system open files beneath itself? */
+static __always_inline int sg_is_stacked(const struct inode *dir)
+{
+    return sg_opens_beneath() && dir->i_sb->s_stack_depth;
 }
 
 /*
@@ -98,67 +123,102 @@ static __noinline int sg_first_learn(const struct sg_request *q, __u32 policy_id
         return 0;
     dir->first[word] =
         (sg_word_is_of(dir->first[word], generation) ? dir->first[word] : generation) | 1ull << bit;
+    dir->more = generation;
     return 1;
+}
+
+/* Steps of their own, here and below: the stack of those who ask is nearly full. 0: of no generation. */
+static __noinline __u64 sg_dir_kept(struct inode *dir)
+{
+    struct sg_node *node = bpf_inode_storage_get(&sg_nodes, dir, 0, 0);
+
+    if (!node)
+        return 0;
+    return sg_is_stacked(dir) ? *(volatile __u64 *)&node->stacked : *(volatile __u64 *)&node->dir;
+}
+
+static __noinline int sg_dir_keep_lsm(const struct sg_request *q, __u64 word)
+{
+    struct sg_node *node;
+
+    if (!q->dir)
+        return word & SG_STATE_MASK ? 0 : sg_dead_learn(q->dentry->d_parent, word);
+    node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+    if (!node)
+        return 0;
+    if (sg_is_stacked(q->dir)) {
+        node->stacked = word;
+        node->more = word & ~SG_STATE_MASK;
+    } else {
+        node->dir = word;
+    }
+    return 0;
+}
+
+static __noinline int sg_dir_keep_fmod(const struct sg_request *q, __u64 word)
+{
+    return word & SG_STATE_MASK ? 0 : sg_dead_learn(q->dentry->d_parent, word);
+}
+
+static __always_inline void sg_dir_keep(const struct sg_request *q, __u64 word, bool storage)
+{
+    if (storage)
+        sg_dir_keep_lsm(q, word);
+    else
+        sg_dir_keep_fmod(q, word);
 }
 
 static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
                                                    struct dentry *parent, __u32 policy_id,
                                                    __u64 generation, bool storage)
 {
-    struct sg_node *node;
     __u64 answer, word;
 
     if (storage && q->dir) {
-        node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
-        if (node) {
-            word = *(volatile __u64 *)&node->dir;
-            if (sg_word_is_of(word, generation))
-                return SG_ANSWER(word & SG_STATE_MASK);
-        }
+        word = sg_dir_kept(q->dir);
+        if (sg_word_is_of(word, generation))
+            return SG_ANSWER(word & SG_STATE_MASK);
     }
     answer = sg_children(sg_address(parent), policy_id);
     if (SG_ANSWER_FAILED(answer) || !sg_generation_caches(generation))
         return answer;
-    if (storage && q->dir) {
-        node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-        if (node)
-            node->dir = generation | (answer & SG_STATE_MASK);
-    }
+    sg_dir_keep(q, generation | (answer & SG_STATE_MASK), storage);
     return answer;
 }
 
 /* What is cached of an object: its own state, or SG_ANSWER_NONE. */
 static __always_inline __u64 sg_leaf_known(const struct sg_node *node, __u64 generation,
-                                           __u64 directory, __u64 hash_len)
+                                           __u64 distance, __u64 hash)
 {
-    __u64 rules[SG_NODE_RULES], leaf = *(volatile __u64 *)&node->leaf;
+    __u64 leaf = *(volatile __u64 *)&node->leaf;
 
-    if (!sg_word_is_of(leaf, generation))
-        return SG_ANSWER_NONE;
-    for (int i = 0; i < SG_NODE_RULES; i++)
-        rules[i] = *(volatile __u64 *)&node->rules[i];
-    if (*(volatile __u64 *)&node->check != sg_leaf_check(leaf, directory, hash_len, rules))
+    if (!sg_word_is_of(leaf, generation) ||
+        *(volatile __u64 *)&node->check != sg_leaf_check(leaf, distance, hash))
         return SG_ANSWER_NONE;
     return SG_ANSWER(leaf & SG_STATE_MASK);
 }
 
+/* `distance` and `hash` are those that the name had when its state was found: a rename may have changed them since. */
 static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, __u64 leaf,
-                                   __u64 directory)
+                                   __u64 distance, __u64 hash)
 {
     struct sg_node *node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
                                                  BPF_LOCAL_STORAGE_GET_F_CREATE);
-    __u32 state = leaf & SG_STATE_MASK;
     __u64 rules[SG_NODE_RULES];
+    __u32 state = leaf & SG_STATE_MASK;
 
     if (!node)
         return 0;
+    node->check = sg_leaf_check(leaf, distance, hash);
+    node->leaf = leaf;
 #pragma unroll
     for (int i = 0; i < SG_NODE_RULES; i++) {
         rules[i] = state ? sg_rule_of(state, policy_id, i) : 0;
         node->rules[i] = rules[i];
     }
-    node->check = sg_leaf_check(leaf, directory, sg_hash_len(q->dentry), rules);
-    node->leaf = leaf;
+    node->quick = rules[0] == SG_RULES_MORE
+                      ? 0
+                      : sg_quick_check(leaf & ~SG_STATE_MASK, distance, hash, rules);
     return 0;
 }
 
@@ -215,7 +275,7 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
                                                  struct sg_states *ret)
 {
     struct dentry *dentry = q->dentry, *parent = dentry->d_parent;
-    __u64 generation = sg_generation_of(ret->policy_id), hash_len, directory, answer, children;
+    __u64 generation = sg_generation_of(ret->policy_id), hash_len, distance, answer, children;
     struct sg_node *node = NULL;
     __u32 sequence, nlink = 1;
 
@@ -241,9 +301,9 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
         node = bpf_inode_storage_get(&sg_nodes, q->inode, 0,
                                      nlink > 1 ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
     hash_len = sg_hash_len(dentry);
-    /* Which directory, as the distance from the inode that the node belongs to: a subtraction may be made of pointers. */
-    directory = q->inode ? (__u64)parent - (__u64)q->inode : 0;
-    answer = node ? sg_leaf_known(node, generation, directory, hash_len) : SG_ANSWER_NONE;
+    /* Which name, as the distance from the inode that the node belongs to: a subtraction may be made of pointers. */
+    distance = q->inode ? (__u64)dentry - (__u64)q->inode : 0;
+    answer = node ? sg_leaf_known(node, generation, distance, (__u32)hash_len) : SG_ANSWER_NONE;
     if (!SG_ANSWER_IS_NONE(answer)) {
         ret->state = (__u32)answer;
     } else if (children) {
@@ -259,7 +319,8 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
         if (storage && q->inode && !(sequence & 1) && sequence == sg_rename_sequence() &&
             sg_generation_caches(generation) &&
             (answer || !q->dir || !sg_first_learn(q, ret->policy_id, (__u32)children, generation)))
-            sg_leaf_keep(q, ret->policy_id, generation | (answer & SG_STATE_MASK), directory);
+            sg_leaf_keep(q, ret->policy_id, generation | (answer & SG_STATE_MASK), distance,
+                         (__u32)hash_len);
     }
     if (nlink > 1)
         sg_other_states(q, node, ret);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/macro.h"
@@ -49,20 +50,8 @@ int object_find_variable(const struct bpf_object *object, const char *name,
     return -ENOENT;
 }
 
-static void put_number(char *mem, uint32_t size, uint64_t value)
-{
-    uint8_t u8 = (uint8_t)value;
-    uint32_t u32 = (uint32_t)value;
-
-    if (size == sizeof(u8))
-        memcpy(mem, &u8, size);
-    else if (size == sizeof(u32))
-        memcpy(mem, &u32, size);
-    else if (size == sizeof(value))
-        memcpy(mem, &value, size);
-}
-
-static void set_constant(struct bpf_object *object, const char *name, uint64_t value)
+// Sets a constant of the programs, of the size that it has there.
+static void set_bytes(struct bpf_object *object, const char *name, const void *value, size_t n)
 {
     struct object_variable v;
     struct bpf_map *map;
@@ -77,9 +66,29 @@ static void set_constant(struct bpf_object *object, const char *name, uint64_t v
         // libbpf lends it as const, for reading after the load; before the load it is what will be loaded.
         char *mem = (char *)(uintptr_t)bpf_map__initial_value(map, &size);
 
-        if (dot && streq(dot, v.section) && mem && (size_t)v.offset + v.size <= size)
-            put_number(mem + v.offset, v.size, value);
+        if (dot && streq(dot, v.section) && mem && v.size <= n && (size_t)v.offset + v.size <= size)
+            memcpy(mem + v.offset, value, v.size);
     }
+}
+
+static void set_constant(struct bpf_object *object, const char *name, uint64_t value)
+{
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+                   "any size begins with the lowest bytes");
+    set_bytes(object, name, &value, sizeof(value));
+}
+
+// What sums in the kernel are made with that nobody must be able to make equal. -errno: no random numbers.
+static int set_factors(struct bpf_object *object)
+{
+    uint64_t factors[SG_FACTORS];
+
+    if (getrandom(factors, sizeof(factors), 0) != (ssize_t)sizeof(factors))
+        return errno > 0 ? -errno : -EIO;
+    for (size_t i = 0; i < ARRAY_SIZE(factors); i++)
+        factors[i] |= 1;
+    set_bytes(object, "sg_factors", factors, sizeof(factors));
+    return 0;
 }
 
 static uint32_t ring_bytes(uint32_t wanted, bool half)
@@ -175,6 +184,12 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
     set_constant(object, "sg_rename_lock", s->rename_lock);
     set_constant(object, "sg_agent_tgid", (uint64_t)getpid());
     set_constant(object, "sg_record_only", !s->enforcing);
+    r = set_factors(object);
+    if (r < 0) {
+        bpf_object__close(object);
+        return error_set(err, r, "the kernel has no random numbers for the programs: %s",
+                         strerror(-r));
+    }
     *ret = object;
     return 0;
 }

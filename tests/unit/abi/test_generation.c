@@ -83,28 +83,35 @@ static void test_words(void **state)
     assert_int_not_equal(announce(0, 4), 0);
 }
 
-static void test_check_binds(void **state)
+static void test_checks_bind(void **state)
 {
     __u64 rules[SG_NODE_RULES] = {0x0002000100010001, 0}, changed[SG_NODE_RULES];
-    uint64_t leaf = announce(0, 1) | 9, dead = announce(0, 1);
-    uint64_t check = sg_leaf_check(leaf, 0x1000, 0x500000001, rules);
+    uint64_t leaf = announce(0, 1) | 9, generation = announce(0, 1);
+    uint64_t check = sg_leaf_check(leaf, 0x1000, 0x5001);
+    uint64_t quick = sg_quick_check(generation, 0x1000, 0x5001, rules);
 
     (void)state;
-    assert_int_equal(check, sg_leaf_check(leaf, 0x1000, 0x500000001, rules));
+    assert_int_equal(check, sg_leaf_check(leaf, 0x1000, 0x5001));
+    assert_int_equal(quick, sg_quick_check(generation, 0x1000, 0x5001, rules));
+    // What nothing was written to is of nobody.
+    assert_int_not_equal(quick, 0);
     for (int bit = 0; bit < 64; bit++) {
-        assert_int_not_equal(check, sg_leaf_check(leaf ^ 1ull << bit, 0x1000, 0x500000001, rules));
-        assert_int_not_equal(check, sg_leaf_check(leaf, 0x1000 ^ 1ull << bit, 0x500000001, rules));
-        assert_int_not_equal(check, sg_leaf_check(leaf, 0x1000, 0x500000001 ^ 1ull << bit, rules));
+        uint64_t flip = 1ull << bit;
+
+        assert_int_not_equal(check, sg_leaf_check(leaf ^ flip, 0x1000, 0x5001));
+        assert_int_not_equal(check, sg_leaf_check(leaf, 0x1000 ^ flip, 0x5001));
+        assert_int_not_equal(check, sg_leaf_check(leaf, 0x1000, 0x5001 ^ flip));
+        assert_int_not_equal(quick, sg_quick_check(generation ^ flip, 0x1000, 0x5001, rules));
+        assert_int_not_equal(quick, sg_quick_check(generation, 0x1000 ^ flip, 0x5001, rules));
+        assert_int_not_equal(quick, sg_quick_check(generation, 0x1000, 0x5001 ^ flip, rules));
         for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
             memcpy(changed, rules, sizeof(rules));
-            changed[i] ^= 1ull << bit;
-            assert_int_not_equal(check, sg_leaf_check(leaf, 0x1000, 0x500000001, changed));
-            // A dead name has no rules.
-            assert_int_equal(sg_leaf_check(dead, 8, 9, rules), sg_leaf_check(dead, 8, 9, changed));
+            changed[i] ^= flip;
+            assert_int_not_equal(quick, sg_quick_check(generation, 0x1000, 0x5001, changed));
         }
     }
 }
 
 UNIT_MAIN(cmocka_unit_test(test_policies_never_share), cmocka_unit_test(test_moves_are_no_policy),
           cmocka_unit_test(test_stands_still_at_the_end), cmocka_unit_test(test_words),
-          cmocka_unit_test(test_check_binds))
+          cmocka_unit_test(test_checks_bind))
