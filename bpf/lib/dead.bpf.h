@@ -10,11 +10,11 @@
 #include "walk.bpf.h"
 
 /*
- * What a dead directory leaves in the table: a sum over the generation, the directory (file system, number, generation) and
+ * A directory's mark: a sum over the generation, the directory (file system, number, generation) and
  * where it is (dentry, directory above, name), since numbers are used again. Nobody can choose what makes the sum that of another
  * one: the factors are secret.
  */
-static __always_inline __u64 sg_dead_mark(const struct dentry *dir, __u64 generation)
+static __always_inline __u64 sg_dir_mark(const struct dentry *dir, __u64 generation)
 {
     const struct inode *inode = dir->d_inode;
     const struct dentry *up = dir->d_parent;
@@ -37,13 +37,13 @@ static __always_inline __u64 sg_dead_place(const struct dentry *dir)
 
 static __always_inline int sg_dead_known(const struct dentry *dir, __u64 generation)
 {
-    return sg_dead_dirs[sg_dead_place(dir)] == sg_dead_mark(dir, generation);
+    return sg_dead_dirs[sg_dead_place(dir)] == sg_dir_mark(dir, generation);
 }
 
 /* A step of its own: the stack of those who learn is nearly full. */
 static __noinline int sg_dead_learn(const struct dentry *dir, __u64 generation)
 {
-    sg_dead_dirs[sg_dead_place(dir)] = sg_dead_mark(dir, generation);
+    sg_dead_dirs[sg_dead_place(dir)] = sg_dir_mark(dir, generation);
     return 0;
 }
 

@@ -2,33 +2,13 @@
 /*
  * Records to the rings.
  *
- * A record is put together in a buffer of this CPU and goes out as long as it is. Programs are preempted: a buffer is
- * claimed before use, and there are as many as programs can be stacked up on a CPU in practice. What finds none free, or no
+ * A record is put together in a buffer of this CPU (lib/path) and goes out as long as it is. What finds no buffer free, or no
  * room in the ring, is counted per CPU and ring; sequence numbers show the reader where.
  */
 #ifndef SG_BPF_EMIT_H
 #define SG_BPF_EMIT_H
 
-#include "decide.bpf.h"
-
-#define SG_PATH_COMPONENTS_MAX 128
-#define SG_TEXT_LIFE_NS        1000000000ull /* a text that is out of date is not replaced earlier */
-
-#define SG_BUFFERS 4
-
-struct sg_buffer {
-    __u64 claims;
-    __u8 bytes[SG_RECORD_MAX];
-    struct sg_text text; /* being made */
-    struct sg_seen seen; /* of a directory on the way up */
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, SG_BUFFERS);
-    __type(key, __u32);
-    __type(value, struct sg_buffer);
-} sg_buffers SEC(".maps");
+#include "path.bpf.h"
 
 /* In sg_report.text_type: `text` is the address of a dentry, the object; `dentry` is what it would be handed to. */
 #define SG_TEXT_IS_DENTRY 0xffffu
@@ -112,156 +92,6 @@ static __always_inline __u64 sg_wake(enum sg_ring ring, __u64 now)
     return BPF_RB_FORCE_WAKEUP;
 }
 
-/* A buffer that nobody else writes to until it is given back; SG_BUFFERS: none is free. */
-__noinline __u32 sg_claim(void)
-{
-    for (__u32 i = 0; i < SG_BUFFERS; i++) {
-        __u32 slot = i;
-        struct sg_buffer *b = bpf_map_lookup_elem(&sg_buffers, &slot);
-
-        if (!b)
-            break;
-        /* Whoever finds that it was the only one to add is the owner; two at once both go on to the next buffer. */
-        __sync_fetch_and_add(&b->claims, 1);
-        if (*(volatile __u64 *)&b->claims == 1)
-            return i;
-        __sync_fetch_and_add(&b->claims, -1);
-    }
-    return SG_BUFFERS;
-}
-
-static __always_inline struct sg_buffer *sg_buffer_of(__u32 slot)
-{
-    return bpf_map_lookup_elem(&sg_buffers, &slot);
-}
-
-static __always_inline void sg_give_back(struct sg_buffer *b)
-{
-    __sync_fetch_and_add(&b->claims, -1);
-}
-
-/* Puts one name, followed by NUL, into a record. Returns the new end; 0: there is no room. */
-static __always_inline __u64 sg_put_name(__u8 *bytes, __u64 start, __u64 end, __u64 len,
-                                         const void *name)
-{
-    if (end - start + len + 1 > SG_PATH_BYTES_MAX)
-        return 0;
-    asm volatile("" : "+r"(len), "+r"(end)); /* the bounds must hold in these registers */
-    if (len > SG_NAME_MAX || end > SG_RECORD_MAX - 512)
-        return 0;
-    bpf_probe_read_kernel(bytes + end, len, name);
-    bytes[end + len] = 0;
-    return end + len + 1;
-}
-
-#define SG_PUT_CUT (1ull << 32) /* not all names are there */
-
-/*
- * The names from the dentry at `address` up to the root of its file system into buffer `slot` from `end` on; `start` is where
- * the path begins. Returns the new end, with SG_PUT_CUT when the record has no room for all.
- * By numbers, to be verified once and not once for every way to a record.
- */
-__noinline __u64 sg_put_names(__u32 slot, __u64 start, __u64 end, __u64 address)
-{
-    struct sg_buffer *b = sg_buffer_of(slot);
-    __u64 next;
-
-    if (!b)
-        return end | SG_PUT_CUT;
-    for (int i = 0; i < SG_PATH_COMPONENTS_MAX; i++) {
-        if (sg_see(&b->seen, address))
-            return end | SG_PUT_CUT;
-        if (b->seen.parent == address)
-            return end;
-        next = sg_put_name(b->bytes, start, end, b->seen.hash_len >> 32, (void *)b->seen.text);
-        if (!next)
-            break;
-        end = next;
-        address = b->seen.parent;
-    }
-    return end | SG_PUT_CUT;
-}
-
-/* Ends the path field at `at`, whose names sg_put_names() has put there. Returns where the next field begins. */
-static __always_inline __u64 sg_end_path(__u8 *bytes, __u64 at, __u64 end, __u16 type, __u16 cut,
-                                         __u16 *flags)
-{
-    struct sg_field *field;
-
-    if (end & SG_PUT_CUT)
-        *flags |= cut;
-    end = (__u32)end;
-    if (at > SG_RECORD_MAX - 512 || end > SG_RECORD_MAX)
-        return at;
-    field = (struct sg_field *)(bytes + at);
-    field->type = type;
-    field->len = (__u16)(end - at - sizeof(*field));
-    field->reserved = 0;
-    return (end + 7) & ~7ull;
-}
-
-/*
- * Appends a path as a field: names from the leaf, the dentry at `address`, up to the root of its file system. Returns the new
- * end. What does not fit is cut at the root's end, and *flags says it with `cut`.
- */
-static __always_inline __u64 sg_add_path(__u32 slot, __u8 *bytes, __u64 at, __u64 address,
-                                         __u16 type, __u16 cut, __u16 *flags)
-{
-    __u64 start = at + sizeof(struct sg_field);
-
-    return sg_end_path(bytes, at, sg_put_names(slot, start, start, address), type, cut, flags);
-}
-
-/* Keeps what lies from `start` to `end` of a record as the path of a directory. */
-static __always_inline void sg_text_keep(struct sg_buffer *b, struct inode *dir, __u64 start,
-                                         __u64 end, __u32 sequence, __u64 now)
-{
-    __u64 len = end - start;
-
-    asm volatile("" : "+r"(len), "+r"(start));
-    if (len > SG_TEXT_MAX || start > SG_RECORD_MAX - 512)
-        return;
-    b->text.made_ns = now;
-    b->text.sequence = sequence;
-    b->text.len = len;
-    bpf_probe_read_kernel(b->text.bytes, len, b->bytes + start);
-    bpf_inode_storage_delete(&sg_texts, dir);
-    bpf_inode_storage_get(&sg_texts, dir, &b->text, BPF_LOCAL_STORAGE_GET_F_CREATE);
-}
-
-/*
- * The same for an object's own path, with the directory's part from its storage where nothing has moved since: paths of
- * records cost the same at any depth.
- */
-static __always_inline __u64 sg_add_path_kept(__u32 slot, struct sg_buffer *b, __u64 at,
-                                              struct dentry *dentry, __u64 now, __u16 *flags)
-{
-    __u32 sequence = sg_rename_lock ? sg_rename_sequence() : 1;
-    __u64 start = at + sizeof(struct sg_field), end = start, dir_start, len = SG_TEXT_MAX + 1;
-    struct dentry *parent = dentry->d_parent;
-    struct inode *dir = parent->d_inode;
-    const struct sg_text *text = NULL;
-
-    if (parent != dentry)
-        end = sg_put_name(b->bytes, start, start, dentry->d_name.len, dentry->d_name.name);
-    end = dir_start = end ? end : start; /* one name always has room */
-    if (!(sequence & 1))
-        text = bpf_inode_storage_get(&sg_texts, dir, 0, 0);
-    if (text && text->sequence == sequence)
-        len = text->len;
-    asm volatile("" : "+r"(len), "+r"(end));
-    if (text && len <= SG_TEXT_MAX && end <= SG_RECORD_MAX - 512) {
-        bpf_probe_read_kernel(b->bytes + end, len, text->bytes);
-        end += len;
-    } else {
-        end = sg_put_names(slot, start, end, sg_address(parent));
-        if (!(end & SG_PUT_CUT) && !(sequence & 1) &&
-            (!text || now - text->made_ns > SG_TEXT_LIFE_NS) && sequence == sg_rename_sequence())
-            sg_text_keep(b, dir, dir_start, end, sequence, now);
-    }
-    return sg_end_path(b->bytes, at, end, SG_FIELD_PATH, SG_RECORD_PATH_CUT, flags);
-}
-
 /* Appends a number of 32 bits. */
 static __always_inline __u64 sg_add_number(__u8 *bytes, __u64 at, __u32 number, __u16 type)
 {
@@ -313,9 +143,9 @@ static __always_inline __u64 sg_add_text(__u8 *bytes, __u64 at, const char *text
     return (at + sizeof(*field) + (__u64)len - 1 + 7) & ~7ull;
 }
 
-/* Puts the record of a report into a buffer; returns its length. `kept`: texts of directories may be used. */
+/* Puts the record of a report into a buffer; returns its length. */
 static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *b,
-                                                  const struct sg_report *p, bool kept)
+                                                  const struct sg_report *p, bool typed)
 {
     bool at_address = p->text_type == SG_TEXT_IS_DENTRY;
     __u8 *bytes = b->bytes;
@@ -349,11 +179,8 @@ static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *
         end = sg_add_path(slot, bytes, end, sg_address(p->dentry), SG_FIELD_PATH2,
                           SG_RECORD_PATH2_CUT, &flags);
         end = sg_add_object_at(slot, bytes, end, p, &flags);
-    } else if (kept) {
-        end = sg_add_path_kept(slot, b, end, p->dentry, r->time_ns, &flags);
     } else {
-        end = sg_add_path(slot, bytes, end, sg_address(p->dentry), SG_FIELD_PATH,
-                          SG_RECORD_PATH_CUT, &flags);
+        end = sg_add_path_kept(slot, b, end, p->dentry, r->time_ns, &flags, typed);
     }
     if (p->dentry2)
         end = sg_add_path(slot, bytes, end, sg_address(p->dentry2), SG_FIELD_PATH2,
@@ -417,7 +244,7 @@ static __noinline int sg_merged_away(const struct sg_report *p)
     return 0;
 }
 
-static __always_inline void sg_emit_body(const struct sg_report *p, bool kept)
+static __always_inline void sg_emit_body(const struct sg_report *p, bool typed)
 {
     int denial = SG_DECISION_VERDICT(p->decision) >= SG_DENY;
     __u32 sent = denial                      ? SG_COUNT_SECURITY_SENT
@@ -433,7 +260,7 @@ static __always_inline void sg_emit_body(const struct sg_report *p, bool kept)
     slot = sg_claim();
     b = sg_buffer_of(slot);
     if (b) {
-        len = sg_write_file_record(slot, b, p, kept);
+        len = sg_write_file_record(slot, b, p, typed);
         sg_sent(b->bytes, sent);
         asm volatile("" : "+r"(len));
         if (len > SG_RECORD_MAX)

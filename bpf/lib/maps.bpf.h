@@ -60,6 +60,7 @@ struct {
 /* The path of a directory that records speak of often. What is written into an entry never changes. */
 #define SG_TEXT_MAX 240
 struct sg_text {
+    __u64 mark; /* of the directory, in the table: see sg_dir_mark() */
     __u64 made_ns;
     __u32 sequence; /* of rename_lock, when nothing had moved on the way */
     __u32 len;
@@ -72,6 +73,14 @@ struct {
     __type(key, int);
     __type(value, struct sg_text);
 } sg_texts SEC(".maps");
+
+/* The same by the address of the directory's dentry, for programs that cannot ask inode storage for a directory. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u64);
+    __type(value, struct sg_text);
+} sg_dir_texts SEC(".maps");
 
 /* Directories on the way, found by address. */
 struct {
@@ -161,7 +170,7 @@ volatile __u64 sg_woken_ns[SG_RINGS] = {};
 
 /* The same of the task that last asked on a processor: found without a call. */
 struct sg_known sg_known_last[SG_KNOWN_CPUS] = {};
-/* Marks of directories in which nothing is any rule's business, see sg_dead_mark(). */
+/* Marks of directories in which nothing is any rule's business, see sg_dir_mark(). */
 volatile __u64 sg_dead_dirs[SG_DEAD_DIRS] = {};
 
 /* Odd, set by the sensor when it loads the programs: what is bound by one agent's programs is nothing to the next one's. */
