@@ -47,12 +47,11 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
     header = sg_image_header(image);
     if (!header || header->policy_id != policy_id)
         return SG_DECISION_RETRY;
-    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    s = sg_state_of(image, header, state);
     if (!s || !(s->ops & ops))
         return SG_DECISION_NONE;
     pending = s->ops & ops;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
-                         sizeof(*accept));
+    accept = sg_accept_of(image, header, s);
     if (!accept)
         return SG_DECISION_NONE;
     first = header->entries_off + accept->entry * (__u32)sizeof(struct sg_entry);
@@ -98,11 +97,10 @@ __noinline __u64 sg_rule_of(__u32 state, __u32 policy_id, __u32 i)
     header = sg_image_header(image);
     if (!header || header->policy_id != policy_id)
         return SG_RULES_MORE;
-    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    s = sg_state_of(image, header, state);
     if (!s)
         return SG_RULES_MORE;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
-                         sizeof(*accept));
+    accept = sg_accept_of(image, header, s);
     if (!accept || accept->n_entries > SG_NODE_RULES)
         return SG_RULES_MORE;
     if (i >= accept->n_entries)
@@ -148,11 +146,10 @@ __noinline __u64 sg_decide_relabel(__u32 state, __u32 policy_id, __u32 anybody)
     header = sg_image_header(image);
     if (!header || header->policy_id != policy_id)
         return SG_DECISION_RETRY;
-    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    s = sg_state_of(image, header, state);
     if (!s)
         return SG_DECISION_NONE;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
-                         sizeof(*accept));
+    accept = sg_accept_of(image, header, s);
     if (!accept || !accept->below)
         return SG_DECISION_NONE;
     below = sg_image_at(image, header->belows_off + accept->below * (__u32)sizeof(*below),

@@ -33,6 +33,23 @@ static __always_inline const struct sg_image *sg_image_header(void *image)
     return bpf_map_lookup_elem(image, &zero);
 }
 
+static __always_inline const struct sg_state *sg_state_of(void *image,
+                                                          const struct sg_image *header,
+                                                          __u32 state)
+{
+    return sg_image_at(image, header->states_off + state * (__u32)sizeof(struct sg_state),
+                       sizeof(struct sg_state));
+}
+
+/* What rules and path lists have to say about a state. */
+static __always_inline const struct sg_accept *sg_accept_of(void *image,
+                                                            const struct sg_image *header,
+                                                            const struct sg_state *state)
+{
+    return sg_image_at(image, header->accepts_off + state->accept * (__u32)sizeof(struct sg_accept),
+                       sizeof(struct sg_accept));
+}
+
 /* Of this CPU, and still atomic: a program that is preempted here must not lose what another one counted. */
 static __always_inline void sg_count(__u32 counter)
 {

@@ -28,11 +28,10 @@ static __always_inline void sg_atoms_of_state(void *image, const struct sg_image
 
     if (!state)
         return;
-    s = sg_image_at(image, header->states_off + state * (__u32)sizeof(*s), sizeof(*s));
+    s = sg_state_of(image, header, state);
     if (!s || !s->accept)
         return;
-    accept = sg_image_at(image, header->accepts_off + s->accept * (__u32)sizeof(*accept),
-                         sizeof(*accept));
+    accept = sg_accept_of(image, header, s);
     if (!accept || !accept->atoms)
         return;
     index = accept->atoms;
