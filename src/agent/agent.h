@@ -60,6 +60,7 @@ struct policies {
     char *diags;         // JSON of what was found when the policies were read last, NULL: not yet
     struct error error;  // of the last refusal
     uint64_t n_changes, n_refusals;
+    bool quick_told; // that, and why, quick decisions are off
 };
 
 int policies_start(struct agent *a, struct error *err);

@@ -90,6 +90,24 @@ void policyreport_refused(struct agent *a, const struct policy_diags *diags, str
                                .cure = err->cure[0] ? err->cure : NULL});
 }
 
+// Why decisions cost more than they have to: once, and again when that changes.
+static void report_quick(struct agent *a, const struct sensor_quick *q)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    bool told = a->policies.quick_told;
+
+    a->policies.quick_told = !q->on;
+    if (q->on || told)
+        return;
+    sb_printf(&sb, "quick decisions are off: %s; %s", q->reason, SENSOR_QUICK_COST);
+    if (*q->log)
+        sb_printf(&sb, "; everything that the kernel said is in %s", q->log);
+    notice(a, &(struct notice){.kind = "kernel",
+                               .severity = q->refused ? NOTICE_MEDIUM : NOTICE_INFO,
+                               .message = sb_str(&sb),
+                               .cure = *q->cure ? q->cure : NULL});
+}
+
 void policyreport_in_force(struct agent *a, const struct loaded *l,
                            const struct policy_diags *diags)
 {
@@ -100,6 +118,7 @@ void policyreport_in_force(struct agent *a, const struct loaded *l,
         {"warnings", diags->n_warnings},
     };
     _cleanup_(sb_done) struct strbuf sb = {};
+    struct sensor_facts facts;
 
     log_diags(diags);
     sb_printf(&sb, "policy %u is in force: %zu rule%s of %u file%s", l->id, l->n_rules - l->n_own,
@@ -115,4 +134,6 @@ void policyreport_in_force(struct agent *a, const struct loaded *l,
                                .message = sb_str(&sb),
                                .numbers = numbers,
                                .n_numbers = ARRAY_SIZE(numbers)});
+    sensor_facts(a->sensor, &facts);
+    report_quick(a, &facts.quick);
 }

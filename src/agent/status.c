@@ -176,6 +176,20 @@ static void put_kernel(const struct agent *a, struct jw *jw)
     jw_end_object(jw);
 }
 
+static void put_quick(const struct sensor_quick *q, struct jw *jw)
+{
+    jw_kv_object(jw, "quick_decisions");
+    jw_kv_bool(jw, "on", q->on);
+    if (!q->on) {
+        jw_kv_bool(jw, "refused", q->refused);
+        jw_kv_str(jw, "reason", q->reason);
+        jw_kv_str(jw, "costs", SENSOR_QUICK_COST);
+        jw_kv_str(jw, "log", q->log[0] ? q->log : NULL);
+        jw_kv_str(jw, "cure", q->cure[0] ? q->cure : NULL);
+    }
+    jw_end_object(jw);
+}
+
 static void put_output(const struct agent *a, struct jw *jw)
 {
     struct control_server_counters control;
@@ -337,6 +351,9 @@ static void policy_problems(const struct agent *a, struct problems *p)
     if (!facts.enforcing)
         problem(p, "critical", "safeguard doctor",
                 "this kernel cannot be trusted to deny: what is recorded may have passed");
+    if (facts.quick.refused)
+        problem(p, "medium", facts.quick.cure,
+                "quick decisions are off, since the kernel refused the programs that have them");
 }
 
 void status_problems_json(struct agent *a, struct jw *jw)
@@ -397,6 +414,7 @@ void status_json(struct agent *a, struct jw *jw)
     jw_key(jw, "problems");
     status_problems_json(a, jw);
     put_kernel(a, jw);
+    put_quick(&facts.quick, jw);
     jw_key(jw, "policy");
     status_policy_json(a, jw);
     jw_key(jw, "hooks");

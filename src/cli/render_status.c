@@ -112,6 +112,24 @@ static void put_kernel(const struct page *p, struct json_object *s)
               str(s, "attach"), str(k, "preemption"));
 }
 
+static void put_quick(const struct page *p, struct json_object *s)
+{
+    struct json_object *q = control_get(s, "quick_decisions");
+    bool on = control_get_bool(q, "on", 0);
+
+    // Agents of an earlier version say nothing of it.
+    if (!q)
+        return;
+    label(p, "decisions");
+    sb_puts(p->sb, on ? "quick ones are on\n" : "quick ones are off: ");
+    if (on)
+        return;
+    put_escaped(p->sb, str(q, "reason"));
+    sb_printf(p->sb, "\n  %-*s", LABEL_WIDTH, "");
+    put_escaped(p->sb, str(q, "costs"));
+    sb_putc(p->sb, '\n');
+}
+
 static void put_files(const struct page *p, struct json_object *policy)
 {
     struct json_object *files = control_get(policy, "files");
@@ -322,6 +340,7 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_headline(&page, status);
     put_agent(&page, status);
     put_kernel(&page, status);
+    put_quick(&page, status);
     put_policy(&page, status);
     put_records(&page, status);
     put_losses(&page, status);

@@ -97,6 +97,7 @@ int cmd_doctor(struct cli *cli)
         (void)error_set(&err, r, "the kernel cannot be asked what it can do: %m");
         return cli_fail(&err);
     }
+    sensor_probe_quick(&probe);
     if (cli->json)
         render_probe_json(&probe, &sb);
     else

@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -83,4 +84,14 @@ void capture_explain(const struct capture *c, const char *path, struct error *er
     error_expected(err, "the kernel to accept it; it says: %.*s", (int)MIN(len, (size_t)300), line);
     if (path && write_file_atomic(AT_FDCWD, path, text, c->text.len, 0600) == 0)
         error_cure(err, "send %s to the makers of safeguard, with the kernel's version", path);
+}
+
+void capture_said(const struct capture *c, char *ret, size_t size)
+{
+    const char *text = sb_str(&c->text), *line;
+    size_t len = telling_line(text, &line);
+    char program[64] = "";
+    bool named = capture_program(text, program, sizeof(program));
+
+    (void)snprintf(ret, size, "%s%s%.*s", program, named ? ": " : "", (int)MIN(len, size), line);
 }

@@ -30,5 +30,8 @@ void capture_end(struct capture *c);
 // message. The whole text is written to `path` (NULL: not); the error says where.
 void capture_explain(const struct capture *c, const char *path, struct error *err);
 
+// The same in one line: "PROGRAM: what the kernel says"; "" when nothing was printed.
+void capture_said(const struct capture *c, char *ret, size_t size);
+
 // The name of the program that the verifier refused first; false: none. For tests and for the error.
 bool capture_program(const char *text, char *ret_name, size_t size);

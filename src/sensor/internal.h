@@ -7,6 +7,7 @@
 //   object.c   the object: opened for this kernel, maps made or taken over, words shared with programs
 //   pins.c     directories in bpffs: what is there, of which build, how one set replaces another
 //   links.c    attached programs: changed in one piece, or not at all
+//   quick.c    whether these have the quick decisions, and why not
 //   image.c    the policy: images, roots, pinned objects, switches
 //   rings.c    records; merged.c  records that stand for many
 //   canary.c   the self-test
@@ -157,6 +158,7 @@ struct link {
     struct bpf_link *link;
     uint32_t prog_id;
     bool stale; // of another build: to be replaced
+    bool quick; // loaded with sg_typed
 };
 
 struct links {
@@ -178,6 +180,20 @@ int links_prepare(struct sensor *s, const struct names *wanted, struct links *re
 int links_commit(struct sensor *s, const struct names *wanted, struct links *added,
                  struct error *err);
 void links_rollback(struct sensor *s, struct links *added);
+
+// quick.c ----------------------------------------------------------------------------------------------
+
+struct quick {
+    bool refused;   // the kernel refused programs with sg_typed, and took them without
+    bool inherited; // … from an earlier agent
+    char said[300]; // the kernel's words to the last ones that it refused
+    uint32_t at,
+        size; // of sg_typed among the constants of a program; size 0: this build has no such word
+};
+
+// Was this loaded program, of our own build, loaded with sg_typed? `unknown` where it cannot be found out.
+bool quick_of_program(const struct quick *q, uint32_t prog_id, bool unknown);
+void quick_describe(const struct sensor *s, struct sensor_quick *ret);
 
 // image.c ----------------------------------------------------------------------------------------------
 
@@ -305,6 +321,10 @@ void canary_child(const struct canary *c, uint64_t kinds, int report_fd) __attri
 
 // sensor.c ---------------------------------------------------------------------------------------------
 
+// What is read from the kernel once: the choice of programs, and what the maps of this build look like.
+// Of `s` the probe, the way to attach and what follows from it are needed.
+int sensor_study(struct sensor *s, struct error *err);
+
 struct proof {
     bool tested, denied, seen;
     int error;   // of the access that was not denied
@@ -324,6 +344,7 @@ struct sensor {
     struct pins pins;
     struct maps maps;
     struct links links;
+    struct quick quick;
     struct rings rings;
     struct merged merged;
     struct canary canary;

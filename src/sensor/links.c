@@ -85,6 +85,7 @@ struct adopting {
 static int adopt_entry(void *ctx, int dir, const struct dirent *entry)
 {
     const struct adopting *a = ctx;
+    struct links *all = &a->s->links;
     char path[SENSOR_PATH_MAX];
     struct bpf_link *link;
     int r;
@@ -95,7 +96,22 @@ static int adopt_entry(void *ctx, int dir, const struct dirent *entry)
         return r;
     link = bpf_link__open(path);
     r = (int)libbpf_get_error(link);
-    return r < 0 ? r : links_add(&a->s->links, entry->d_name, link, a->stale);
+    r = r < 0 ? r : links_add(all, entry->d_name, link, a->stale);
+    if (r == 0 && !a->stale)
+        all->items[all->n - 1].quick =
+            quick_of_program(&a->s->quick, all->items[all->n - 1].prog_id, a->s->typed);
+    return r;
+}
+
+// What this kernel refused to an earlier agent of this build it would refuse again.
+static void take_over_typed(struct sensor *s)
+{
+    for (size_t i = 0; i < s->links.n && s->typed; i++) {
+        if (s->links.items[i].stale || s->links.items[i].quick)
+            continue;
+        s->typed = false;
+        s->quick.inherited = true;
+    }
 }
 
 int links_adopt(struct sensor *s, bool stale, struct error *err)
@@ -109,6 +125,7 @@ int links_adopt(struct sensor *s, bool stale, struct error *err)
     r = r < 0 ? r : opendir_foreach(AT_FDCWD, s->pins.links, adopt_entry, &a);
     if (r < 0)
         return error_set(err, r, "%s: %s", s->pins.links, strerror(-r));
+    take_over_typed(s);
     return 0;
 }
 
@@ -149,10 +166,11 @@ static int attach_one(struct sensor *s, const struct bpf_program *program, struc
         (void)unlink(path);
         return error_set(err, r, "program %s: %s", name, strerror(-r));
     }
+    added->items[added->n - 1].quick = s->typed;
     return 0;
 }
 
-static int load(struct bpf_object *object, struct error *err)
+static int load(struct quick *quick, struct bpf_object *object, struct error *err)
 {
     struct capture log;
     int r;
@@ -162,6 +180,7 @@ static int load(struct bpf_object *object, struct error *err)
     if (r < 0) {
         (void)error_set(err, r, "the kernel refused the programs: %s", strerror(-r));
         capture_explain(&log, SENSOR_FAILURES, err);
+        capture_said(&log, quick->said, sizeof(quick->said));
     }
     capture_end(&log);
     return r;
@@ -179,7 +198,7 @@ static int open_wanted(struct sensor *s, const struct names *missing, bool typed
         return r;
     bpf_object__for_each_program(program, object)(void)
         bpf_program__set_autoload(program, names_has(missing, bpf_program__name(program)));
-    r = load(object, err);
+    r = load(&s->quick, object, err);
     if (r < 0) {
         bpf_object__close(object);
         return r;
@@ -230,6 +249,7 @@ int links_prepare(struct sensor *s, const struct names *wanted, struct links *re
         struct error other = {};
 
         if (open_wanted(s, &missing, !s->typed, &object, &other) == 0) {
+            s->quick.refused = s->typed;
             s->typed = !s->typed;
             error_reset(err);
             r = 0;

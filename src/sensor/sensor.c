@@ -18,6 +18,7 @@
 #include "sensor/hostfile.h"
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
+#include "sensor/object.h"
 
 #define CANARY_DIR "/run/safeguard/canary"
 
@@ -51,10 +52,10 @@ static int choose_attach(struct sensor *s, enum sensor_attach force, struct erro
     return 0;
 }
 
-// What is read from the kernel once: the choice of programs, and what the maps of this build look like.
-static int study_kernel(struct sensor *s, struct error *err)
+int sensor_study(struct sensor *s, struct error *err)
 {
     struct bpf_object *object = NULL;
+    struct object_variable typed;
     struct capture quiet;
     struct btf *btf;
     struct stat st;
@@ -76,6 +77,8 @@ static int study_kernel(struct sensor *s, struct error *err)
     } else {
         choose_programs(object, btf, s->probe.release, s->attach, &s->choices);
         s->typed = s->choices.typed;
+        if (object_find_variable(object, "sg_typed", &typed) == 0)
+            s->quick = (struct quick){.at = typed.offset, .size = typed.size};
         btf__free(btf);
         object_build(s->build);
         r = object_layout(object, s->layout);
@@ -125,7 +128,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     if (r < 0)
         return error_set(err, r, "the kernel cannot be asked: %s", strerror(-r));
     r = choose_attach(s, options->force, err);
-    r = r < 0 ? r : study_kernel(s, err);
+    r = r < 0 ? r : sensor_study(s, err);
     r = r < 0 ? r : open_set(s, options, err);
     r = r < 0 ? r : rings_open(s, err);
     if (r < 0)
@@ -342,4 +345,5 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
         .image_bytes = s->image_bytes,
         .taken_over = s->taken_over,
     };
+    quick_describe(s, &ret->quick);
 }

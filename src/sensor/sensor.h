@@ -42,7 +42,7 @@ struct sensor_capability {
         id; /* "bpf-lsm", "btf", "ringbuf", "inode-storage", "task-storage", "lockdown", "jit", "fmod-ret", "preemption", "try-lsm", … */
     bool ok;
     bool required;    /* without it nothing is enforced */
-    char detail[192]; /* what was found */
+    char detail[400]; /* what was found */
     char cure[256];   /* what to do; empty when ok */
 };
 #define SENSOR_CAPABILITIES_MAX 32
@@ -60,6 +60,12 @@ struct sensor_probe {
 
 /* Reads /proc, /sys and asks the kernel by small BPF calls of its own; leaves nothing behind. Does not need root to say that root is needed. */
 int sensor_probe(struct sensor_probe *ret);
+
+/*
+ * Adds one more row, "quick-decisions": the program for opens is loaded as an agent would load it, and let go. Takes up to
+ * seconds on a slow machine; for people who ask, not for the agent, which finds out anyway.
+ */
+void sensor_probe_quick(struct sensor_probe *p);
 
 /*
  * Makes the calling process the one that policies cannot blind (struct sg_agent): it may read everything, and change what
@@ -198,6 +204,20 @@ int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
  */
 int sensor_left(const char *pin_dir);
 
+/*
+ * Decisions about files and directories that were met before, without a look at the policy. Where the kernel's verifier
+ * does not take the programs that have them, others do the same work at a higher price.
+ */
+#define SENSOR_QUICK_COST "an open that no rule speaks of costs about four times as much"
+
+struct sensor_quick {
+    bool on;
+    bool refused;     /* it was tried, and the kernel refused it */
+    char reason[400]; /* why they are off */
+    char log[64];     /* where the kernel's own words are; "" when there are none */
+    char cure[256];   /* "": there is nothing to be done */
+};
+
 struct sensor_facts {
     enum sensor_attach attach;
     bool enforcing; /* the attach type can be trusted here */
@@ -205,6 +225,7 @@ struct sensor_facts {
     uint64_t generation;
     size_t image_bytes;
     bool taken_over;
+    struct sensor_quick quick;
 };
 void sensor_facts(struct sensor *s, struct sensor_facts *ret);
 

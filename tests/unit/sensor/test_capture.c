@@ -51,6 +51,23 @@ static void test_the_telling_line(void **state)
     unit_rmdir(dir);
 }
 
+static void test_in_one_line(void **state)
+{
+    char said[128], cut[16];
+    struct capture c;
+
+    (void)state;
+    capture_begin(&c);
+    capture_said(&c, said, sizeof(said));
+    assert_string_equal(said, "");
+    sb_puts(&c.text, refused);
+    capture_said(&c, said, sizeof(said));
+    assert_string_equal(said, "lsm_file_open: R2 type=trusted_ptr_or_null_ expected=ptr_");
+    capture_said(&c, cut, sizeof(cut));
+    assert_string_equal(cut, "lsm_file_open: ");
+    capture_end(&c);
+}
+
 static void test_without_a_log(void **state)
 {
     struct error err = {};
@@ -91,4 +108,5 @@ static void test_libbpf_is_heard_and_silent(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_program), cmocka_unit_test(test_the_telling_line),
-          cmocka_unit_test(test_without_a_log), cmocka_unit_test(test_libbpf_is_heard_and_silent))
+          cmocka_unit_test(test_in_one_line), cmocka_unit_test(test_without_a_log),
+          cmocka_unit_test(test_libbpf_is_heard_and_silent))
