@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/sort.h"
 #include "sensor/internal.h"
 
 int image_check(const void *image, size_t len, struct error *err)
@@ -293,13 +294,6 @@ static bool keep_provisional(struct sensor *s, int fd, const struct sg_root_key 
     return map_put_u64(s->provisional, key->dev, s) == 0;
 }
 
-static int compare_dev(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
 // Forgets the roots of the policy in force that are not in `devs`. Returns whether there were any.
 static int drop_unnamed(struct sensor *s, const uint32_t *devs, size_t n_devs)
 {
@@ -314,7 +308,7 @@ static int drop_unnamed(struct sensor *s, const uint32_t *devs, size_t n_devs)
         const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
 
         if (key->policy_id != s->policy_id ||
-            bsearch(&key->dev, devs, n_devs, sizeof(*devs), compare_dev)) {
+            bsearch(&key->dev, devs, n_devs, sizeof(*devs), compare_u32)) {
             (void)map_delete_u64(s->provisional, key->dev);
             continue;
         }
@@ -343,7 +337,7 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
     n_all = canary_add_roots(&s->canary, all, n_roots);
     for (size_t i = 0; i < n_all; i++)
         devs[i] = all[i].dev;
-    qsort(devs, n_all, sizeof(*devs), compare_dev);
+    qsort(devs, n_all, sizeof(*devs), compare_u32);
 
     // New ones first: when they do not fit, nothing that is protected is given up.
     added = write_roots(s, s->policy_id, all, n_all);
