@@ -2,6 +2,7 @@
 #include "sensor/kernel.h"
 
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/strutil.h"
+#include "sensor/sensor.h"
 
 uint32_t kernel_version(const char *release)
 {
@@ -56,10 +58,44 @@ int kernel_target_name(const char *section, char *ret_name, size_t size)
     return n > 0 && (size_t)n < size ? 0 : -ENOSPC;
 }
 
-int kernel_target_args(const struct btf *btf, const char *section)
+int kernel_btf_from(const char *path, struct btf **ret)
+{
+    struct btf *btf = btf__parse(path, NULL);
+    int r = (int)libbpf_get_error(btf);
+
+    // Kernels that do not show their types there may have them in a file beside their image.
+    if (r == -ENOENT) {
+        btf = btf__load_vmlinux_btf();
+        r = libbpf_get_error(btf) ? -ENOENT : 0;
+    }
+    if (r == 0)
+        *ret = btf;
+    return r;
+}
+
+int kernel_btf(struct btf **ret)
+{
+    return kernel_btf_from(KERNEL_BTF, ret);
+}
+
+const char *kernel_btf_cure(int error)
+{
+    return error == -ENOMEM                      ? SENSOR_MEMORY_CURE
+           : error == -EACCES || error == -EPERM ? "let it read " KERNEL_BTF
+                                                 : "a kernel with CONFIG_DEBUG_INFO_BTF=y";
+}
+
+int kernel_btf_error(struct error *err, int error)
+{
+    (void)error_set(err, error, "the kernel's types (" KERNEL_BTF ") cannot be read: %s",
+                    strerror(-error));
+    error_cure(err, "%s", kernel_btf_cure(error));
+    return error;
+}
+
+int kernel_target_id(const struct btf *btf, const char *section)
 {
     int kind = target_kind(section), id, r;
-    const struct btf_type *type;
     char name[128];
 
     if (kind < 0)
@@ -69,9 +105,17 @@ int kernel_target_args(const struct btf *btf, const char *section)
         return r;
     id = btf__find_by_name_kind(btf, name,
                                 targets[kind].function ? BTF_KIND_FUNC : BTF_KIND_TYPEDEF);
+    return id < 0 ? -ENOENT : id;
+}
+
+int kernel_target_args(const struct btf *btf, const char *section)
+{
+    int id = kernel_target_id(btf, section);
+    const struct btf_type *type;
+
     if (id < 0)
-        return -ENOENT;
-    if (!targets[kind].function)
+        return id;
+    if (!targets[target_kind(section)].function)
         return 0;
     type = btf__type_by_id(btf, btf__type_by_id(btf, (__u32)id)->type);
     if (!type || !btf_is_func_proto(type))

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 struct btf;
 
 // "6.12.117-amd64" → 6 << 16 | 12; 0 when it is not of the form.
@@ -18,6 +20,19 @@ uint32_t kernel_version(const char *release);
 // "bpf_lsm_file_open", "fmod_ret/security_x" → "security_x", "tp_btf/x" → "btf_trace_x".
 // -EINVAL: not a section of a kind that the sensor uses; -ENOSPC: longer than size.
 int kernel_target_name(const char *section, char *ret_name, size_t size);
+
+// The kernel's types, to be freed with btf__free(), or the errno that kept them from being read: libbpf by itself says
+// -ESRCH whatever that was.
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+int kernel_btf(struct btf **ret);
+// The same of any file and with libbpf's own way where there is no such file, for tests.
+int kernel_btf_from(const char *path, struct btf **ret);
+// What to do about that errno; and all of it as an error, which returns it.
+const char *kernel_btf_cure(int error);
+int kernel_btf_error(struct error *err, int error);
+
+// The id of what a program of this ELF section attaches to. -ENOENT: this kernel has none of that name.
+int kernel_target_id(const struct btf *btf, const char *section);
 
 // How many arguments the function has, 0 for a tracepoint. -ENOENT: this kernel has none of that name.
 int kernel_target_args(const struct btf *btf, const char *section);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include "base/macro.h"
 #include "sensor/capture.h"
 #include "sensor/internal.h"
+#include "sensor/kernel.h"
 
 // A link is pinned under its program's name; until the change that it belongs to is done with this in front.
 #define PENDING '+'
@@ -170,6 +172,19 @@ static int attach_one(struct sensor *s, const struct bpf_program *program, struc
     return 0;
 }
 
+// libbpf says -ESRCH when it cannot read the kernel's types, whatever the reason. Asked again, the kernel has one.
+static int load_error(struct error *err, int r)
+{
+    struct btf *btf = NULL;
+    int again;
+
+    if (r != -ESRCH)
+        return error_set(err, r, "the kernel refused the programs: %s", strerror(-r));
+    again = kernel_btf(&btf);
+    btf__free(btf);
+    return kernel_btf_error(err, again < 0 ? again : r);
+}
+
 static int load(struct quick *quick, struct bpf_object *object, struct error *err)
 {
     struct capture log;
@@ -178,8 +193,10 @@ static int load(struct quick *quick, struct bpf_object *object, struct error *er
     capture_begin(&log);
     r = bpf_object__load(object);
     if (r < 0) {
-        (void)error_set(err, r, "the kernel refused the programs: %s", strerror(-r));
+        r = load_error(err, r);
         capture_explain(&log, SENSOR_FAILURES, err);
+        if (r == -ENOMEM)
+            error_cure(err, "%s", SENSOR_MEMORY_CURE);
         capture_said(&log, quick->said, sizeof(quick->said));
     }
     capture_end(&log);

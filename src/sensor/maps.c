@@ -14,6 +14,7 @@
 #include "base/macro.h"
 #include "sensor/capture.h"
 #include "sensor/internal.h"
+#include "sensor/kernel.h"
 #include "sensor/object.h"
 #include "sensor/probe.h"
 
@@ -142,6 +143,8 @@ static int load_maps(struct bpf_object *object, struct error *err)
         if (r == -EPERM)
             error_cure(err,
                        "run it as root; on kernels before 5.11 raise the limit of locked memory");
+        else if (r == -ENOMEM)
+            error_cure(err, "%s", SENSOR_MEMORY_CURE);
     }
     capture_end(&log);
     return r;

@@ -49,15 +49,17 @@ static bool refused(const struct sensor_probe *p, const char *id)
     return c && !c->ok;
 }
 
-void probe_btf(struct sensor_probe *p, const struct btf *btf)
+void probe_btf(struct sensor_probe *p, const struct btf *btf, int error)
 {
     struct sensor_capability *c;
 
     c = probe_add(p, "btf", btf != NULL, true);
-    DETAIL(c, "%s",
-           btf ? "the kernel describes its types" : "/sys/kernel/btf/vmlinux cannot be read");
-    if (!btf)
-        CURE(c, "a kernel with CONFIG_DEBUG_INFO_BTF=y");
+    if (btf) {
+        DETAIL(c, "the kernel describes its types");
+    } else {
+        DETAIL(c, KERNEL_BTF " cannot be read: %s", strerror(-error));
+        CURE(c, "%s", kernel_btf_cure(error));
+    }
 
     c = probe_add(p, "bpf-lsm-hooks", btf && kernel_target_args(btf, "lsm/file_open") > 0, false);
     DETAIL(c, "%s", c->ok ? "in this kernel" : "this kernel has no hooks for programs");
@@ -147,7 +149,8 @@ int sensor_probe(struct sensor_probe *ret)
     struct sensor_probe p = {};
     struct capture quiet;
     struct utsname u;
-    struct btf *btf;
+    struct btf *btf = NULL;
+    int r;
 
     if (uname(&u) < 0)
         return -errno;
@@ -155,12 +158,11 @@ int sensor_probe(struct sensor_probe *ret)
     (void)snprintf(p.machine, sizeof(p.machine), "%s", u.machine);
     capture_begin(&quiet);
     probe_files(&p, "", u.version);
-    btf = btf__load_vmlinux_btf();
-    probe_btf(&p, libbpf_get_error(btf) ? NULL : btf);
-    if (!libbpf_get_error(btf))
-        btf__free(btf);
+    r = kernel_btf(&btf);
+    probe_btf(&p, btf, r);
     probe_maps(&p);
-    probe_try(&p);
+    probe_try(&p, btf);
+    btf__free(btf);
     capture_end(&quiet);
     probe_conclude(&p);
     *ret = p;

@@ -19,15 +19,16 @@ const struct sensor_capability *probe_get(const struct sensor_probe *p, const ch
 // running system; `version` is that of uname(2).
 void probe_files(struct sensor_probe *p, const char *root, const char *version);
 
-// What the kernel's BTF says; NULL when it has none.
-void probe_btf(struct sensor_probe *p, const struct btf *btf);
+// What the kernel's BTF says; NULL when it cannot be read, for this reason (negative errno).
+void probe_btf(struct sensor_probe *p, const struct btf *btf, int error);
 
 // What the kernel says when it is asked for a map of each kind.
 void probe_maps(struct sensor_probe *p);
 
 // What the kernel says when it is asked to do what the sensor will ask of it: programs of each kind attached for a
 // moment, all maps, bpffs, the host's namespace. Needs privileges: without them it adds nothing.
-void probe_try(struct sensor_probe *p);
+// `btf` may be NULL.
+void probe_try(struct sensor_probe *p, const struct btf *btf);
 
 // How hooks will be attached, and what that is worth.
 void probe_conclude(struct sensor_probe *p);

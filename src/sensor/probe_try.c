@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/macro.h"
 #include "sensor/internal.h"
+#include "sensor/kernel.h"
 #include "sensor/probe.h"
 
 #define DETAIL(c, ...) (void)snprintf((c)->detail, sizeof((c)->detail), __VA_ARGS__)
@@ -29,21 +30,22 @@
 
 // One kind of program that the sensor attaches.
 static const struct {
-    const char *id, *target, *what;
+    const char *id, *section, *what;
     enum bpf_prog_type type;
     enum bpf_attach_type attach;
     bool required;
 } kinds[] = {
-    {"try-lsm", "file_open", "hooks of security modules", BPF_PROG_TYPE_LSM, BPF_LSM_MAC, false},
-    {"try-fmod-ret", "security_file_open", "security_* functions", BPF_PROG_TYPE_TRACING,
+    {"try-lsm", "lsm/file_open", "hooks of security modules", BPF_PROG_TYPE_LSM, BPF_LSM_MAC,
+     false},
+    {"try-fmod-ret", "fmod_ret/security_file_open", "security_* functions", BPF_PROG_TYPE_TRACING,
      BPF_MODIFY_RETURN, false},
-    {"try-tracing", "sched_process_exit", "the lives of processes", BPF_PROG_TYPE_TRACING,
+    {"try-tracing", "tp_btf/sched_process_exit", "the lives of processes", BPF_PROG_TYPE_TRACING,
      BPF_TRACE_RAW_TP, true},
 };
 
 // Loads a program that does nothing and attaches it for a moment. 0 or a negative errno; *ret_step says at
 // what it failed.
-static int try_kind(size_t i, const char **ret_step)
+static int try_kind(size_t i, const struct btf *btf, const char **ret_step)
 {
     const struct bpf_insn nothing[] = {
         {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
@@ -51,7 +53,7 @@ static int try_kind(size_t i, const char **ret_step)
     };
     LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = kinds[i].attach);
     _cleanup_close_ int program = -1, link = -1;
-    int id = libbpf_find_vmlinux_btf_id(kinds[i].target, kinds[i].attach);
+    int id = kernel_target_id(btf, kinds[i].section);
 
     *ret_step = "is not in this kernel";
     if (id < 0)
@@ -66,24 +68,28 @@ static int try_kind(size_t i, const char **ret_step)
     return link < 0 ? -errno : 0;
 }
 
-static void try_programs(struct sensor_probe *p)
+static void try_programs(struct sensor_probe *p, const struct btf *btf)
 {
     const struct sensor_capability *ftrace = probe_get(p, "ftrace");
 
     // Taking off the last program while ftrace is switched off ends ftrace in the kernel until the next boot.
-    if (ftrace && !ftrace->ok)
+    // Without the kernel's types there is a row that says so.
+    if (!btf || (ftrace && !ftrace->ok))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         const char *step;
-        int r = try_kind(i, &step);
+        int r = try_kind(i, btf, &step);
         struct sensor_capability *c = probe_add(p, kinds[i].id, r == 0, kinds[i].required);
 
         if (r == 0) {
             DETAIL(c, "a program on %s was attached, and taken off again", kinds[i].what);
             continue;
         }
-        DETAIL(c, "%s (%s): %s: %s", kinds[i].target, kinds[i].what, step, strerror(-r));
-        if (r == -ENOENT || r == -ESRCH)
+        DETAIL(c, "%s (%s): %s: %s", strchr(kinds[i].section, '/') + 1, kinds[i].what, step,
+               strerror(-r));
+        if (r == -ENOMEM)
+            CURE(c, "%s", SENSOR_MEMORY_CURE);
+        else if (r == -ENOENT)
             CURE(c, "a kernel with CONFIG_BPF_LSM=y and CONFIG_DEBUG_INFO_BTF=y");
         else if (r == -EBUSY || r == -E2BIG)
             CURE(c, "other programs use up the places of this function: see 'bpftool link'");
@@ -104,10 +110,7 @@ static void try_maps(struct sensor_probe *p)
         return;
     }
     DETAIL(c, "%.180s", err.what);
-    CURE(c, "%.250s",
-         r == -ENOMEM ? "more memory, or a higher memory limit of this process's cgroup"
-         : *err.cure  ? err.cure
-                      : NOT_BOXED);
+    CURE(c, "%.250s", r == -ENOMEM ? SENSOR_MEMORY_CURE : *err.cure ? err.cure : NOT_BOXED);
 }
 
 static void try_host(struct sensor_probe *p)
@@ -164,7 +167,7 @@ static void try_bpffs(struct sensor_probe *p)
                         : NOT_BOXED);
 }
 
-void probe_try(struct sensor_probe *p)
+void probe_try(struct sensor_probe *p, const struct btf *btf)
 {
     const struct sensor_capability *privilege = probe_get(p, "privilege");
 
@@ -172,6 +175,6 @@ void probe_try(struct sensor_probe *p)
         return;
     try_host(p);
     try_bpffs(p);
-    try_programs(p);
+    try_programs(p, btf);
     try_maps(p);
 }

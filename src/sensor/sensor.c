@@ -57,7 +57,7 @@ int sensor_study(struct sensor *s, struct error *err)
     struct bpf_object *object = NULL;
     struct object_variable typed;
     struct capture quiet;
-    struct btf *btf;
+    struct btf *btf = NULL;
     struct stat st;
     int r;
 
@@ -69,11 +69,10 @@ int sensor_study(struct sensor *s, struct error *err)
     if (r < 0)
         return r;
     capture_begin(&quiet);
-    btf = btf__load_vmlinux_btf();
+    r = kernel_btf(&btf);
     capture_end(&quiet);
-    r = (int)libbpf_get_error(btf);
     if (r < 0) {
-        (void)error_set(err, r, "the kernel's types cannot be read: %s", strerror(-r));
+        (void)kernel_btf_error(err, r);
     } else {
         choose_programs(object, btf, s->probe.release, s->attach, &s->choices);
         s->typed = s->choices.typed;

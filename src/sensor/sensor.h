@@ -20,6 +20,10 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
+/* What to do when memory has ended. */
+#define SENSOR_MEMORY_CURE \
+    "more memory, or a higher limit of it: MemoryMax= of the service or cgroup, 'ulimit -v'"
+
 /* How a hook is attached, and what that is worth (KRSI; fmod_ret fails open when preempted). */
 enum sensor_attach {
     SENSOR_ATTACH_NONE = 0,

@@ -3,6 +3,7 @@
 
 #include "base/fd.h"
 #include "sensor/kernel.h"
+#include "sensor/sensor.h"
 #include "tests/unit/sensor/kernel_btf.h"
 
 static void test_version(void **state)
@@ -115,6 +116,45 @@ static void test_program_names(void **state)
     assert_string_equal(name, "");
 }
 
-UNIT_MAIN(cmocka_unit_test(test_version), cmocka_unit_test(test_target_names),
+// The errno of reading, not libbpf's own for all of them.
+static void test_types_from_a_file(void **state)
+{
+    char *dir = unit_mkdtemp();
+    struct btf *btf = NULL;
+    char path[4096];
+    struct error err = {};
+
+    (void)state;
+    (void)unit_path_in(path, sizeof(path), dir, "btf");
+    assert_int_equal(write_file_atomic(AT_FDCWD, path, "no types", 8, 0600), 0);
+    assert_true(kernel_btf_from(path, &btf) < 0);
+    assert_int_not_equal(kernel_btf_from(path, &btf), -ESRCH);
+    assert_true(kernel_btf_from(dir, &btf) < 0);
+    assert_int_not_equal(kernel_btf_from(dir, &btf), -ESRCH);
+    assert_null(btf);
+    assert_int_equal(kernel_btf_error(&err, -ENOMEM), -ENOMEM);
+    assert_string_equal(
+        err.what,
+        "the kernel's types (/sys/kernel/btf/vmlinux) cannot be read: Cannot allocate memory");
+    assert_string_equal(err.cure, SENSOR_MEMORY_CURE);
+    unit_rmdir(dir);
+}
+
+static void test_target_ids(void **state)
+{
+    struct btf *btf = fake_btf_new();
+
+    (void)state;
+    fake_btf_function(btf, "bpf_lsm_file_open", 1);
+    fake_btf_tracepoint(btf, "btf_trace_sched_process_exit");
+    assert_true(kernel_target_id(btf, "lsm/file_open") > 0);
+    assert_true(kernel_target_id(btf, "tp_btf/sched_process_exit") > 0);
+    assert_int_equal(kernel_target_id(btf, "lsm/file_close"), -ENOENT);
+    assert_int_equal(kernel_target_id(btf, "kprobe/x"), -EINVAL);
+    btf__free(btf);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_types_from_a_file), cmocka_unit_test(test_target_ids),
+          cmocka_unit_test(test_version), cmocka_unit_test(test_target_names),
           cmocka_unit_test(test_arguments_are_counted), cmocka_unit_test(test_f_path),
           cmocka_unit_test(test_symbols), cmocka_unit_test(test_program_names))

@@ -49,7 +49,7 @@ static void probe(struct sensor_probe *p, const char *root, const char *release,
     fake_btf_function(btf, "bpf_lsm_file_open", 1);
     fake_btf_function(btf, "security_file_open", 1);
     probe_files(p, root, "#1 SMP PREEMPT_DYNAMIC");
-    probe_btf(p, btf);
+    probe_btf(p, btf, 0);
     btf__free(btf);
     // Instead of asking this kernel.
     probe_add(p, "ringbuf", true, true)->detail[0] = '-';
@@ -242,8 +242,30 @@ static void test_this_host(void **state)
                     streq(p.capabilities[i].id, "task-storage"));
 }
 
-UNIT_MAIN(cmocka_unit_test(test_a_good_host), cmocka_unit_test(test_bpf_is_not_active),
-          cmocka_unit_test(test_fmod_ret_and_preemption), cmocka_unit_test(test_each_requirement),
-          cmocka_unit_test(test_kernels_and_machines), cmocka_unit_test(test_an_empty_host),
-          cmocka_unit_test(test_a_full_table), cmocka_unit_test(test_what_was_refused),
-          cmocka_unit_test(test_this_host))
+// What kept the kernel's types from being read is said, and its own cure.
+static void test_types_that_cannot_be_read(void **state)
+{
+    static const struct {
+        int error;
+        const char *detail, *cure;
+    } rows[] = {
+        {-ENOMEM, "Cannot allocate memory", "more memory"},
+        {-EACCES, "Permission denied", "let it read /sys/kernel/btf/vmlinux"},
+        {-ENOENT, "No such file or directory", "CONFIG_DEBUG_INFO_BTF=y"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sensor_probe p = {};
+
+        probe_btf(&p, NULL, rows[i].error);
+        expect(&p, "btf", false, rows[i].cure);
+        assert_non_null(strstr(probe_get(&p, "btf")->detail, rows[i].detail));
+    }
+}
+
+UNIT_MAIN(cmocka_unit_test(test_types_that_cannot_be_read), cmocka_unit_test(test_a_good_host),
+          cmocka_unit_test(test_bpf_is_not_active), cmocka_unit_test(test_fmod_ret_and_preemption),
+          cmocka_unit_test(test_each_requirement), cmocka_unit_test(test_kernels_and_machines),
+          cmocka_unit_test(test_an_empty_host), cmocka_unit_test(test_a_full_table),
+          cmocka_unit_test(test_what_was_refused), cmocka_unit_test(test_this_host))

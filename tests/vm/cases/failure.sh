@@ -172,7 +172,19 @@ check "without BTF: the agent says so" refuses 'BTF|btf'
 check "... and so does doctor" bash -c 'safeguard doctor >/tmp/doctor; [[ $? != 0 ]] && grep -qi btf /tmp/doctor'
 umount /sys/kernel/btf/vmlinux
 check "... and nothing is left" as_before
-check "too little memory: the agent says so" bash -c 'ulimit -v 60000; timeout 300 safeguard-agent >/tmp/agent.log 2>&1; s=$?; echo "status $s"; tail -n 3 /tmp/agent.log; ((s != 0 && s != 124 && s < 128)) && grep -qE "error: .*(memory|cannot|refused)" /tmp/agent.log'
+# Where it ends differs with the limit; at each the agent says that it is memory, for what, and what to do.
+starved() { # KiB of address space
+    local status
+    (ulimit -v "$1" && exec timeout 300 safeguard-agent) >"$run_log" 2>&1
+    status=$?
+    echo "status $status"
+    tail -n 3 "$run_log"
+    ((status != 0 && status != 124 && status < 128)) && tr '\n' ' ' <"$run_log" | grep -qE "error: .*(cannot|refused).*to do: more memory" &&
+        ! grep -qE "No such process|makers of safeguard" "$run_log"
+}
+for limit in 30000 45000 60000; do
+    check "too little memory ($limit KiB): the agent says so" starved "$limit"
+done
 check "... and nothing is left" as_before
 check "programs can still be attached" started
 check "... denied" denied /srv/vault/a
