@@ -282,6 +282,11 @@ void status_problems_json(struct agent *a, struct jw *jw);
 
 int control_start(struct agent *a, struct error *err);
 
+// rooms.c ----------------------------------------------------------------------------------------------
+
+// The host, the table of processes, the form of records, the output, the workers. main.c frees them.
+int rooms_start(struct agent *a, struct error *err);
+
 // main.c -----------------------------------------------------------------------------------------------
 
 struct agent {
