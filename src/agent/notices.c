@@ -30,36 +30,16 @@ static void put_metadata(struct jw *jw, const struct host *host, uint64_t sequen
     jw_end_object(jw);
 }
 
-static void put_os(struct jw *jw, const struct host *host)
-{
-    jw_kv_object(jw, "os");
-    jw_kv_str(jw, "name", host->os_name);
-    jw_kv_u64(jw, "type_id", 200);
-    jw_kv_str(jw, "type", "Linux");
-    if (*host->os_version)
-        jw_kv_str(jw, "version", host->os_version);
-    if (*host->kernel)
-        jw_kv_str(jw, "kernel_release", host->kernel);
-    if (host->bits)
-        jw_kv_u64(jw, "cpu_bits", host->bits);
-    jw_end_object(jw);
-}
-
 // All that there is to say of the host; the records of accesses have what tells it from others. A policy that
 // comes into force is such a record, so that each run of the agent begins with one.
 static void put_device(struct jw *jw, const struct host *host)
 {
-    jw_kv_object(jw, "device");
-    jw_kv_str(jw, "hostname", host->hostname);
-    jw_kv_u64(jw, "type_id", 0);
-    jw_kv_str(jw, "type", "Unknown");
-    if (*host->machine_id)
-        jw_kv_str(jw, "uid", host->machine_id);
-    jw_kv_str(jw, "boot_uid", host->boot_id);
-    if (host->boot_ns)
-        jw_kv_u64(jw, "boot_time", host->boot_ns / NS_PER_MS);
-    put_os(jw, host);
-    jw_end_object(jw);
+    _cleanup_(sb_done) struct strbuf device = {};
+
+    if (ocsf_host(host, &device) < 0)
+        return; // a record without it is better than none
+    jw_key(jw, "device");
+    jw_raw(jw, sb_str(&device), device.len);
 }
 
 int notice_format(const struct host *host, uint64_t time_ns, uint64_t sequence,

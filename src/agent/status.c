@@ -117,17 +117,6 @@ static void put_loaded(struct jw *jw, const struct loaded *l)
     put_files(jw, l->policy);
 }
 
-// A piece of JSON that was made before.
-static void put_raw(struct jw *jw, const char *key, const char *json)
-{
-    // The writer knows no raw values: it writes a number, which is replaced by the text.
-    jw_kv_u64(jw, key, 0);
-    if (jw->error)
-        return;
-    sb_truncate(jw->out, jw->out->len - 1);
-    sb_puts(jw->out, json);
-}
-
 void status_policy_json(const struct agent *a, struct jw *jw)
 {
     const struct policies *p = &a->policies;
@@ -149,7 +138,11 @@ void status_policy_json(const struct agent *a, struct jw *jw)
     kv_error(jw, "error", p->refused_ns ? &p->error : &(struct error){});
     if (p->now)
         put_loaded(jw, p->now);
-    put_raw(jw, "found", p->diags ? p->diags : "null");
+    jw_key(jw, "found");
+    if (p->diags)
+        jw_raw(jw, p->diags, strlen(p->diags));
+    else
+        jw_null(jw);
     jw_end_object(jw);
 }
 

@@ -214,6 +214,12 @@ void jw_null(struct jw *jw)
         sb_puts(jw->out, "null");
 }
 
+void jw_raw(struct jw *jw, const void *mem, size_t len)
+{
+    if (begin_value(jw))
+        sb_add(jw->out, mem, len);
+}
+
 void jw_kv_object(struct jw *jw, const char *key)
 {
     jw_key(jw, key);

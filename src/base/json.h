@@ -55,6 +55,9 @@ void jw_i64(struct jw *jw, int64_t value);
 void jw_bool(struct jw *jw, bool value);
 void jw_null(struct jw *jw);
 
+// A whole value that is JSON already; nobody looks whether it is.
+void jw_raw(struct jw *jw, const void *mem, size_t len);
+
 void jw_kv_object(struct jw *jw, const char *key); // key and the beginning of an object
 void jw_kv_array(struct jw *jw, const char *key);
 void jw_kv_str(struct jw *jw, const char *key, const char *s); // NULL: null

@@ -75,6 +75,23 @@ static void write_os(struct out *out, const struct ocsf_context *o, const struct
 #undef OCSF_WANT_os
 }
 
+static void write_whole_os(struct out *out, const struct ocsf_context *o, const struct host *h)
+{
+    (void)o;
+#define OCSF_WANT_whole_os
+#include "ocsf/objects.def"
+#undef OCSF_WANT_whole_os
+}
+
+void ocsf_put_whole_host(struct out *out, const struct host *h)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_whole_host
+#include "ocsf/objects.def"
+#undef OCSF_WANT_whole_host
+}
+
 static void write_device(struct out *out, const struct ocsf_context *o, const struct host *h)
 {
 #define OCSF_WANT_device

@@ -86,6 +86,7 @@ void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocs
 void ocsf_put_event_kind(struct out *out, const struct ocsf_op *op);
 void ocsf_put_event_outcome(struct out *out, const struct ocsf_outcome *x);
 void ocsf_put_event_host(struct out *out, const struct ocsf_context *o);
+void ocsf_put_whole_host(struct out *out, const struct host *h);
 void ocsf_put_metadata_host(struct out *out);
 void ocsf_put_event(struct out *out, const struct record_view *v);
 void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const struct record_view *v);

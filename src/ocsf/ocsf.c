@@ -374,6 +374,24 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
     return r;
 }
 
+int ocsf_host(const struct host *host, struct strbuf *out)
+{
+    // Its texts are of fixed sizes: with every byte escaped they fit.
+    const size_t room = 6 * sizeof(*host) + FIRST_ROOM;
+    char *start = sb_reserve(out, room);
+    struct out object = {.p = start, .end = start + room};
+
+    if (!start)
+        return -ENOMEM;
+    out_char(&object, '{');
+    ocsf_put_whole_host(&object, host);
+    out_end(&object, '}');
+    if (object.full)
+        return -ENOMEM;
+    sb_written(out, (size_t)(object.p - start));
+    return 0;
+}
+
 void ocsf_counters(const struct ocsf *o, struct ocsf_counters *ret)
 {
     parts_counters(o->parts, ret);

@@ -44,6 +44,9 @@ DEFINE_CLEANUP(struct ocsf *, ocsf_free)
 //   -ENOMEM      `out` is as it was before
 int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out);
 
+// Appends all that there is to say of a host as the object `device`. -ENOMEM.
+int ocsf_host(const struct host *host, struct strbuf *out);
+
 void ocsf_counters(const struct ocsf *o, struct ocsf_counters *ret);
 
 // Appends the closed JSON schema (2020-12) of what ocsf_write() makes. -ENOMEM.

@@ -42,6 +42,10 @@ static void test_format(void **state)
     assert_string_equal(control_get_str(control_get(control_get(o, "device"), "os"),
                                         "kernel_release", ""),
                         "6.1.0");
+    assert_string_equal(control_get_str(control_get(o, "device"), "type", ""), "Unknown");
+    assert_string_equal(control_get_str(control_get(control_get(o, "device"), "os"), "type", ""),
+                        "Linux");
+    assert_null(control_get(control_get(control_get(o, "device"), "os"), "version"));
     unmapped = control_get(o, "unmapped");
     assert_string_equal(control_get_str(unmapped, "notice", ""), "loss");
     assert_int_equal(control_get_u64(unmapped, "lost", 0), 7);

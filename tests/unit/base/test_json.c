@@ -210,7 +210,29 @@ static void test_no_memory(void **state)
     assert_int_equal(jw_finish(&jw), -ENOMEM);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_nested), cmocka_unit_test(test_single_values),
-          cmocka_unit_test(test_string_rows), cmocka_unit_test(test_every_byte_reads_back),
-          cmocka_unit_test(test_key_is_escaped), cmocka_unit_test(test_depth),
-          cmocka_unit_test(test_mistakes_stick), cmocka_unit_test(test_no_memory))
+static void test_raw(void **state)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct jw jw;
+
+    (void)state;
+    jw_init(&jw, &sb);
+    jw_begin_object(&jw);
+    jw_kv_u64(&jw, "a", 1);
+    jw_key(&jw, "b");
+    jw_raw(&jw, "[2,3]", 5);
+    jw_kv_u64(&jw, "c", 4);
+    jw_end_object(&jw);
+    assert_int_equal(jw_finish(&jw), 0);
+    assert_string_equal(sb_str(&sb), "{\"a\":1,\"b\":[2,3],\"c\":4}");
+    jw_init(&jw, &sb);
+    jw_begin_object(&jw);
+    jw_raw(&jw, "1", 1); // without a key
+    assert_true(jw_finish(&jw) < 0);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_raw), cmocka_unit_test(test_nested),
+          cmocka_unit_test(test_single_values), cmocka_unit_test(test_string_rows),
+          cmocka_unit_test(test_every_byte_reads_back), cmocka_unit_test(test_key_is_escaped),
+          cmocka_unit_test(test_depth), cmocka_unit_test(test_mistakes_stick),
+          cmocka_unit_test(test_no_memory))
