@@ -4,18 +4,13 @@
 # What 'make install' puts where: the list of files, manual pages without warnings, completion in three shells, and a
 # second installation that leaves alone what a person has changed. Runs inside a VM. Prints TAP.
 set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 PATH=/usr/sbin:/usr/bin
 export LC_ALL=C
 share=/opt/safeguard/share
 installed=$share/install
 
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 5 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
 quiet() { # command…: says nothing
     "$@" >/tmp/quiet.out 2>&1
     [[ ! -s /tmp/quiet.out ]] || { cat /tmp/quiet.out; return 1; }

@@ -4,7 +4,8 @@
 # `access: io`: every way to read and write is counted to the byte, and nothing is attached where no rule asks for it.
 # Runs inside a VM. Prints TAP.
 set -u
-cases=$(dirname "$0")
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 size=200000
 
 mkdir -p /srv/io /srv/other
@@ -66,11 +67,6 @@ ok = len(records) == 1 and sorted(records[0]["ops"]) == sorted(["io", *more])
 ok = ok and counted(records[0]["bytes_read"], read) and counted(records[0]["bytes_written"], written)
 sys.exit(not (ok and records[0]["open_ns"] > 0 and records[0]["outcome"] == "passed"))
 PY
-}
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else echo "not ok $name: $(tr '\n' ' ' </tmp/check.out)"; fi
 }
 none() { ! grep -q "\"path\":\"$1" /tmp/records; }
 

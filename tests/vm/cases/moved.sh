@@ -4,18 +4,8 @@
 # A descriptor that was open before its file was moved, or linked, to a protected name: refused from when the agent has
 # seen the move. Runs inside a VM. Prints TAP.
 set -u
-policies=/etc/safeguard/policies
-
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
-await() { # seconds, pattern, file
-    timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null)
-}
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 
 # Opens FILE for reading and writing, says so, then uses it until it is refused: prints after how many milliseconds. When it is
 # told to end it has not been refused.
@@ -62,8 +52,7 @@ files:
   - {path: "/srv/io/**", access: io, do: audit}
 YAML
 
-safeguard-agent >/tmp/agent.log 2>&1 &
-check "the agent starts" await 800 'ready after' /tmp/agent.log
+check "the agent starts" start_agent
 check "nothing is attached to reads" bash -c '! bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
 
 # access: io, as the agent shows it.
@@ -76,7 +65,7 @@ sys.exit(state != sys.argv[2])' "$@"
 }
 check "the hook of closes proved itself" hook_is file_close proved
 head -c 1000 /dev/zero >/srv/io/f
-check "a close is an event" await 60 '"bytes_written":1000' /var/log/safeguard/events.ndjson
+check "a close is an event" await 60 '"bytes_written":1000' "$events"
 check "events shows it" bash -c 'safeguard events --color never | grep -q "/srv/io/f (0 bytes read, 1000 written, open for "'
 
 hold /srv/out/a /srv/vault/a
@@ -120,4 +109,4 @@ sleep 2
 check "nothing is refused there" bash -c '! grep -q refused /tmp/holder.out'
 kill $holder
 check "stop" safeguard stop --detach
-cat /tmp/agent.log >&2
+cat "$run_log" >&2
