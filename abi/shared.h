@@ -233,7 +233,7 @@ enum sg_hook {
 _Static_assert(sizeof(struct sg_dir_key) == 24, "sg_dir_key");
 _Static_assert(sizeof(struct sg_dir) == 32, "sg_dir");
 _Static_assert(sizeof(struct sg_node) == 128, "sg_node");
-_Static_assert(SG_STATES_MAX == 1u << SG_STATE_BITS, "a state fits into its part of a word");
+_Static_assert(SG_STATE_MASK + 1 == SG_STATES_MAX, "a state fits into its part of a word");
 _Static_assert(sizeof(struct sg_agent) == 24 + 16 * SG_AGENT_DIRS, "sg_agent");
 _Static_assert(sizeof(struct sg_merge_key) == 32, "sg_merge_key");
 
