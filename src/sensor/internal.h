@@ -259,10 +259,14 @@ int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns);
 // merged.c ---------------------------------------------------------------------------------------------
 
 struct merged {
-    struct map *records; // merge key → struct kept
-    struct kept *oldest, *newest;
-    size_t bytes;
-    uint64_t flushed_ns; // CLOCK_BOOTTIME
+    char *bytes; // struct kept, one behind the other
+    size_t cap, n;
+    uint64_t base, first, open,
+        last; // positions: of bytes[0]; of the oldest; of the first whose window was not over when
+              // the kernel's table was looked at; behind the newest
+    struct map *index;   // during a pass
+    uint64_t swept_ns;   // CLOCK_BOOTTIME
+    uint32_t seen;       // entries of the kernel's table, at the last look
     void *keys, *values; // room for one batch
     uint32_t room;
 };
@@ -270,8 +274,16 @@ struct merged {
 int merged_open(struct merged *m);
 void merged_close(struct merged *m);
 
+// What is to be done about the kernel's table at this time (CLOCK_BOOTTIME): nothing, hand on the numbers whose window is
+// over, or take everything out of it.
+enum merged_turn { MERGED_NOTHING, MERGED_LOOK, MERGED_SWEEP };
+enum merged_turn merged_turn(struct merged *m, uint64_t now);
+void merged_looked(struct merged *m, uint64_t now); // that was done
+
 // Remembers a denial that was handed on, for the case that others like it are only counted.
 void merged_remember(struct merged *m, const struct sg_record *record, size_t len);
+// The latest one of this key, on loan until the next is remembered; NULL: there is none (any more).
+struct sg_record *merged_find(struct merged *m, const struct sg_merge_key *key, size_t *ret_len);
 
 // canary.c ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -15,15 +16,19 @@
 
 #define RECORDS_MAX     2048
 #define BYTES_MAX       ((size_t)1 << 20)
+#define BYTES_FIRST     ((size_t)32 << 10)
 #define BATCH           512
 #define FORGET_AFTER_NS (10 * NS_PER_SEC)
-#define SETTLED_NS      (SG_MERGE_WINDOW_NS * 3 / 2)
-#define QUIET_NS        (30 * NS_PER_SEC)
+#define SETTLED_NS      (SG_MERGE_WINDOW_NS * 11 / 10)
+#define SWEEP_NS        (30 * NS_PER_SEC)
+#define CROWDED         6144 // entries, of the 8192 that the kernel's table has room for
 
+// A record that was handed on. Almost none of them is looked for again, so that it has to cost little to keep one: they
+// lie one behind the other, and only a pass that has numbers to hand on makes itself an index.
 struct kept {
-    struct kept *older, *newer;
     struct sg_merge_key key;
-    size_t len;
+    uint64_t time_ns;
+    uint32_t size, len; // of all of it; of the record
     uint64_t data[];
 };
 
@@ -41,63 +46,125 @@ static void key_of(const struct sg_record *r, struct sg_merge_key *ret)
     };
 }
 
+// Positions count all bytes that were ever kept.
+static struct kept *kept_at(const struct merged *m, uint64_t at)
+{
+    return (struct kept *)(m->bytes + (at - m->base));
+}
+
+static void give_back(struct merged *m)
+{
+    free(m->bytes);
+    m->bytes = NULL;
+    m->cap = 0;
+    m->base = m->first = m->open = m->last;
+}
+
+static void forget_oldest(struct merged *m)
+{
+    m->first += kept_at(m, m->first)->size;
+    m->open = MAX(m->open, m->first);
+    m->n--;
+    if (m->n == 0)
+        give_back(m);
+}
+
+static void forget_index(struct merged *m)
+{
+    m->index = map_free(m->index);
+}
+
 int merged_open(struct merged *m)
 {
     *m = (struct merged){.room = BATCH};
     m->keys = mallocz_array(m->room, sizeof(struct sg_merge_key));
     m->values = mallocz_array(m->room, sizeof(struct sg_merge));
-    if (!m->keys || !m->values)
-        return -ENOMEM;
-    return map_new(MAP_STR, RECORDS_MAX, NULL, &m->records);
-}
-
-static void forget(struct merged *m, struct kept *k)
-{
-    *(k->older ? &k->older->newer : &m->oldest) = k->newer;
-    *(k->newer ? &k->newer->older : &m->newest) = k->older;
-    (void)map_delete_mem(m->records, &k->key, sizeof(k->key));
-    m->bytes -= k->len;
-    free(k);
+    return m->keys && m->values ? 0 : -ENOMEM;
 }
 
 void merged_close(struct merged *m)
 {
-    while (m->oldest)
-        forget(m, m->oldest);
-    (void)map_free(m->records);
+    forget_index(m);
+    free(m->bytes);
     free(m->keys);
     free(m->values);
     *m = (struct merged){};
 }
 
+// Room for one more behind the last. What was forgotten in front is used again once it is more than what is kept, so
+// that no byte is moved more often than others are added.
+static bool make_room(struct merged *m, size_t size)
+{
+    size_t used = (size_t)(m->last - m->first), gone = (size_t)(m->first - m->base), cap = m->cap;
+    char *bytes;
+
+    if (gone + used + size <= cap)
+        return true;
+    if (used && gone >= used) {
+        memmove(m->bytes, m->bytes + gone, used);
+        m->base = m->first;
+        gone = 0;
+    }
+    while (gone + used + size > cap)
+        cap = cap ? cap * 2 : BYTES_FIRST;
+    if (cap == m->cap)
+        return true;
+    bytes = realloc(m->bytes, cap);
+    if (!bytes)
+        return false;
+    m->bytes = bytes;
+    m->cap = cap;
+    return true;
+}
+
 void merged_remember(struct merged *m, const struct sg_record *record, size_t len)
 {
-    struct sg_merge_key key;
+    size_t size = sizeof(struct kept) + ((len + 7) & ~(size_t)7);
     struct kept *k;
 
     // Without an object the kernel does not count, it sends every one.
     if (record->type != SG_RECORD_FILE || record->ino == 0 || len > SG_RECORD_MAX)
         return;
-    key_of(record, &key);
-    k = map_get_mem(m->records, &key, sizeof(key));
-    if (k)
-        forget(m, k);
-    while (m->oldest && (m->bytes + len > BYTES_MAX || map_len(m->records) >= RECORDS_MAX))
-        forget(m, m->oldest);
-    k = mallocz(sizeof(*k) + len);
-    if (!k)
+    while (m->n && ((size_t)(m->last - m->first) + size > BYTES_MAX || m->n >= RECORDS_MAX))
+        forget_oldest(m);
+    if (!make_room(m, size))
         return;
-    k->key = key;
-    k->len = len;
+    k = kept_at(m, m->last);
+    key_of(record, &k->key);
+    k->time_ns = record->time_ns;
+    k->size = (uint32_t)size;
+    k->len = (uint32_t)len;
     memcpy(k->data, record, len);
-    if (map_put_mem(m->records, &k->key, sizeof(k->key), k) < 0) {
-        free(k);
-        return;
-    }
-    k->older = m->newest;
-    *(m->newest ? &m->newest->newer : &m->oldest) = k;
-    m->newest = k;
-    m->bytes += len;
+    m->last += size;
+    m->n++;
+}
+
+static uint64_t hash_of(const struct sg_merge_key *key)
+{
+    return XXH3_64bits(key, sizeof(*key));
+}
+
+// Of equal keys the latest counts.
+static int make_index(struct merged *m)
+{
+    int r = map_new(MAP_U64, RECORDS_MAX, NULL, &m->index);
+
+    for (uint64_t at = m->first; r == 0 && at < m->last; at += kept_at(m, at)->size)
+        r = map_set_u64(m->index, hash_of(&kept_at(m, at)->key), kept_at(m, at));
+    return r;
+}
+
+struct sg_record *merged_find(struct merged *m, const struct sg_merge_key *key, size_t *ret_len)
+{
+    struct kept *k;
+
+    if (!m->index && make_index(m) < 0)
+        forget_index(m);
+    k = m->index ? map_get_u64(m->index, hash_of(key)) : NULL;
+    if (!k || memcmp(&k->key, key, sizeof(*key)) != 0)
+        return NULL;
+    *ret_len = k->len;
+    return (struct sg_record *)k->data;
 }
 
 // Takes an entry out of the kernel's table with its last number.
@@ -116,7 +183,6 @@ static int take(int fd, const struct sg_merge_key *key, struct sg_merge *ret)
 static int hand_on(struct merged *m, const struct sg_merge_key *key, const struct sg_merge *merge,
                    sensor_record_fn fn, void *userdata)
 {
-    struct kept *k = map_get_mem(m->records, key, sizeof(*key));
     struct sg_record lone = {
         .size = sizeof(lone),
         .type = SG_RECORD_FILE,
@@ -131,122 +197,173 @@ static int hand_on(struct merged *m, const struct sg_merge_key *key, const struc
         .dev = key->dev,
         .error = EPERM,
     };
-    struct sg_record *record = k ? (struct sg_record *)k->data : &lone;
-    int r;
+    size_t len = sizeof(lone);
+    struct sg_record *record = merged_find(m, key, &len);
 
+    if (!record)
+        record = &lone;
     record->count = merge->count < UINT32_MAX ? (uint32_t)merge->count : UINT32_MAX;
     record->first_ns = record->count > 1 ? merge->first_ns : 0;
     record->time_ns = merge->last_ns;
     record->policy_id = merge->policy_id;
     record->seq = 0; // it does not come from a ring
-    r = fn(userdata, record, k ? k->len : sizeof(lone));
-    if (k)
-        forget(m, k);
-    return r;
+    return fn(userdata, record, len);
 }
 
-// One batch of the kernel's table into m->keys and m->values; *cursor goes on. -ENOENT: that was the last.
-static int next_batch(struct merged *m, int fd, bool first, uint32_t *cursor, uint32_t *ret_n)
+// What one pass over the kernel's table is for.
+struct pass {
+    enum merged_turn turn;
+    uint32_t cursor;
+    bool begun, over;
+};
+
+static int ask_batch(struct merged *m, int fd, const struct pass *p, uint32_t *ret_cursor,
+                     uint32_t *ret_n)
 {
-    for (;;) {
-        uint32_t n = m->room, out = *cursor;
-        int r = bpf_map_lookup_batch(fd, first ? NULL : cursor, &out, m->keys, m->values, &n, NULL);
+    // Read and written by the call: the cursor of a pass stays as it was when it has to be done again.
+    uint32_t from = p->cursor, *in = p->begun ? &from : NULL;
+    int r;
 
-        if (r < 0 && errno == ENOSPC) {
-            // One bucket of the table holds more than there is room for.
-            void *keys = mallocz_array((size_t)m->room * 2, sizeof(struct sg_merge_key));
-            void *values = mallocz_array((size_t)m->room * 2, sizeof(struct sg_merge));
-
-            if (!keys || !values) {
-                free(keys);
-                free(values);
-                return -ENOMEM;
-            }
-            free(m->keys);
-            free(m->values);
-            m->keys = keys;
-            m->values = values;
-            m->room *= 2;
-            continue;
-        }
-        if (r < 0 && errno != ENOENT)
-            return -errno;
-        *cursor = out;
-        *ret_n = n;
-        return r < 0 ? -ENOENT : 0;
-    }
+    *ret_n = m->room;
+    *ret_cursor = p->cursor;
+    r = p->turn == MERGED_SWEEP
+            ? bpf_map_lookup_and_delete_batch(fd, in, ret_cursor, m->keys, m->values, ret_n, NULL)
+            : bpf_map_lookup_batch(fd, in, ret_cursor, m->keys, m->values, ret_n, NULL);
+    return r < 0 ? -errno : 0;
 }
 
-static int flush_batch(struct sensor *s, uint32_t n, uint64_t now, sensor_record_fn fn,
-                       void *userdata)
+// One bucket of the table holds more than there is room for.
+static int more_room(struct merged *m)
+{
+    void *keys = mallocz_array((size_t)m->room * 2, sizeof(struct sg_merge_key));
+    void *values = mallocz_array((size_t)m->room * 2, sizeof(struct sg_merge));
+
+    if (!keys || !values) {
+        free(keys);
+        free(values);
+        return -ENOMEM;
+    }
+    free(m->keys);
+    free(m->values);
+    m->keys = keys;
+    m->values = values;
+    m->room *= 2;
+    return 0;
+}
+
+// The next entries of the kernel's table into m->keys and m->values.
+static int next_batch(struct merged *m, int fd, struct pass *p, uint32_t *ret_n)
+{
+    uint32_t n = 0, cursor = 0;
+    int r;
+
+    while ((r = ask_batch(m, fd, p, &cursor, &n)) == -ENOSPC) {
+        r = more_room(m);
+        if (r < 0)
+            return r;
+    }
+    if (r < 0 && r != -ENOENT)
+        return r;
+    p->cursor = cursor;
+    p->begun = true;
+    p->over = r == -ENOENT;
+    *ret_n = n;
+    return 0;
+}
+
+// Hands on the numbers of a batch. What a sweep has read is nowhere else any more: all of it is handed on, whatever
+// becomes of the first.
+static int flush_batch(struct sensor *s, enum merged_turn turn, uint32_t n, uint64_t now,
+                       sensor_record_fn fn, void *userdata)
 {
     const struct sg_merge_key *keys = s->merged.keys;
     const struct sg_merge *values = s->merged.values;
-    int fd = map_fd(s, "sg_merged"), handed = 0;
+    int fd = map_fd(s, "sg_merged"), handed = 0, result = 0;
 
     for (uint32_t i = 0; i < n; i++) {
-        struct sg_merge last;
+        struct sg_merge last = values[i];
         int r;
 
-        // Entries that counted nothing stay for a while: a denial may be on its way to them.
-        if (values[i].first_ns + (values[i].count ? SG_MERGE_WINDOW_NS : FORGET_AFTER_NS) > now)
+        if (last.count == 0)
             continue;
-        if (take(fd, &keys[i], &last) < 0 || last.count == 0 || keys[i].dev == s->canary.dev)
+        if (turn == MERGED_LOOK &&
+            (last.first_ns + SG_MERGE_WINDOW_NS > now || take(fd, &keys[i], &last) < 0))
+            continue;
+        if (last.count == 0 || keys[i].dev == s->canary.dev)
             continue;
         r = hand_on(&s->merged, &keys[i], &last, fn, userdata);
-        if (r < 0)
-            return r;
-        handed++;
+        handed += r >= 0;
+        result = result < 0 ? result : r;
     }
-    return handed;
+    return result < 0 ? result : handed;
 }
 
-static uint64_t time_of(const struct kept *k)
+// When the first record came whose window was not over at the last look; 0: there is none.
+static uint64_t open_since(const struct merged *m)
 {
-    return ((const struct sg_record *)k->data)->time_ns;
+    return m->open < m->last ? kept_at(m, m->open)->time_ns : 0;
 }
 
-// Looking through the kernel's table costs more than everything else that an idle agent does in a second. Once
-// that was done after the window of the last denial, nothing is counted without a new record; for numbers
-// whose record was lost on its way, and for entries without a number, now and then is enough.
-static bool flush_is_due(struct merged *m, uint64_t now)
+// To look through the kernel's table costs more than everything else that an idle agent does in a second, and to take
+// entries out one by one more than their records did. So it is looked at when the window of a record is over, and
+// numbers alone are taken out. Entries without one cost nothing until they are many: these, and numbers whose record
+// was lost on its way, are for a sweep, which takes everything there is in a few calls. What a sweep takes before its
+// window is over is told earlier, and the next denial of the kind has a record of its own.
+enum merged_turn merged_turn(struct merged *m, uint64_t now)
 {
-    bool counting = m->newest && m->flushed_ns < time_of(m->newest) + SETTLED_NS;
+    uint64_t open = open_since(m);
+    bool rested = !open && now >= m->swept_ns + SWEEP_NS;
 
-    if (!counting && now < m->flushed_ns + QUIET_NS)
-        return false;
-    m->flushed_ns = now;
-    return true;
-}
-
-static int flush_all(struct sensor *s, uint64_t now, sensor_record_fn fn, void *userdata)
-{
-    uint32_t cursor = 0, n = 0;
-    int r = 0, handed = 0;
-    bool first = true;
-
-    while (r == 0) {
-        int k;
-
-        r = next_batch(&s->merged, map_fd(s, "sg_merged"), first, &cursor, &n);
-        if (r < 0 && r != -ENOENT)
-            return r;
-        first = false;
-        k = flush_batch(s, n, now, fn, userdata);
-        if (k < 0)
-            return k;
-        handed += k;
+    // An earlier agent may have left numbers.
+    if (m->swept_ns == 0) {
+        m->swept_ns = now;
+        return MERGED_LOOK;
     }
+
+    if (rested || m->seen > CROWDED || now >= m->swept_ns + 2 * SWEEP_NS) {
+        m->swept_ns = now;
+        return MERGED_SWEEP;
+    }
+    return open && open + SG_MERGE_WINDOW_NS <= now ? MERGED_LOOK : MERGED_NOTHING;
+}
+
+// What a program was about to count when its window ended had this time to do so; what comes later is for the sweep.
+void merged_looked(struct merged *m, uint64_t now)
+{
+    while (m->open < m->last && open_since(m) + SETTLED_NS <= now)
+        m->open += kept_at(m, m->open)->size;
+}
+
+static int flush_all(struct sensor *s, enum merged_turn turn, uint64_t now, sensor_record_fn fn,
+                     void *userdata)
+{
+    struct pass pass = {.turn = turn};
+    struct merged *m = &s->merged;
+    int handed = 0, r = 0;
+
+    m->seen = 0;
+    while (r >= 0 && !pass.over) {
+        uint32_t n = 0;
+
+        r = next_batch(m, map_fd(s, "sg_merged"), &pass, &n);
+        r = r < 0 ? r : flush_batch(s, turn, n, now, fn, userdata);
+        handed += MAX(r, 0);
+        m->seen += turn == MERGED_SWEEP ? 0 : n;
+    }
+    forget_index(m);
+    if (r < 0)
+        return r;
+    merged_looked(m, now);
     return handed;
 }
 
 int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
 {
     uint64_t now = now_ns(CLOCK_BOOTTIME);
-    int handed;
+    enum merged_turn turn = merged_turn(&s->merged, now);
+    int handed = turn != MERGED_NOTHING ? flush_all(s, turn, now, fn, userdata) : 0;
 
-    handed = flush_is_due(&s->merged, now) ? flush_all(s, now, fn, userdata) : 0;
-    while (s->merged.oldest && time_of(s->merged.oldest) + FORGET_AFTER_NS < now)
-        forget(&s->merged, s->merged.oldest);
+    while (s->merged.n && kept_at(&s->merged, s->merged.first)->time_ns + FORGET_AFTER_NS < now)
+        forget_oldest(&s->merged);
     return handed;
 }
