@@ -4,21 +4,12 @@
 # The agent as a service, installed as 'make install' does: ready, reload, watchdog, crash, rotation, journal, stop.
 # Runs inside a VM whose init is systemd. Prints TAP.
 set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 PATH=/usr/sbin:/usr/bin
 unit=safeguard-agent.service
 settings=/etc/safeguard/agent.yaml
-policies=/etc/safeguard/policies
-events=/var/log/safeguard/events.ndjson
-
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
 not() { ! "$@"; }
-denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
 property() { systemctl show -P "$1" "$unit"; }
 is() { [[ $1 == "$2" ]] || { echo "'$1' instead of '$2'"; return 1; }; }
 mode_is() { is "$(stat -c '%a %U:%G' "$1")" "$2"; }
@@ -27,9 +18,6 @@ mode_is() { is "$(stat -c '%a %U:%G' "$1")" "$2"; }
 now() { date +%s.%N; }
 await_journal() { # seconds, since, pattern
     timeout "$1" grep -qE -m 1 -- "$3" <(journalctl -u "$unit" -f -n all --since "@$2" 2>/dev/null)
-}
-await_file() { # seconds, pattern, file
-    timeout "$1" grep -qE -m 1 -- "$2" <(tail -n +1 -F "$3" 2>/dev/null)
 }
 
 cp -a /opt/safeguard/share/install/. /
@@ -63,7 +51,7 @@ check "ready came after the policy was in force" await_journal 5 "$start" 'ready
 check "status" safeguard status
 check "every hook proved itself" bash -c 'safeguard status --json >/tmp/status.json; grep -q "\"proved\"" /tmp/status.json && ! grep -q "\"failed\"" /tmp/status.json'
 check "a protected file is denied" denied /srv/vault/a
-check "the denial is recorded" await_file 60 '/srv/vault/a' "$events"
+check "the denial is recorded" await 60 '/srv/vault/a' "$events"
 check "it sees the host's mounts" is "$(readlink "/proc/$(property MainPID)/ns/mnt")" "$(readlink /proc/1/ns/mnt)"
 check "it has no capability to load modules" bash -c "! capsh --decode=\$(awk '/CapBnd/ {print \$2}' /proc/$(property MainPID)/status) | grep -q sys_module"
 check "it runs without new privileges" grep -q 'NoNewPrivs:.*1' "/proc/$(property MainPID)/status"
@@ -108,10 +96,10 @@ check "meanwhile nothing got through" not grep -q . /tmp/passed
 start=$(now)
 mv "$events" /var/log/safeguard/moved
 cat /srv/vault/a 2>/dev/null
-check "a log that was renamed begins anew" await_file 60 '/srv/vault/a' "$events"
+check "a log that was renamed begins anew" await 60 '/srv/vault/a' "$events"
 check "with the same mode" mode_is "$events" '640 root:root'
 for _ in {1..60}; do cat /srv/watch/w >/dev/null; done
-check "a log that is large is rotated" await_file 60 '/srv/' "$events.1"
+check "a log that is large is rotated" await 60 '/srv/' "$events.1"
 check "with the same mode, too" mode_is "$events.1" '640 root:root'
 
 start=$(now)
