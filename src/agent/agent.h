@@ -60,11 +60,13 @@ struct policies {
     char *diags;         // JSON of what was found when the policies were read last, NULL: not yet
     struct error error;  // of the last refusal
     uint64_t n_changes, n_refusals;
+    bool trim_due;   // memory is to be given back once the scans of a new policy have ended
     bool quick_told; // that, and why, quick decisions are off
 };
 
 int policies_start(struct agent *a, struct error *err);
 void policies_stop(struct agent *a);
+void policies_tick(struct agent *a);
 // Reads the directory again; `why` is a literal, for the log.
 void policies_reload(struct agent *a, const char *why);
 // The same, and answers the caller when it is done. -EBUSY: too many wait already.

@@ -210,6 +210,7 @@ static int on_tick(void *ctx)
     if (a->stopping)
         return 0;
     records_tick(a);
+    policies_tick(a);
     times_tick(a);
     losses_tick(a);
     mountwatch_tick(a);

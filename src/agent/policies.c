@@ -252,8 +252,9 @@ static void build_done(struct job *job, bool ran)
     }
     answer_callers(a, b);
     build_free(b);
-    // Compiling and loading programs takes tens of megabytes for moments.
+    // Compiling and loading programs takes tens of megabytes for moments; the scans that follow take more.
     (void)malloc_trim(0);
+    p->trim_due = true;
     agent_reloading(a, false);
     if (p->again && !p->building) {
         const char *why = TAKE_PTR(p->again);
@@ -301,6 +302,16 @@ static void start_build(struct agent *a, enum step step)
     }
     p->building = true;
     p->n_served = p->n_callers;
+}
+
+void policies_tick(struct agent *a)
+{
+    struct policies *p = &a->policies;
+
+    if (!p->trim_due || p->building || a->links.running || a->descriptors.running)
+        return;
+    p->trim_due = false;
+    (void)malloc_trim(0);
 }
 
 void policies_reload(struct agent *a, const char *why)

@@ -60,7 +60,7 @@ static int read_result(int fd, uint64_t deadline, struct canary_result *ret)
 static int try_acts(struct sensor *s, uint64_t kinds, struct canary_result results[CANARY_COUNT])
 {
     uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS;
-    _cleanup_close_ int reader = -1, writer = -1;
+    _cleanup_close_ int reader = -1;
     struct canary_result result = {};
     int fds[2], r;
     pid_t pid;
@@ -68,14 +68,15 @@ static int try_acts(struct sensor *s, uint64_t kinds, struct canary_result resul
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
     reader = fds[0];
-    writer = fds[1];
     pid = fork();
-    if (pid < 0)
-        return -errno;
+    r = pid < 0 ? -errno : 0;
     if (pid == 0)
-        canary_child(&s->canary, kinds, writer);
+        canary_child(&s->canary, kinds, fds[1]);
+    // Its end is to be seen when the child has gone.
+    (void)safe_close(fds[1]);
+    if (r < 0)
+        return r;
     s->canary.child = pid;
-    writer = safe_close(writer);
     while ((r = read_result(reader, deadline, &result)) > 0)
         if (result.kind < CANARY_COUNT)
             results[result.kind] = result;

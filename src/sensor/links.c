@@ -35,24 +35,31 @@ void links_free(struct links *l)
     *l = (struct links){};
 }
 
-// Takes the link, also on failure.
-static int links_add(struct links *l, const char *program, struct bpf_link *link, bool stale)
+// Takes the link, also on failure. `like` says what else there is to know of it.
+static int links_add(struct links *l, const char *program, struct bpf_link *link,
+                     const struct link *like)
+{
+    struct link *one;
+
+    if (!GREEDY(l->items, l->cap, l->n + 1)) {
+        (void)bpf_link__destroy(link);
+        return -ENOMEM;
+    }
+    one = &l->items[l->n++];
+    *one = *like;
+    one->link = link;
+    (void)snprintf(one->program, PROGRAM_NAME, "%s", program);
+    return 0;
+}
+
+static int program_of(struct bpf_link *link, uint32_t *ret_id)
 {
     struct bpf_link_info info = {};
     uint32_t len = sizeof(info);
-    int r = 0;
 
     if (bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &len) < 0)
-        r = -errno;
-    else if (!GREEDY(l->items, l->cap, l->n + 1))
-        r = -ENOMEM;
-    if (r < 0) {
-        (void)bpf_link__destroy(link);
-        return r;
-    }
-    l->items[l->n] = (struct link){.link = link, .prog_id = info.prog_id, .stale = stale};
-    (void)snprintf(l->items[l->n].program, PROGRAM_NAME, "%s", program);
-    l->n++;
+        return negative_errno();
+    *ret_id = info.prog_id;
     return 0;
 }
 
@@ -87,7 +94,7 @@ struct adopting {
 static int adopt_entry(void *ctx, int dir, const struct dirent *entry)
 {
     const struct adopting *a = ctx;
-    struct links *all = &a->s->links;
+    struct link like = {.stale = a->stale};
     char path[SENSOR_PATH_MAX];
     struct bpf_link *link;
     int r;
@@ -98,11 +105,16 @@ static int adopt_entry(void *ctx, int dir, const struct dirent *entry)
         return r;
     link = bpf_link__open(path);
     r = (int)libbpf_get_error(link);
-    r = r < 0 ? r : links_add(all, entry->d_name, link, a->stale);
-    if (r == 0 && !a->stale)
-        all->items[all->n - 1].quick =
-            quick_of_program(&a->s->quick, all->items[all->n - 1].prog_id, a->s->typed);
-    return r;
+    if (r < 0)
+        return r;
+    r = program_of(link, &like.prog_id);
+    if (r < 0) {
+        (void)bpf_link__destroy(link);
+        return r;
+    }
+    if (!a->stale)
+        like.quick = quick_of_program(&a->s->quick, like.prog_id, a->s->typed);
+    return links_add(&a->s->links, entry->d_name, link, &like);
 }
 
 // What this kernel refused to an earlier agent of this build it would refuse again.
@@ -148,6 +160,7 @@ static int attach_one(struct sensor *s, const struct bpf_program *program, struc
                       struct error *err)
 {
     const char *name = bpf_program__name(program);
+    struct link like = {.quick = s->typed};
     struct bpf_link *link;
     char path[SENSOR_PATH_MAX];
     int r;
@@ -163,12 +176,15 @@ static int attach_one(struct sensor *s, const struct bpf_program *program, struc
         (void)bpf_link__destroy(link);
         return error_set(err, r, "%s cannot be pinned: %s", path, strerror(-r));
     }
-    r = links_add(added, name, link, false);
+    r = program_of(link, &like.prog_id);
+    if (r < 0)
+        (void)bpf_link__destroy(link);
+    else
+        r = links_add(added, name, link, &like);
     if (r < 0) {
         (void)unlink(path);
         return error_set(err, r, "program %s: %s", name, strerror(-r));
     }
-    added->items[added->n - 1].quick = s->typed;
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #define RECORDS_MAX     2048
 #define BYTES_MAX       ((size_t)1 << 20)
 #define BYTES_FIRST     ((size_t)32 << 10)
+#define BYTES_KEPT      ((size_t)512 << 10)
 #define BATCH           512
 #define FORGET_AFTER_NS (10 * NS_PER_SEC)
 #define SETTLED_NS      (SG_MERGE_WINDOW_NS * 11 / 10)
@@ -52,12 +53,16 @@ static struct kept *kept_at(const struct merged *m, uint64_t at)
     return (struct kept *)(m->bytes + (at - m->base));
 }
 
-static void give_back(struct merged *m)
+// What a burst needed is given back; what ordinary times need is not, since the kernel's work for fresh memory costs more
+// than the records in it.
+static void start_anew(struct merged *m)
 {
+    m->base = m->first = m->open = m->last;
+    if (m->cap <= BYTES_KEPT)
+        return;
     free(m->bytes);
     m->bytes = NULL;
     m->cap = 0;
-    m->base = m->first = m->open = m->last;
 }
 
 static void forget_oldest(struct merged *m)
@@ -66,7 +71,7 @@ static void forget_oldest(struct merged *m)
     m->open = MAX(m->open, m->first);
     m->n--;
     if (m->n == 0)
-        give_back(m);
+        start_anew(m);
 }
 
 static void forget_index(struct merged *m)

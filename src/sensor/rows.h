@@ -43,10 +43,10 @@ uint32_t hook_needs(const char *id);
 // Programs that are no hooks: lineage, and the moves of directories.
 struct extra_row {
     const char *program;
-    bool with_rename;    // only while a program on inode_rename is attached; else always
-    uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
-    bool required;       // without it the sensor does not attach anything
     const char *without; // what is lost without it
+    uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
+    bool with_rename;    // only while a program on inode_rename is attached; else always
+    bool required;       // without it the sensor does not attach anything
 };
 
 #define EXTRAS_MAX 32
