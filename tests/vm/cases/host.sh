@@ -6,19 +6,11 @@
 #
 # With "no" as the argument: a kernel that cannot be trusted to deny, where tools/run has to say so and take the VM.
 set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 tree=/opt/safeguard/share/tree
 out=/tmp/run.out
 
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 3 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
-await() { # seconds, pattern
-    timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$out" 2>/dev/null)
-}
 has() { grep -qE -- "$1" "$out"; }
 lacks() { ! grep -E -- "$1" "$out"; }
 
@@ -68,28 +60,28 @@ check "nothing is left" nothing_left
 cp "$out" /tmp/scene.out
 
 start_run none
-check "without a scene it waits" await 500 'until Ctrl-C'
+check "without a scene it waits" await 500 'until Ctrl-C' "$out"
 vault=$(ls -d /tmp/safeguard-demo-*/vault)
 cat "$vault/secret" >/dev/null
-check "what a person does is shown" await 60 "WOULD DENY .*cat.*$vault/secret"
+check "what a person does is shown" await 60 "WOULD DENY .*cat.*$vault/secret" "$out"
 ctrl_c
 check "Ctrl-C ends it with 130" [ "$status" = 130 ]
 check "nothing is left after Ctrl-C" nothing_left
 
 start_run scene
-check "the scene begins" await 500 'by its name'
+check "the scene begins" await 500 'by its name' "$out"
 ctrl_c
 check "Ctrl-C ends the scene" [ "$status" = 130 ]
 check "nothing is left after Ctrl-C in the scene" nothing_left
 
 start_run none
-check "it starts once more" await 500 'Starting the agent'
+check "it starts once more" await 500 'Starting the agent' "$out"
 ctrl_c
 check "Ctrl-C ends it while it starts" [ "$status" = 130 ]
 check "nothing is left after Ctrl-C in the start" nothing_left
 
 start_run none
-check "it waits again" await 500 'until Ctrl-C'
+check "it waits again" await 500 'until Ctrl-C' "$out"
 kill -9 "$(pgrep -x safeguard-agent)"
 ctrl_c
 check "nothing is left when the agent was killed" nothing_left
