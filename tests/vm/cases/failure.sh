@@ -4,25 +4,9 @@
 # What cannot be done is said, ends with a status, and leaves the host as it was: no place left on a hook, places
 # for pins that are none, no BTF, no memory, programs switched off. Runs inside a VM. Prints TAP.
 set -u
-policies=/etc/safeguard/policies
-run_log=/tmp/agent.log
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
 bpffs=/sys/fs/bpf
-
-check() { # name, command…
-    local name=$1
-    shift
-    if "$@" >/tmp/check.out 2>&1; then echo "ok $name"; else
-        echo "not ok $name: $(tail -n 4 /tmp/check.out | tr '\n' ' ')"
-    fi
-}
-denied() { ! cat "$1" 2>/tmp/denied.err && grep -q 'not permitted' /tmp/denied.err; }
-await() { timeout "$1" grep -qE -m 1 "$2" <(tail -n +1 -F "$3" 2>/dev/null); }
-start_agent() { # arguments of the agent
-    : >"$run_log"
-    safeguard-agent "$@" >"$run_log" 2>&1 &
-    agent=$!
-}
-started() { start_agent "$@" && await 400 'ready after' "$run_log"; }
 
 # Ends by itself, with a status that is none of success, and with a message.
 refuses() { # pattern of the message, arguments of the agent
@@ -84,14 +68,14 @@ YAML
 
 # --- no place left on a hook
 fill inode_link 0
-check "no place left on a hook: the agent runs, and protects nothing" started
+check "no place left on a hook: the agent runs, and protects nothing" start_agent
 check "... it says which" grep -qE 'program lsm_inode_link cannot be attached' "$run_log"
 check "... and what to do" grep -q 'to do' "$run_log"
 cat "$run_log" >&2
 check "... status fails" bash -c '! safeguard status >/tmp/status'
 check "... says the same, and does not claim to enforce" bash -c '! head -n 1 /tmp/status | grep -qE "enforcing$" && grep -q "inode_link cannot be attached" /tmp/status'
 cat /tmp/status >&2
-check "... there is an event" await 20 'inode_link cannot be attached' /var/log/safeguard/events.ndjson
+check "... there is an event" await 20 'inode_link cannot be attached' "$events"
 check "... and the file is read as before" cat /srv/vault/a
 check "... it ends" safeguard stop --detach
 wait "$agent" 2>/dev/null
@@ -100,7 +84,7 @@ check "... and nothing of it is left" as_before
 
 # --- a policy in force is not disturbed by what cannot be done
 umount "$bpffs" || echo "not ok the bpf file system can be taken away"
-check "without a bpf file system: the agent mounts one" started
+check "without a bpf file system: the agent mounts one" start_agent
 check "... denied" denied /srv/vault/a
 safeguard-agent >/tmp/second.log 2>&1
 status=$?
@@ -122,8 +106,7 @@ kill -9 "$agent"
 wait "$agent" 2>/dev/null
 check "kill -9: denied" denied /srv/vault/a
 fill inode_link 0
-start_agent
-check "no place left: the next agent goes on with the programs of the one before" await 400 'ready after' "$run_log"
+check "no place left: the next agent goes on with the programs of the one before" start_agent
 check "... denied" denied /srv/vault/a
 check "... and status is right" safeguard status
 unfill
@@ -137,7 +120,7 @@ if cat /srv/vault/a >/dev/null 2>&1; then
     head -n 1 /tmp/status >&2
     check "... and so does the JSON" bash -c '! safeguard status --json >/tmp/status.json; python3 -c "
 import json; s = json.load(open(\"/tmp/status.json\")); assert s[\"enforcing\"] is not True, s[\"enforcing\"]"'
-    check "... and there is an event" await 30 'ftrace_enabled|self-test|self_test' /var/log/safeguard/events.ndjson
+    check "... and there is an event" await 30 'ftrace_enabled|self-test|self_test' "$events"
     echo 1 >/proc/sys/kernel/ftrace_enabled
     check "switched on again: denied" denied /srv/vault/a
     check "... status is right again" await 120 'proved itself again' "$run_log"
@@ -186,7 +169,7 @@ for limit in 30000 45000 60000; do
     check "too little memory ($limit KiB): the agent says so" starved "$limit"
 done
 check "... and nothing is left" as_before
-check "programs can still be attached" started
+check "programs can still be attached" start_agent
 check "... denied" denied /srv/vault/a
 check "... detached" safeguard stop --detach
 wait "$agent" 2>/dev/null
