@@ -266,7 +266,7 @@ struct merged {
               // the kernel's table was looked at; behind the newest
     struct map *index;   // during a pass
     uint64_t swept_ns;   // CLOCK_BOOTTIME
-    uint32_t seen;       // entries of the kernel's table, at the last look
+    uint32_t entries;    // of the kernel's table, about
     void *keys, *values; // room for one batch
     uint32_t room;
 };
@@ -274,9 +274,9 @@ struct merged {
 int merged_open(struct merged *m);
 void merged_close(struct merged *m);
 
-// What is to be done about the kernel's table at this time (CLOCK_BOOTTIME): nothing, hand on the numbers whose window is
-// over, or take everything out of it.
-enum merged_turn { MERGED_NOTHING, MERGED_LOOK, MERGED_SWEEP };
+// What is to be done about the kernel's table at this time (CLOCK_BOOTTIME): nothing; ask for the numbers whose window is over
+// by their keys; look through the table for them; or take everything out of it.
+enum merged_turn { MERGED_NOTHING, MERGED_ASK, MERGED_LOOK, MERGED_SWEEP };
 enum merged_turn merged_turn(struct merged *m, uint64_t now);
 void merged_looked(struct merged *m, uint64_t now); // that was done
 

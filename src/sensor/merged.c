@@ -24,6 +24,12 @@
 #define SWEEP_NS        (30 * NS_PER_SEC)
 #define CROWDED         6144 // entries, of the 8192 that the kernel's table has room for
 
+// What the kernel does for each, in instructions, to choose the cheapest way: a call for one key; a pass over all buckets
+// of the table, and over an entry there.
+#define COST_KEY   800
+#define COST_PASS  150000
+#define COST_ENTRY 120
+
 // A record that was handed on. Almost none of them is looked for again, so that it has to cost little to keep one: they
 // lie one behind the other, and only a pass that has numbers to hand on makes itself an index.
 struct kept {
@@ -142,6 +148,7 @@ void merged_remember(struct merged *m, const struct sg_record *record, size_t le
     memcpy(k->data, record, len);
     m->last += size;
     m->n++;
+    m->entries++;
 }
 
 static uint64_t hash_of(const struct sg_merge_key *key)
@@ -309,27 +316,44 @@ static uint64_t open_since(const struct merged *m)
     return m->open < m->last ? kept_at(m, m->open)->time_ns : 0;
 }
 
-// To look through the kernel's table costs more than everything else that an idle agent does in a second, and to take
-// entries out one by one more than their records did. So it is looked at when the window of a record is over, and
-// numbers alone are taken out. Entries without one cost nothing until they are many: these, and numbers whose record
-// was lost on its way, are for a sweep, which takes everything there is in a few calls. What a sweep takes before its
-// window is over is told earlier, and the next denial of the kind has a record of its own.
+// Records whose window is over and was not looked at, up to what is enough to choose by; *ret_all: there are no others.
+static uint32_t count_due(const struct merged *m, uint64_t now, bool *ret_all)
+{
+    uint32_t n = 0;
+
+    *ret_all = true;
+    for (uint64_t at = m->open; at < m->last; at += kept_at(m, at)->size) {
+        *ret_all = *ret_all && kept_at(m, at)->time_ns + SETTLED_NS <= now;
+        n += kept_at(m, at)->time_ns + SG_MERGE_WINDOW_NS <= now;
+    }
+    return n;
+}
+
+// Numbers are asked for when the window of their record is over: by its key where that is cheaper, else in a pass over the
+// kernel's table. Entries without a number, numbers that came late, and those whose record was lost on its way, are for a
+// sweep, which takes everything there is in a few calls: when no window is open and there are many to look at anyway,
+// when the table fills, and now and then. What a sweep takes before its window is over is told earlier, and the next
+// denial of the kind has a record of its own.
 enum merged_turn merged_turn(struct merged *m, uint64_t now)
 {
-    uint64_t open = open_since(m);
-    bool rested = !open && now >= m->swept_ns + SWEEP_NS;
+    uint64_t open = open_since(m), rest = open ? 2 * SWEEP_NS : SWEEP_NS;
+    bool over, cheap;
+    uint32_t due;
 
     // An earlier agent may have left numbers.
     if (m->swept_ns == 0) {
         m->swept_ns = now;
         return MERGED_LOOK;
     }
-
-    if (rested || m->seen > CROWDED || now >= m->swept_ns + 2 * SWEEP_NS) {
+    due = count_due(m, now, &over);
+    cheap = (uint64_t)due * COST_KEY <= COST_PASS + (uint64_t)m->entries * COST_ENTRY;
+    if (m->entries > CROWDED || now >= m->swept_ns + rest || (due && !cheap && over)) {
         m->swept_ns = now;
         return MERGED_SWEEP;
     }
-    return open && open + SG_MERGE_WINDOW_NS <= now ? MERGED_LOOK : MERGED_NOTHING;
+    if (!due)
+        return MERGED_NOTHING;
+    return cheap ? MERGED_ASK : MERGED_LOOK;
 }
 
 // What a program was about to count when its window ended had this time to do so; what comes later is for the sweep.
@@ -339,6 +363,29 @@ void merged_looked(struct merged *m, uint64_t now)
         m->open += kept_at(m, m->open)->size;
 }
 
+// Those that are due, by their keys.
+static int flush_due(struct sensor *s, uint64_t now, sensor_record_fn fn, void *userdata)
+{
+    struct merged *m = &s->merged;
+    int fd = map_fd(s, "sg_merged"), handed = 0, r = 0;
+
+    for (uint64_t at = m->open; r >= 0 && at < m->last; at += kept_at(m, at)->size) {
+        const struct sg_merge_key key = kept_at(m, at)->key;
+        struct sg_merge merge;
+
+        if (kept_at(m, at)->time_ns + SG_MERGE_WINDOW_NS > now || key.dev == s->canary.dev ||
+            bpf_map_lookup_elem(fd, &key, &merge) < 0)
+            continue;
+        // It may have a new window by now, and a record of its own.
+        if (merge.count == 0 || merge.first_ns + SG_MERGE_WINDOW_NS > now ||
+            take(fd, &key, &merge) < 0 || merge.count == 0)
+            continue;
+        r = hand_on(m, &key, &merge, fn, userdata);
+        handed += r >= 0;
+    }
+    return r < 0 ? r : handed;
+}
+
 static int flush_all(struct sensor *s, enum merged_turn turn, uint64_t now, sensor_record_fn fn,
                      void *userdata)
 {
@@ -346,29 +393,30 @@ static int flush_all(struct sensor *s, enum merged_turn turn, uint64_t now, sens
     struct merged *m = &s->merged;
     int handed = 0, r = 0;
 
-    m->seen = 0;
+    m->entries = 0;
     while (r >= 0 && !pass.over) {
         uint32_t n = 0;
 
         r = next_batch(m, map_fd(s, "sg_merged"), &pass, &n);
         r = r < 0 ? r : flush_batch(s, turn, n, now, fn, userdata);
         handed += MAX(r, 0);
-        m->seen += turn == MERGED_SWEEP ? 0 : n;
+        m->entries += turn == MERGED_SWEEP ? 0 : n;
     }
-    forget_index(m);
-    if (r < 0)
-        return r;
-    merged_looked(m, now);
-    return handed;
+    return r < 0 ? r : handed;
 }
 
 int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
 {
     uint64_t now = now_ns(CLOCK_BOOTTIME);
     enum merged_turn turn = merged_turn(&s->merged, now);
-    int handed = turn != MERGED_NOTHING ? flush_all(s, turn, now, fn, userdata) : 0;
+    int r = turn == MERGED_NOTHING ? 0
+            : turn == MERGED_ASK   ? flush_due(s, now, fn, userdata)
+                                   : flush_all(s, turn, now, fn, userdata);
 
+    forget_index(&s->merged);
+    if (r >= 0 && turn != MERGED_NOTHING)
+        merged_looked(&s->merged, now);
     while (s->merged.n && kept_at(&s->merged, s->merged.first)->time_ns + FORGET_AFTER_NS < now)
         forget_oldest(&s->merged);
-    return handed;
+    return r;
 }

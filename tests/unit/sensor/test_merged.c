@@ -134,8 +134,8 @@ static void remember_at(struct merged *m, uint64_t ino, uint64_t ns)
 
 #define S UINT64_C(1000000000)
 
-// Looked at once for each record, when its window is over, and not before: that is what a look costs.
-static void test_when_to_look(void **state)
+// Asked for once for each record, when its window is over, and not before: that is what it costs.
+static void test_when_to_ask(void **state)
 {
     struct merged m;
 
@@ -147,18 +147,36 @@ static void test_when_to_look(void **state)
     remember_at(&m, 1, 101 * S);
     remember_at(&m, 2, 102 * S);
     assert_int_equal(merged_turn(&m, 101 * S + S / 2), MERGED_NOTHING);
-    assert_int_equal(merged_turn(&m, 102 * S + S / 2), MERGED_LOOK);
+    assert_int_equal(merged_turn(&m, 102 * S + S / 2), MERGED_ASK);
     merged_looked(&m, 102 * S + S / 2);
     assert_int_equal(merged_turn(&m, 102 * S + S / 2), MERGED_NOTHING);
-    // A program may have been late with its number: looked at again.
-    assert_int_equal(merged_turn(&m, 103 * S), MERGED_LOOK);
+    // A program may have been late with its number: asked again.
+    assert_int_equal(merged_turn(&m, 103 * S), MERGED_ASK);
     merged_looked(&m, 103 * S);
-    assert_int_equal(merged_turn(&m, 103 * S + S / 5), MERGED_LOOK);
+    assert_int_equal(merged_turn(&m, 103 * S + S / 5), MERGED_ASK);
     merged_looked(&m, 103 * S + S / 5);
     assert_int_equal(merged_turn(&m, 104 * S), MERGED_NOTHING);
     // The same again is a new window.
     remember_at(&m, 1, 105 * S);
-    assert_int_equal(merged_turn(&m, 106 * S + S / 2), MERGED_LOOK);
+    assert_int_equal(merged_turn(&m, 106 * S + S / 2), MERGED_ASK);
+    merged_close(&m);
+}
+
+// Many at once are looked for in one go, and taken out in one go when no window is open.
+static void test_when_there_are_many(void **state)
+{
+    struct merged m;
+
+    (void)state;
+    assert_int_equal(merged_open(&m), 0);
+    assert_int_equal(merged_turn(&m, 100 * S), MERGED_LOOK);
+    for (uint64_t ino = 1; ino <= 1000; ino++)
+        remember_at(&m, ino, 100 * S + ino);
+    assert_int_equal(m.entries, 1000);
+    remember_at(&m, 1001, 101 * S);
+    assert_int_equal(merged_turn(&m, 100 * S + S / 2), MERGED_NOTHING);
+    assert_int_equal(merged_turn(&m, 101 * S + S / 2), MERGED_LOOK);
+    assert_int_equal(merged_turn(&m, 103 * S), MERGED_SWEEP);
     merged_close(&m);
 }
 
@@ -179,7 +197,7 @@ static void test_when_to_sweep(void **state)
     merged_looked(&m, 190 * S);
     // ... or the table fills.
     remember_at(&m, 2, 191 * S);
-    m.seen = 8000;
+    m.entries = 8000;
     assert_int_equal(merged_turn(&m, 191 * S), MERGED_SWEEP);
     merged_close(&m);
 }
@@ -196,13 +214,12 @@ static void test_open_windows_survive(void **state)
         remember_at(&m, ino, 100 * S + ino);
     assert_int_equal(m.n, 2048);
     assert_int_equal(m.open, m.first);
-    assert_int_equal(merged_turn(&m, 103 * S), MERGED_LOOK);
     merged_looked(&m, 103 * S);
     assert_int_equal(m.open, m.last);
     assert_int_equal(merged_turn(&m, 103 * S), MERGED_NOTHING);
     remember_at(&m, 4000, 104 * S);
     assert_int_equal(merged_turn(&m, 104 * S + S / 2), MERGED_NOTHING);
-    assert_int_equal(merged_turn(&m, 105 * S + S / 2), MERGED_LOOK);
+    assert_int_equal(merged_turn(&m, 105 * S + S / 2), MERGED_ASK);
     merged_close(&m);
 }
 
@@ -300,6 +317,42 @@ static void test_numbers_are_told_once(void **state)
     sensor_done(s);
 }
 
+// By their keys: those of records whose window is over, once, with what the record said.
+static void test_numbers_that_are_asked_for(void **state)
+{
+    struct sensor *s = sensor_with_table();
+    uint64_t now = now_ns(CLOCK_BOOTTIME);
+    struct told told = {};
+    struct big one = {};
+
+    (void)state;
+    if (!s)
+        skip();
+    s->merged.swept_ns = now;
+    for (uint64_t ino = 1; ino <= 50; ino++) {
+        one.record = (struct sg_record){.size = sizeof(one.record),
+                                        .type = SG_RECORD_FILE,
+                                        .ino = ino,
+                                        .dev = 1};
+        one.record.time_ns = ino <= 40 ? now - 5 * S : now;
+        merged_remember(&s->merged, &one.record, sizeof(one.record));
+        count_in_kernel(s, ino, 1, ino % 2 ? ino : 0, one.record.time_ns);
+    }
+    count_in_kernel(s, 60, 1, 60, now - 5 * S); // its record was lost: for a sweep
+    assert_int_equal(merged_turn(&s->merged, now), MERGED_ASK);
+    assert_int_equal(sensor_flush_merged(s, tell, &told), 20);
+    for (uint64_t ino = 1; ino <= 60; ino++)
+        assert_int_equal(told.by_ino[ino], ino <= 40 && ino % 2 ? ino : 0);
+    assert_int_equal(left_in_kernel(s), 31);
+    assert_int_equal(sensor_flush_merged(s, tell, &told), 0);
+    s->merged.swept_ns = 1;
+    assert_int_equal(sensor_flush_merged(s, tell, &told), 6);
+    assert_int_equal(told.by_ino[60], 60);
+    assert_int_equal(told.by_ino[49], 49);
+    assert_int_equal(left_in_kernel(s), 0);
+    sensor_done(s);
+}
+
 // What was taken out is told, also when telling the first one went wrong; a full table is swept at once.
 static void test_a_sweep_loses_nothing(void **state)
 {
@@ -317,20 +370,19 @@ static void test_a_sweep_loses_nothing(void **state)
     assert_int_equal(told.n, 100);
     assert_int_equal(left_in_kernel(s), 0);
 
+    // A full table is swept at once.
     told = (struct told){};
     for (uint64_t ino = 1; ino < TABLE - 1; ino++)
         count_in_kernel(s, ino, 1, 0, now);
-    remember_at(&s->merged, 1, now - 5 * S);
-    assert_int_equal(sensor_flush_merged(s, tell, &told),
-                     0); // a look, which sees how many there are
-    assert_int_equal(left_in_kernel(s), TABLE - 2);
+    s->merged.entries = TABLE - 2;
     assert_int_equal(sensor_flush_merged(s, tell, &told), 0);
     assert_int_equal(left_in_kernel(s), 0);
     sensor_done(s);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_numbers_are_told_once),
-          cmocka_unit_test(test_a_sweep_loses_nothing), cmocka_unit_test(test_when_to_look),
-          cmocka_unit_test(test_when_to_sweep), cmocka_unit_test(test_open_windows_survive),
-          cmocka_unit_test(test_the_latest_is_found), cmocka_unit_test(test_what_is_never_merged),
-          cmocka_unit_test(test_bounded))
+          cmocka_unit_test(test_numbers_that_are_asked_for),
+          cmocka_unit_test(test_a_sweep_loses_nothing), cmocka_unit_test(test_when_to_ask),
+          cmocka_unit_test(test_when_there_are_many), cmocka_unit_test(test_when_to_sweep),
+          cmocka_unit_test(test_open_windows_survive), cmocka_unit_test(test_the_latest_is_found),
+          cmocka_unit_test(test_what_is_never_merged), cmocka_unit_test(test_bounded))
