@@ -35,6 +35,6 @@ for type in tmpfs btrfs xfs; do
     ((status <= 1)) || echo "not ok $type: the ways were tried: $(tail -n 1 /tmp/ways.err)"
     cat /tmp/ways.err >&2
     if [[ -d /out ]]; then cp /tmp/ways "/out/$type.ways" && cp /tmp/records "/out/$type.records"; fi
-    python3 "$cases/records.py" /tmp/ways /tmp/records "$cases/attack.gaps" | sed "s/^\(not ok\|ok\) /&$type: /"
+    python3 "$cases/records.py" /tmp/ways /tmp/records "$cases/attack.gaps" "$type" | sed "s/^\(not ok\|ok\) /&$type: /"
     umount -l "$root"
 done

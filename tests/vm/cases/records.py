@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds every way of sg-attack against what was recorded of it. Prints TAP.
 
-  records.py WAYS RECORDS GAPS         WAYS: sg-attack --json; RECORDS: sg-protect, or the agent's events
-  records.py --events WAYS EVENTS GAPS
+  records.py WAYS RECORDS GAPS [TYPE]  WAYS: sg-attack --json; RECORDS: sg-protect; TYPE of file system, ext4
+  records.py --events WAYS EVENTS GAPS [TYPE]  EVENTS: the agent's
 
 A way that was denied has exactly one record (equal denials within a second are one with a number), with
 the operation, the canonical path of the protected object, its rule, the process that asked and the
@@ -191,9 +191,12 @@ def read(path):
         return [json.loads(line) for line in f if line.startswith("{")]
 
 
-def gaps_of(path):
+def gaps_of(path, fstype):
+    """The names of the exceptions on a file system of this type."""
     with open(path, encoding="utf-8") as f:
-        return {line.split()[0] for line in f if line.strip() and not line.startswith("#")}
+        words = [line.split()[0] for line in f if line.strip() and not line.startswith("#")]
+    parted = [word.rpartition(":") for word in words]
+    return {name for types, _, name in parted if not types or fstype in types.split(",")}
 
 
 def belongs(way, record, events):
@@ -220,7 +223,8 @@ def report(way, gaps, why):
 def main():
     arguments = [a for a in sys.argv[1:] if a != "--events"]
     events = len(arguments) + 1 < len(sys.argv)
-    ways, rows, gaps = read(arguments[0]), read(arguments[1]), gaps_of(arguments[2])
+    ways, rows = read(arguments[0]), read(arguments[1])
+    gaps = gaps_of(arguments[2], arguments[3] if len(arguments) > 3 else "ext4")
     known = [of_event(r) for r in rows if r.get("class_uid") == 1001] if events else \
         [of_kernel(r) for r in rows if r["kind"] == "file"]
     denied = [r for r in known if r.outcome in ("denied", "not_held")]
