@@ -52,13 +52,6 @@ SG_PROGRAMS(inode_unlink, inode_unlink, sg_on_remove(dir, dentry, SG_HOOK_inode_
 SG_PROGRAMS(inode_rmdir, inode_rmdir, sg_on_remove(dir, dentry, SG_HOOK_inode_rmdir, storage),
             struct inode *dir, struct dentry *dentry)
 
-/* What an object with several names is worth by the others of them may be cached: by nobody while it has one name only. */
-static __always_inline void sg_forget_others(const struct inode *inode)
-{
-    if (inode->i_nlink > 1)
-        sg_forget_states();
-}
-
 /*
  * Keeps what an object's names are worth, for when it is met by another of them. `states`: two of them, one above the other, 0
  * for none. Returns 0: the table is full, 1: known already, 2: something is new. By numbers: verified once for all callers.
@@ -105,8 +98,9 @@ static __always_inline int sg_pin(struct inode *inode, const struct sg_states *s
         return 1;
     known = sg_pin_states(inode->i_ino, inode->i_sb->s_dev, s->policy_id, inode->i_generation,
                           (__u64)more << 32 | s->state);
+    /* What its other names are worth may be cached, also while it has none: of those that it had. */
     if (known > 1)
-        sg_forget_others(inode);
+        sg_forget_states();
     return known > 0;
 }
 
@@ -147,19 +141,25 @@ static __always_inline __u64 sg_relabel(const struct sg_request *from, const str
                : SG_DECISION_NONE;
 }
 
-/* What changes with the names, once nobody objects: cached places beneath a directory, a file with a further name. */
+/*
+ * What changes with the names, once nobody objects: cached places beneath a directory, a file with a further name. A file with
+ * one name only may have another one by the time it is moved, see sg_moved().
+ */
 static __always_inline int sg_note_change(const struct sg_request *from, const struct sg_states *a,
                                           const struct sg_states *b, bool moves)
 {
+    __u64 key = sg_address(from->dentry), move;
+
     if (a->state == b->state)
         return 1;
     if (!moves || (from->inode->i_nlink > 1 && !sg_is_dir(from->inode)))
         return sg_pin(from->inode, a, b->state);
-    if (sg_is_dir(from->inode) &&
-        sg_enter(a->policy_id, a->state) != sg_enter(b->policy_id, b->state)) {
-        __u64 key = sg_address(from->dentry), one = 1;
-
-        bpf_map_update_elem(&sg_moves, &key, &one, BPF_ANY);
+    if (!sg_is_dir(from->inode)) {
+        move = SG_MOVE(a->state, b->state, a->policy_id);
+        bpf_map_update_elem(&sg_moves, &key, &move, BPF_ANY);
+    } else if (sg_enter(a->policy_id, a->state) != sg_enter(b->policy_id, b->state)) {
+        move = SG_MOVE_OF_DIRECTORY;
+        bpf_map_update_elem(&sg_moves, &key, &move, BPF_ANY);
         sg_forget_states();
     }
     return 1;
@@ -348,15 +348,78 @@ SG_FMOD(inode_rename, inode_rename,
         struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
         struct dentry *new_dentry, unsigned int flags)
 
-/* After a directory has moved to where other rules hold, nothing that is cached beneath it may be believed. */
+/* By addresses, for programs that hang on functions of the kernel. */
+static __always_inline void sg_pin_late(struct dentry *dentry, __u32 policy_id, __u64 states)
+{
+    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+    __u32 known;
+
+    known = sg_pin_states(BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev), policy_id,
+                          BPF_CORE_READ(inode, i_generation), states);
+    if (known > 1)
+        sg_forget_states();
+    else if (!known)
+        sg_count(SG_COUNT_PIN_FULL);
+}
+
+/*
+ * The kernel asks its security modules about a link, and about a rename, before it locks the file: vfs_link() and vfs_rename()
+ * take the inode's i_rwsem behind their hooks, and the directories' locks are different ones when the new names lie in
+ * different directories. So a link and a rename of a file with one name can both be asked about first, each without the
+ * other's new name, and whoever holds the inode's lock, as a write to the file does, decides for how long. What was answered
+ * is looked at once more when each of them is done. Of the two the one that comes second finds what the other one did: a
+ * rename that the file has two names by now, a link that its old name has become another one.
+ *
+ * After a directory has moved to where other rules hold, nothing that is cached beneath it may be believed.
+ */
 static __always_inline void sg_moved(struct dentry *dentry)
 {
-    __u64 key = (__u64)dentry;
+    __u64 key = (__u64)dentry, *move = bpf_map_lookup_elem(&sg_moves, &key);
+    __u32 policy_id = sg_policy_now();
 
-    if (bpf_map_lookup_elem(&sg_moves, &key)) {
+    if (!move)
+        return;
+    if (*move == SG_MOVE_OF_DIRECTORY)
         sg_forget_states();
-        bpf_map_delete_elem(&sg_moves, &key);
+    else if (SG_MOVE_IS_OF(*move, policy_id) && BPF_CORE_READ(dentry, d_inode, __i_nlink) > 1)
+        sg_pin_late(dentry, policy_id, SG_MOVE_STATES(*move));
+    bpf_map_delete_elem(&sg_moves, &key);
+}
+
+/* A rename that has not ended makes one more try worth it; then the rename is the second of both. */
+static __always_inline void sg_linked(struct dentry *old, struct dentry *new)
+{
+    __u32 policy_id = sg_policy_now();
+    __u64 from, to;
+
+    for (int i = 0; i < 2; i++) {
+        from = sg_object_state(sg_address(old), policy_id);
+        to = sg_object_state(sg_address(new), policy_id);
+        if (!SG_ANSWER_FAILED(from) && !SG_ANSWER_FAILED(to)) {
+            if (from != to)
+                sg_pin_late(old, policy_id, to << 32 | from);
+            return;
+        }
     }
+}
+
+SEC("fexit/vfs_link")
+int BPF_PROG(fexit_vfs_link, struct dentry *old, void *idmap, struct inode *dir, struct dentry *new,
+             void *delegated, int error)
+{
+    if (!error)
+        sg_linked(old, new);
+    return 0;
+}
+
+/* Before 5.12. */
+SEC("fexit/vfs_link")
+int BPF_PROG(fexit_vfs_link_4, struct dentry *old, struct inode *dir, struct dentry *new,
+             void *delegated, int error)
+{
+    if (!error)
+        sg_linked(old, new);
+    return 0;
 }
 
 SEC("fexit/d_move")

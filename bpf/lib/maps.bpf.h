@@ -115,13 +115,21 @@ struct {
     __type(value, struct sg_known);
 } sg_tasks SEC(".maps");
 
-/* Directories that are about to be moved to a place where other rules hold, by the address of their dentry. */
+/* What is about to be moved to a place where other rules hold, by the address of its dentry. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 1024);
+    __uint(max_entries, 4096);
     __type(key, __u64);
     __type(value, __u64);
 } sg_moves SEC(".maps");
+
+/* Of a file: its states at the old name and at the new one, and the lowest bits of the policy that they belong to. */
+#define SG_MOVE_OF_DIRECTORY 1ull
+#define SG_MOVE(from, to, policy_id)                                                      \
+    (1ull << 63 | (policy_id & 0x7fffffull) << 40 | (__u64)(to) << SG_STATE_BITS | (from))
+#define SG_MOVE_STATES(move) \
+    (((move) >> SG_STATE_BITS & SG_STATE_MASK) << 32 | ((move)&SG_STATE_MASK))
+#define SG_MOVE_IS_OF(move, policy_id) (!(((move) ^ SG_MOVE(0, 0, policy_id)) >> 40))
 
 /* When it is full, denials are sent one by one: nothing that counts is put out for something newer. */
 struct {

@@ -39,19 +39,29 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
     (void)snprintf(ret->program, sizeof(ret->program), "%s", name);
 }
 
+// Likewise.
 static void choose_extra(const struct bpf_object *object, const struct btf *btf,
                          const struct extra_row *row, struct choice *ret)
 {
     const struct bpf_program *program = bpf_object__find_program_by_name(object, row->program);
+    char name[PROGRAM_NAME];
+    int n_args, n;
 
-    if (!program)
+    if (!program) {
         (void)snprintf(ret->reason, sizeof(ret->reason), "this build has no program %s",
                        row->program);
-    else if (kernel_target_args(btf, bpf_program__section_name(program)) < 0)
+        return;
+    }
+    n_args = kernel_target_args(btf, bpf_program__section_name(program));
+    if (n_args < 0) {
         (void)snprintf(ret->reason, sizeof(ret->reason),
                        "this kernel does not have what %s attaches to", row->program);
-    else
-        (void)snprintf(ret->program, sizeof(ret->program), "%s", row->program);
+        return;
+    }
+    n = snprintf(name, sizeof(name), "%s_%d", row->program, n_args);
+    if (n < 0 || (size_t)n >= sizeof(name) || !bpf_object__find_program_by_name(object, name))
+        (void)snprintf(name, sizeof(name), "%s", row->program);
+    (void)snprintf(ret->program, sizeof(ret->program), "%s", name);
 }
 
 void choose_programs(const struct bpf_object *object, const struct btf *btf, const char *release,

@@ -38,6 +38,9 @@ static const struct extra_row extras[] = {
     {.program = "fexit_d_exchange",
      .with_rename = true,
      .without = "what is known beneath exchanged directories is noticed late"},
+    {.program = "fexit_vfs_link",
+     .with_rename = true,
+     .without = "a file that is linked while it is moved under a rule keeps a name without one"},
 #define IO(name, text)                                      \
     {                                                       \
         .program = name, .ops = SG_OP_IO, .without = (text) \

@@ -86,6 +86,27 @@ static void test_arguments_decide(void **state)
     bpf_object__close(object);
 }
 
+static void test_arguments_decide_for_other_functions_too(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct choices c;
+    struct names names;
+    struct error err = {};
+
+    (void)state;
+    for (int n_args = 4; n_args <= 5; n_args++) {
+        struct btf *btf = kernel_without(NULL);
+
+        fake_btf_function(btf, "vfs_link", n_args);
+        choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+        assert_int_equal(choose_wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
+        assert_int_equal(names_has(&names, "fexit_vfs_link_4"), n_args == 4);
+        assert_int_equal(names_has(&names, "fexit_vfs_link"), n_args == 5);
+        btf__free(btf);
+    }
+    bpf_object__close(object);
+}
+
 static void test_what_is_missing_is_said(void **state)
 {
     struct bpf_object *object = open_object();
@@ -219,7 +240,8 @@ static void test_constants_have_no_map_of_their_own(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_every_hook_has_its_program),
-          cmocka_unit_test(test_arguments_decide), cmocka_unit_test(test_what_is_missing_is_said),
+          cmocka_unit_test(test_arguments_decide),
+          cmocka_unit_test(test_arguments_decide_for_other_functions_too), cmocka_unit_test(test_what_is_missing_is_said),
           cmocka_unit_test(test_operations_decide_what_is_attached),
           cmocka_unit_test(test_no_lineage_no_policy),
           cmocka_unit_test(test_shared_words_are_found),

@@ -226,6 +226,9 @@ struct helper {
 pid_t fork_helper(void);
 /* Runs the exempt program's verb on a path of the tree and waits; a failure ends the way. */
 void exempt_do(struct attack *a, const char *verb, const char *path, const char *more);
+/* The same in two steps. */
+pid_t exempt_start(struct attack *a, const char *verb, const char *path, const char *more);
+void exempt_wait(struct attack *a, const char *verb, pid_t pid);
 /* Has it remove what a way made; an undo_fn. */
 void exempt_remove(struct attack *a, const char *path, int fd);
 /* Starts the exempt program's `x-hold`: it opens the target and waits; *ret_line is what it

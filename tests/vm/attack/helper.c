@@ -31,21 +31,32 @@ pid_t fork_helper(void)
     return pid;
 }
 
-void exempt_do(struct attack *a, const char *verb, const char *path, const char *more)
+pid_t exempt_start(struct attack *a, const char *verb, const char *path, const char *more)
 {
     pid_t pid = fork_helper();
-    int status;
 
     a->out->prepared = 1;
     if (pid == 0) {
         execl(a->exempt, a->exempt, verb, path, more, (char *)NULL);
         _exit(127);
     }
+    return pid;
+}
+
+void exempt_wait(struct attack *a, const char *verb, pid_t pid)
+{
+    int status;
+
     if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
         WEXITSTATUS(status) != 0) {
         attack_step(a, verb);
         attack_failed(a, "the exempt program failed");
     }
+}
+
+void exempt_do(struct attack *a, const char *verb, const char *path, const char *more)
+{
+    exempt_wait(a, verb, exempt_start(a, verb, path, more));
 }
 
 void exempt_remove(struct attack *a, const char *path, _unused_ int fd)

@@ -195,6 +195,20 @@ int reach_late_linked_in_other(struct attack *a, int flags)
     return (int)GUARD(a, open(other, flags, 0600));
 }
 
+/* What is known of a file's other names while it has two must not be believed when it gets a second one again. */
+int reach_late_linked_in_again(struct attack *a, int flags)
+{
+    char *mine = in_tmp(a, "mine"), *other = in_tmp(a, "other");
+
+    write_text(a, mine, secret_text(a));
+    MUST(a, link(mine, other));
+    read_once(a, mine);
+    MUST(a, unlink(other));
+    attack_defer(a, exempt_remove, a->target, -1);
+    exempt_do(a, "x-link", mine, a->target);
+    return (int)GUARD(a, open(mine, flags, 0600));
+}
+
 /* A file with two unprotected names, known by both: one of them is moved in, the other stays. */
 static char *move_linked_in(struct attack *a)
 {
