@@ -43,7 +43,7 @@ enum {
     SG_RECORD_PATH2_CUT = 1u << 7, /* of the second path what PATH_CUT says of the first */
 };
 
-/* Why an object could not be resolved. */
+/* Why an object could not be resolved; the last one: what cannot be granted if objects are to be known again. */
 enum sg_reason {
     SG_REASON_NONE = 0,
     SG_REASON_DISCONNECTED = 1, /* a dentry without a way to the root (file handles) */
@@ -51,8 +51,9 @@ enum sg_reason {
     SG_REASON_RACE = 3,         /* renames during the walk, twice */
     SG_REASON_IMAGE = 4,        /* the policy image could not be read */
     SG_REASON_MEMORY = 5,       /* a map was full */
+    SG_REASON_GENERATION = 6,   /* an inode's generation was to be changed; not counted */
 };
-#define SG_REASON_COUNT 6
+#define SG_REASON_COUNT 7
 
 /*
  * Header of every record. The process is the thread group; `start_ns` is its start in nanoseconds since boot

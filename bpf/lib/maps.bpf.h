@@ -125,7 +125,7 @@ struct {
 
 /* Of a file: its states at the old name and at the new one, and the lowest bits of the policy that they belong to. */
 #define SG_MOVE_OF_DIRECTORY 1ull
-#define SG_MOVE(from, to, policy_id)                                                      \
+#define SG_MOVE(from, to, policy_id) \
     (1ull << 63 | (policy_id & 0x7fffffull) << 40 | (__u64)(to) << SG_STATE_BITS | (from))
 #define SG_MOVE_STATES(move) \
     (((move) >> SG_STATE_BITS & SG_STATE_MASK) << 32 | ((move)&SG_STATE_MASK))

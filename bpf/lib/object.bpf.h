@@ -58,7 +58,7 @@ __noinline __u64 sg_unresolved(__u64 sb, __u32 ops, __u32 policy_id, __u32 reaso
     if (!header || !sg_root_state((struct super_block *)sb, policy_id))
         return SG_DECISION_NONE;
     sg_count(SG_COUNT_UNRESOLVED);
-    if (reason && reason < SG_REASON_COUNT)
+    if (reason && reason < SG_REASON_GENERATION)
         sg_count(SG_COUNT_UNRESOLVED + reason);
     if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !(header->enforce_ops & ops))
         return SG_DECISION_NONE;

@@ -33,9 +33,13 @@ static const char *const verdicts[] = {
 };
 
 static const char *const reasons[] = {
-    [SG_REASON_NONE] = "none",   [SG_REASON_DISCONNECTED] = "disconnected",
-    [SG_REASON_DEPTH] = "depth", [SG_REASON_RACE] = "race",
-    [SG_REASON_IMAGE] = "image", [SG_REASON_MEMORY] = "memory",
+    [SG_REASON_NONE] = "none",
+    [SG_REASON_DISCONNECTED] = "disconnected",
+    [SG_REASON_DEPTH] = "depth",
+    [SG_REASON_RACE] = "race",
+    [SG_REASON_IMAGE] = "image",
+    [SG_REASON_MEMORY] = "memory",
+    [SG_REASON_GENERATION] = "generation",
 };
 
 static const char *const rings[] = {

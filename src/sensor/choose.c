@@ -99,6 +99,8 @@ static bool hook_wanted(size_t i, uint32_t ops, uint32_t needs, bool old_descrip
 
     if (old_descriptors && streq(row->id, "file_permission"))
         return true;
+    if (hook_besides(row->id) & needs)
+        return true;
     return row->ops & ops && (!condition || condition & needs);
 }
 

@@ -27,6 +27,15 @@ static const struct {
     {"bprm_check_security", SG_NEEDS_PROGRAM},
 };
 
+// Attached, too, where the policy has any of these needs, whatever its rules are about.
+static const struct {
+    const char *id;
+    uint32_t needs;
+} besides[] = {
+    {"file_ioctl", SG_NEED_GUARD},
+    {"file_ioctl_compat", SG_NEED_GUARD},
+};
+
 static const struct extra_row extras[] = {
     {.program = "tp_fork", .required = true},
     {.program = "tp_exec", .required = true},
@@ -92,6 +101,14 @@ uint32_t hook_needs(const char *id)
     for (size_t i = 0; i < ARRAY_SIZE(conditions); i++)
         if (streq(conditions[i].id, id))
             return conditions[i].needs;
+    return 0;
+}
+
+uint32_t hook_besides(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(besides); i++)
+        if (streq(besides[i].id, id))
+            return besides[i].needs;
     return 0;
 }
 

@@ -39,6 +39,8 @@ const char *hook_sibling(const char *id);
 // What the subjects of a policy must use (SG_NEED_*, one of them) for the hook to have anything to do; 0: it
 // always has.
 uint32_t hook_needs(const char *id);
+// SG_NEED_* of a policy for any of which the hook is attached, too, whatever operations its rules are about.
+uint32_t hook_besides(const char *id);
 
 // Programs that are no hooks: lineage, and the moves of directories.
 struct extra_row {

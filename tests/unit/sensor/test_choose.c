@@ -154,6 +154,11 @@ static void test_operations_decide_what_is_attached(void **state)
     // No rule asks for the program.
     assert_int_equal(choose_wanted(&c, SG_OPS_ANY, SG_NEED_CGROUP, true, &names, &err), 0);
     assert_false(names_has(&names, "lsm_bprm_check_security"));
+    // What pins go by is looked after wherever something is enforced.
+    assert_int_equal(choose_wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
+    assert_false(names_has(&names, "lsm_file_ioctl"));
+    assert_int_equal(choose_wanted(&c, SG_OP_READ, SG_NEED_GUARD, false, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_file_ioctl") && names_has(&names, "lsm_file_ioctl_compat"));
     // This kernel has no d_move: the rest goes on without.
     assert_false(names_has(&names, "fexit_d_move"));
     btf__free(btf);
@@ -241,7 +246,8 @@ static void test_constants_have_no_map_of_their_own(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_every_hook_has_its_program),
           cmocka_unit_test(test_arguments_decide),
-          cmocka_unit_test(test_arguments_decide_for_other_functions_too), cmocka_unit_test(test_what_is_missing_is_said),
+          cmocka_unit_test(test_arguments_decide_for_other_functions_too),
+          cmocka_unit_test(test_what_is_missing_is_said),
           cmocka_unit_test(test_operations_decide_what_is_attached),
           cmocka_unit_test(test_no_lineage_no_policy),
           cmocka_unit_test(test_shared_words_are_found),

@@ -94,7 +94,8 @@ static void lock_file(struct meanwhile *m)
 
     m->uffd = (int)HAVE(a, syscall(SYS_userfaultfd, O_CLOEXEC));
     MUST(a, ioctl(m->uffd, UFFDIO_API, &api));
-    m->page = (char *)MUST(a, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    m->page = (char *)MUST(a, mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                   -1, 0));
     range.range.start = (unsigned long)m->page;
     range.range.len = PAGE;
     MUST(a, ioctl(m->uffd, UFFDIO_REGISTER, &range));
@@ -109,8 +110,9 @@ static void lock_file(struct meanwhile *m)
 static void unlock_file(struct meanwhile *m)
 {
     char bytes[PAGE] = "";
-    struct uffdio_copy copy = {
-        .dst = (unsigned long)m->page, .src = (unsigned long)bytes, .len = PAGE};
+    struct uffdio_copy copy = {.dst = (unsigned long)m->page,
+                               .src = (unsigned long)bytes,
+                               .len = PAGE};
     void *failed;
 
     snprintf(bytes, sizeof(bytes), "%s", m->a->want);

@@ -255,7 +255,8 @@ static bool where_is(const char *path, struct where *ret)
             sscanf(dash, " - %63s %255s", w.type, w.source) != 2)
             continue;
         len = strcmp(w.at, "/") == 0 ? 0 : strlen(w.at);
-        if (strncmp(path, w.at, len) == 0 && (path[len] == '/' || path[len] == 0) && len + 1 >= best) {
+        if (strncmp(path, w.at, len) == 0 && (path[len] == '/' || path[len] == 0) &&
+            len + 1 >= best) {
             best = len + 1; /* the same point again: mounted over the earlier one */
             *ret = w;
         }
