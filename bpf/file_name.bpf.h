@@ -223,8 +223,9 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
     __u64 relabel;
 
     *ret_policy_id = a.policy_id;
+    /* Whatever it is that is enforced: a new name that nobody knows of leads round it. */
     if (answer)
-        return sg_failed(sg_sb_of(from), from->ops, a.policy_id, answer, try);
+        return sg_failed(sg_sb_of(from), SG_OPS_ANY, a.policy_id, answer, try);
     if (!a.policy_id)
         return SG_DECISION_NONE;
     decision = sg_decide_states(&a, from->ops, anybody);
@@ -239,7 +240,7 @@ static __always_inline __u64 sg_change_of_name(const struct sg_request *from,
         return decision;
     if (!sg_note_change(from, &a, &b, moves)) {
         sg_count(SG_COUNT_PIN_FULL);
-        return sg_unresolved(sg_sb_of(from), from->ops, a.policy_id, SG_REASON_MEMORY);
+        return sg_unresolved(sg_sb_of(from), SG_OPS_ANY, a.policy_id, SG_REASON_MEMORY);
     }
     if (a.state != b.state && sg_enters(&a, &b, sg_is_dir(from->inode)))
         decision |= SG_DECISION_ENTERS;

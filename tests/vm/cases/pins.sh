@@ -21,7 +21,14 @@ generations() {
     check "other ioctls" sg-do setflags $out/free
 }
 
+# Nobody is asked about names here; what cannot be found out of a file must not get one all the same.
+unknown() {
+    refused "a name for a file without a path" sg-do link-by-handle $in/cold $out/cold
+    check "it has none" test ! -e $out/cold
+}
+
 if [[ ${1:-} == run ]]; then
+    unknown
     generations
     exit 0
 fi
@@ -33,11 +40,13 @@ make_fs() { # directory
 modprobe loop
 make_fs /srv/x && make_fs /mnt/y || echo "not ok file systems without check sums"
 mkdir -p $in $out /srv/bin
-cp "$(command -v ln)" /srv/bin/exempt
+cp "$(type -P ln)" /srv/bin/exempt
 echo free >/mnt/y/free
+echo secret >$in/cold
 check "before the policy" sg-do set-generation /mnt/y/free
 under_policy -p "$cases/pins.yaml" -t /srv/x
 about_records '
+check("and links, because of what is not known", [r["reason"] for r in denied if r["hook"] == "inode_link"] == ["disconnected"])
 ioctls = [r for r in denied if r["hook"] == "file_ioctl"]
 check("a record for each that was refused: %d" % len(ioctls), len(ioctls) == 3)
 check("and why: %s" % {r["reason"] for r in ioctls}, {r["reason"] for r in ioctls} == {"generation"})'
