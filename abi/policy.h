@@ -239,24 +239,40 @@ enum {
         1u << 1, /* seeded by a mount hook; user space has not seen the mount yet */
 };
 
-/* Key of pinned objects: files with several names whose state must outlive the inode cache. */
+/*
+ * Key of pinned objects: files with several names whose state must outlive the inode cache. Each has an entry that the kernel
+ * side writes to, and one that user space replaces: neither can undo what the other one does at the same time.
+ */
+enum {
+    SG_PIN_BY_KERNEL = 0,
+    SG_PIN_BY_USER = 1,
+};
+
 struct sg_pin_key {
     __u64 ino;
     __u32 dev;
     __u32 policy_id;
+    __u32 writer; /* SG_PIN_BY_* */
+    __u32 reserved;
 };
 
 /*
  * A state of a pinned object, and above it the generation of the inode that it was pinned for: the number of an inode is used
- * again. 0 there: whichever inode has the number. User space pins like that, it cannot ask for the generation.
+ * again. 0 there: whichever inode has the number. User space pins like that on file systems that do not tell it.
  */
 #define SG_PIN(state, generation)     ((__u64)(generation) << 32 | (state))
 #define SG_PIN_STATE(pin)             ((__u32)(pin))
 #define SG_PIN_IS_OF(pin, generation) (!((pin) >> 32) || (__u32)((pin) >> 32) == (generation))
 
+/*
+ * The states of an object are those of its two entries, slot by slot: whoever adds one takes a slot that is free in both, the
+ * kernel side from the first one on and user space from the last one. Both in one slot at the same time: more states than there
+ * is room for.
+ */
 #define SG_PIN_STATES 4
 struct sg_pin {
     __u64 state[SG_PIN_STATES]; /* SG_PIN() of its protected names, 0 where unused */
+    __u64 claims;               /* of those who are about to write; the kernel side's own */
 };
 
 #define SG_ABI_ASSERT(cond, name) _Static_assert(cond, name)

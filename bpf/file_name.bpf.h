@@ -52,40 +52,78 @@ SG_PROGRAMS(inode_unlink, inode_unlink, sg_on_remove(dir, dentry, SG_HOOK_inode_
 SG_PROGRAMS(inode_rmdir, inode_rmdir, sg_on_remove(dir, dentry, SG_HOOK_inode_rmdir, storage),
             struct inode *dir, struct dentry *dentry)
 
+/* The entry of the kernel side, made when it is not there. NULL: there is no room. */
+static __always_inline struct sg_pin *sg_pin_entry(const struct sg_pin_key *key)
+{
+    struct sg_pin fresh = {}, *pin = bpf_map_lookup_elem(&sg_pins, key);
+
+    if (pin)
+        return pin;
+    /* An error: somebody else was quicker, or there is no room. */
+    bpf_map_update_elem(&sg_pins, key, &fresh, BPF_NOEXIST);
+    return bpf_map_lookup_elem(&sg_pins, key);
+}
+
+/* One state more for an object: 0 no room, 1 known already, 2 new. For who has claimed the entry. */
+static __always_inline __u32 sg_pin_state(struct sg_pin *pin, const struct sg_pin *users,
+                                          __u32 generation, __u32 state)
+{
+    __u64 word = SG_PIN(state, generation);
+
+    for (int i = 0; i < SG_PIN_STATES; i++) {
+        __u64 at = pin->state[i], other = users ? users->state[i] : 0;
+
+        if (SG_PIN_IS_OF(other, generation) && SG_PIN_STATE(other)) {
+            if (SG_PIN_STATE(other) == state)
+                return 1;
+            continue;
+        }
+        if (!at || !SG_PIN_IS_OF(at, generation)) {
+            pin->state[i] = word;
+            return 2;
+        }
+        if (SG_PIN_STATE(at) == state)
+            return 1;
+    }
+    return 0;
+}
+
 /*
  * Keeps what an object's names are worth, for when it is met by another of them. `states`: two of them, one above the other, 0
- * for none. Returns 0: the table is full, 1: known already, 2: something is new. By numbers: verified once for all callers.
+ * for none. Returns 0: there is no room, 1: known already, 2: something is new. By numbers: verified once for all callers.
  */
+#define SG_PIN_TRIES 32
 __noinline __u32 sg_pin_states(__u64 ino, __u32 dev, __u32 policy_id, __u32 generation,
                                __u64 states)
 {
     struct sg_pin_key key = {.policy_id = policy_id, .ino = ino, .dev = dev};
-    struct sg_pin fresh = {}, *pin = bpf_map_lookup_elem(&sg_pins, &key);
-    __u32 known = 1;
+    struct sg_pin *pin = sg_pin_entry(&key);
+    const struct sg_pin *users;
+    __u32 known = 1, first = 1, second = 1;
+    int claimed = 0;
 
-    if (!pin) {
-        /* An error: somebody else was quicker, or there is no room. */
-        bpf_map_update_elem(&sg_pins, &key, &fresh, BPF_NOEXIST);
-        pin = bpf_map_lookup_elem(&sg_pins, &key);
-        if (!pin)
-            return 0;
+    if (!pin)
+        return 0;
+    key.writer = SG_PIN_BY_USER;
+    users = bpf_map_lookup_elem(&sg_pins, &key);
+    /* Whoever finds that it was the only one to add is the writer. One that is preempted keeps the others out: they are refused. */
+    for (int i = 0; i < SG_PIN_TRIES && !claimed; i++) {
+        __sync_fetch_and_add(&pin->claims, 1);
+        claimed = *(volatile __u64 *)&pin->claims == 1;
+        if (!claimed)
+            __sync_fetch_and_add(&pin->claims, -1);
     }
-    for (int w = 0; w < 2; w++) {
-        __u32 state = w ? states >> 32 : (__u32)states;
-        int done = !state;
-
-        for (int i = 0; i < SG_PIN_STATES && !done; i++) {
-            __u64 at = pin->state[i];
-
-            if (!at || !SG_PIN_IS_OF(at, generation)) {
-                pin->state[i] = at = SG_PIN(state, generation);
-                known = 2;
-            }
-            done = SG_PIN_STATE(at) == state;
-        }
-        if (!done)
-            return 0;
-    }
+    if (!claimed)
+        return 0;
+    if ((__u32)states)
+        first = sg_pin_state(pin, users, generation, (__u32)states);
+    if (states >> 32)
+        second = sg_pin_state(pin, users, generation, states >> 32);
+    __sync_fetch_and_add(&pin->claims, -1);
+    if (!first || !second)
+        known = 0;
+    else if (first > 1 || second > 1)
+        known = 2;
     return known;
 }
 

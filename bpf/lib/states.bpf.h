@@ -222,24 +222,45 @@ static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, 
     return 0;
 }
 
-/* By numbers: the branches in it are not those of every caller. */
-__noinline __u32 sg_state_of_pin(__u64 pin, __u32 generation)
+/* What a slot says in the two entries of an object; SG_PIN_CLASH: not the same. By numbers: verified once for all callers. */
+#define SG_PIN_CLASH (1ull << 32)
+__noinline __u64 sg_state_of_pins(__u64 pin, __u64 other, __u32 generation)
 {
-    return SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
+    __u32 state = SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
+    __u32 state2 = SG_PIN_IS_OF(other, generation) ? SG_PIN_STATE(other) : 0;
+
+    if (state && state2 && state != state2)
+        return SG_PIN_CLASH | state;
+    return state | state2;
 }
 
-/* What an object's other names are worth, from the table of pinned objects; `generation` is the inode's. */
-static __always_inline void sg_pinned_states(__u64 ino, __u32 dev, __u32 generation,
-                                             struct sg_states *ret)
+/*
+ * What an object's other names are worth, from the table of pinned objects; `generation` is the inode's. True: they are more than
+ * there is room for.
+ */
+static __always_inline int sg_pinned_states(__u64 ino, __u32 dev, __u32 generation,
+                                            struct sg_states *ret)
 {
     struct sg_pin_key key = {.policy_id = ret->policy_id, .ino = ino, .dev = dev};
-    const struct sg_pin *pin = bpf_map_lookup_elem(&sg_pins, &key);
+    const struct sg_pin *kernels = bpf_map_lookup_elem(&sg_pins, &key), *users;
+    __u64 clash = 0;
 
-    if (!pin)
-        return;
+    key.writer = SG_PIN_BY_USER;
+    users = bpf_map_lookup_elem(&sg_pins, &key);
+    if (!kernels) {
+        barrier(); /* compilers would make one number of both pointers */
+        if (!users)
+            return 0;
+    }
 #pragma unroll /* a loop around a call trips the verifiers of 6.1 */
-    for (int i = 0; i < SG_PIN_STATES; i++)
-        ret->other[i] = sg_state_of_pin(pin->state[i], generation);
+    for (int i = 0; i < SG_PIN_STATES; i++) {
+        __u64 answer = sg_state_of_pins(kernels ? kernels->state[i] : 0,
+                                        users ? users->state[i] : 0, generation);
+
+        ret->other[i] = (__u32)answer;
+        clash |= answer & SG_PIN_CLASH;
+    }
+    return clash != 0;
 }
 
 /* The same, kept with the node when there is one. */
@@ -258,7 +279,8 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
             ret->other[i] = 0;
     }
     /* The inode's device: the dentry's may be an overlay's. */
-    sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, q->inode->i_generation, ret);
+    if (sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, q->inode->i_generation, ret))
+        return 1;
     if (node && sg_generation_caches(generation)) {
         node->other_generation = 0;
         barrier();
@@ -322,8 +344,8 @@ static __always_inline __u64 sg_find_states_body(const struct sg_request *q, boo
             sg_leaf_keep(q, ret->policy_id, generation | (answer & SG_STATE_MASK), distance,
                          (__u32)hash_len);
     }
-    if (nlink > 1)
-        sg_other_states(q, node, ret);
+    if (nlink > 1 && sg_other_states(q, node, ret))
+        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
     return 0;
 }
 

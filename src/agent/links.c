@@ -15,12 +15,9 @@ void links_pin(struct agent *a, const struct objects *found)
 {
     struct link_scan *l = &a->links;
 
-    for (size_t i = 0; i < found->n; i++) {
-        const struct sensor_object *p = &found->pins[i];
-
-        if (sensor_pin_object(a->sensor, p->dev, p->ino, p->state) < 0)
+    for (size_t i = 0; i < found->n; i++)
+        if (sensor_pin_object(a->sensor, &found->pins[i]) < 0)
             l->failed++;
-    }
     l->pinned = MAX(l->pinned, (uint64_t)found->n);
     l->seen = MAX(l->seen, found->seen);
     if (l->failed)

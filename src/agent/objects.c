@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/generation.h"
 #include "base/strutil.h"
 #include "base/table.h"
 
@@ -54,24 +55,31 @@ static bool denied_beneath(const struct policy_image *image, uint32_t state)
     return accepts[state_at(image, state)->accept].below != 0;
 }
 
-static bool skip_mount(const struct walk *w, uint64_t mount_id)
+// The type of a mount's file system, "" when the mount is not known.
+static const char *type_of(const struct walk *w, uint64_t mount_id)
 {
-    for (size_t i = 0; i < w->mounts->n; i++) {
-        const char *fstype = w->mounts->items[i].fstype;
-
-        if (w->mounts->items[i].id != mount_id)
-            continue;
-        for (size_t k = 0; k < ARRAY_SIZE(skipped); k++)
-            if (streq(fstype, skipped[k]))
-                return true;
-        return str_startswith(fstype, "fuse") != NULL;
-    }
-    return false;
+    for (size_t i = 0; i < w->mounts->n; i++)
+        if (w->mounts->items[i].id == mount_id)
+            return w->mounts->items[i].fstype;
+    return "";
 }
 
-static int add_pin(struct walk *w, const char *path, const struct statx *stx, uint32_t state)
+static bool skip_mount(const struct walk *w, uint64_t mount_id)
+{
+    const char *fstype = type_of(w, mount_id);
+
+    for (size_t k = 0; k < ARRAY_SIZE(skipped); k++)
+        if (streq(fstype, skipped[k]))
+            return true;
+    return str_startswith(fstype, "fuse") != NULL;
+}
+
+// `name` leads to it from dirfd, `path` from the root.
+static int add_pin(struct walk *w, int dirfd, const char *name, const char *path,
+                   const struct statx *stx, uint32_t state)
 {
     uint32_t dev = mounts_dev(w->mounts, (uint32_t)stx->stx_mnt_id);
+    const char *fstype = type_of(w, stx->stx_mnt_id);
     struct objects *o = w->o;
     int r;
 
@@ -89,7 +97,12 @@ static int add_pin(struct walk *w, const char *path, const struct statx *stx, ui
     sb_add(&o->paths, path, strlen(path) + 1);
     if (o->paths.failed)
         return -ENOMEM;
-    o->pins[o->n++] = (struct sensor_object){.dev = dev, .ino = stx->stx_ino, .state = state};
+    o->pins[o->n++] = (struct sensor_object){
+        .dev = dev,
+        .ino = stx->stx_ino,
+        .state = state,
+        .generation = file_generation(dirfd, name, fstype, stx->stx_ino),
+    };
     return 0;
 }
 
@@ -132,7 +145,7 @@ static int visit(struct walk *w, int dirfd, const char *name, uint32_t children,
     if (w->path.failed)
         return -ENOMEM;
     if (matters(w, &stx, state)) {
-        r = add_pin(w, w->path.s, &stx, state);
+        r = add_pin(w, dirfd, name, w->path.s, &stx, state);
     } else if (S_ISDIR(stx.stx_mode) && denied_beneath(w->image, state) &&
                !skip_mount(w, stx.stx_mnt_id) && !is_skipped(w, &stx)) {
         if (depth < DEPTH_MAX)
@@ -200,7 +213,7 @@ static int recheck(struct walk *w, const struct strbuf *known)
         at += strlen(path) + 1;
         state = policy_image_walk(w->image, w->image->start, path, strlen(path));
         if (state != 0 && look(AT_FDCWD, path, &stx) == 0 && matters(w, &stx, state))
-            r = add_pin(w, path, &stx, state);
+            r = add_pin(w, AT_FDCWD, path, path, &stx, state);
     }
     return r;
 }

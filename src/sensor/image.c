@@ -169,25 +169,40 @@ static void set_switches(const struct sensor *s, uint32_t policy_id, const uint6
         __atomic_store_n(&words[i], on ? on[i] : UINT64_MAX, __ATOMIC_RELAXED);
 }
 
-// Adds a state to those of an object under a policy. 1: it is new; 0: it was there; -ENOSPC: no room.
+// What an entry has for an inode of this generation.
+static uint32_t state_of(uint64_t pin, uint32_t generation)
+{
+    return !generation || SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
+}
+
+// Adds a state to those of an object under a policy. 1: it is new; 0: it was there; -ENOSPC: no room. The entry is ours
+// alone, see struct sg_pin_key.
 static int pin_object(const struct sensor *s, uint32_t policy_id,
                       const struct sensor_object *object)
 {
     struct sg_pin_key key = {.ino = object->ino, .dev = object->dev, .policy_id = policy_id};
-    int fd = map_fd(s, "sg_pins");
-    struct sg_pin pin = {};
-    size_t i;
+    const uint32_t generation = object->generation;
+    struct sg_pin pin = {}, kernels = {};
+    int fd = map_fd(s, "sg_pins"), slot = -1;
 
+    if (bpf_map_lookup_elem(fd, &key, &kernels) < 0 && errno != ENOENT)
+        return -errno;
+    key.writer = SG_PIN_BY_USER;
     if (bpf_map_lookup_elem(fd, &key, &pin) < 0 && errno != ENOENT)
         return -errno;
-    for (i = 0; i < SG_PIN_STATES && pin.state[i]; i++)
-        if (SG_PIN_STATE(pin.state[i]) == object->state)
-            break;
-    if (i == SG_PIN_STATES)
+    for (int i = 0; i < SG_PIN_STATES; i++) {
+        // Only what holds at least as long as what is to be pinned makes that unnecessary.
+        if (state_of(pin.state[i], generation) == object->state &&
+            (generation || !(pin.state[i] >> 32)))
+            return 0;
+        if (generation && state_of(kernels.state[i], generation) == object->state)
+            return 0;
+        if (!state_of(pin.state[i], generation) && !state_of(kernels.state[i], generation))
+            slot = i;
+    }
+    if (slot < 0)
         return -ENOSPC;
-    if (pin.state[i] == SG_PIN(object->state, 0))
-        return 0;
-    pin.state[i] = SG_PIN(object->state, 0);
+    pin.state[slot] = SG_PIN(object->state, generation);
     if (bpf_map_update_elem(fd, &key, &pin, BPF_ANY) < 0)
         return errno == E2BIG ? -ENOSPC : -errno;
     return 1;
@@ -353,16 +368,15 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
     return 0;
 }
 
-int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t state)
+int sensor_pin_object(struct sensor *s, const struct sensor_object *object)
 {
-    const struct sensor_object object = {.dev = dev, .state = state, .ino = ino};
     int r;
 
     if (!s->policy_id)
         return -ENOENT;
-    if (!state)
+    if (!object->state)
         return -EINVAL;
-    r = pin_object(s, s->policy_id, &object);
+    r = pin_object(s, s->policy_id, object);
     // What was known of the object before has been cached.
     if (r > 0)
         forget_states(s);

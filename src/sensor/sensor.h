@@ -118,6 +118,8 @@ struct sensor_root {
 struct sensor_object {
     uint32_t dev, state;
     uint64_t ino;
+    uint32_t
+        generation; /* of the inode, see base/generation.h; 0: not known, whichever has the number */
 };
 
 /*
@@ -145,7 +147,7 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
                      struct error *err);
 
 /* Objects with several names (dev, ino → state), see abi/policy.h. */
-int sensor_pin_object(struct sensor *s, uint32_t dev, uint64_t ino, uint32_t state);
+int sensor_pin_object(struct sensor *s, const struct sensor_object *object);
 
 /* Which subjects of the policy in force are switched on now (time windows). */
 int sensor_set_switches(struct sensor *s, const uint64_t on[SG_SUBJECT_WORDS]);

@@ -27,8 +27,34 @@ unknown() {
     check "it has none" test ! -e $out/cold
 }
 
+# A file that had two names when the policy came is gone, and another one has its number.
+reused() {
+    local number
+    number=$(stat -c %i $out/gone)
+    check "a file from before the policy, by its free name" denied $out/gone
+    rm $in/gone $out/gone
+    echo free >$out/new
+    for ((i = 0; i < 64 && $(stat -c %i $out/new) != number; i++)); do mv $out/new "$out/new$i" && echo free >$out/new; done
+    check "its number is used again" test "$(stat -c %i $out/new)" = "$number"
+    ln $out/new $out/new-too
+    check "for a file that is free, also with two names" cat $out/new-too
+}
+
+# What user space knew of a file when the policy came, and what the kernel side learns of it, count together, in as many places
+# as there is room for.
+several() {
+    check "read by the free name" denied $out/both
+    check "executed by it" $out/both
+    for i in 2 3 4; do check "linked to $i" /srv/bin/exempt $out/both /srv/x/in$i/both; done
+    refused "linked to 5: there is no room" /srv/bin/exempt $out/both /srv/x/in5/both
+    check "read by the free name, again" denied $out/both
+    refused "executed by it, now" $out/both
+}
+
 if [[ ${1:-} == run ]]; then
+    several
     unknown
+    reused
     generations
     exit 0
 fi
@@ -39,14 +65,16 @@ make_fs() { # directory
 }
 modprobe loop
 make_fs /srv/x && make_fs /mnt/y || echo "not ok file systems without check sums"
-mkdir -p $in $out /srv/bin
+mkdir -p $in /srv/x/in{2,3,4,5} $out /srv/bin
 cp "$(type -P ln)" /srv/bin/exempt
 echo free >/mnt/y/free
+echo secret >$in/gone && ln $in/gone $out/gone
 echo secret >$in/cold
+cp "$(type -P true)" $in/both && ln $in/both $out/both
 check "before the policy" sg-do set-generation /mnt/y/free
 under_policy -p "$cases/pins.yaml" -t /srv/x
 about_records '
-check("and links, because of what is not known", [r["reason"] for r in denied if r["hook"] == "inode_link"] == ["disconnected"])
+check("and links, because of what is not known", [r["reason"] for r in denied if r["hook"] == "inode_link"] == ["memory", "disconnected"])
 ioctls = [r for r in denied if r["hook"] == "file_ioctl"]
 check("a record for each that was refused: %d" % len(ioctls), len(ioctls) == 3)
 check("and why: %s" % {r["reason"] for r in ioctls}, {r["reason"] for r in ioctls} == {"generation"})'

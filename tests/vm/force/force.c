@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/fd.h"
+#include "base/generation.h"
 #include "base/strbuf.h"
 
 static int say(int r, const char *what, const struct error *err)
@@ -127,17 +128,17 @@ int force_set(struct force *f, const struct policy_image *image, uint32_t ops)
     return r < 0 ? say(r, "the policy could not be put in force", &err) : 0;
 }
 
-// s_dev of the file system at a path: what stat says of a subvolume of btrfs is another number.
-static uint32_t dev_at(const struct force *f, const char *path)
+// The mount at a path, which says what s_dev is: what stat says of a subvolume of btrfs is another number.
+static const struct policy_mount *mount_at(const struct force *f, const char *path)
 {
     struct statx stx;
 
     if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &stx) < 0)
-        return 0;
+        return NULL;
     for (size_t i = 0; i < f->mounts->n; i++)
         if (f->mounts->items[i].id == stx.stx_mnt_id)
-            return f->mounts->items[i].dev;
-    return 0;
+            return &f->mounts->items[i];
+    return NULL;
 }
 
 int force_find_linked(struct force *f, const struct policy_image *image, const char *tree,
@@ -145,12 +146,16 @@ int force_find_linked(struct force *f, const struct policy_image *image, const c
 {
     char *const trees[] = {(char *)(uintptr_t)tree, NULL};
     FTS *fts = fts_open(trees, FTS_PHYSICAL | FTS_XDEV, NULL);
-    uint32_t dev = dev_at(f, tree);
+    const struct policy_mount *mount = mount_at(f, tree);
     size_t n = 0;
     FTSENT *e;
 
     if (!fts)
         return -errno;
+    if (!mount) {
+        fts_close(fts);
+        return -ENOENT;
+    }
     while (n < max && (e = fts_read(fts))) {
         const struct stat *st = e->fts_statp;
         uint32_t state;
@@ -160,9 +165,10 @@ int force_find_linked(struct force *f, const struct policy_image *image, const c
         state = policy_image_walk(image, image->start, e->fts_path, e->fts_pathlen);
         if (state)
             ret[n++] = (struct sensor_object){
-                .dev = dev,
+                .dev = mount->dev,
                 .ino = st->st_ino,
                 .state = state,
+                .generation = file_generation(AT_FDCWD, e->fts_accpath, mount->fstype, st->st_ino),
             };
     }
     fts_close(fts);
