@@ -108,6 +108,8 @@ struct mount_watch {
     uint64_t scanned_ns; // CLOCK_MONOTONIC
     uint64_t rebuilt_ns; // CLOCK_MONOTONIC: another image was asked for
     bool rebuild;        // another one has to be
+    // Digests of the tables whose roots the policy in force has, and the one that is about to come; 0: others.
+    uint64_t set, coming;
     uint64_t n_changes;
 };
 
@@ -115,7 +117,11 @@ int mountwatch_start(struct agent *a, struct error *err);
 void mountwatch_stop(struct agent *a);
 void mountwatch_changed(struct agent *a); // a record said so
 void mountwatch_tick(struct agent *a);
-void mountwatch_apply(struct agent *a); // roots of the policy that was just put in force
+// Called right before a policy comes into force, and right after: what was mounted since its image was built belongs to it.
+void mountwatch_coming(struct agent *a, const struct loaded *l);
+void mountwatch_came(struct agent *a, const struct loaded *l);
+void mountwatch_apply(
+    struct agent *a); // the policy in force is a->policies.now, another one or still
 
 // records.c --------------------------------------------------------------------------------------------
 

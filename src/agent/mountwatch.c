@@ -32,38 +32,59 @@ static void rebuild(struct agent *a)
     policies_reload(a, "the mount table needs another image");
 }
 
-static void set_roots(struct agent *a)
+// The roots that an image has by the table that was read last. -EAGAIN: only another image has them.
+static int roots_of(const struct agent *a, const struct policy_image *image,
+                    struct sensor_root **ret_roots, size_t *ret_n)
 {
-    const struct loaded *l = a->policies.now;
     _cleanup_free_ struct policy_root *found = NULL;
+    struct sensor_root *roots;
+    size_t n = 0;
+    int r;
+
+    r = policy_image_roots(image, a->mounts.view.all, false, &found, &n);
+    if (r < 0)
+        return r;
+    roots = new0(struct sensor_root, n);
+    if (!roots)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        roots[i] = (struct sensor_root){found[i].dev, found[i].root};
+    *ret_roots = roots;
+    *ret_n = n;
+    return 0;
+}
+
+// The policy in force, made from `l`, gets its roots by the table that was read last. -EAGAIN as above.
+static int give_roots(struct agent *a, const struct loaded *l)
+{
     _cleanup_free_ struct sensor_root *roots = NULL;
     struct error err = {};
     size_t n = 0;
     int r;
 
-    // The table that the image was made for is answered by the image itself.
-    if (!l || !a->mounts.view.all || l->mounts == a->mounts.view.digest)
-        return;
-    r = policy_image_roots(l->image, a->mounts.view.all, false, &found, &n);
-    if (r == -EAGAIN) {
-        rebuild(a);
-        return;
-    }
-    roots = r < 0 ? NULL : new0(struct sensor_root, n);
-    if (!roots) {
-        (void)log_error_code(r < 0 ? r : -ENOMEM,
-                             "the roots of the file systems cannot be worked out: %m");
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        roots[i] = (struct sensor_root){found[i].dev, found[i].root};
-    if (sensor_set_roots(a->sensor, roots, n, &err) < 0)
-        (void)log_error_struct(&err);
+    if (!a->mounts.view.all || a->mounts.set == a->mounts.view.digest)
+        return 0;
+    r = roots_of(a, l->image, &roots, &n);
+    if (r == -EAGAIN)
+        return r;
+    if (r < 0)
+        return log_error_code(r, "the roots of the file systems cannot be worked out: %m");
+    r = sensor_set_roots(a->sensor, roots, n, &err);
+    if (r < 0)
+        return log_error_struct(&err);
+    a->mounts.set = a->mounts.view.digest;
+    return 0;
 }
 
-void mountwatch_apply(struct agent *a)
+static void set_roots(struct agent *a)
 {
-    set_roots(a);
+    const struct loaded *l = a->policies.now;
+    struct sensor_facts facts;
+
+    // One that came into force, and of which something failed then, is not known here: states are numbers of an image.
+    sensor_facts(a->sensor, &facts);
+    if (l && l->id == facts.policy_id && give_roots(a, l) == -EAGAIN)
+        rebuild(a);
 }
 
 // Reads the table; true when it is another one.
@@ -85,6 +106,34 @@ static bool look(struct agent *a)
     a->mounts.view = view;
     a->mounts.n_changes++;
     return true;
+}
+
+void mountwatch_coming(struct agent *a, const struct loaded *l)
+{
+    _cleanup_free_ struct sensor_root *roots = NULL;
+    struct error err = {};
+    size_t n = 0;
+
+    (void)look(a);
+    a->mounts.coming = l->mounts;
+    if (a->mounts.view.digest == l->mounts || roots_of(a, l->image, &roots, &n) < 0)
+        return;
+    // Some more than there should be: what has gone since the image was built is taken out afterwards.
+    a->mounts.coming = 0;
+    if (sensor_stage_roots(a->sensor, roots, n, &err) < 0)
+        (void)log_error_struct(&err);
+}
+
+void mountwatch_came(struct agent *a, const struct loaded *l)
+{
+    (void)look(a);
+    a->mounts.set = a->mounts.coming;
+    (void)give_roots(a, l);
+}
+
+void mountwatch_apply(struct agent *a)
+{
+    set_roots(a);
 }
 
 struct foreign_job {

@@ -115,12 +115,28 @@ static void keep(struct agent *a, struct loaded *l)
         keep_done(&k->job, false);
 }
 
+struct coming {
+    struct agent *agent;
+    struct loaded *loaded;
+};
+
+static void on_coming(void *ctx, bool in_force)
+{
+    const struct coming *c = ctx;
+
+    if (in_force)
+        mountwatch_came(c->agent, c->loaded);
+    else
+        mountwatch_coming(c->agent, c->loaded);
+}
+
 // Files with several names and time windows come into force with the policy, not after it.
 static int set_policy(struct agent *a, struct loaded *l, const struct objects *linked,
                       struct error *err)
 {
     _cleanup_free_ struct sensor_root *roots = new0(struct sensor_root, l->image->n_roots);
     uint64_t on[SG_SUBJECT_WORDS];
+    struct coming coming = {a, l};
     struct sensor_facts facts;
     time_t next;
     int r;
@@ -130,8 +146,11 @@ static int set_policy(struct agent *a, struct loaded *l, const struct objects *l
     for (size_t i = 0; i < l->image->n_roots; i++)
         roots[i] = (struct sensor_root){l->image->roots[i].dev, l->image->roots[i].root};
     policy_time_subjects(l->image, time(NULL), on, &next);
-    sensor_stage(a->sensor,
-                 &(struct sensor_stage){.objects = linked->pins, .n_objects = linked->n, .on = on});
+    sensor_stage(a->sensor, &(struct sensor_stage){.objects = linked->pins,
+                                                   .n_objects = linked->n,
+                                                   .on = on,
+                                                   .coming = on_coming,
+                                                   .ctx = &coming});
     agent_patience(a, true);
     r = sensor_set_policy(a->sensor, l->image->mem, l->image->size, l->ops, roots,
                           l->image->n_roots, err);
@@ -163,8 +182,10 @@ static int enforce(struct agent *a, struct build *b)
     // Records of the policy before are named by its rules.
     records_drain(a);
     r = set_policy(a, l, &b->objects, &b->error);
-    if (r < 0)
+    if (r < 0) {
+        mountwatch_apply(a);
         return r;
+    }
     push_before(p, p->now);
     p->now = TAKE_PTR(b->loaded);
     p->changed_ns = now_ns(CLOCK_REALTIME);

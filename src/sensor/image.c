@@ -268,6 +268,10 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
         return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_roots,
                          strerror(-r));
     }
+    s->coming_id = id;
+    if (s->stage.coming)
+        s->stage.coming(s->stage.ctx, false);
+    s->coming_id = 0;
     // First nothing that is cached is good any more: between the two steps every access is decided at
     // length, by the old image. The other way round what the old policy left alone would pass, cached,
     // after others had been decided by the new one.
@@ -284,6 +288,8 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
     s->policy_id = id;
     s->image_bytes = len;
     map_clear(s->provisional);
+    if (s->stage.coming)
+        s->stage.coming(s->stage.ctx, true);
     drop_roots(s, id, false);
     drop_pins(s, id, false);
     return 0;
@@ -292,6 +298,16 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
 void sensor_stage(struct sensor *s, const struct sensor_stage *stage)
 {
     s->stage = *stage;
+}
+
+int sensor_stage_roots(struct sensor *s, const struct sensor_root *roots, size_t n_roots,
+                       struct error *err)
+{
+    int r = s->coming_id ? write_roots(s, s->coming_id, roots, n_roots) : -EINVAL;
+
+    return r < 0 ? error_set(err, r, "%zu file systems do not fit into the table of roots: %s",
+                             n_roots, strerror(-r))
+                 : 0;
 }
 
 // A root that a mount hook seeded and nobody named: the caller's mount table may be older than the mount.

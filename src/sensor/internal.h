@@ -365,6 +365,7 @@ struct sensor {
     bool old_descriptors;
     uint32_t ops, needs, policy_id;
     struct sensor_stage stage; // for the next policy; on loan
+    uint32_t coming_id;        // of the policy that is about to come into force; 0: none
     size_t image_bytes;
     struct proof proofs[HOOKS];
     struct sensor_hook hooks[HOOKS];

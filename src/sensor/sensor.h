@@ -130,8 +130,16 @@ struct sensor_stage {
     const struct sensor_object *objects;
     size_t n_objects;
     const uint64_t *on; /* SG_SUBJECT_WORDS, as for sensor_set_switches(); NULL: all */
+    /* Called right before the policy comes into force, when it may call sensor_stage_roots(), and right after, when it may call
+     * sensor_set_roots(): attaching programs takes long, and file systems are mounted meanwhile. NULL: nobody. */
+    void (*coming)(void *ctx, bool in_force);
+    void *ctx;
 };
 void sensor_stage(struct sensor *s, const struct sensor_stage *stage);
+
+/* Adds roots to those that the policy to come starts with. From `coming` only. */
+int sensor_stage_roots(struct sensor *s, const struct sensor_root *roots, size_t n_roots,
+                       struct error *err);
 
 /*
  * Puts a compiled image in force: attaches hooks that are newly needed, writes roots, replaces the image in one step,
