@@ -407,21 +407,27 @@ static __always_inline void sg_pin_late(struct dentry *dentry, __u32 policy_id, 
  * different directories. So a link and a rename of a file with one name can both be asked about first, each without the
  * other's new name, and whoever holds the inode's lock, as a write to the file does, decides for how long. What was answered
  * is looked at once more when each of them is done. Of the two the one that comes second finds what the other one did: a
- * rename that the file has two names by now, a link that its old name has become another one.
+ * rename that the file has two names by now, a link that its old name has become another one. Programs of this type are skipped
+ * for a task that comes while another one is preempted inside (recursion_misses): then the pin is missing as before.
  *
  * After a directory has moved to where other rules hold, nothing that is cached beneath it may be believed.
  */
 static __always_inline void sg_moved(struct dentry *dentry)
 {
-    __u64 key = (__u64)dentry, *move = bpf_map_lookup_elem(&sg_moves, &key);
+    __u64 key = (__u64)dentry, *move = bpf_map_lookup_elem(&sg_moves, &key), states, now;
     __u32 policy_id = sg_policy_now();
 
     if (!move)
         return;
-    if (*move == SG_MOVE_OF_DIRECTORY)
+    if (*move == SG_MOVE_OF_DIRECTORY) {
         sg_forget_states();
-    else if (SG_MOVE_IS_OF(*move, policy_id) && BPF_CORE_READ(dentry, d_inode, __i_nlink) > 1)
-        sg_pin_late(dentry, policy_id, SG_MOVE_STATES(*move));
+    } else if (SG_MOVE_IS_OF(*move, policy_id) && BPF_CORE_READ(dentry, d_inode, __i_nlink) > 1) {
+        states = SG_MOVE_STATES(*move);
+        now = sg_object_state(sg_address(dentry), policy_id);
+        /* Not what a rename left behind that failed: a dentry's address is used again. */
+        if (SG_ANSWER_FAILED(now) || now == states >> 32)
+            sg_pin_late(dentry, policy_id, states);
+    }
     bpf_map_delete_elem(&sg_moves, &key);
 }
 
