@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What was decided once is kept with files, directories, tasks and processors (bpf/lib/quick, known, dead). It does not outlive
+# what it rests on: the user, the program, the name, whose turn it is on a processor. Runs inside a VM. Prints TAP.
+set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
+
+if [[ ${1:-} == run ]]; then
+    python3 "$cases/known.py" /srv/k
+    exit 0
+fi
+
+mkdir -p /srv/k/{names,in,out} /srv/bin
+for name in user login exe; do echo content >/srv/k/$name; done
+cp "$(type -P mv)" /srv/bin/exempt
+cp "$(realpath "$(type -P python3)")" /srv/bin/named
+under_policy -p "$cases/known.yaml"
+about_records '
+hooks = {r["hook"] for r in denied}
+check("what was denied is what was opened, %d records of %s" % (len(denied), hooks), hooks == {"file_open"} and len(denied) >= 5)'
