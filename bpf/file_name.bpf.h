@@ -372,7 +372,9 @@ static __always_inline int sg_on_rename(struct inode *old_dir, struct dentry *ol
         return 0;
     if (replaced)
         to.ops |= SG_OP_DELETE;
-    return storage ? SG_NAMES(sg_move_lsm, &from, &to) : SG_NAMES(sg_move_fmod, &from, &to);
+    if (!storage)
+        return SG_NAMES(sg_move_fmod, &from, &to);
+    return SG_NAMES(sg_move_lsm, &from, &to) || sg_leaf_forget(inode);
 }
 
 SG_LSM(inode_rename, inode_rename, sg_on_rename(old_dir, old_dentry, new_dir, new_dentry, storage),

@@ -222,6 +222,21 @@ static __noinline int sg_leaf_keep(const struct sg_request *q, __u32 policy_id, 
     return 0;
 }
 
+/*
+ * An object is about to get another name. What is kept by the old one is bound to a hash of 32 bits, which the new name may have,
+ * too: once in four billion renames, if it were kept. Returns 0.
+ */
+static __noinline int sg_leaf_forget(struct inode *inode)
+{
+    struct sg_node *node = bpf_inode_storage_get(&sg_nodes, inode, 0, 0);
+
+    if (node) {
+        node->quick = 0;
+        node->leaf = 0;
+    }
+    return 0;
+}
+
 /* What a slot says in the two entries of an object; SG_PIN_CLASH: not the same. By numbers: verified once for all callers. */
 #define SG_PIN_CLASH (1ull << 32)
 __noinline __u64 sg_state_of_pins(__u64 pin, __u64 other, __u32 generation)
