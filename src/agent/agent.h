@@ -61,7 +61,7 @@ struct policies {
     struct error error;  // of the last refusal
     uint64_t n_changes, n_refusals;
     bool trim_due;   // memory is to be given back once the scans of a new policy have ended
-    bool quick_told; // that, and why, quick decisions are off
+    bool quick_told; // that, and why, quick decisions are limited
 };
 
 int policies_start(struct agent *a, struct error *err);

@@ -99,7 +99,7 @@ static void report_quick(struct agent *a, const struct sensor_quick *q)
     a->policies.quick_told = !q->on;
     if (q->on || told)
         return;
-    sb_printf(&sb, "quick decisions are off: %s; %s", q->reason, SENSOR_QUICK_COST);
+    sb_printf(&sb, "quick decisions are limited: %s; %s", q->reason, SENSOR_QUICK_COST);
     if (*q->log)
         sb_printf(&sb, "; everything that the kernel said is in %s", q->log);
     notice(a, &(struct notice){.kind = "kernel",

@@ -345,8 +345,9 @@ static void policy_problems(const struct agent *a, struct problems *p)
         problem(p, "critical", "safeguard doctor",
                 "this kernel cannot be trusted to deny: what is recorded may have passed");
     if (facts.quick.refused)
-        problem(p, "medium", facts.quick.cure,
-                "quick decisions are off, since the kernel refused the programs that have them");
+        problem(
+            p, "medium", facts.quick.cure,
+            "quick decisions are limited, since the kernel refused the programs that have them");
 }
 
 void status_problems_json(struct agent *a, struct jw *jw)

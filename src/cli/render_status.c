@@ -121,7 +121,7 @@ static void put_quick(const struct page *p, struct json_object *s)
     if (!q)
         return;
     label(p, "decisions");
-    sb_puts(p->sb, on ? "quick ones are on\n" : "quick ones are off: ");
+    sb_puts(p->sb, on ? "quick ones are on\n" : "quick ones are limited: ");
     if (on)
         return;
     put_escaped(p->sb, str(q, "reason"));

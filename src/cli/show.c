@@ -43,9 +43,8 @@ const struct command_options status_options = {
         "A hook is \"proved\" when its last self-test was refused by the kernel and its record arrived; "
         "\"attached\" when there is nothing that it could refuse as a test; \"recording\" where this kernel "
         "cannot be trusted to deny; \"failed\" when the test went wrong.\n\n"
-        "Quick decisions are those about files and directories that were met before. Where this kernel does not take "
-        "the programs that have them, the line \"decisions\" says why and what that costs; nothing is decided "
-        "otherwise.\n\n"
+        "Quick decisions are those about files and directories that were met before. Where they are limited, the line "
+        "\"decisions\" says why and what that costs; nothing is decided otherwise.\n\n"
         "Exit status: 0 nothing needs attention, 1 something serious does, 2 wrong usage, 3 no agent answers.",
     .rows = status_rows,
     .n_rows = ARRAY_SIZE(status_rows),

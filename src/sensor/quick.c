@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Quick decisions (bpf/lib/quick) rest on what a kernel's verifier believes of pointers, which differs between versions
-// and builds. Programs that have them are tried first; where they are refused the same programs without them are
-// loaded, which decide alike and cost more. What became of that is told here.
+// and builds. Programs that find directories with their inodes are tried first, where a kernel should take them; where they are
+// refused the same programs are loaded with a table of directories instead. What became of that is told here.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -17,6 +17,8 @@
 #include "sensor/capture.h"
 #include "sensor/internal.h"
 #include "sensor/probe.h"
+
+_Static_assert(SG_DEAD_DIRS == 4096, "as SENSOR_QUICK_COST says");
 
 #define PROGRAM_MAPS_MAX 64
 #define CONSTANTS_MAX    (64u << 10)
@@ -84,17 +86,16 @@ static void give_reason(const struct quick *q, struct sensor_quick *ret)
 
 void quick_describe(const struct sensor *s, struct sensor_quick *ret)
 {
-    struct sensor_quick quick = {.on = s->attach == SENSOR_ATTACH_LSM && s->typed &&
-                                       all_quick(&s->links)};
+    // Kernels that are known not to take them have the table by choice: there is nothing to be done, and little lost.
+    struct sensor_quick quick = {.on = s->attach == SENSOR_ATTACH_LSM &&
+                                       (!s->choices.typed || (s->typed && all_quick(&s->links)))};
 
     if (s->attach != SENSOR_ATTACH_LSM) {
         (void)snprintf(quick.reason, sizeof(quick.reason),
-                       "only programs on hooks of the security module interface have them");
+                       "only programs on hooks of the security module interface have all of them");
         (void)snprintf(quick.cure, sizeof(quick.cure),
                        "make bpf an active security module, see 'safeguard doctor'");
     } else if (!quick.on) {
-        (void)snprintf(quick.reason, sizeof(quick.reason),
-                       "this kernel's verifier does not take the programs that have them");
         give_reason(&s->quick, &quick);
     }
     *ret = quick;
@@ -173,7 +174,7 @@ void sensor_probe_quick(struct sensor_probe *p)
         (void)snprintf(c->detail, sizeof(c->detail), "%.390s", err.what);
         (void)snprintf(c->cure, sizeof(c->cure), "%.250s", err.cure);
     } else {
-        (void)snprintf(c->detail, sizeof(c->detail), "%.300s; %s", quick.reason, SENSOR_QUICK_COST);
+        (void)snprintf(c->detail, sizeof(c->detail), "%.280s; %s", quick.reason, SENSOR_QUICK_COST);
         (void)snprintf(c->cure, sizeof(c->cure), "%s", quick.cure);
     }
 }

@@ -219,15 +219,18 @@ int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
 int sensor_left(const char *pin_dir);
 
 /*
- * Decisions about files and directories that were met before, without a look at the policy. Where the kernel's verifier
- * does not take the programs that have them, others do the same work at a higher price.
+ * Decisions about files and directories that were met before, without a look at the policy. Programs of type fmod_ret have
+ * them for directories that no rule speaks of only, by a table; so do others where the kernel's verifier refuses those that keep
+ * it with the inodes, although this kernel is one that should take them.
  */
-#define SENSOR_QUICK_COST "an open that no rule speaks of costs about four times as much"
+#define SENSOR_QUICK_COST                                                                         \
+    "directories are kept in a table of 4096: beyond these an open that no rule speaks of costs " \
+    "about four times as much"
 
 struct sensor_quick {
-    bool on;
+    bool on;          /* all of them */
     bool refused;     /* it was tried, and the kernel refused it */
-    char reason[400]; /* why they are off */
+    char reason[400]; /* why they are limited */
     char log[64];     /* where the kernel's own words are; "" when there are none */
     char cure[256];   /* "": there is nothing to be done */
 };

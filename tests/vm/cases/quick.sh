@@ -49,15 +49,15 @@ check "... which is no reason to fail" "${refusing[@]}" safeguard doctor
 
 check "refused: the agent starts with others" start_agent "${refusing[@]}" safeguard-agent
 check "... which deny" denied /srv/vault/a
-check "... its log says so" grep -q "quick decisions are off: $reason" "$run_log"
+check "... its log says so" grep -q "quick decisions are limited: $reason" "$run_log"
 check "... and what it costs, and where everything is" grep -q "four times as much; .*$verifier_log" "$run_log"
 check "... the kernel's words are there" grep -q 'R2 is not what it should be' "$verifier_log"
 check "... there is an event" await 20 '"notice":"kernel"' "$events"
-check "... status says so" says "decisions +quick ones are off: $reason" safeguard status
+check "... status says so" says "decisions +quick ones are limited: $reason" safeguard status
 check "... and what to do" says "send $verifier_log to the makers" safeguard status
 check "... which is no reason to fail" safeguard status
 check "... and in its JSON" says "^False $reason" quick_of safeguard status
-check "... it is said once" bash -c 'safeguard policy reload >/dev/null && [[ $(grep -c "quick decisions are off" '"$run_log"') == 1 ]]'
+check "... it is said once" bash -c 'safeguard policy reload >/dev/null && [[ $(grep -c "quick decisions are limited" '"$run_log"') == 1 ]]'
 
 kill -9 "$agent"
 wait "$agent" 2>/dev/null
