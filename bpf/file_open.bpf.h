@@ -116,7 +116,7 @@ static __always_inline int sg_file_access_lsm(struct file *file, __u32 ops, __u3
     if (sg_quick_cannot(file->f_inode, dentry, parent)) {
         decision = sg_quick_unknown();
         policy_id = 0;
-    } else if (sg_quick_dead(file, dentry, parent)) {
+    } else if (sg_quick_dead(file, dentry, parent, true)) {
         return 0;
     } else {
         decision = sg_quick_live(file, dentry, ops, &policy_id);
@@ -129,29 +129,28 @@ static __always_inline int sg_file_access_lsm(struct file *file, __u32 ops, __u3
            sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id);
 }
 
-/* The same for programs of type fmod_ret: what is no rule's business, as far as the directory says so. */
-static __always_inline int sg_quick_dead_fmod(const struct file *file)
+static __always_inline int sg_file_access_fmod(struct file *file, __u32 ops, __u32 hook_flags)
 {
-    const struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+    struct dentry *dentry = file->f_path.dentry, *parent = dentry->d_parent;
+    __u32 policy_id = 0;
+    __u64 decision;
 
-    return !sg_quick_cannot(file->f_inode, dentry, parent) &&
-           sg_dead_known(parent, sg_generation) && !sg_is_backing(file->f_inode, dentry);
+    if (!sg_quick_cannot(file->f_inode, dentry, parent) &&
+        sg_quick_dead(file, dentry, parent, false))
+        return 0;
+    decision = sg_file_long(file, ops, SG_QUICK_UNKNOWN, &policy_id, false);
+    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
+           sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
 }
 
 /* An access through a file, to be refused? `ops` 0: as it was opened. */
 static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 hook, __u16 flags,
                                           bool storage)
 {
-    __u32 hook_flags = hook | (__u32)flags << 16, policy_id = 0;
-    __u64 decision;
+    __u32 hook_flags = hook | (__u32)flags << 16;
 
-    if (storage)
-        return sg_file_access_lsm(file, ops, hook_flags);
-    if (sg_quick_dead_fmod(file))
-        return 0;
-    decision = sg_file_long(file, ops, SG_QUICK_UNKNOWN, &policy_id, false);
-    return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
-           sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
+    return storage ? sg_file_access_lsm(file, ops, hook_flags)
+                   : sg_file_access_fmod(file, ops, hook_flags);
 }
 
 SG_PROGRAMS(file_open, file_open, sg_file_access(file, 0, SG_HOOK_file_open, 0, storage),
@@ -160,7 +159,7 @@ SG_PROGRAMS(file_open, file_open, sg_file_access(file, 0, SG_HOOK_file_open, 0, 
 /* A descriptor that comes from somebody else gives no more than its new owner could open. */
 static __always_inline int sg_on_receive(struct file *file, bool storage)
 {
-    __u32 ops = sg_ops_of_open(file) & (SG_OP_READ | SG_OP_WRITE);
+    __u32 ops = file->f_mode & (FMODE_READ | FMODE_WRITE); /* as bits of ops; O_PATH has none */
 
     return ops && sg_file_access(file, ops, SG_HOOK_file_receive, SG_RECORD_INHERITED, storage);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Decisions on files that were met before, without a look at the image: from what is kept with the directory, the file
- * and the task. For LSM programs on kernels that let inode storage be asked with what was walked to (sg_typed).
+ * and the task. Programs of type fmod_ret have no more of it than the table of dead directories.
  *
- * All that is used must be of one policy: the words of the nodes carry its generation, and the task's entry its number.
+ * All that is used must be of one policy: the words of nodes, the sums in them and the keys of tasks carry its generation.
  */
 #ifndef SG_BPF_QUICK_H
 #define SG_BPF_QUICK_H
@@ -100,12 +100,12 @@ static __always_inline int sg_quick_cannot(const struct inode *inode, const stru
  * pointer that was walked to is checked, at the cost of several; each register that has to outlive a call costs two.
  */
 static __always_inline int sg_quick_dead(const struct file *file, struct dentry *dentry,
-                                         struct dentry *parent)
+                                         struct dentry *parent, bool storage)
 {
     const struct sg_node *dir;
     __u64 generation;
 
-    if (!sg_typed)
+    if (!storage || !sg_typed)
         return sg_dead_known(parent, sg_generation) && !sg_is_backing(file->f_inode, dentry);
     dir = bpf_inode_storage_get(&sg_nodes, parent->d_inode, 0, 0);
     if (!dir)

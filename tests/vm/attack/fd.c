@@ -33,6 +33,12 @@ int reach_scm(struct attack *a, int flags)
     return receive_fd(a, exempt_send(a, "x-send", flags, SOCK_STREAM));
 }
 
+int reach_near_scm_path(struct attack *a, _unused_ int flags)
+{
+    (void)receive_fd(a, exempt_send(a, "x-send", O_PATH, SOCK_STREAM));
+    attack_passed(a, "a received descriptor that names it and gives no access");
+}
+
 /* The exempt program keeps the object open while we look at it. */
 struct kept {
     struct helper helper;
