@@ -137,12 +137,18 @@ static __noinline __u64 sg_dir_kept(struct inode *dir)
     return sg_is_stacked(dir) ? *(volatile __u64 *)&node->stacked : *(volatile __u64 *)&node->dir;
 }
 
-static __noinline int sg_dir_keep_lsm(const struct sg_request *q, __u64 word)
+static __noinline int sg_dir_keep_fmod(struct dentry *parent, __u64 word)
+{
+    return word & SG_STATE_MASK ? 0 : sg_dead_learn(parent, word);
+}
+
+/* `parent` is what the word is about: the request's dentry may have moved to another one meanwhile. */
+static __noinline int sg_dir_keep_lsm(const struct sg_request *q, struct dentry *parent, __u64 word)
 {
     struct sg_node *node;
 
     if (!q->dir)
-        return word & SG_STATE_MASK ? 0 : sg_dead_learn(q->dentry->d_parent, word);
+        return sg_dir_keep_fmod(parent, word);
     node = bpf_inode_storage_get(&sg_nodes, q->dir, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
     if (!node)
         return 0;
@@ -155,19 +161,6 @@ static __noinline int sg_dir_keep_lsm(const struct sg_request *q, __u64 word)
     return 0;
 }
 
-static __noinline int sg_dir_keep_fmod(const struct sg_request *q, __u64 word)
-{
-    return word & SG_STATE_MASK ? 0 : sg_dead_learn(q->dentry->d_parent, word);
-}
-
-static __always_inline void sg_dir_keep(const struct sg_request *q, __u64 word, bool storage)
-{
-    if (storage)
-        sg_dir_keep_lsm(q, word);
-    else
-        sg_dir_keep_fmod(q, word);
-}
-
 static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
                                                    struct dentry *parent, __u32 policy_id,
                                                    __u64 generation, bool storage)
@@ -175,6 +168,9 @@ static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
     __u64 answer, word;
 
     if (storage && q->dir) {
+        /* Moved since the request was made: what is kept with the one directory is not the other's. */
+        if (q->dir != parent->d_inode)
+            return SG_ANSWER_FAIL(SG_REASON_RACE);
         word = sg_dir_kept(q->dir);
         if (sg_word_is_of(word, generation))
             return SG_ANSWER(word & SG_STATE_MASK);
@@ -182,7 +178,11 @@ static __always_inline __u64 sg_children_of_parent(const struct sg_request *q,
     answer = sg_children(sg_address(parent), policy_id);
     if (SG_ANSWER_FAILED(answer) || !sg_generation_caches(generation))
         return answer;
-    sg_dir_keep(q, generation | (answer & SG_STATE_MASK), storage);
+    word = generation | (answer & SG_STATE_MASK);
+    if (storage)
+        sg_dir_keep_lsm(q, parent, word);
+    else
+        sg_dir_keep_fmod(parent, word);
     return answer;
 }
 

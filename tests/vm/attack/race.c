@@ -53,25 +53,39 @@ static void moved(struct counts *c, int rc)
 
 struct churn {
     char *dir[3], *file, *link[2];
+    char *plain[2]; /* a free file: next to the secret, and where no rule matches anything */
+    char *
+        prefix; /* a free name with which one begins that is not: what is kept is forgotten when a directory gets it */
 };
+
+static char *plain_name(const char *root, const char *dir, unsigned number)
+{
+    return fmt("%s/%s/race%u.plain", root, dir, number);
+}
+
+static bool make_empty(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    return fd >= 0 && close(fd) == 0;
+}
 
 /* Every process has names of its own, so each move has to succeed. */
 static bool churn_make(const char *root, unsigned number, struct churn *ret)
 {
     struct churn c;
-    int fd;
 
     for (unsigned i = 0; i < ARRAY_LEN(c.dir); i++)
         c.dir[i] = fmt("%s/scratch/race%u.%u", root, number, i);
     c.file = fmt("%s/file", c.dir[0]);
     c.link[0] = fmt("%s/scratch/race%u.link", root, number);
     c.link[1] = fmt("%s/scratch/race%u.moved", root, number);
-    if (mkdir(c.dir[0], 0755) < 0 || mkdir(c.dir[2], 0755) < 0)
+    c.plain[0] = plain_name(root, "vault", number);
+    c.plain[1] = plain_name(root, "scratch", number);
+    c.prefix = fmt("%s/vault/%.*s", root, (int)(number / 2 % 3 + 1), "tree");
+    if (mkdir(c.dir[0], 0755) < 0 || mkdir(c.dir[2], 0755) < 0 || !make_empty(c.file) ||
+        !make_empty(c.plain[0]))
         return false;
-    fd = open(c.file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    close(fd);
     *ret = c;
     return true;
 }
@@ -87,6 +101,25 @@ static void churn_step(struct churn *ch, struct counts *c)
     moved(c, unlink(ch->link[1]));
     moved(c, rename(inside, ch->dir[0]));
     free(inside);
+    for (unsigned i = 0; i < 8; i++) {
+        moved(c, rename(i & 1 ? ch->prefix : ch->dir[2], i & 1 ? ch->dir[2] : ch->prefix));
+        moved(c, rename(ch->plain[i & 1], ch->plain[!(i & 1)]));
+    }
+}
+
+/* What is found of a free file's directory must not be taken for what holds in the one that it was moved to. */
+static void open_plain(const char *root, unsigned number)
+{
+    static const char *const dirs[] = {"vault", "scratch"};
+
+    for (unsigned i = 0; i < ARRAY_LEN(dirs); i++) {
+        char *path = plain_name(root, dirs[i], number);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        if (fd >= 0)
+            close(fd);
+        free(path);
+    }
 }
 
 static void race_child(const char *root, unsigned number, uint64_t end, struct counts *c)
@@ -108,6 +141,7 @@ static void race_child(const char *root, unsigned number, uint64_t end, struct c
             try_open(c, secret, O_WRONLY);
             try_open(c, deep, O_RDONLY);
             try_open(c, old, i & 1 ? O_RDONLY : O_WRONLY);
+            open_plain(root, (number + (unsigned)i) | 1);
         }
         if (churn)
             churn_step(&ch, c);
@@ -115,6 +149,7 @@ static void race_child(const char *root, unsigned number, uint64_t end, struct c
     if (churn) {
         tree_remove(ch.dir[0]);
         tree_remove(ch.dir[2]);
+        (void)unlink(ch.plain[0]);
     }
 }
 
