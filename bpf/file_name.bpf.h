@@ -69,21 +69,28 @@ static __always_inline __u32 sg_pin_state(struct sg_pin *pin, const struct sg_pi
                                           __u32 generation, __u32 state)
 {
     __u64 word = SG_PIN(state, generation);
+    int free = -1;
 
-    for (int i = 0; i < SG_PIN_STATES; i++) {
+#pragma unroll
+    for (int i = SG_PIN_STATES - 1; i >= 0; i--) {
         __u64 at = pin->state[i], other = users ? users->state[i] : 0;
 
-        if (SG_PIN_IS_OF(other, generation) && SG_PIN_STATE(other)) {
-            if (SG_PIN_STATE(other) == state)
-                return 1;
-            continue;
-        }
-        if (!at || !SG_PIN_IS_OF(at, generation)) {
+        if (!SG_PIN_IS_OF(at, generation))
+            at = 0;
+        if (!SG_PIN_IS_OF(other, generation))
+            other = 0;
+        /* In whichever slot: user space fills them from the other end. */
+        if (SG_PIN_STATE(at) == state || SG_PIN_STATE(other) == state)
+            return 1;
+        if (!SG_PIN_STATE(at) && !SG_PIN_STATE(other))
+            free = i;
+    }
+#pragma unroll
+    for (int i = 0; i < SG_PIN_STATES; i++) {
+        if (i == free) {
             pin->state[i] = word;
             return 2;
         }
-        if (SG_PIN_STATE(at) == state)
-            return 1;
     }
     return 0;
 }
