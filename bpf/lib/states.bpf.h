@@ -118,6 +118,9 @@ static __noinline int sg_first_learn(const struct sg_request *q, __u32 policy_id
     struct sg_node *dir = bpf_inode_storage_get(&sg_nodes, q->dir, 0, 0);
     __u64 word, bit;
 
+    /* A name says nothing of what is opened beneath it. */
+    if (sg_is_stacked(q->dir))
+        return 0;
     if (!dir || !sg_first_of(q->dentry, &word, &bit) ||
         sg_run_word(policy_id, children, SG_FIRST_LOWEST + word * 16 + bit, 1))
         return 0;

@@ -130,6 +130,12 @@ def names(directory):
         check(f"a name that is denied, {what}, and back", wrong)
 
 
+def layers(directory):
+    """Rules speak of a layer's name; in the overlay one speaks of another name of the same directory."""
+    check("a file beneath an overlay, by the name that is free there", [i for i, o in enumerate(warm(f"{directory}/secret")) if o])
+    check("its neighbour", [i for i, o in enumerate(warm(f"{directory}/plain")) if not o])
+
+
 def main():
     directory = sys.argv[1]
     users(f"{directory}/user")
@@ -137,6 +143,7 @@ def main():
     programs(f"{directory}/exe")
     turns(f"{directory}/user")
     names(directory)
+    layers(f"{directory}/merged")
 
 
 main()

@@ -12,7 +12,11 @@ if [[ ${1:-} == run ]]; then
     exit 0
 fi
 
-mkdir -p /srv/k/{names,in,out} /srv/bin
+mkdir -p /srv/k/{names,in,out,lower,upper,work,merged} /srv/bin
+echo content >/srv/k/lower/secret
+echo content >/srv/k/lower/plain
+modprobe overlay
+mount -t overlay -o lowerdir=/srv/k/lower,upperdir=/srv/k/upper,workdir=/srv/k/work overlay /srv/k/merged || echo "not ok an overlay"
 for name in user login exe; do echo content >/srv/k/$name; done
 cp "$(type -P mv)" /srv/bin/exempt
 cp "$(realpath "$(type -P python3)")" /srv/bin/named
