@@ -113,20 +113,16 @@ __noinline __u32 sg_pin_states(__u64 ino, __u32 dev, __u32 policy_id, __u32 gene
         return 0;
     key.writer = SG_PIN_BY_USER;
     users = bpf_map_lookup_elem(&sg_pins, &key);
-    /* Whoever finds that it was the only one to add is the writer. One that is preempted keeps the others out: they are refused. */
-    for (int i = 0; i < SG_PIN_TRIES && !claimed; i++) {
-        __sync_fetch_and_add(&pin->claims, 1);
-        claimed = *(volatile __u64 *)&pin->claims == 1;
-        if (!claimed)
-            __sync_fetch_and_add(&pin->claims, -1);
-    }
+    /* One that is preempted keeps the others out: they are refused. */
+    for (int i = 0; i < SG_PIN_TRIES && !claimed; i++)
+        claimed = sg_claimed(&pin->claims);
     if (!claimed)
         return 0;
     if ((__u32)states)
         first = sg_pin_state(pin, users, generation, (__u32)states);
     if (states >> 32)
         second = sg_pin_state(pin, users, generation, states >> 32);
-    __sync_fetch_and_add(&pin->claims, -1);
+    sg_unclaim(&pin->claims);
     if (!first || !second)
         known = 0;
     else if (first > 1 || second > 1)

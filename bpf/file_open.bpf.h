@@ -215,18 +215,22 @@ SG_PROGRAMS(path_truncate, path_truncate, sg_on_path_truncate(path, storage),
 #define EXT4_IOC32_SETVERSION 0x40046604u
 #define FS_IOC_SETVERSION     0x40087602u
 #define FS_IOC32_SETVERSION   0x40047602u
+/* Content changes places with that of an inode that no name leads to, and from there with that of any file; needs a descriptor
+ * for writing alone. Both get a new generation. */
+#define EXT4_IOC_SWAP_BOOT    0x6611u
 
 /* What pins of other names go by, see SG_PIN(): so these hooks are attached, too, where no rule is about chmod. */
 static __always_inline int sg_sets_generation(unsigned int cmd)
 {
     return cmd == EXT4_IOC_SETVERSION || cmd == EXT4_IOC32_SETVERSION || cmd == FS_IOC_SETVERSION ||
-           cmd == FS_IOC32_SETVERSION;
+           cmd == FS_IOC32_SETVERSION || cmd == EXT4_IOC_SWAP_BOOT;
 }
 
 /*
  * Refused to everybody on file systems that the policy knows, where it enforces anything: whoever owns a file could have it
  * forgotten what its other names are worth. Whether the file has such names does not matter: the new number can be kept from
- * the kernel, behind this question, until the file has them. None but chattr -v asks, of ext2 and of ext4 without check sums.
+ * the kernel, behind this question, until the file has them. None but chattr -v asks, of ext2 and of ext4 without check sums,
+ * and boot loaders' installers, of ext4.
  */
 static __noinline int sg_keep_generation(struct file *file, __u16 hook)
 {
@@ -249,11 +253,12 @@ static __noinline int sg_keep_generation(struct file *file, __u16 hook)
 static __always_inline int sg_on_ioctl(struct file *file, unsigned int cmd, __u16 hook,
                                        bool storage)
 {
-    if (sg_sets_generation(cmd) && sg_keep_generation(file, hook))
-        return 1;
-    if (cmd != FS_IOC_SETFLAGS && cmd != FS_IOC32_SETFLAGS && cmd != FS_IOC_FSSETXATTR &&
-        !sg_sets_generation(cmd))
+    if (sg_sets_generation(cmd)) {
+        if (sg_keep_generation(file, hook))
+            return 1;
+    } else if (cmd != FS_IOC_SETFLAGS && cmd != FS_IOC32_SETFLAGS && cmd != FS_IOC_FSSETXATTR) {
         return 0;
+    }
     return sg_file_access(file, SG_OP_CHMOD, hook, 0, storage);
 }
 

@@ -74,4 +74,22 @@ static __always_inline __u64 sg_address(const void *pointer)
             : NULL; /* later verifiers know, and want the ordinary test as well */ \
     })
 
+/*
+ * Programs are preempted, and what several would write to is claimed before. Whoever finds that it was the only one to add is
+ * the owner; two at once both take theirs back and go on.
+ */
+static __always_inline int sg_claimed(__u64 *claims)
+{
+    __sync_fetch_and_add(claims, 1);
+    if (*(volatile __u64 *)claims == 1)
+        return 1;
+    __sync_fetch_and_add(claims, -1);
+    return 0;
+}
+
+static __always_inline void sg_unclaim(__u64 *claims)
+{
+    __sync_fetch_and_add(claims, -1);
+}
+
 #endif

@@ -6,8 +6,7 @@
  * where nothing has moved since: with the directory's inode, or in a table for programs that cannot ask inode storage for a
  * directory (lib/dead). Paths of records then cost the same at any depth.
  *
- * Programs are preempted: a buffer is claimed before use, and there are as many as programs can be stacked up on a CPU in
- * practice.
+ * There are as many buffers as programs can be stacked up on a CPU in practice.
  */
 #ifndef SG_BPF_PATH_H
 #define SG_BPF_PATH_H
@@ -43,11 +42,8 @@ __noinline __u32 sg_claim(void)
 
         if (!b)
             break;
-        /* Whoever finds that it was the only one to add is the owner; two at once both go on to the next buffer. */
-        __sync_fetch_and_add(&b->claims, 1);
-        if (*(volatile __u64 *)&b->claims == 1)
+        if (sg_claimed(&b->claims))
             return i;
-        __sync_fetch_and_add(&b->claims, -1);
     }
     return SG_BUFFERS;
 }
@@ -59,7 +55,7 @@ static __always_inline struct sg_buffer *sg_buffer_of(__u32 slot)
 
 static __always_inline void sg_give_back(struct sg_buffer *b)
 {
-    __sync_fetch_and_add(&b->claims, -1);
+    sg_unclaim(&b->claims);
 }
 
 /* Puts one name, followed by NUL, into a record. Returns the new end; 0: there is no room. */

@@ -96,11 +96,8 @@ __noinline __u32 sg_room_claim(void)
 
         if (!r)
             break;
-        /* Whoever finds that it was the only one to add is the owner; two at once both go on to the next room. */
-        __sync_fetch_and_add(&r->claims, 1);
-        if (*(volatile __u64 *)&r->claims == 1)
+        if (sg_claimed(&r->claims))
             return i;
-        __sync_fetch_and_add(&r->claims, -1);
     }
     return bpf_map_update_elem(&sg_walks, &tid, &sg_walk_zero, BPF_ANY) ? SG_ROOM_NONE
                                                                         : SG_ROOM_OWN;
@@ -114,7 +111,7 @@ static __always_inline void sg_room_free(__u32 room)
     if (room < SG_ROOMS) {
         r = bpf_map_lookup_elem(&sg_rooms, &room);
         if (r)
-            __sync_fetch_and_add(&r->claims, -1);
+            sg_unclaim(&r->claims);
     } else if (room == SG_ROOM_OWN) {
         bpf_map_delete_elem(&sg_walks, &tid);
     }

@@ -19,6 +19,12 @@ generations() {
     refused "that of a file that no rule names" sg-do set-generation $out/free
     check "that on a file system that no rule names" sg-do set-generation /mnt/y/free
     check "other ioctls" sg-do setflags $out/free
+
+    # Reading is denied, and writing is not: content must not leave by a descriptor that can only write.
+    echo secret >$in/one && echo mine >$out/mine
+    refused "its content, for that of the boot loader" sg-do swap-boot $in/one
+    refused "that, for the content of a file that no rule names" sg-do swap-boot $out/mine
+    check "nothing has come out" grep -qx mine $out/mine
 }
 
 # Nobody is asked about names here; what cannot be found out of a file must not get one all the same.
@@ -76,5 +82,5 @@ under_policy -p "$cases/pins.yaml" -t /srv/x
 about_records '
 check("and links, because of what is not known", [r["reason"] for r in denied if r["hook"] == "inode_link"] == ["memory", "disconnected"])
 ioctls = [r for r in denied if r["hook"] == "file_ioctl"]
-check("a record for each that was refused: %d" % len(ioctls), len(ioctls) == 3)
+check("a record for each that was refused: %d" % len(ioctls), len(ioctls) == 5)
 check("and why: %s" % {r["reason"] for r in ioctls}, {r["reason"] for r in ioctls} == {"generation"})'

@@ -59,3 +59,13 @@ int set_generation(char **words)
         return FAILED;
     return ioctl(fd, FS_IOC_SETVERSION, &generation) < 0 ? do_failed("ioctl") : DONE;
 }
+
+/* Content changes places with that of the inode that no name leads to. */
+int swap_boot(char **words)
+{
+    int fd = open(words[0], O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return FAILED;
+    return ioctl(fd, _IO('f', 17)) < 0 ? do_failed("ioctl") : DONE;
+}
