@@ -148,8 +148,9 @@ static __always_inline int sg_on_mount(const struct path *path, unsigned long fl
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
     struct sg_mounting m = {};
 
-    /* Flags of existing mounts change: nothing is mounted. */
-    if (flags & (MS_REMOUNT | MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))
+    /* Flags of existing mounts change: nothing is mounted. In the order of path_mount(), for which MS_BIND comes first. */
+    if (flags & MS_REMOUNT ||
+        (!(flags & MS_BIND) && flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)))
         return 0;
     if (sg_mount_over(sg_address(path->mnt), sg_address(path->dentry), path->dentry,
                       SG_HOOK_sb_mount, &m))

@@ -17,6 +17,7 @@ over() {
     refused "over.two above" mount -t tmpfs none /srv
     refused "over.the root" mount --bind /mnt /
     refused "over.by a bind mount" mount --bind /mnt $h/a
+    refused "over.by a bind mount with a flag of propagation" sg-do bind-private /mnt $h/a
     refused "over.by the new interface" sg-do mount-new $h
     refused "over.by move_mount" sg-do move-mount /mnt/free $h
     refused "over.a mount that is there" mount -t tmpfs none $h/m

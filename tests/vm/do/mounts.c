@@ -26,6 +26,12 @@ int mount_move(char **words)
     return mount(words[0], words[1], NULL, MS_MOVE, NULL) < 0 ? do_failed("mount") : DONE;
 }
 
+int bind_private(char **words)
+{
+    return mount(words[0], words[1], NULL, MS_BIND | MS_PRIVATE, NULL) < 0 ? do_failed("mount")
+                                                                           : DONE;
+}
+
 int move_mount_at(char **words)
 {
     return move_mount(AT_FDCWD, words[0], AT_FDCWD, words[1], 0) < 0 ? do_failed("move_mount")
