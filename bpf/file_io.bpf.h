@@ -23,6 +23,7 @@
 #ifndef SG_BPF_FILE_IO_H
 #define SG_BPF_FILE_IO_H
 
+#include "lib/file.bpf.h"
 #include "lib/hook.bpf.h"
 #include "lib/kernel_io.h"
 
@@ -74,10 +75,6 @@ static __always_inline int sg_on_opened(struct file *file, bool storage)
 {
     struct dentry *dentry = file->f_path.dentry;
     struct inode *inode = file->f_inode;
-    struct sg_request q = {.dentry = dentry,
-                           .inode = inode,
-                           .ops = SG_OP_IO,
-                           .hook = SG_HOOK_file_opened};
     __u32 policy_id = 0;
     __u64 decision;
 
@@ -85,12 +82,10 @@ static __always_inline int sg_on_opened(struct file *file, bool storage)
     if ((inode->i_mode & S_IFMT) != S_IFREG || file->f_flags & FMODE_EXEC ||
         !(file->f_mode & (FMODE_READ | FMODE_WRITE)))
         return 0;
-    if (storage) {
-        q.dir = sg_dir_of(dentry);
-        if (inode->i_nlink <= 1 && dentry->d_parent != dentry && sg_dir_is_dead(q.dir))
-            return 0;
-    }
-    decision = sg_decide_access(&q, storage, &policy_id);
+    if (!sg_quick_cannot(inode, dentry, dentry->d_parent) &&
+        sg_quick_dead(file, dentry, dentry->d_parent, storage))
+        return 0;
+    decision = sg_file_long(file, SG_OP_IO, SG_QUICK_UNKNOWN, &policy_id, storage);
     if (SG_DECISION_VERDICT(decision) == SG_AUDIT)
         sg_io_begin(file, decision, policy_id);
     return 0;
@@ -270,6 +265,9 @@ static __noinline int sg_io_report(struct file *file, const struct sg_io *io)
     __u64 len;
 
     if (b) {
+        if (sg_is_backing(report.inode, report.dentry))
+            report.text = (const char *)sg_alias_of(report.inode);
+        report.text_type = report.text ? SG_TEXT_IS_DENTRY : 0;
         len = sg_write_file_record(slot, b, &report, false);
         r = (struct sg_record *)b->bytes;
         r->first_ns = io->opened_ns;
