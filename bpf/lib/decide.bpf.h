@@ -17,7 +17,8 @@ enum sg_who {
     SG_WHO_CURRENT = 0,
     SG_WHO_ANYBODY =
         1, /* the current task; when its subject cannot be kept, it counts as one that every denial speaks of and no permission */
-    SG_WHO_NEXT = 2,     /* the current task after the exec that it asks for */
+    SG_WHO_NEXT =
+        2, /* the current task after the exec that it asks for; without a subject as just said */
     SG_WHO_SOMEBODY = 3, /* is there anybody who is denied it? */
 };
 
@@ -64,7 +65,7 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
         return sg_consider(e, 1, &pending, SG_DECISION_NONE);
     if (who != SG_WHO_SOMEBODY) {
         subject = sg_subject_of(header, who);
-        if (!subject && who != SG_WHO_ANYBODY)
+        if (!subject && who == SG_WHO_CURRENT)
             return SG_DECISION_SUBJECT;
     }
     for (__u32 i = 0; i < SG_ENTRIES_MAX; i++) {

@@ -25,6 +25,11 @@ static __noinline __u64 sg_decide_states(const struct sg_states *s, __u32 ops, _
     return decision;
 }
 
+static __always_inline int sg_any_state(const struct sg_states *s)
+{
+    return s->state || s->other[0] || s->other[1] || s->other[2] || s->other[3];
+}
+
 static __noinline __u64 sg_relabel_states(const struct sg_states *s, __u32 anybody)
 {
     __u64 decision = SG_DECISION_NONE;
@@ -47,15 +52,15 @@ static __always_inline __u32 sg_policy_now(void)
 }
 
 /*
- * What cannot be resolved is refused where the policy enforces such operations and knows the file system; kernel threads
- * (nfsd) come with dentries without a path as a matter of course and pass. Always counted.
+ * What cannot be resolved is refused where the policy enforces such operations and knows the file system (`sb`; 0: it is not
+ * about one); kernel threads (nfsd) come with dentries without a path as a matter of course and pass. Always counted.
  */
 __noinline __u64 sg_unresolved(__u64 sb, __u32 ops, __u32 policy_id, __u32 reason)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     const struct sg_image *header = sg_header_now();
 
-    if (!header || !sg_root_state((struct super_block *)sb, policy_id))
+    if (!header || (sb && !sg_root_state((struct super_block *)sb, policy_id)))
         return SG_DECISION_NONE;
     sg_count(SG_COUNT_UNRESOLVED);
     if (reason && reason < SG_REASON_GENERATION)
