@@ -249,29 +249,22 @@ enum {
 };
 
 struct sg_pin_key {
-    __u64 ino;
+    __u64 ino; /* numbers are used again, and on btrfs each subvolume has its own: */
     __u32 dev;
+    __u32
+        generation; /* of the inode; 0 in user space's entries where the file system does not tell it */
     __u32 policy_id;
     __u32 writer; /* SG_PIN_BY_* */
-    __u32 reserved;
 };
 
 /*
- * A state of a pinned object, and above it the generation of the inode that it was pinned for: the number of an inode is used
- * again. 0 there: whichever inode has the number. User space pins like that on file systems that do not tell it.
- */
-#define SG_PIN(state, generation)     ((__u64)(generation) << 32 | (state))
-#define SG_PIN_STATE(pin)             ((__u32)(pin))
-#define SG_PIN_IS_OF(pin, generation) (!((pin) >> 32) || (__u32)((pin) >> 32) == (generation))
-
-/*
- * The states of an object are those of its two entries, slot by slot: whoever adds one takes a slot that is free in both, the
- * kernel side from the first one on and user space from the last one. Both in one slot at the same time: more states than there
+ * The states of an object are those of its two entries, place by place: whoever adds one takes a place that is free in both, the
+ * kernel side from the first one on and user space from the last one. Both in one place at the same time: more states than there
  * is room for.
  */
 #define SG_PIN_STATES 4
 struct sg_pin {
-    __u64 state[SG_PIN_STATES]; /* SG_PIN() of its protected names, 0 where unused */
+    __u32 state[SG_PIN_STATES]; /* of its protected names, 0 where unused */
     __u64 claims;               /* of those who are about to write; the kernel side's own */
 };
 

@@ -64,13 +64,27 @@ struct sg_dir_key {
     __u32 igeneration;
 };
 
+/* Entries are taken for other directories while somebody reads them: all that is believed is in the sum. */
 struct sg_dir {
-    __u64 generation;
-    __u64 parent;   /* address of the parent's dentry */
-    __u64 hash_len; /* of its name */
+    __u64 check;    /* sg_dir_check() */
     __u32 children; /* the state that they start with */
     __u32 reserved;
 };
+
+/*
+ * Binds a directory to the state that its children start with. `parent`: address of the parent's dentry; `hash_len`: of its name.
+ * `factors`: secret ones, since all else is the choice of who makes the directory.
+ */
+static inline __attribute__((always_inline)) __u64 sg_dir_check(const volatile __u64 *factors,
+                                                                __u64 generation,
+                                                                const struct sg_dir_key *key,
+                                                                __u64 parent, __u64 hash_len,
+                                                                __u32 children)
+{
+    return (generation + children) * factors[0] + key->inode * factors[1] + key->ino * factors[2] +
+           ((__u64)key->igeneration << 32 | key->dev) * factors[3] + parent * factors[4] +
+           hash_len * factors[5];
+}
 
 /*
  * A cached inode, in inode storage. State and generation share one word, so that nobody ever sees one without the other.
@@ -86,10 +100,9 @@ struct sg_node {
     __u64 quick;          /* sg_quick_check() of the generation, the name and rules */
     __u64 rules
         [SG_NODE_RULES]; /* of anything: the entries (struct sg_entry) that speak of it, by its last name seen */
-    __u64 leaf;  /* its own state by that name */
-    __u64 check; /* sg_leaf_check() of leaf and name */
-    __u64
-        other_generation; /* of what follows: raised when an object is pinned that may be cached */
+    __u64 leaf;                 /* its own state by that name */
+    __u64 check;                /* sg_leaf_check() of leaf and name */
+    __u64 others;               /* sg_others_check() of what follows */
     __u32 other[SG_PIN_STATES]; /* states of its other names, from the table of pinned objects */
 };
 
@@ -118,6 +131,16 @@ static inline __attribute__((always_inline)) __u64 sg_quick_check(__u64 generati
     _Static_assert(SG_NODE_RULES == 2, "a factor for each");
     return sg_leaf_check(generation, distance, hash) + rules[0] * 0x94d049bb133111ebull +
            rules[1] * 0xc2b2ae3d27d4eb4full;
+}
+
+/* The same for the states of its other names. The generation is raised when an object is pinned that may be cached. */
+static inline __attribute__((always_inline)) __u64 sg_others_check(__u64 generation,
+                                                                   const __u32 *other)
+{
+    _Static_assert(SG_PIN_STATES == 4, "two to a factor");
+    return generation * 0x9e3779b97f4a7c15ull +
+           ((__u64)other[1] << 32 | other[0]) * 0x94d049bb133111ebull +
+           ((__u64)other[3] << 32 | other[2]) * 0xc2b2ae3d27d4eb4full;
 }
 
 /* What a task is to the policy. Recomputed when any of the first fields is no longer what the task has. */
@@ -231,7 +254,7 @@ enum sg_hook {
 };
 
 _Static_assert(sizeof(struct sg_dir_key) == 24, "sg_dir_key");
-_Static_assert(sizeof(struct sg_dir) == 32, "sg_dir");
+_Static_assert(sizeof(struct sg_dir) == 16, "sg_dir");
 _Static_assert(sizeof(struct sg_node) == 128, "sg_node");
 _Static_assert(SG_STATE_MASK + 1 == SG_STATES_MAX, "a state fits into its part of a word");
 _Static_assert(sizeof(struct sg_agent) == 24 + 16 * SG_AGENT_DIRS, "sg_agent");

@@ -66,29 +66,24 @@ static __always_inline struct sg_pin *sg_pin_entry(const struct sg_pin_key *key)
 
 /* One state more for an object: 0 no room, 1 known already, 2 new. For who has claimed the entry. */
 static __always_inline __u32 sg_pin_state(struct sg_pin *pin, const struct sg_pin *users,
-                                          __u32 generation, __u32 state)
+                                          __u32 state)
 {
-    __u64 word = SG_PIN(state, generation);
     int free = -1;
 
 #pragma unroll
     for (int i = SG_PIN_STATES - 1; i >= 0; i--) {
-        __u64 at = pin->state[i], other = users ? users->state[i] : 0;
+        __u32 at = pin->state[i], other = users ? users->state[i] : 0;
 
-        if (!SG_PIN_IS_OF(at, generation))
-            at = 0;
-        if (!SG_PIN_IS_OF(other, generation))
-            other = 0;
-        /* In whichever slot: user space fills them from the other end. */
-        if (SG_PIN_STATE(at) == state || SG_PIN_STATE(other) == state)
+        /* In whichever place: user space fills them from the other end. */
+        if (at == state || other == state)
             return 1;
-        if (!SG_PIN_STATE(at) && !SG_PIN_STATE(other))
+        if (!at && !other)
             free = i;
     }
 #pragma unroll
     for (int i = 0; i < SG_PIN_STATES; i++) {
         if (i == free) {
-            pin->state[i] = word;
+            pin->state[i] = state;
             return 2;
         }
     }
@@ -103,7 +98,10 @@ static __always_inline __u32 sg_pin_state(struct sg_pin *pin, const struct sg_pi
 __noinline __u32 sg_pin_states(__u64 ino, __u32 dev, __u32 policy_id, __u32 generation,
                                __u64 states)
 {
-    struct sg_pin_key key = {.policy_id = policy_id, .ino = ino, .dev = dev};
+    struct sg_pin_key key = {.policy_id = policy_id,
+                             .ino = ino,
+                             .dev = dev,
+                             .generation = generation};
     struct sg_pin *pin = sg_pin_entry(&key);
     const struct sg_pin *users;
     __u32 known = 1, first = 1, second = 1;
@@ -111,17 +109,16 @@ __noinline __u32 sg_pin_states(__u64 ino, __u32 dev, __u32 policy_id, __u32 gene
 
     if (!pin)
         return 0;
-    key.writer = SG_PIN_BY_USER;
-    users = bpf_map_lookup_elem(&sg_pins, &key);
+    users = sg_users_pin(&key);
     /* One that is preempted keeps the others out: they are refused. */
     for (int i = 0; i < SG_PIN_TRIES && !claimed; i++)
         claimed = sg_claimed(&pin->claims);
     if (!claimed)
         return 0;
     if ((__u32)states)
-        first = sg_pin_state(pin, users, generation, (__u32)states);
+        first = sg_pin_state(pin, users, (__u32)states);
     if (states >> 32)
-        second = sg_pin_state(pin, users, generation, states >> 32);
+        second = sg_pin_state(pin, users, states >> 32);
     sg_unclaim(&pin->claims);
     if (!first || !second)
         known = 0;

@@ -240,45 +240,47 @@ static __noinline int sg_leaf_forget(struct inode *inode)
     return 0;
 }
 
-/* What a slot says in the two entries of an object; SG_PIN_CLASH: not the same. By numbers: verified once for all callers. */
-#define SG_PIN_CLASH (1ull << 32)
-__noinline __u64 sg_state_of_pins(__u64 pin, __u64 other, __u32 generation)
+/* The entry of user space for an inode; where the file system tells it no generations, it is for whichever has the number. */
+static __always_inline const struct sg_pin *sg_users_pin(struct sg_pin_key *key)
 {
-    __u32 state = SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
-    __u32 state2 = SG_PIN_IS_OF(other, generation) ? SG_PIN_STATE(other) : 0;
+    const struct sg_pin *pin;
 
-    if (state && state2 && state != state2)
-        return SG_PIN_CLASH | state;
-    return state | state2;
+    key->writer = SG_PIN_BY_USER;
+    pin = bpf_map_lookup_elem(&sg_pins, key);
+    if (pin)
+        return pin;
+    key->generation = 0;
+    return bpf_map_lookup_elem(&sg_pins, key);
 }
 
 /*
  * What an object's other names are worth, from the table of pinned objects; `generation` is the inode's. True: they are more than
- * there is room for.
+ * there is room for, since both entries of the object have a state in one place.
  */
 static __always_inline int sg_pinned_states(__u64 ino, __u32 dev, __u32 generation,
                                             struct sg_states *ret)
 {
-    struct sg_pin_key key = {.policy_id = ret->policy_id, .ino = ino, .dev = dev};
-    const struct sg_pin *kernels = bpf_map_lookup_elem(&sg_pins, &key), *users;
-    __u64 clash = 0;
+    struct sg_pin_key key = {.policy_id = ret->policy_id,
+                             .ino = ino,
+                             .dev = dev,
+                             .generation = generation};
+    const struct sg_pin *kernels = bpf_map_lookup_elem(&sg_pins, &key);
+    const struct sg_pin *users = sg_users_pin(&key);
+    int clash = 0;
 
-    key.writer = SG_PIN_BY_USER;
-    users = bpf_map_lookup_elem(&sg_pins, &key);
     if (!kernels) {
         barrier(); /* compilers would make one number of both pointers */
         if (!users)
             return 0;
     }
-#pragma unroll /* a loop around a call trips the verifiers of 6.1 */
+#pragma unroll
     for (int i = 0; i < SG_PIN_STATES; i++) {
-        __u64 answer = sg_state_of_pins(kernels ? kernels->state[i] : 0,
-                                        users ? users->state[i] : 0, generation);
+        __u32 state = kernels ? kernels->state[i] : 0, other = users ? users->state[i] : 0;
 
-        ret->other[i] = (__u32)answer;
-        clash |= answer & SG_PIN_CLASH;
+        clash |= state && other && state != other;
+        ret->other[i] = state ? state : other;
     }
-    return clash != 0;
+    return clash;
 }
 
 /* The same, kept with the node when there is one. */
@@ -287,11 +289,10 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
 {
     __u64 generation = sg_generation_of(ret->policy_id);
 
-    if (node && *(volatile __u64 *)&node->other_generation == generation) {
+    if (node) {
         for (int i = 0; i < SG_PIN_STATES; i++)
-            ret->other[i] = node->other[i];
-        barrier();
-        if (*(volatile __u64 *)&node->other_generation == generation)
+            ret->other[i] = *(volatile __u32 *)&node->other[i];
+        if (*(volatile __u64 *)&node->others == sg_others_check(generation, ret->other))
             return 0;
         for (int i = 0; i < SG_PIN_STATES; i++)
             ret->other[i] = 0;
@@ -300,12 +301,9 @@ static __noinline int sg_other_states(const struct sg_request *q, struct sg_node
     if (sg_pinned_states(q->inode->i_ino, q->inode->i_sb->s_dev, q->inode->i_generation, ret))
         return 1;
     if (node && sg_generation_caches(generation)) {
-        node->other_generation = 0;
-        barrier();
         for (int i = 0; i < SG_PIN_STATES; i++)
             node->other[i] = ret->other[i];
-        barrier();
-        node->other_generation = generation;
+        node->others = sg_others_check(generation, ret->other);
     }
     return 0;
 }

@@ -267,6 +267,7 @@ __noinline __u64 sg_dir_known(__u64 dentry, __u32 policy_id)
     const struct sg_dir *dir;
     struct inode *inode;
     __u64 parent, hash_len;
+    __u32 children;
     union {
         __u64 head[4];
         struct sg_dir_key key;
@@ -294,10 +295,13 @@ __noinline __u64 sg_dir_known(__u64 dentry, __u32 policy_id)
         return SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
     sg_dir_key_of(&u.key, inode, sb);
     dir = bpf_map_lookup_elem(&sg_dirs, &u.key);
-    if (dir && dir->generation == sg_generation_of(policy_id) && dir->parent == parent &&
-        dir->hash_len == hash_len)
-        return SG_ANSWER(dir->children);
-    return SG_ANSWER_NONE;
+    if (!dir)
+        return SG_ANSWER_NONE;
+    children = *(volatile __u32 *)&dir->children;
+    if (*(volatile __u64 *)&dir->check !=
+        sg_dir_check(sg_factors, sg_generation_of(policy_id), &u.key, parent, hash_len, children))
+        return SG_ANSWER_NONE;
+    return SG_ANSWER(children);
 }
 
 /* Fetches what is needed of a dentry: in one go where it lies together. */
@@ -365,14 +369,13 @@ __noinline __u64 sg_dir_step(__u64 dentry, __u64 children, __u32 policy_id, __u3
     answer = sg_run_dir(w, dentry, policy_id, children);
     if (SG_ANSWER_FAILED(answer))
         return answer;
-    w->dir.generation = w->generation;
-    w->dir.parent = w->seen.parent;
-    w->dir.hash_len = w->seen.hash_len;
-    w->dir.children = (__u32)answer;
     if (sg_rename_sequence() != w->sequence)
         return SG_ANSWER_FAIL(SG_REASON_RACE);
     if (sg_generation_caches(w->generation)) {
         sg_dir_key_of(&w->key, (struct inode *)w->seen.inode, (struct super_block *)w->seen.sb);
+        w->dir.children = (__u32)answer;
+        w->dir.check = sg_dir_check(sg_factors, w->generation, &w->key, w->seen.parent,
+                                    w->seen.hash_len, (__u32)answer);
         bpf_map_update_elem(&sg_dirs, &w->key, &w->dir, BPF_ANY);
     }
     return answer;

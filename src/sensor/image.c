@@ -169,40 +169,34 @@ static void set_switches(const struct sensor *s, uint32_t policy_id, const uint6
         __atomic_store_n(&words[i], on ? on[i] : UINT64_MAX, __ATOMIC_RELAXED);
 }
 
-// What an entry has for an inode of this generation.
-static uint32_t state_of(uint64_t pin, uint32_t generation)
-{
-    return !generation || SG_PIN_IS_OF(pin, generation) ? SG_PIN_STATE(pin) : 0;
-}
-
 // Adds a state to those of an object under a policy. 1: it is new; 0: it was there; -ENOSPC: no room. The entry is ours
 // alone, see struct sg_pin_key.
 static int pin_object(const struct sensor *s, uint32_t policy_id,
                       const struct sensor_object *object)
 {
-    struct sg_pin_key key = {.ino = object->ino, .dev = object->dev, .policy_id = policy_id};
-    const uint32_t generation = object->generation;
+    struct sg_pin_key key = {.ino = object->ino,
+                             .dev = object->dev,
+                             .generation = object->generation,
+                             .policy_id = policy_id};
     struct sg_pin pin = {}, kernels = {};
     int fd = map_fd(s, "sg_pins"), slot = -1;
 
+    // Where the generation is not known, the kernel side's entry, which has it, cannot be found: both in one place are
+    // more than there is room for, and such an object is refused.
     if (bpf_map_lookup_elem(fd, &key, &kernels) < 0 && errno != ENOENT)
         return -errno;
     key.writer = SG_PIN_BY_USER;
     if (bpf_map_lookup_elem(fd, &key, &pin) < 0 && errno != ENOENT)
         return -errno;
     for (int i = 0; i < SG_PIN_STATES; i++) {
-        // Only what holds at least as long as what is to be pinned makes that unnecessary.
-        if (state_of(pin.state[i], generation) == object->state &&
-            (generation || !(pin.state[i] >> 32)))
+        if (pin.state[i] == object->state || kernels.state[i] == object->state)
             return 0;
-        if (generation && state_of(kernels.state[i], generation) == object->state)
-            return 0;
-        if (!state_of(pin.state[i], generation) && !state_of(kernels.state[i], generation))
+        if (!pin.state[i] && !kernels.state[i])
             slot = i;
     }
     if (slot < 0)
         return -ENOSPC;
-    pin.state[slot] = SG_PIN(object->state, generation);
+    pin.state[slot] = object->state;
     if (bpf_map_update_elem(fd, &key, &pin, BPF_ANY) < 0)
         return errno == E2BIG ? -ENOSPC : -errno;
     return 1;

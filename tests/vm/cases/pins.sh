@@ -15,6 +15,7 @@ generations() {
     refused "its generation, by the free name" sg-do set-generation $out/a
     refused "its generation, by the protected name" sg-do set-generation $in/a
     check "still refused by the free name" denied $out/a
+    refused "over an exec, opened by the free name" /srv/bin/shell -c 'exec cat <'$out/a
     echo free >$out/free
     refused "that of a file that no rule names" sg-do set-generation $out/free
     check "that on a file system that no rule names" sg-do set-generation /mnt/y/free
@@ -57,8 +58,21 @@ several() {
     refused "executed by it, now" $out/both
 }
 
+# Subvolumes of btrfs number their files on their own: the same number means nothing.
+subvolumes() {
+    local s
+    for s in s1 s2; do
+        echo secret >/srv/b/$s/out/a
+        sync -f /srv/b # the next file is of another generation
+    done
+    check "two files of one number" test "$(stat -c %i /srv/b/s1/out/a)" = "$(stat -c %i /srv/b/s2/out/a)"
+    for s in s1 s2; do check "$s: linked in" /srv/bin/exempt /srv/b/$s/out/a /srv/b/$s/in/a; done
+    for s in s1 s2; do check "$s: refused by the free name" denied /srv/b/$s/out/a; done
+}
+
 if [[ ${1:-} == run ]]; then
     several
+    subvolumes
     unknown
     reused
     generations
@@ -71,8 +85,12 @@ make_fs() { # directory
 }
 modprobe loop
 make_fs /srv/x && make_fs /mnt/y || echo "not ok file systems without check sums"
+modprobe btrfs
+truncate -s 160M /root/btrfs.img && mkfs.btrfs -q /root/btrfs.img && mkdir /srv/b && mount -o loop /root/btrfs.img /srv/b || echo "not ok btrfs"
+for s in s1 s2; do btrfs -q subvolume create /srv/b/$s && mkdir /srv/b/$s/{in,out}; done
 mkdir -p $in /srv/x/in{2,3,4,5} $out /srv/bin
 cp "$(type -P ln)" /srv/bin/exempt
+cp "$(type -P bash)" /srv/bin/shell
 echo free >/mnt/y/free
 echo secret >$in/gone && ln $in/gone $out/gone
 echo secret >$in/cold
