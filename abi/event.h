@@ -64,7 +64,7 @@ struct sg_record {
     __u16 type; /* enum sg_record_type */
     __u16 flags;
     __u64 time_ns; /* CLOCK_BOOTTIME */
-    __u64 seq;     /* per CPU and ring, from 1: a gap is a loss */
+    __u64 seq;     /* per CPU and ring, from 1: rises with each record of a thread */
     __u32 cpu;
     __u32 tgid, tid;
     __u32 ppid;     /* thread group of the real parent */

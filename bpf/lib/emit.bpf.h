@@ -192,13 +192,16 @@ static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *
     return end;
 }
 
+/* Numbers a record. Preempted in between, two threads may get the later one's: kernels before 5.12 have no exchange. */
 static __always_inline void sg_sent(__u8 *bytes, __u32 sent_counter)
 {
     struct sg_record *r = (struct sg_record *)bytes;
     __u64 *n = bpf_map_lookup_elem(&sg_counters, &sent_counter);
 
-    if (n)
-        r->seq = ++*n;
+    if (!n)
+        return;
+    __sync_fetch_and_add(n, 1);
+    r->seq = *(volatile __u64 *)n;
 }
 
 /* A buffer's record to its ring; not 0: it is lost. */
