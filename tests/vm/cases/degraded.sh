@@ -7,15 +7,7 @@ set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
 
-mkdir -p /srv/vault "$policies"
-echo secret >/srv/vault/a
-cat >"$policies/10-vault.yaml" <<'YAML'
-safeguard: 1
-name: vault
-mode: enforce
-files:
-  - {path: "/srv/vault/**", access: read, do: deny}
-YAML
+vault_policy read
 
 safeguard-agent >"$run_log" 2>&1
 status=$?

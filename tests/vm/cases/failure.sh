@@ -49,15 +49,7 @@ unfill() {
     wait "$FILL_PID" 2>/dev/null
 }
 
-mkdir -p /srv/vault "$policies"
-echo secret >/srv/vault/a
-cat >"$policies/10-vault.yaml" <<'YAML'
-safeguard: 1
-name: vault
-mode: enforce
-files:
-  - {path: "/srv/vault/**", access: read, do: deny}
-YAML
+vault_policy read
 cat >/tmp/more.yaml <<'YAML'
 safeguard: 1
 name: more

@@ -32,15 +32,7 @@ says() { # pattern, command…
     grep -qE "$pattern" /tmp/said
 }
 
-mkdir -p /srv/vault "$policies"
-echo secret >/srv/vault/a
-cat >"$policies/10-vault.yaml" <<'YAML'
-safeguard: 1
-name: vault
-mode: enforce
-files:
-  - {path: "/srv/vault/**", access: any, do: deny}
-YAML
+vault_policy any
 
 check "doctor says that they can be had" says '^True ' quick_of safeguard doctor
 check "refused: doctor says so" says "^False $reason; .*four times" quick_of "${refusing[@]}" safeguard doctor
