@@ -43,7 +43,7 @@ fuzz: ## one minute for each fuzzer; FUZZ_SECONDS=600 for longer
 	$(Q)tests/run fuzz
 
 .PHONY: vm
-vm: ## the cases that need a kernel, in virtual machines
+vm: ## the cases that need a kernel, in virtual machines; MORE=1: on more kernels, and what takes long, too
 	$(Q)tests/run vm
 
 .PHONY: tidy

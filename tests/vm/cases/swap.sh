@@ -8,3 +8,4 @@ mkdir -p /srv
 sg-swap /srv/swap "${SWAPS:-300}" 4
 status=$?
 ((status < 2)) || echo "not ok the policies could be put in force (status $status)"
+exit "$status"
