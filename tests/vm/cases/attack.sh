@@ -29,6 +29,8 @@ if [[ -e $refused ]]; then
 else
     printf 'ok every program was accepted\n'
 fi
-python3 "$cases/records.py" /tmp/ways /tmp/records "$cases/attack.gaps"
+sg-attack list --json >/tmp/list || printf 'not ok the list of ways\n'
+python3 "$cases/records.py" --list /tmp/list /tmp/ways /tmp/records "$cases/attack.gaps" ||
+    printf 'not ok what was recorded was judged to its end (status %d)\n' $?
 # With a place for results, what was judged goes there.
 if [[ -d /out ]]; then cp /tmp/ways /tmp/records /out; fi

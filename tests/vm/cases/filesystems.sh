@@ -3,7 +3,7 @@
 #
 # The ways that depend on the file system, on others than the root's ext4. Each is mounted before the policy is in
 # force, at /srv/host in turn; sg-protect compiles against what is mounted. Runs inside a VM. Prints TAP.
-set -u
+set -uo pipefail
 cases=$(dirname "$0")
 root=/srv/host
 ways=('open.*' 'hardlink.*' 'handle.*' 'late.*' 'create.*' 'rename.*' 'mount.*' 'mmap.*' 'overlay.*' 'near.*' 'xattr.*'
@@ -19,7 +19,7 @@ make_btrfs() { make_image btrfs 160M -f; }
 make_xfs() { make_image xfs 320M -f; }
 
 mkdir -p "$root"
-modprobe -a overlay loop
+modprobe -a overlay loop || echo 'not ok the modules overlay and loop'
 for type in tmpfs btrfs xfs; do
     if ! modprobe "$type" 2>/dev/null && ! grep -qw "$type" /proc/filesystems; then
         echo "ok $type # SKIP this kernel has it not"
@@ -35,6 +35,7 @@ for type in tmpfs btrfs xfs; do
     ((status <= 1)) || echo "not ok $type: the ways were tried: $(tail -n 1 /tmp/ways.err)"
     cat /tmp/ways.err >&2
     if [[ -d /out ]]; then cp /tmp/ways "/out/$type.ways" && cp /tmp/records "/out/$type.records"; fi
-    python3 "$cases/records.py" /tmp/ways /tmp/records "$cases/attack.gaps" "$type" | sed "s/^\(not ok\|ok\) /&$type: /"
+    python3 "$cases/records.py" /tmp/ways /tmp/records "$cases/attack.gaps" "$type" | sed "s/^\(not ok\|ok\) /&$type: /" ||
+        echo "not ok $type: what was recorded was judged to its end"
     umount -l "$root"
 done

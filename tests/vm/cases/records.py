@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Holds every way of sg-attack against what was recorded of it. Prints TAP.
 
-  records.py WAYS RECORDS GAPS [TYPE]  WAYS: sg-attack --json; RECORDS: sg-protect; TYPE of file system, ext4
-  records.py --events WAYS EVENTS GAPS [TYPE]  EVENTS: the agent's
+  records.py [OPTIONS] WAYS RECORDS GAPS [TYPE]   WAYS: sg-attack --json; RECORDS: sg-protect; TYPE of file system, ext4
+    --events           RECORDS are the agent's events
+    --list LIST        what sg-attack list --json prints: each of them was tried, once
+    --held             the held ones, too
+    --losses STATUS    what safeguard status --json prints: nothing was lost
 
 A way that was denied has exactly one record (equal denials within a second are one with a number), with
 the operation, the canonical path of the protected object, its rule, the process that asked and the
-outcome. What passed has none. A way that is listed in GAPS gets through and says so here.
+outcome. What passed has none. A way that is listed in GAPS gets through and says so here. What the kernel counted
+of accesses that could not be resolved is not less than what was recorded of them.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -17,6 +22,8 @@ import sys
 RULE_BENEATH, RULE_NONE = 65534, 65535
 FIRST_LINE = 7  # of a rule in vault.yaml
 NO_RULE_PATH = 128  # components that a record has room for
+# Why an access could not be resolved, and the kernel's counter of it (abi/event.h: SG_COUNT_UNRESOLVED_…).
+COUNTED = {"disconnected": 8, "depth": 9, "race": 10, "image": 11, "memory": 12}
 
 # What each hook can be asked for.
 OPS_OF_HOOK = {
@@ -220,11 +227,65 @@ def report(way, gaps, why):
     return f"not ok {name} record: {why}" if why else f"ok {name} {text}"
 
 
+def say(good, what):
+    print("ok" if good else "not ok", what)
+
+
+def were_tried(ways, listed, held):
+    """Each way that is listed was tried once: a run that ended half-way must not look like one that is well."""
+    names, wanted = [w["name"] for w in ways], [w["name"] for w in listed if held or not w["held"]]
+    missing, more = set(wanted) - set(names), {n for n in names if n not in wanted or names.count(n) > 1}
+    say(wanted and not missing and not more, f"{len(names)} ways were tried, of {len(wanted)}"
+        + "".join(f", not {n}" for n in sorted(missing)[:10]) + "".join(f", unasked or twice: {n}" for n in sorted(more)[:10]))
+
+
+def were_counted(ways, denied, counted):
+    """The counters of what could not be resolved, by reason; reads of such pass without a record."""
+    for reason, n in counted.items():
+        recorded = sum(r.count for r in denied if r.reason == reason)
+        say(n >= recorded, f"as many unresolved ({reason}) counted, {n}, as recorded, {recorded}")
+    cold = [w for w in ways if w["name"].startswith("handle.cold") and w["result"] == "denied"]
+    say(not cold or counted["disconnected"] > 0, f"files by handle are counted as not resolved: {counted['disconnected']}")
+
+
+def of_the_agent(status):
+    """What its status says was lost, and what could not be resolved, by reason."""
+    with open(status, encoding="utf-8") as f:
+        losses = json.load(f)["losses"]
+    lost = {k: v for k, v in losses.items() if v and k in ("denials_lost", "audits_lost", "records_dropped", "records_bad", "records_unknown")}
+    say("denials_lost" in losses and not lost, f"no record was lost: {lost}")
+    return {reason: losses[f"unresolved_{reason}"] for reason in COUNTED}
+
+
+def of_the_kernel(rows, denied):
+    """The same, from what sg-protect printed."""
+    numbers = {r["counter"]: r["n"] for r in rows if r["kind"] == "counter"}
+    lost = sum(numbers.get(n, 0) for n in (1, 3, 5))
+    bad = sum(r["kind"] == "undecodable" for r in rows)
+    say(not lost and not bad, f"no record was lost ({lost}) or could not be read ({bad})")
+    total, unresolved = sum(r.count for r in denied), {reason: numbers.get(n, 0) for reason, n in COUNTED.items()}
+    say(total == numbers.get(19), f"as many as the kernel counted: {total} of {numbers.get(19)}")
+    say(sum(unresolved.values()) == numbers.get(7, 0), f"unresolved by reason, {unresolved}, are all: {numbers.get(7, 0)}")
+    return unresolved
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--events", action="store_true")
+    parser.add_argument("--list")
+    parser.add_argument("--held", action="store_true")
+    parser.add_argument("--losses")
+    parser.add_argument("ways")
+    parser.add_argument("records")
+    parser.add_argument("gaps")
+    parser.add_argument("type", nargs="?", default="ext4")
+    return parser.parse_args()
+
+
 def main():
-    arguments = [a for a in sys.argv[1:] if a != "--events"]
-    events = len(arguments) + 1 < len(sys.argv)
-    ways, rows = read(arguments[0]), read(arguments[1])
-    gaps = gaps_of(arguments[2], arguments[3] if len(arguments) > 3 else "ext4")
+    args = read_arguments()
+    ways, rows, events = read(args.ways), read(args.records), args.events
+    gaps = gaps_of(args.gaps, args.type)
     known = [of_event(r) for r in rows if r.get("class_uid") == 1001] if events else \
         [of_kernel(r) for r in rows if r["kind"] == "file"]
     denied = [r for r in known if r.outcome in ("denied", "not_held")]
@@ -237,15 +298,11 @@ def main():
         print(report(way, gaps, checker.way(way, mine)))
     # The bench's own attempt to undo a mount of the protected file.
     strays = [r for r in denied if id(r) not in owned and r.hook != "sb_umount"]
-    print(f"{'not ' if strays else ''}ok every record belongs to a way" + "".join(f" [{r}]" for r in strays[:5]))
-    if not events:
-        numbers = {r["counter"]: r["n"] for r in rows if r["kind"] == "counter"}
-        lost = sum(numbers.get(n, 0) for n in (1, 3, 5))
-        bad = sum(r["kind"] == "undecodable" for r in rows)
-        print(f"{'not ' if lost or bad else ''}ok no record was lost ({lost}) or could not be read ({bad})")
-        total = sum(r.count for r in denied)
-        print(f"{'not ' if total != numbers.get(19) else ''}ok as many as the kernel counted: "
-              f"{total} of {numbers.get(19)}")
+    say(not strays, "every record belongs to a way" + "".join(f" [{r}]" for r in strays[:5]))
+    if args.list:
+        were_tried(ways, read(args.list), args.held)
+    if args.losses or not events:
+        were_counted(ways, denied, of_the_agent(args.losses) if events else of_the_kernel(rows, denied))
 
 
 if __name__ == "__main__":
