@@ -66,11 +66,6 @@ places() {
     refused "container.named" in_cgroup /docker/web cat $s/container
     check "container.another" in_cgroup /docker/db cat $s/container
     check "container.none" cat $s/container
-    refused "session.ssh" /usr/sbin/sshd -c "cat $s/session; exit \$?"
-    refused "session.lasts" /usr/sbin/sshd -c "bash -c 'cat $s/session; exit \$?'; exit \$?"
-    refused "session.lasts without privileges" /usr/sbin/sshd -c "setpriv --reuid=1000 --regid=1000 --clear-groups cat $s/session; exit \$?"
-    check "session.none" cat $s/session
-    check "session.not by starting sshd oneself" alice /usr/sbin/sshd -c "cat $s/session; exit \$?"
     refused "namespace.container" unshare --pid --fork cat $s/namespace
     refused "namespace.container with users of its own" unshare --user --map-root-user --pid --fork cat $s/namespace
     check "namespace.host" cat $s/namespace
@@ -81,6 +76,45 @@ places() {
     refused "namespace.not by root's users" unshare --user --map-root-user cat $s/namespace-only
     refused "time.inside" cat $s/time-in
     check "time.outside" cat $s/time-out
+}
+
+# What opens a session is the program that root executes (copies of bash where the daemon is not there), in a terminal
+# agetty(8); what init starts and nobody else opened is a service; what the kernel starts is none.
+on_console() { # program
+    python3 -c 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' \
+        agetty --noclear --noissue --skip-login --login-program "$1" - linux </dev/null
+}
+helper() { # waits for what the kernel's helper for crashes wrote
+    rm -f /tmp/helped
+    bash -c 'kill -SEGV $$'
+    timeout 60 bash -c 'until [[ -e /tmp/helped ]]; do sleep 0.1; done' && cat /tmp/helped && ! grep -q 'not permitted' /tmp/helped
+}
+as_helper() { # file
+    printf '#!/bin/bash\ncat %s >/tmp/helping 2>&1\nmv /tmp/helping /tmp/helped\n' "$1" >/tmp/helper.sh
+    helper
+}
+
+sessions() {
+    refused "session.ssh" /usr/sbin/sshd -c "cat $s/session; exit \$?"
+    refused "session.lasts" /usr/sbin/sshd -c "bash -c 'cat $s/session; exit \$?'; exit \$?"
+    refused "session.lasts without privileges" /usr/sbin/sshd -c "setpriv --reuid=1000 --regid=1000 --clear-groups cat $s/session; exit \$?"
+    check "session.not by starting sshd oneself" alice /usr/sbin/sshd -c "cat $s/session; exit \$?"
+    refused "session.cron" /usr/sbin/cron -c "cat $s/session-cron; exit \$?"
+    refused "session.cron lasts" /usr/sbin/cron -c "setpriv --reuid=1000 --regid=1000 --clear-groups bash -c 'cat $s/session-cron; exit \$?'; exit \$?"
+    check "session.cron, not by starting it oneself" alice /usr/sbin/cron -c "cat $s/session-cron; exit \$?"
+    printf '#!/bin/bash\ncat %s\nexit $?\n' $s/session-console >/tmp/console.sh
+    refused "session.console" on_console /tmp/console.sh
+    printf '#!/bin/bash\ncat %s %s %s\nexit $?\n' $s/session $s/session-cron $s/session-service >/tmp/console.sh
+    check "session.console is none of the others" on_console /tmp/console.sh
+    refused "session.service" cat $s/session-service
+    refused "session.service of a user" alice cat $s/session-service
+    check "session.service is none of the others" cat $s/session $s/session-cron $s/session-console $s/session-none
+    check "session.ssh is none of the others" /usr/sbin/sshd -c "cat $s/session-cron $s/session-console $s/session-service; exit \$?"
+    check "session.cron is none of the others" /usr/sbin/cron -c "cat $s/session $s/session-console $s/session-service; exit \$?"
+    refused "session.the last that was opened" /usr/sbin/cron -c "/usr/sbin/sshd -c 'cat $s/session; exit \$?'; exit \$?"
+    check "session.no longer that before" /usr/sbin/cron -c "/usr/sbin/sshd -c 'cat $s/session-cron; exit \$?'; exit \$?"
+    refused "session.none" as_helper $s/session-none
+    check "session.none is none of the others" as_helper $s/session-service
 }
 
 # Overwrites its own environment, then opens; with a child that does it before it first asks.
@@ -122,6 +156,7 @@ if [[ ${1:-} == run ]]; then
     ids
     capabilities
     places
+    sessions
     environments
     exit 0
 fi
@@ -129,6 +164,9 @@ fi
 mkdir -p $s
 sed -n 's/.*{path: \([^,]*\),.*/\1/p' "$cases/subjects.yaml" | while read -r file; do echo content >"$file"; done
 cp /usr/bin/bash /usr/sbin/sshd
+cp /usr/bin/bash /usr/sbin/cron
+printf '#!/bin/bash\n' >/tmp/helper.sh && printf '#!/bin/bash\n' >/tmp/console.sh && chmod +x /tmp/helper.sh /tmp/console.sh
+echo '|/tmp/helper.sh' >/proc/sys/kernel/core_pattern
 sysctl -qw kernel.unprivileged_userns_clone=1 2>/dev/null
 under_policy -p "$cases/subjects.yaml" -w "$(date -d "12:00" +%s)"
 about_records '
