@@ -191,13 +191,37 @@ static int walk_dir(struct walk *w, int parent, const char *name, uint32_t state
         (void)safe_close(fd);
         return -ENOMEM;
     }
-    while (r == 0 && (entry = readdir(dir))) {
+    while (r == 0 && (errno = 0, (entry = readdir(dir)))) {
         if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
             continue;
         r = over(w);
         r = r < 0 ? r : visit(w, fd, entry->d_name, children, depth);
     }
+    // Gone meanwhile (-ENOENT) is not an error of the file system's.
+    if (r == 0 && errno != 0 && errno != ENOENT)
+        w->o->incomplete = "a directory could not be read to its end";
     return r;
+}
+
+// A name that was found by an earlier look. Somebody may have put a symlink into its way since: what that leads to is
+// no object of the rule's.
+static int recheck_one(struct walk *w, const char *path, uint32_t state)
+{
+    const char *name = strrchr(path, '/');
+    _cleanup_free_ char *parent = NULL;
+    _cleanup_close_ int dirfd = -1;
+    struct statx stx;
+
+    if (!name || name[1] == '\0')
+        return 0;
+    parent = xstrndup(path, MAX((size_t)(name - path), (size_t)1));
+    if (!parent)
+        return -ENOMEM;
+    name++;
+    if (open_nofollow(AT_FDCWD, parent, O_PATH | O_DIRECTORY, 0, &dirfd) < 0 ||
+        look(dirfd, name, &stx) < 0 || !matters(w, &stx, state))
+        return 0;
+    return add_pin(w, dirfd, name, path, &stx, state);
 }
 
 // What was found by an earlier look, by its name: its directory may be closed to us by now.
@@ -207,13 +231,12 @@ static int recheck(struct walk *w, const struct strbuf *known)
 
     for (size_t at = 0; r == 0 && known && at < known->len;) {
         const char *path = known->s + at;
-        struct statx stx;
         uint32_t state;
 
         at += strlen(path) + 1;
         state = policy_image_walk(w->image, w->image->start, path, strlen(path));
-        if (state != 0 && look(AT_FDCWD, path, &stx) == 0 && matters(w, &stx, state))
-            r = add_pin(w, AT_FDCWD, path, path, &stx, state);
+        if (state != 0)
+            r = recheck_one(w, path, state);
     }
     return r;
 }
@@ -239,6 +262,8 @@ int objects_find(const struct policy_image *image, const struct policy_mounts *m
         r = recheck(&w, known);
     sb_done(&w.path);
     map_free(w.found);
+    if (r < 0 && r != -ECANCELED)
+        o->incomplete = "there was no memory to look for all of them";
     return r == -ECANCELED ? 0 : r;
 }
 

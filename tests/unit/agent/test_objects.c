@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
 #include <sys/stat.h>
 
 #include "agent/mounts.h"
@@ -9,6 +10,21 @@
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "policy/policy.h"
+
+// The file system has an error when this many entries were read; 0: it has none.
+static unsigned entries_to_error;
+
+struct dirent *readdir(DIR *dir)
+{
+    struct dirent *(*next)(DIR *) = (struct dirent * (*)(DIR *)) dlsym(RTLD_NEXT, "readdir64");
+
+    assert_non_null(next);
+    if (entries_to_error && --entries_to_error == 0) {
+        errno = EIO;
+        return NULL;
+    }
+    return next(dir);
+}
 
 struct bench {
     char *dir;
@@ -201,6 +217,78 @@ static void test_known_by_name(void **state)
     close_bench(&b);
 }
 
+// Whoever may write above a known name can put a symlink there: what that leads to has nothing to do with the rule.
+static void test_known_name_is_no_way_elsewhere(void **state)
+{
+    const struct objects_limits limits = {};
+    struct strbuf known = {};
+    struct objects o;
+    char old[4096];
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, "  - {path: \"@/home/**\", access: read, do: deny}\n");
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const dirs[] = {"home", "home/d", "usr"};
+
+        assert_int_equal(mkdir(unit_path(b.dir, dirs[i]), 0700), 0);
+    }
+    make_file(b.dir, "home/d/perl");
+    make_link(b.dir, "home/d/perl", "home/d/too");
+    make_file(b.dir, "usr/perl");
+    make_link(b.dir, "usr/perl", "usr/perl5");
+    assert_int_equal(objects_find(b.image, b.view.all, NULL, &limits, &o), 0);
+    assert_int_equal(o.n, 2);
+    sb_add(&known, o.paths.s, o.paths.len);
+    objects_done(&o);
+
+    assert_int_equal(rename(unit_path_in(old, sizeof(old), b.dir, "home/d"),
+                            unit_path(b.dir, "home/e")),
+                     0);
+    assert_int_equal(symlink("../usr", unit_path(b.dir, "home/d")), 0);
+    assert_int_equal(objects_find(b.image, b.view.all, &known, &limits, &o), 0);
+    assert_false(has(&o, inode_of(b.dir, "usr/perl")));
+    assert_int_equal(o.n, 2); // those that are called home/e now
+    objects_done(&o);
+    // The last part of it, too; a symlink that has two names itself is an object like others.
+    assert_int_equal(unlink(unit_path(b.dir, "home/d")), 0);
+    assert_int_equal(rename(unit_path_in(old, sizeof(old), b.dir, "home/e"),
+                            unit_path(b.dir, "home/d")),
+                     0);
+    assert_int_equal(unlink(unit_path(b.dir, "home/d/perl")), 0);
+    assert_int_equal(unlink(unit_path(b.dir, "home/d/too")), 0);
+    assert_int_equal(symlink("../../usr/perl", unit_path(b.dir, "home/d/perl")), 0);
+    make_link(b.dir, "home/d/perl", "home/d/too");
+    assert_int_equal(objects_find(b.image, b.view.all, &known, &limits, &o), 0);
+    assert_false(has(&o, inode_of(b.dir, "usr/perl")));
+    assert_int_equal(o.n, 2);
+    objects_done(&o);
+    sb_done(&known);
+    close_bench(&b);
+}
+
+static void test_directory_with_an_error(void **state)
+{
+    const struct objects_limits limits = {};
+    struct objects o;
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, "  - {path: \"@/vault/**\", access: read, do: deny}\n");
+    assert_int_equal(mkdir(unit_path(b.dir, "vault"), 0700), 0);
+    make_file(b.dir, "vault/a");
+    make_link(b.dir, "vault/a", "vault/b");
+    assert_int_equal(objects_find(b.image, b.view.all, NULL, &limits, &o), 0);
+    assert_null(o.incomplete);
+    entries_to_error = (unsigned)o.seen; // the last one
+    objects_done(&o);
+    assert_int_equal(objects_find(b.image, b.view.all, NULL, &limits, &o), 0);
+    assert_int_equal(entries_to_error, 0);
+    assert_non_null(o.incomplete);
+    objects_done(&o);
+    close_bench(&b);
+}
+
 static const char *name_of(const struct object_names *names, uint32_t dev, uint64_t ino,
                            const char *used)
 {
@@ -236,4 +324,6 @@ static void test_names(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_names), cmocka_unit_test(test_finds_what_has_two_names),
-          cmocka_unit_test(test_limits), cmocka_unit_test(test_known_by_name))
+          cmocka_unit_test(test_limits), cmocka_unit_test(test_known_by_name),
+          cmocka_unit_test(test_known_name_is_no_way_elsewhere),
+          cmocka_unit_test(test_directory_with_an_error))
