@@ -16,16 +16,15 @@
 
 #define READ_SIZE   ((size_t)65536)
 #define ROTATED_MAX 1000u // config.def of the agent allows no more
+#define TRIES       16    // to find the next file while files are being rotated
 
 struct tail {
     char *path;
-    bool follow;
-    unsigned rotated; // number of the rotated file that is read; 0: path itself
     int fd, inotify_fd;
     char *buf;
     size_t begin, end, cap;
     bool skipping; // a line that is too long
-    bool eof;      // of a file that nothing is added to any more
+    bool over;     // nothing is added any more to the file that is read
 };
 
 struct tail *tail_free(struct tail *t)
@@ -40,18 +39,31 @@ struct tail *tail_free(struct tail *t)
     return NULL;
 }
 
+static int name_of(const struct tail *t, unsigned number, struct strbuf *sb)
+{
+    sb_reset(sb);
+    sb_puts(sb, t->path);
+    if (number)
+        sb_printf(sb, ".%u", number);
+    return sb->failed ? -ENOMEM : 0;
+}
+
 static int open_number(const struct tail *t, unsigned number)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     int fd;
 
-    sb_puts(&sb, t->path);
-    if (number)
-        sb_printf(&sb, ".%u", number);
-    if (sb.failed)
+    if (name_of(t, number, &sb) < 0)
         return -ENOMEM;
     fd = open(sb_str(&sb), O_RDONLY | O_CLOEXEC);
     return fd < 0 ? negative_errno() : fd;
+}
+
+static bool stat_number(const struct tail *t, unsigned number, struct stat *ret)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+
+    return name_of(t, number, &sb) == 0 && stat(sb_str(&sb), ret) == 0;
 }
 
 // The oldest one that is there without a gap.
@@ -93,7 +105,6 @@ int tail_new(const char *path, bool rotated, bool follow, struct tail **ret_tail
     if (!t)
         return -ENOMEM;
     t->fd = t->inotify_fd = -1;
-    t->follow = follow;
     t->path = xstrndup(path, 4096);
     if (!t->path)
         return -ENOMEM;
@@ -102,40 +113,101 @@ int tail_new(const char *path, bool rotated, bool follow, struct tail **ret_tail
         if (r < 0)
             return r;
     }
-    t->rotated = rotated ? oldest(t) : 0;
-    t->fd = open_number(t, t->rotated);
+    t->fd = open_number(t, rotated ? oldest(t) : 0);
     if (t->fd < 0 && !(follow && t->fd == -ENOENT))
         return t->fd;
     *ret_tail = TAKE_PTR(t);
     return 0;
 }
 
-// Did another file take the place of the one that is read?
-static bool replaced(const struct tail *t)
+static bool same_file(const struct stat *a, const struct stat *b)
 {
-    struct stat ours, now;
-
-    if (stat(t->path, &now) < 0)
-        return false;
-    return t->fd < 0 || fstat(t->fd, &ours) < 0 || ours.st_ino != now.st_ino ||
-           ours.st_dev != now.st_dev;
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
 }
 
-// After the end of a file: the next younger one. 1: there is one; 0: none.
+static bool younger_or_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_mtim.tv_sec != b->st_mtim.tv_sec ? a->st_mtim.tv_sec > b->st_mtim.tv_sec
+                                                  : a->st_mtim.tv_nsec >= b->st_mtim.tv_nsec;
+}
+
+// The number that an open file has now: it grows while files are rotated. -ENOENT: none, it was removed or moved away.
+static int number_of(const struct tail *t, const struct stat *ours)
+{
+    struct stat st;
+
+    for (unsigned i = 0; i <= ROTATED_MAX; i++)
+        if (stat_number(t, i, &st) && same_file(&st, ours))
+            return (int)i;
+    return -ENOENT;
+}
+
+// Where to look for what is younger than a file that has no number any more: at the oldest one that was written to after it.
+static int number_after(const struct tail *t, const struct stat *ours)
+{
+    struct stat st;
+    int i = (int)ROTATED_MAX;
+
+    while (i > 0 && !(stat_number(t, (unsigned)i, &st) && younger_or_same(&st, ours)))
+        i--;
+    return i + 1;
+}
+
+// The first one that is there below a number: in the middle of a rotation one is missing. -ENOENT: none.
+static int open_below(const struct tail *t, int number, int *ret_number)
+{
+    int fd = -ENOENT;
+
+    while (fd == -ENOENT && number-- > 0)
+        fd = open_number(t, (unsigned)number);
+    *ret_number = number;
+    return fd;
+}
+
+// A descriptor of the next younger file. -ENOENT: there is none (yet). Files may be rotated meanwhile: what was found counts
+// when it still is where it was.
+static int open_younger(const struct tail *t)
+{
+    for (int i = 0; i < TRIES; i++) {
+        struct stat ours, found, between;
+        int at, number, fd;
+
+        if (fstat(t->fd, &ours) < 0)
+            return negative_errno();
+        at = number_of(t, &ours);
+        if (at == 0)
+            return -ENOENT;
+        fd = open_below(t, at < 0 ? number_after(t, &ours) : at, &number);
+        if (fd < 0)
+            return fd;
+        if (at < 0 || (fstat(fd, &found) == 0 && number_of(t, &found) == number &&
+                       number_of(t, &ours) == at &&
+                       (number == at - 1 || !stat_number(t, (unsigned)at - 1, &between))))
+            return fd;
+        (void)close(fd);
+    }
+    return -EAGAIN;
+}
+
+// After the end of a file: the next younger one. 1: there is one, or more may be in this one; 0: none.
 static int next_file(struct tail *t)
 {
-    int fd;
+    int fd = t->fd < 0 ? open_number(t, 0) : open_younger(t);
 
-    if (t->rotated > 0)
-        fd = open_number(t, --t->rotated);
-    else if (t->follow && replaced(t))
-        fd = open_number(t, 0);
-    else
-        return 0;
     if (fd < 0)
         return fd == -ENOENT ? 0 : fd;
+    // What was added between its end and its rotation has to be read first.
+    if (t->fd >= 0 && !t->over) {
+        (void)close(fd);
+        t->over = true;
+        return 1;
+    }
+    t->over = false;
     (void)safe_close(t->fd);
     t->fd = fd;
+    // A line without an end at the end of a file never gets one.
+    t->begin = t->end = 0;
+    t->skipping = false;
     return 1;
 }
 
@@ -202,9 +274,6 @@ int tail_next(struct tail *t, const char **ret_line, size_t *ret_len)
         r = next_file(t);
         if (r <= 0)
             return r;
-        // A line without an end at the end of a file never gets one.
-        t->begin = t->end = 0;
-        t->skipping = false;
     }
 }
 
