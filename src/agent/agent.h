@@ -230,6 +230,7 @@ struct link_scan {
     uint64_t looked_ns;            // CLOCK_REALTIME
     uint64_t seen, pinned, failed; // entries looked at; objects pinned; pins that did not fit
     const char *incomplete, *told; // why not everything is known, NULL; what was said of it
+    int saved;                     // whether their names could be kept the last time
     struct strbuf known;           // paths, each followed by a NUL
     struct object_names names;     // the same, by what they name
 };

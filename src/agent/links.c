@@ -64,7 +64,7 @@ struct scan {
     struct mount_view view;
     struct strbuf known;
     struct objects found;
-    int result;
+    int result, saved;
 };
 
 static bool stop_scan(void *ctx)
@@ -85,8 +85,20 @@ static void run_scan(struct job *job, struct worker *w)
     s->result = mount_view_read("/proc/self/mountinfo", NULL, &s->view);
     if (s->result == 0)
         s->result = objects_find(s->loaded->image, s->view.all, &s->known, &limits, &s->found);
-    if (s->result == 0)
-        s->result = objects_save(&s->found, s->agent->linked_path);
+    // What was found counts also where its names cannot be kept.
+    s->saved = s->result < 0 ? 0 : objects_save(&s->found, s->agent->linked_path);
+}
+
+// Once, until it goes again.
+static void tell_saved(struct agent *a, int saved)
+{
+    if (saved < 0 && a->links.saved == 0)
+        (void)log_warning_code(
+            saved,
+            "the names of files with several names cannot be kept in %s: %m; make room, "
+            "or the next agent may not know all of them",
+            a->linked_path);
+    a->links.saved = saved;
 }
 
 static void tell(struct agent *a, const struct scan *s)
@@ -124,8 +136,10 @@ static void scan_done(struct job *job, bool ran)
         links_pin(a, &s->found);
         remember(a, &s->found);
         tell(a, s);
+        tell_saved(a, s->saved);
     } else if (ran && s->result < 0) {
         (void)log_warning_code(s->result, "files with several names could not be looked for: %m");
+        l->incomplete = "the last look for them failed";
     }
     scan_free(s);
     if (l->again && !a->stopping)
