@@ -161,14 +161,15 @@ int sensor_self_test(struct sensor *s, struct error *err)
 
     if (!s->in_force)
         return error_set(err, -ENOENT, "the self-test needs a policy in force");
-    if (*s->canary.problem)
-        return error_set(err, -EADDRNOTAVAIL, "the self-test cannot be run: %s", s->canary.problem);
+    if (*s->canary.now.problem)
+        return error_set(err, -EADDRNOTAVAIL, "the self-test cannot be run: %s",
+                         s->canary.now.problem);
     // Room for our records: what waits is kept for the next sensor_consume().
     r = rings_drain(s, false, 0);
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
     for (size_t i = 0; i < HOOKS; i++)
-        if (testable(s, i) && (!canary_on_host(hook_row(i)->canary) || s->canary.umount_state))
+        if (testable(s, i) && (!canary_on_host(hook_row(i)->canary) || s->canary.now.umount_state))
             kinds |= SG_BIT(hook_row(i)->canary);
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);

@@ -242,7 +242,8 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     if (!realpath(dir, real))
         (void)snprintf(real, sizeof(real), "%s", dir);
     if (strlen(real) >= sizeof(c->dir)) {
-        (void)snprintf(c->problem, sizeof(c->problem), "the canary directory's name is too long");
+        (void)snprintf(c->now.problem, sizeof(c->now.problem),
+                       "the canary directory's name is too long");
         return;
     }
     memcpy(c->dir, real, strlen(real) + 1);
@@ -251,8 +252,8 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     r = r < 0 ? r : make_program(c, roots_fd, policy_id);
     r = r < 0 ? r : make_place(c, roots_fd, policy_id);
     if (r < 0) {
-        (void)snprintf(c->problem, sizeof(c->problem), "no place for the self-test can be made: %s",
-                       strerror(-r));
+        (void)snprintf(c->now.problem, sizeof(c->now.problem),
+                       "no place for the self-test can be made: %s", strerror(-r));
         return;
     }
     make_umount(c);
@@ -277,42 +278,50 @@ int canary_remove(struct canary *c)
 void canary_resolve(struct canary *c, const struct image_view *image,
                     const struct sensor_root *roots, size_t n_roots)
 {
+    struct canary_states *next = &c->coming;
     const struct sensor_root *root = NULL;
     struct where w;
     int r;
 
-    c->state = c->umount_state = 0;
-    if (!c->dev)
+    *next = (struct canary_states){};
+    if (!c->dev) {
+        memcpy(next->problem, c->now.problem, sizeof(next->problem));
         return;
-    c->problem[0] = '\0';
+    }
     r = find(c->dir, &w);
     for (size_t i = 0; i < n_roots && r == 0 && !root; i++)
         if (roots[i].dev == w.dev)
             root = &roots[i];
     if (!root) {
-        (void)snprintf(c->problem, sizeof(c->problem),
+        (void)snprintf(next->problem, sizeof(next->problem),
                        "the policy does not know the file system that the canary directory is in");
         return;
     }
-    c->state = image_walk(image, root->root.state, w.path, strlen(w.path));
-    c->umount_state = image_walk(image, c->state, "/umount", strlen("/umount"));
-    if (!image_denies_all(image, image_walk(image, c->state, "/open/file", strlen("/open/file")),
+    next->state = image_walk(image, root->root.state, w.path, strlen(w.path));
+    next->umount_state = image_walk(image, next->state, "/umount", strlen("/umount"));
+    if (!image_denies_all(image, image_walk(image, next->state, "/open/file", strlen("/open/file")),
                           SG_OP_READ)) {
-        c->state = c->umount_state = 0;
-        (void)snprintf(c->problem, sizeof(c->problem), "no rule of the policy denies %.100s/**",
-                       c->dir);
+        next->state = next->umount_state = 0;
+        (void)snprintf(next->problem, sizeof(next->problem),
+                       "no rule of the policy denies %.100s/**", c->dir);
     }
 }
 
-size_t canary_add_roots(const struct canary *c, struct sensor_root *roots, size_t n_roots)
+void canary_commit(struct canary *c)
+{
+    c->now = c->coming;
+}
+
+size_t canary_add_roots(const struct canary *c, const struct canary_states *states,
+                        struct sensor_root *roots, size_t n_roots)
 {
     const struct sensor_root own[CANARY_ROOTS] = {
-        {.dev = c->dev, .root = {.state = c->state}},
+        {.dev = c->dev, .root = {.state = states->state}},
         {.dev = c->exe_dev, .root = {.flags = SG_ROOT_FOREIGN}},
-        {.dev = c->umount_dev, .root = {.state = c->umount_state}},
+        {.dev = c->umount_dev, .root = {.state = states->umount_state}},
     };
 
-    for (size_t k = 0; k < ARRAY_SIZE(own) && c->state; k++) {
+    for (size_t k = 0; k < ARRAY_SIZE(own) && states->state; k++) {
         bool named = !own[k].dev;
 
         for (size_t i = 0; i < n_roots && !named; i++)

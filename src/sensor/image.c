@@ -280,6 +280,7 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
         return error_set(err, r, "the policy cannot be put in force: %s", strerror(-r));
     }
     s->policy_id = id;
+    canary_commit(&s->canary);
     s->image_bytes = len;
     map_clear(s->provisional);
     if (s->stage.coming)
@@ -359,7 +360,7 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
         return error_set(err, -ENOMEM, "out of memory");
     if (n_roots)
         memcpy(all, roots, n_roots * sizeof(*roots));
-    n_all = canary_add_roots(&s->canary, all, n_roots);
+    n_all = canary_add_roots(&s->canary, &s->canary.now, all, n_roots);
     for (size_t i = 0; i < n_all; i++)
         devs[i] = all[i].dev;
     qsort(devs, n_all, sizeof(*devs), compare_u32);

@@ -287,6 +287,12 @@ struct sg_record *merged_find(struct merged *m, const struct sg_merge_key *key, 
 
 // canary.c ---------------------------------------------------------------------------------------------
 
+// What an image says of its roots.
+struct canary_states {
+    uint32_t state, umount_state; // of the two; 0: there is none
+    char problem[160];            // why the self-test cannot be run; "" when it can
+};
+
 struct canary {
     char dir[SENSOR_PATH_MAX];
     char umount_path[SENSOR_PATH_MAX + 8]; // a mount of its own in the host's namespace
@@ -296,25 +302,28 @@ struct canary {
     int exe_fd;     // a second file system like the first, without a state, with a program
     int host_ns_fd; // the host's mount namespace when it is not ours; -1: it is
     uint32_t dev, exe_dev, umount_dev; // s_dev; 0: there is none
-    uint32_t state, umount_state;      // of the two roots under the policy in force
-    char problem[160];                 // why the self-test cannot be run; "" when it can
+    struct canary_states now, coming;  // under the policy in force; under the one that is to be
     uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
     pid_t child;                       // of the running test; 0: none runs
     bool seen[SG_HOOK_COUNT];          // its record came, by the number of the hook
 };
 
-// Makes what the tests need, before any hook is attached. Never fails: `problem` says what is missing.
+// Makes what the tests need, before any hook is attached. Never fails: now.problem says what is missing.
 void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t policy_id);
 void canary_close(struct canary *c);
 int canary_remove(struct canary *c); // what it left on the host
 
-// Computes the states of its roots under an image that comes with these roots.
+// Computes the states of its roots under an image that is to come into force with these roots, and makes them those that
+// count: once the image is in force, and not before.
 void canary_resolve(struct canary *c, const struct image_view *image,
                     const struct sensor_root *roots, size_t n_roots);
+void canary_commit(struct canary *c);
 
-// Adds its own to the caller's roots, which have room for CANARY_ROOTS more. Returns how many there are.
+// Adds its own, with c->now or c->coming, to the caller's roots, which have room for CANARY_ROOTS more. Returns how many
+// there are.
 #define CANARY_ROOTS 3
-size_t canary_add_roots(const struct canary *c, struct sensor_root *roots, size_t n_roots);
+size_t canary_add_roots(const struct canary *c, const struct canary_states *states,
+                        struct sensor_root *roots, size_t n_roots);
 
 // True: the record is the self-test's own.
 bool canary_take(struct canary *c, const struct sg_record *record);

@@ -194,7 +194,7 @@ static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
     if (n_roots)
         memcpy(all, roots, n_roots * sizeof(*roots));
     canary_resolve(&s->canary, &view, roots, n_roots);
-    n_all = canary_add_roots(&s->canary, all, n_roots);
+    n_all = canary_add_roots(&s->canary, &s->canary.coming, all, n_roots);
     *s->maps.words.host_mnt_ns = s->host_mnt_ns;
 
     forget_counted(s);

@@ -69,22 +69,27 @@ static void test_no_place_no_records(void **state)
 
 static void test_roots(void **state)
 {
-    struct canary c = {.dev = 5, .state = 50, .umount_dev = 6, .umount_state = 60};
+    struct canary c = {.dev = 5,
+                       .umount_dev = 6,
+                       .now = {.state = 50, .umount_state = 60},
+                       .coming = {.state = 51, .umount_state = 61}};
     struct sensor_root roots[4] = {{.dev = 1}, {.dev = 6, .root = {.state = 61}}};
 
     (void)state;
     // What the caller names stays as it is.
-    assert_int_equal(canary_add_roots(&c, roots, 2), 3);
+    assert_int_equal(canary_add_roots(&c, &c.now, roots, 2), 3);
     assert_int_equal(roots[1].root.state, 61);
     assert_int_equal(roots[2].dev, 5);
     assert_int_equal(roots[2].root.state, 50);
-    assert_int_equal(canary_add_roots(&c, roots, 0), 2);
+    assert_int_equal(canary_add_roots(&c, &c.now, roots, 0), 2);
     c.exe_dev = 7;
-    assert_int_equal(canary_add_roots(&c, roots, 0), 3);
+    assert_int_equal(canary_add_roots(&c, &c.now, roots, 0), 3);
     assert_int_equal(roots[1].root.state, 0);
+    assert_int_equal(canary_add_roots(&c, &c.coming, roots, 0), 3);
+    assert_int_equal(roots[0].root.state, 51);
     // No rule denies its place: nothing is tested, nothing is added.
-    c.state = c.umount_state = 0;
-    assert_int_equal(canary_add_roots(&c, roots, 1), 1);
+    c.now.state = c.now.umount_state = 0;
+    assert_int_equal(canary_add_roots(&c, &c.now, roots, 1), 1);
 }
 
 static void test_the_policy_must_deny_it(void **state)
@@ -111,20 +116,27 @@ static void test_the_policy_must_deny_it(void **state)
     root.root.state = image_walk(&view, TINY_START, dir, strlen(dir) - strlen(w.path));
 
     canary_resolve(&c, &view, &root, 1);
-    assert_string_equal(c.problem, "");
-    assert_int_equal(c.state, image_walk(&view, TINY_START, dir, strlen(dir)));
-    assert_int_not_equal(c.umount_state, 0);
+    assert_int_equal(c.now.state, 0);
+    canary_commit(&c);
+    assert_string_equal(c.now.problem, "");
+    assert_int_equal(c.now.state, image_walk(&view, TINY_START, dir, strlen(dir)));
+    assert_int_not_equal(c.now.umount_state, 0);
+    // What is refused in the end changes nothing.
     root.dev++;
     canary_resolve(&c, &view, &root, 1);
-    assert_non_null(strstr(c.problem, "does not know the file system"));
-    assert_int_equal(c.state, 0);
+    assert_string_equal(c.now.problem, "");
+    assert_int_equal(c.now.state, image_walk(&view, TINY_START, dir, strlen(dir)));
+    canary_commit(&c);
+    assert_non_null(strstr(c.now.problem, "does not know the file system"));
+    assert_int_equal(c.now.state, 0);
     free(mem);
 
     root.dev--;
     tiny_image(rules + 1, 1, &mem, &view.len);
     view.mem = mem;
     canary_resolve(&c, &view, &root, 1);
-    assert_non_null(strstr(c.problem, "no rule of the policy denies"));
+    canary_commit(&c);
+    assert_non_null(strstr(c.now.problem, "no rule of the policy denies"));
     free(mem);
     unit_rmdir(dir);
 }

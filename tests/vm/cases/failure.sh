@@ -39,6 +39,20 @@ as_before() {
     return 1
 }
 
+# The roots that no mount table has, the self-test's: device and state of each.
+own_roots() {
+    bpftool -j map dump pinned "$bpffs/safeguard/maps/sg_roots" | python3 -c '
+import json, sys
+def words(hex):
+    data = bytes(int(byte, 16) for byte in hex)
+    return [int.from_bytes(data[i:i + 4], "little") for i in range(0, len(data), 4)]
+mounted = {tuple(map(int, line.split()[2].split(":"))) for line in open("/proc/self/mountinfo")}
+for row in sorted(json.load(sys.stdin), key=str):
+    (policy, dev), (state, *_) = words(row["key"]), words(row["value"])
+    if state and (dev >> 20, dev & 0xfffff) not in mounted:
+        print(f"{dev}:{state}", end=" ")'
+}
+
 fill() { # hook, places to leave
     coproc FILL { sg-fill "$@"; }
     read -r places <&"${FILL[0]}"
@@ -83,12 +97,20 @@ status=$?
 check "a second agent ends" test "$status" != 0
 check "... says why" grep -q 'in use\|other agent' /tmp/second.log
 check "... and leaves the first one alone" safeguard status
+own=$(own_roots)
+check "the self-test has places of its own" test -n "$own"
 fill inode_unlink 0
 cp /tmp/more.yaml "$policies/20-more.yaml"
 check "a policy that needs a full hook is refused" bash -c '! safeguard policy reload >/tmp/reload 2>&1'
 cat /tmp/reload >&2
 check "... and the hook is named" grep -q inode_unlink /tmp/reload
 check "... and the old policy stays in force" denied /srv/vault/a
+# The mount table is looked at again under the policy in force, and not under what was refused.
+mkdir -p /mnt/later
+mount -t tmpfs later /mnt/later
+check "... what is mounted then becomes known" await_quiet bpftool map dump pinned "$bpffs/safeguard/maps/sg_roots"
+check "... and the self-test's own places are what they were: $own" test "$(own_roots)" = "$own"
+umount /mnt/later
 check "... and status says so" timeout 120 bash -c 'until grep -q inode_unlink /tmp/status; do safeguard status >/tmp/status 2>&1; done; true'
 cat /tmp/status >&2
 rm "$policies/20-more.yaml"
