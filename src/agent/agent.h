@@ -59,6 +59,7 @@ struct policies {
     uint64_t refused_ns; // the last refusal; 0: what was read last is in force
     char *diags;         // JSON of what was found when the policies were read last, NULL: not yet
     struct error error;  // of the last refusal
+    struct error unfinished; // what failed after the policy in force had come into force
     uint64_t n_changes, n_refusals;
     bool trim_due;   // memory is to be given back once the scans of a new policy have ended
     bool quick_told; // that, and why, quick decisions are limited
@@ -94,6 +95,7 @@ void policywatch_stop(struct agent *a);
 void policyreport_diags(struct agent *a, const struct policy_diags *diags);
 void policyreport_in_force(struct agent *a, const struct loaded *l,
                            const struct policy_diags *diags);
+#define POLICY_UNFINISHED_CURE "'safeguard policy reload' tries again"
 // Where there are mistakes, *err becomes the first of them.
 void policyreport_refused(struct agent *a, const struct policy_diags *diags, struct error *err);
 

@@ -172,7 +172,7 @@ static void push_before(struct policies *p, struct loaded *l)
     loaded_keep_names(l);
 }
 
-// 0, or a negative errno with b->error.
+// 0, or a negative errno with b->error: the policy before is in force.
 static int enforce(struct agent *a, struct build *b)
 {
     struct policies *p = &a->policies;
@@ -188,6 +188,8 @@ static int enforce(struct agent *a, struct build *b)
     }
     push_before(p, p->now);
     p->now = TAKE_PTR(b->loaded);
+    p->unfinished = r > 0 ? b->error : (struct error){};
+    error_reset(&b->error);
     p->changed_ns = now_ns(CLOCK_REALTIME);
     p->n_changes++;
     p->step = STEP_RUNNING;

@@ -108,6 +108,19 @@ static void report_quick(struct agent *a, const struct sensor_quick *q)
                                .cure = *q->cure ? q->cure : NULL});
 }
 
+static void report_unfinished(struct agent *a, const struct loaded *l)
+{
+    const struct error *err = &a->policies.unfinished;
+    _cleanup_(sb_done) struct strbuf sb = {};
+
+    sb_printf(&sb, "policy %u is in force, but the change to it could not be completed: %s", l->id,
+              err->what);
+    notice(a, &(struct notice){.kind = "policy",
+                               .severity = NOTICE_HIGH,
+                               .message = sb_str(&sb),
+                               .cure = err->cure[0] ? err->cure : POLICY_UNFINISHED_CURE});
+}
+
 void policyreport_in_force(struct agent *a, const struct loaded *l,
                            const struct policy_diags *diags)
 {
@@ -134,6 +147,8 @@ void policyreport_in_force(struct agent *a, const struct loaded *l,
                                .message = sb_str(&sb),
                                .numbers = numbers,
                                .n_numbers = ARRAY_SIZE(numbers)});
+    if (error_is_set(&a->policies.unfinished))
+        report_unfinished(a, l);
     sensor_facts(a->sensor, &facts);
     report_quick(a, &facts.quick);
 }

@@ -334,6 +334,11 @@ static void policy_problems(const struct agent *a, struct problems *p)
     else if (policies->refused_ns)
         problem(p, "high", policies->error.cure, "the policies in the directory were refused: %s",
                 policies->error.what);
+    if (error_is_set(&policies->unfinished))
+        problem(p, "high",
+                policies->unfinished.cure[0] ? policies->unfinished.cure : POLICY_UNFINISHED_CURE,
+                "the policy is in force, but the change to it could not be completed: %s",
+                policies->unfinished.what);
     if (policies->now && policies->now->accepted)
         problem(p, "medium", NULL,
                 "in force are the policies that were accepted last, not those in the directory");

@@ -157,8 +157,9 @@ struct link {
     char program[PROGRAM_NAME];
     struct bpf_link *link;
     uint32_t prog_id;
-    bool stale; // of another build: to be replaced
-    bool quick; // loaded with sg_typed
+    bool stale;   // of another build: to be replaced
+    bool quick;   // loaded with sg_typed
+    bool pending; // its pin could not be given the name that it has to have
 };
 
 struct links {
@@ -176,7 +177,8 @@ int links_adopt(struct sensor *s, bool stale, struct error *err);
 // attached is touched. On failure everything is as it was.
 int links_prepare(struct sensor *s, const struct names *wanted, struct links *ret_added,
                   struct error *err);
-// Second half: either the new ones take their places and what is not wanted goes, or the new ones go.
+// Second half: either the new ones take their places and what is not wanted goes, or the new ones go. What of that fails is
+// tried again by the next one.
 int links_commit(struct sensor *s, const struct names *wanted, struct links *added,
                  struct error *err);
 void links_rollback(struct sensor *s, struct links *added);

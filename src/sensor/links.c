@@ -331,25 +331,36 @@ int links_commit(struct sensor *s, const struct names *wanted, struct links *add
 
     for (size_t i = 0; i < added->n; i++) {
         const struct link *old = links_get(&s->links, added->items[i].program);
-        int k = settle(s, &added->items[i]);
 
-        // Attached and pinned it is either way; under which name matters to the next agent only.
-        if (k < 0 && r == 0)
-            r = error_set(err, k, "pin of program %s: %s", added->items[i].program, strerror(-k));
+        added->items[i].pending = true;
         if (old)
             links_drop(&s->links, (size_t)(old - s->links.items));
         s->links.items[s->links.n++] = added->items[i];
     }
     free(added->items);
     *added = (struct links){};
+    // Attached and pinned they are either way; under which name matters to the next agent only.
+    for (size_t i = 0; i < s->links.n; i++) {
+        struct link *link = &s->links.items[i];
+        int k = link->pending ? settle(s, link) : 0;
+
+        link->pending = k < 0;
+        if (k < 0 && r == 0)
+            r = error_set(err, k, "pin of program %s: %s", link->program, strerror(-k));
+    }
     for (size_t i = s->links.n; i-- > 0;) {
         char path[SENSOR_PATH_MAX];
 
         if (names_has(wanted, s->links.items[i].program))
             continue;
-        if (pin_path(s, s->links.items[i].program, false, path, sizeof(path)) == 0 &&
-            unlink(path) < 0 && errno != ENOENT && r == 0)
-            r = error_set(err, -errno, "%s cannot be removed: %m", path);
+        if (pin_path(s, s->links.items[i].program, s->links.items[i].pending, path, sizeof(path)) ==
+                0 &&
+            unlink(path) < 0 && errno != ENOENT) {
+            // What stays pinned stays attached.
+            if (r == 0)
+                r = error_set(err, -errno, "%s cannot be removed: %m", path);
+            continue;
+        }
         links_drop(&s->links, i);
     }
     return r;

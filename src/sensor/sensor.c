@@ -172,6 +172,22 @@ static void forget_counted(struct sensor *s)
             return;
 }
 
+// What follows once a policy is in force. Every step is tried whatever became of those before; 1: one of them failed, *err says
+// how the first did.
+static int finish_change(struct sensor *s, const struct names *wanted, struct links *added,
+                         struct error *err)
+{
+    struct error later = {};
+    int r, k;
+
+    r = links_commit(s, wanted, added, err);
+    k = s->pins.same_build ? 0 : pins_mark(&s->pins, s->build, s->layout, &later);
+    k = k < 0 ? k : pins_swap(&s->pins, &later);
+    if (r == 0 && k < 0 && err)
+        *err = later;
+    return r < 0 || k < 0;
+}
+
 static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
                       const struct sensor_root *roots, size_t n_roots, struct error *err)
 {
@@ -213,11 +229,7 @@ static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
         if (links_get(&added, s->choices.hooks[i].program) ||
             !names_has(&wanted, s->choices.hooks[i].program))
             s->proofs[i] = (struct proof){};
-    // From here on the policy is in force; what fails now is said, and made good by the next call.
-    r = links_commit(s, &wanted, &added, err);
-    if (r == 0 && !s->pins.same_build)
-        r = pins_mark(&s->pins, s->build, s->layout, err);
-    return r < 0 ? r : pins_swap(&s->pins, err);
+    return finish_change(s, &wanted, &added, err);
 }
 
 int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,

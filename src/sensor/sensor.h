@@ -143,7 +143,8 @@ int sensor_stage_roots(struct sensor *s, const struct sensor_root *roots, size_t
 
 /*
  * Puts a compiled image in force: attaches hooks that are newly needed, writes roots, replaces the image in one step,
- * raises the generation, detaches hooks that are no longer needed. On failure the old policy stays in force whole.
+ * raises the generation, detaches hooks that are no longer needed. On failure the old policy stays in force whole. 1: the new
+ * policy is in force, but something that had to follow failed, such as to unpin a program; `err` says what.
  *   image, len   as the policy room built it (abi/policy.h), len a multiple of SG_IMAGE_PAGE
  *   ops          enum sg_op bits that decide which hooks are attached (the canary's own rule not counted)
  */

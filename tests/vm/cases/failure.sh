@@ -116,6 +116,24 @@ cat /tmp/status >&2
 rm "$policies/20-more.yaml"
 check "the old files are taken again" safeguard policy reload
 unfill
+
+# --- a policy comes into force, but not everything that goes with it can be done
+cp /tmp/more.yaml "$policies/20-more.yaml"
+check "a policy that needs another hook" safeguard policy reload
+pin=$(find "$bpffs/safeguard/links" -name '*inode_unlink')
+mount --bind /dev/null "$pin"
+rm "$policies/20-more.yaml"
+check "one that does not need it, but its pin cannot be removed: in force" safeguard policy reload
+check "... its rules are those" test "$(status_number policy rules)" = 1
+check "... denied" denied /srv/vault/a
+safeguard status >/tmp/status
+check "... status says what could not be done" grep -q 'could not be completed' /tmp/status
+cat /tmp/status >&2
+check "... and there is an event" await 20 'could not be completed' "$events"
+umount "$pin"
+check "once more, without the obstacle" safeguard policy reload
+check "... the pin is gone" test ! -e "$pin"
+check "... and status is right" safeguard status
 kill -9 "$agent"
 wait "$agent" 2>/dev/null
 check "kill -9: denied" denied /srv/vault/a

@@ -125,7 +125,7 @@ int force_set(struct force *f, const struct policy_image *image, uint32_t ops)
     for (size_t i = 0; i < image->n_roots; i++)
         roots[i] = (struct sensor_root){.dev = image->roots[i].dev, .root = image->roots[i].root};
     r = sensor_set_policy(f->sensor, image->mem, image->size, ops, roots, image->n_roots, &err);
-    return r < 0 ? say(r, "the policy could not be put in force", &err) : 0;
+    return r != 0 ? say(err.code, "the policy could not be put in force whole", &err) : 0;
 }
 
 // The mount at a path, which says what s_dev is: what stat says of a subvolume of btrfs is another number.

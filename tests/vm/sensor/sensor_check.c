@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -167,6 +168,57 @@ static void step_failures(struct ctx *c)
     check(c, after.policy_id == before.policy_id && !can_read(SECRET),
           "the old policy stays in force");
     free(copy);
+}
+
+// A refused policy has other numbers for its states: nothing of it may be left where the next change of mounts would find it.
+static void step_refused(struct ctx *c)
+{
+    static const struct tiny_rule more[] = {
+        {.path = "/a/path/before/all", .ops = SG_OP_READ, .verdict = SG_DENY},
+        {.path = CANARY, .beneath = true, .ops = SG_OPS_ANY, .verdict = SG_DENY},
+    };
+    static struct sensor_root many[20000];
+    struct ctx other = {};
+    struct error err = {};
+    int r;
+
+    tiny_image(more, ARRAY_SIZE(more), &other.image, &other.image_len);
+    read_roots(&other);
+    for (uint32_t i = 0; i < ARRAY_SIZE(many); i++)
+        many[i] = i < other.n_roots ? other.roots[i] : (struct sensor_root){.dev = i + (1u << 30)};
+    r = sensor_set_policy(c->sensor, other.image, other.image_len, SG_OPS_ANY, many,
+                          ARRAY_SIZE(many), &err);
+    check(c, r < 0, "a policy of other states is refused: %s", err.what);
+    check_error(c, sensor_set_roots(c->sensor, c->roots, c->n_roots, &err), &err, "roots after it");
+    self_test(c, "after a refusal");
+    free(other.image);
+}
+
+// The pin of a program that is not needed any more cannot be removed: the policy is in force all the same, and that is said.
+static void step_unfinished(struct ctx *c)
+{
+    static const char pin[] = PIN_DIR "/links/lsm_inode_setxattr";
+    struct sensor_facts before, after;
+    struct error err = {};
+    struct stat st;
+    int r;
+
+    if (stat(pin, &st) < 0) {
+        (void)printf("# %s: there is no such pin here\n", pin);
+        return;
+    }
+    sensor_facts(c->sensor, &before);
+    if (!check(c, mount("/dev/null", pin, NULL, MS_BIND, NULL) == 0, "a mount on a pin"))
+        return;
+    r = sensor_set_policy(c->sensor, c->image, c->image_len, SG_OPS_ANY & ~SG_OP_XATTR, c->roots,
+                          c->n_roots, &err);
+    sensor_facts(c->sensor, &after);
+    check(c, r == 1 && error_is_set(&err) && after.policy_id == before.policy_id + 1,
+          "in force, although a pin stays: %d, %s", r, err.what);
+    check(c, !can_read(SECRET), "the secret is refused");
+    check(c, umount2(pin, 0) == 0, "the mount goes");
+    r = set_policy(c, SG_OPS_ANY & ~SG_OP_XATTR);
+    check(c, r == 0 && stat(pin, &st) < 0, "the next change makes it good");
 }
 
 static bool set_ftrace(const char *value)
@@ -339,6 +391,8 @@ static void run_all(struct ctx *c)
     if (facts.enforcing) {
         step_swap(c);
         step_failures(c);
+        step_refused(c);
+        step_unfinished(c);
         check(c, set_policy(c, SG_OPS_ANY) == 0, "all operations again");
         step_old_descriptors(c, old_fd);
         step_switched_off(c);
