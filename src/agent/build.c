@@ -157,23 +157,31 @@ static int add_dir(struct sources *s, const char *dir, struct policy_diags *diag
     return 0;
 }
 
-// [{"file": "...", "text": "..."}, ...]
-static int add_accepted(struct sources *s, const char *path, struct error *err)
+static bool is_of(struct json_object *root, const struct build_options *o)
 {
-    struct json_object *root, *item, *text;
+    return control_get_u64(root, "policy_id", 0) == o->policy_id &&
+           streq(control_get_str(root, "boot_id", ""), strempty(o->boot_id));
+}
+
+// {"policy_id": N, "boot_id": "...", "files": [{"file": "...", "text": "..."}, ...]}; earlier agents wrote the list alone.
+static int add_accepted(struct sources *s, const struct build_options *o, struct error *err)
+{
+    struct json_object *root, *files, *item, *text;
     _cleanup_free_ char *buf = NULL;
+    const char *path = o->accepted;
     int r;
 
     r = read_file_bounded(AT_FDCWD, path, BUILD_ACCEPTED_MAX, &buf, NULL);
     if (r < 0)
         return error_set(err, r, "%s: %m", path);
     root = json_tokener_parse(buf);
-    if (!json_object_is_type(root, json_type_array)) {
-        json_object_put(root);
-        return error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
-    }
-    for (size_t i = 0; i < json_object_array_length(root) && r >= 0; i++) {
-        item = json_object_array_get_idx(root, i);
+    files = json_object_is_type(root, json_type_object) ? control_get(root, "files") : root;
+    if (!json_object_is_type(files, json_type_array))
+        r = error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
+    else if (o->only_names && !is_of(root, o))
+        r = error_set(err, -ESTALE, "%s: it is another policy than the one in force", path);
+    for (size_t i = 0; r >= 0 && i < json_object_array_length(files); i++) {
+        item = json_object_array_get_idx(files, i);
         text = control_get(item, "text");
         if (!json_object_is_type(text, json_type_string) || !control_get_str(item, "file", NULL)) {
             r = error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
@@ -190,14 +198,17 @@ static int add_accepted(struct sources *s, const char *path, struct error *err)
     return MIN(r, 0);
 }
 
-int build_keep(const struct loaded *l, const char *path)
+int build_keep(const struct loaded *l, const char *boot_id, const char *path)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     struct jw jw;
     int r;
 
     jw_init(&jw, &sb);
-    jw_begin_array(&jw);
+    jw_begin_object(&jw);
+    jw_kv_u64(&jw, "policy_id", l->id);
+    jw_kv_str(&jw, "boot_id", boot_id);
+    jw_kv_array(&jw, "files");
     for (uint32_t i = 1; i < l->policy->n_files; i++) {
         jw_begin_object(&jw);
         jw_kv_str(&jw, "file", l->policy->files[i].path);
@@ -207,6 +218,7 @@ int build_keep(const struct loaded *l, const char *path)
             return -EFBIG;
     }
     jw_end_array(&jw);
+    jw_end_object(&jw);
     r = jw_finish(&jw);
     return r < 0 ? r : write_file_atomic(AT_FDCWD, path, sb.s, sb.len, 0600);
 }
@@ -335,7 +347,7 @@ static int build_with(const struct build_options *o, const struct own_files *fil
     l->built_ns = now_ns(CLOCK_REALTIME);
     r = add_own(&sources, o->run_dir, files, err);
     if (r == 0 && o->accepted)
-        r = add_accepted(&sources, o->accepted, err);
+        r = add_accepted(&sources, o, err);
     else if (r == 0 && o->dir)
         r = add_dir(&sources, o->dir, diags, err);
     if (r < 0)

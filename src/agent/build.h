@@ -57,6 +57,9 @@ struct build_options {
     const char
         *accepted;   // file with the texts that were accepted last; not NULL: these instead of dir
     bool only_names; // no image: to name the rules of a policy that an earlier agent put in force
+    // With only_names: the number that policy has, and of which start of the host; what was kept must be the same policy.
+    uint32_t policy_id;
+    const char *boot_id;
     const char *run_dir;
     const char *config_path; // the agent's settings; NULL: none
     bool monitor;            // nothing is enforced but the agent's own rule
@@ -64,10 +67,10 @@ struct build_options {
     uint64_t mounts_digest;
 };
 
-// 0 also with warnings. -EINVAL: diags has errors; other negative errno with err.
+// 0 also with warnings. -EINVAL: diags has errors; -ESTALE: what was kept is of another policy; other negative errno with err.
 int build_policy(const struct build_options *options, struct policy_diags *diags,
                  struct loaded **ret_loaded, struct error *err);
 
-// Keeps the texts of a policy that is in force. -EFBIG: more than is kept.
+// Keeps the texts of a policy that is in force, with its number. -EFBIG: more than is kept.
 #define BUILD_ACCEPTED_MAX ((size_t)64 << 20)
-int build_keep(const struct loaded *l, const char *path);
+int build_keep(const struct loaded *l, const char *boot_id, const char *path);

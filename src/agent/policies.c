@@ -85,7 +85,7 @@ static void run_keep(struct job *job, struct worker *w _unused_)
 {
     struct keep *k = container_of(job, struct keep, job);
 
-    k->result = build_keep(k->loaded, k->agent->accepted_path);
+    k->result = build_keep(k->loaded, k->agent->host.boot_id, k->agent->accepted_path);
 }
 
 static void keep_done(struct job *job, bool ran)
@@ -199,7 +199,8 @@ static int enforce(struct agent *a, struct build *b)
     links_first(a, &b->objects);
     mountwatch_apply(a);
     policyreport_in_force(a, l, &b->diags);
-    if (b->options.dir && !l->accepted)
+    // Also those that come from there: what is kept has the number of the policy that it is.
+    if (b->options.dir)
         keep(a, l);
     if (!a->scanned)
         a->scanned = process_table_scan(a->processes) == 0;
@@ -398,6 +399,8 @@ static void name_inherited(struct agent *a, uint32_t policy_id)
     const struct build_options options = {
         .accepted = a->accepted_path,
         .only_names = true,
+        .policy_id = policy_id,
+        .boot_id = a->host.boot_id,
         .run_dir = a->config.run_dir,
         .config_path = a->config_path,
     };

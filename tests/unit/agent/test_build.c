@@ -277,7 +277,8 @@ static void test_accepted(void **state)
     (void)unit_path_in(kept, sizeof(kept), elsewhere, "accepted");
     put(dir, "10-demo.yaml", demo);
     assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
-    assert_int_equal(build_keep(l, kept), 0);
+    l->id = 7;
+    assert_int_equal(build_keep(l, "boot", kept), 0);
     assert_false(l->accepted);
     l = loaded_unref(l);
 
@@ -290,10 +291,24 @@ static void test_accepted(void **state)
     assert_non_null(strstr(l->policy->files[1].path, "10-demo.yaml"));
     l = loaded_unref(l);
 
+    // Of another policy the numbers of rules mean others; as policies they are as good as any.
     options.only_names = true;
+    options.policy_id = 7;
+    options.boot_id = "boot";
     assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
     assert_null(l->image);
     assert_int_equal(l->rules[3].line, 5);
+    l = loaded_unref(l);
+    options.policy_id = 8;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -ESTALE);
+    options.policy_id = 7;
+    options.boot_id = "boot before";
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -ESTALE);
+    // As earlier agents wrote it.
+    put(elsewhere, "accepted", "[]");
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -ESTALE);
+    options.only_names = false;
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
     l = loaded_unref(l);
 
     put(elsewhere, "accepted", "{\"not\": \"ours\"}");
