@@ -80,13 +80,18 @@ bool policies_rule_is_own(const struct agent *a, uint32_t policy_id, uint16_t ru
 // policywatch.c ----------------------------------------------------------------------------------------
 
 struct policy_watch {
-    int fd;          // of inotify
+    int fd;          // of inotify; -1: there is none
     int dir, parent; // what it watches
+    int error;       // negative errno: why changes are not noticed; 0: they are
     struct loop_source *source, *debounce;
     uint64_t unsettled_ns; // CLOCK_MONOTONIC: the directory began to change; 0: it does not
 };
 
+#define POLICYWATCH_CURE \
+    "raise fs.inotify.max_user_watches and max_user_instances (sysctl), then 'safeguard policy reload'"
+
 void policywatch_start(struct agent *a);
+void policywatch_retry(struct agent *a); // where it failed
 void policywatch_stop(struct agent *a);
 
 // policyreport.c ---------------------------------------------------------------------------------------

@@ -349,8 +349,11 @@ void policies_reload(struct agent *a, const char *why)
         return;
     }
     log_debug("building the policies: %s", why);
+    policywatch_retry(a);
     agent_reloading(a, true);
     start_build(a, p->step == STEP_RUNNING ? STEP_RUNNING : STEP_DIR);
+    if (!p->building)
+        agent_reloading(a, false);
 }
 
 int policies_reload_for(struct agent *a, const struct control_caller *caller)

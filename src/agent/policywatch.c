@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The directory of policies: once it changed and has come to rest, they are built again.
+#include <errno.h>
 #include <libgen.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -36,20 +37,38 @@ static void debounce(struct policy_watch *w)
         (void)loop_source_rearm(w->debounce, DEBOUNCE_MS);
 }
 
-// Watches the directory, and the one that it lies in: it may be replaced as a whole.
+// Once, until it goes again.
+static void tell(struct agent *a, int error)
+{
+    struct policy_watch *w = &a->policy_watch;
+
+    if (error < 0 && error != w->error)
+        (void)log_warning_code(error, "changes of %s will not be noticed: %m; to do: %s",
+                               a->config.policy_dir, POLICYWATCH_CURE);
+    w->error = error;
+}
+
+// Watches the directory, and the one that it lies in: it may be replaced as a whole. Where there is none yet, the other one says
+// when it comes.
 static void watch_dirs(struct agent *a)
 {
     struct policy_watch *w = &a->policy_watch;
     _cleanup_free_ char *copy = xstrndup(a->config.policy_dir, 4096);
+    int error = copy ? 0 : -ENOMEM;
 
-    w->dir = inotify_add_watch(w->fd, a->config.policy_dir,
-                               IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
-                                   IN_CREATE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
-                                   IN_ONLYDIR);
     if (copy)
         w->parent = inotify_add_watch(w->fd, dirname(copy),
                                       IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
                                           IN_ONLYDIR);
+    if (copy && w->parent < 0)
+        error = negative_errno();
+    w->dir = inotify_add_watch(w->fd, a->config.policy_dir,
+                               IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE |
+                                   IN_CREATE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF |
+                                   IN_ONLYDIR);
+    if (w->dir < 0 && errno != ENOENT)
+        error = negative_errno();
+    tell(a, error);
 }
 
 // Does an event ask for another look? Editors leave hidden files beside those they write; "..data" is how
@@ -89,7 +108,7 @@ static int on_inotify(void *ctx, int fd, uint32_t events _unused_)
     return 0;
 }
 
-void policywatch_start(struct agent *a)
+static int open_watch(struct agent *a)
 {
     struct policy_watch *w = &a->policy_watch;
     int r;
@@ -102,13 +121,29 @@ void policywatch_start(struct agent *a)
         r = loop_source_enable(w->debounce, false);
     if (r == 0)
         r = loop_add_fd(a->loop, w->fd, EPOLLIN, on_inotify, a, &w->source);
+    return r;
+}
+
+void policywatch_start(struct agent *a)
+{
+    int r = open_watch(a);
+
     if (r < 0) {
-        (void)log_warning_code(
-            r, "changes of %s will not be noticed: %m; use 'safeguard policy reload'",
-            a->config.policy_dir);
+        policywatch_stop(a);
+        tell(a, r);
         return;
     }
     watch_dirs(a);
+}
+
+void policywatch_retry(struct agent *a)
+{
+    if (!a->policy_watch.error)
+        return;
+    if (a->policy_watch.fd >= 0)
+        watch_dirs(a);
+    else
+        policywatch_start(a);
 }
 
 void policywatch_stop(struct agent *a)

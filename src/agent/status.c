@@ -346,6 +346,9 @@ static void policy_problems(const struct agent *a, struct problems *p)
         problem(p, "high", NULL,
                 facts.policy_id ? "in force is what an earlier agent left there"
                                 : "no policy is in force");
+    if (a->policy_watch.error)
+        problem(p, "medium", POLICYWATCH_CURE, "changes of %s are not noticed: %s",
+                a->config.policy_dir, strerror(-a->policy_watch.error));
     if (!facts.enforcing)
         problem(p, "critical", "safeguard doctor",
                 "this kernel cannot be trusted to deny: what is recorded may have passed");
