@@ -259,31 +259,34 @@ static void build_done(struct job *job, bool ran)
     struct build *b = container_of(job, struct build, job);
     struct policies *p = &b->agent->policies;
     struct agent *a = b->agent;
+    bool refused;
 
     if (!ran || a->stopping) {
         build_free(b);
         return;
     }
-    p->building = false;
     if (p->step == STEP_DIR || p->step == STEP_RUNNING)
         policyreport_diags(a, &b->diags);
+    // p->building still: what asks for another build meanwhile gets it once the callers of this one have been answered.
     if (b->result == 0)
         b->result = enforce(a, b);
-    if (b->result < 0) {
+    refused = b->result < 0;
+    if (refused)
         policyreport_refused(a, &b->diags, &b->error);
-        if (p->step != STEP_RUNNING)
-            next_step(a);
-    }
     answer_callers(a, b);
     build_free(b);
+    p->building = false;
     // Compiling and loading programs takes tens of megabytes for moments; the scans that follow take more.
     (void)malloc_trim(0);
     p->trim_due = true;
-    agent_reloading(a, false);
+    if (refused && p->step != STEP_RUNNING)
+        next_step(a);
     if (p->again && !p->building) {
         const char *why = TAKE_PTR(p->again);
 
         policies_reload(a, why);
+    } else if (!p->building) {
+        agent_reloading(a, false);
     }
 }
 
@@ -325,7 +328,8 @@ static void start_build(struct agent *a, enum step step)
         return;
     }
     p->building = true;
-    p->n_served = p->n_callers;
+    // Who asked means the directory: what is tried in its stead is no answer.
+    p->n_served = step == STEP_DIR || step == STEP_RUNNING ? p->n_callers : 0;
 }
 
 void policies_tick(struct agent *a)
