@@ -181,17 +181,25 @@ static int do_stop(struct agent *a, const struct control_caller *caller,
                    const struct control_request *request, struct jw *result, struct error *err)
 {
     bool detach = control_get_bool(request->args, "detach", 0);
+    int r = 0;
 
     log_info("asked to stop by pid %d (uid %u)%s", caller->pid, caller->uid,
              detach ? ", and to end the enforcement" : "");
-    if (detach) {
-        int r = sensor_detach(a->sensor, err);
-
-        if (r < 0)
-            return r;
-    }
+    if (detach)
+        r = sensor_detach(a->sensor, err);
+    if (r < 0)
+        return r;
+    // Without its links there is nothing that this agent could go on with.
     jw_begin_object(result);
+    detach = detach && (r == 0 || sensor_left(a->config.pin_dir) == 0);
     jw_kv_bool(result, "detached", detach);
+    if (r > 0) {
+        log_error("something is left over: %s%s%s", err->what, err->cure[0] ? "; to do: " : "",
+                  err->cure);
+        jw_kv_str(result, "left", err->what);
+        jw_kv_str(result, "cure", err->cure);
+        error_reset(err);
+    }
     jw_end_object(result);
     agent_stop(a, detach);
     return 0;

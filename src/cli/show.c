@@ -143,6 +143,15 @@ static int on_stop(void *ctx, int id, const char *arg, struct error *err _unused
     return 0;
 }
 
+// What could not be removed when the enforcement ended, and whether programs are among it.
+static int print_left(const char *who, bool attached, struct error *err)
+{
+    error_context(err, "%s, %s", who,
+                  attached ? "but programs stay in the kernel, which may go on enforcing"
+                           : "and nothing is enforced any more, but something is left over");
+    return cli_fail(err);
+}
+
 // What an agent that is gone left in the kernel.
 static int detach_alone(const struct cli *cli, const struct stop *s)
 {
@@ -183,6 +192,8 @@ static int detach_alone(const struct cli *cli, const struct stop *s)
     (void)sensor_free(sensor);
     if (r < 0)
         return cli_fail(&err);
+    if (r > 0)
+        return print_left("no agent was running", sensor_left(s->pin_dir) != 0, &err);
     sb_puts(&sb, "no agent was running; nothing is enforced any more\n");
     return cli_print(&sb, CLI_OK);
 }
@@ -199,7 +210,9 @@ int cmd_stop(struct cli *cli)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     struct json_object *result = NULL;
+    struct error err = {};
     struct stop s = {};
+    const char *left;
     int r;
 
     r = cli_parse(cli, on_stop, &s);
@@ -211,7 +224,15 @@ int cmd_stop(struct cli *cli)
     r = cli_ask(cli, CONTROL_stop, s.detach ? "{\"detach\":true}" : NULL, 30000, &result);
     if (r != 0)
         return r;
+    left = control_get_str(result, "left", NULL);
+    if (left) {
+        (void)error_set(&err, -EBUSY, "%s", left);
+        error_cure(&err, "%s", control_get_str(result, "cure", ""));
+        r = print_left("the agent has ended", !control_get_bool(result, "detached", 1), &err);
+    }
     json_object_put(result);
+    if (r != 0)
+        return r;
     sb_puts(&sb, s.detach ? "the agent has ended; nothing is enforced any more\n"
                           : "the agent has ended; what is loaded stays in force\n");
     return cli_print(&sb, CLI_OK);

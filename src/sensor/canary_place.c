@@ -26,6 +26,7 @@
 
 #define MOUNTINFO_MAX ((size_t)32 << 20)
 #define PLACES_MAX    8
+#define MOUNTS_MAX    64
 
 static const char *const kinds[] = {
     "old",
@@ -206,9 +207,13 @@ static int host_mount(const struct canary *c, int fd)
 
 static int host_umount(const struct canary *c, int fd)
 {
+    int n = 0;
+
     (void)fd;
-    if (umount2(c->umount_path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL &&
-        errno != ENOENT)
+    // Other file systems may have been put on it.
+    while (n < MOUNTS_MAX && umount2(c->umount_path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
+        n++;
+    if (n < MOUNTS_MAX && errno != EINVAL && errno != ENOENT)
         return -errno;
     if ((rmdir(c->umount_path) < 0 || rmdir(c->dir) < 0) && errno != ENOENT)
         return -errno;

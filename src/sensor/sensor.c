@@ -303,11 +303,13 @@ int sensor_detach(struct sensor *s, struct error *err)
     wait_until_gone(ids, n);
     if (r == 0) {
         r = canary_remove(&s->canary);
-        if (r < 0)
-            return error_set(err, r, "%s cannot be removed: %s", s->canary.umount_path,
-                             strerror(-r));
+        if (r < 0) {
+            (void)error_set(err, r, "%s cannot be removed: %s", s->canary.dir, strerror(-r));
+            error_cure(err, "see what others have put there, and remove it: findmnt, ls -lR %s",
+                       s->canary.dir);
+        }
     }
-    return r;
+    return r < 0;
 }
 
 int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_n_cpus)

@@ -106,7 +106,8 @@ struct sensor *sensor_free(struct sensor *s);
 DEFINE_CLEANUP(struct sensor *, sensor_free)
 
 /* Detaches everything and removes the pins: the host is as it was. -EBUSY while ftrace is switched off: the kernel would lose
- * it until the next boot. */
+ * it until the next boot; nothing was done then. 1: there is nothing left that this sensor could detach, but something stays,
+ * and `err` says what; sensor_left() knows whether programs are among it. */
 int sensor_detach(struct sensor *s, struct error *err);
 
 struct sensor_root {

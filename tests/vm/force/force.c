@@ -188,8 +188,8 @@ int force_close(struct force *f)
     struct error err = {0};
     int r = sensor_detach(f->sensor, &err);
 
-    if (r < 0)
-        (void)say(r, "detaching failed", &err);
+    if (r != 0)
+        r = say(err.code, "detaching failed", &err);
     f->sensor = sensor_free(f->sensor);
     f->event = event_free(f->event);
     mounts_free(f->mounts);
