@@ -216,6 +216,8 @@ struct losses {
 
 void losses_start(struct agent *a);
 void losses_tick(struct agent *a);
+// Records that found no room to wait in, and of which nothing was said yet.
+uint64_t losses_records_untold(const struct agent *a);
 void losses_json(const struct agent *a, struct jw *jw);
 // Those of the kernel side by the CPU that counted them.
 void losses_by_cpu_json(const struct agent *a, struct jw *jw);

@@ -168,6 +168,14 @@ void losses_by_cpu_json(const struct agent *a, struct jw *jw)
     jw_end_object(jw);
 }
 
+uint64_t losses_records_untold(const struct agent *a)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].own && rows[i].counter == OWN_RECORDS_DROPPED)
+            return value(a, &rows[i]) - a->losses.reported[i];
+    return 0;
+}
+
 void losses_json(const struct agent *a, struct jw *jw)
 {
     jw_begin_object(jw);

@@ -323,6 +323,29 @@ static int start(struct agent *a, struct error *err)
     return policies_start(a, err);
 }
 
+// What nobody can tell of later: records that could not be written, and those that found no room since that was told.
+static void stop_output(struct agent *a)
+{
+    struct output_lost lost;
+    uint64_t dropped;
+
+    if (!a->output)
+        return;
+    dropped = losses_records_untold(a);
+    output_stop(a->output, &lost);
+    if (lost.lines)
+        (void)log_error_code(
+            lost.error,
+            "%s%llu records (%llu bytes) that waited to be written are lost: %m; to do: make room or "
+            "repair the destination of the records",
+            lost.error == -ETIMEDOUT ? "up to " : "", (unsigned long long)lost.lines,
+            (unsigned long long)lost.bytes);
+    if (dropped)
+        log_error("%llu records were dropped: more waited to be written than there is room for",
+                  (unsigned long long)dropped);
+    a->output = output_free(a->output);
+}
+
 // The way back. False: a worker did not come back, so that nothing it may touch can be freed.
 static bool finish(struct agent *a)
 {
@@ -335,7 +358,7 @@ static bool finish(struct agent *a)
         records_stop(a);
     a->tick = loop_source_free(a->tick);
     a->control = control_server_free(a->control);
-    a->output = output_free(a->output);
+    stop_output(a);
     if (!stopped)
         return false;
     a->builder = worker_free(a->builder);

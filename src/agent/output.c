@@ -2,7 +2,9 @@
 #include "agent/output.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/worker.h"
 #include "base/alloc.h"
@@ -10,7 +12,8 @@
 #include "base/macro.h"
 #include "base/strbuf.h"
 
-#define BATCH_KEPT (12 * OUTPUT_FLUSH_BYTES)
+#define BATCH_KEPT     (12 * OUTPUT_FLUSH_BYTES)
+#define OUTPUT_END_SEC 2
 
 struct output {
     struct loop *loop;
@@ -144,20 +147,72 @@ int output_new(struct loop *loop, const struct sink_options *options, struct out
     return 0;
 }
 
-struct output *output_free(struct output *o)
+static void count_lost(const char *s, size_t len, struct output_lost *lost)
 {
-    if (!o)
-        return NULL;
+    const char *end = s + len;
+
+    lost->bytes += len;
+    while (s < end && (s = memchr(s, '\n', (size_t)(end - s)))) {
+        lost->lines++;
+        s++;
+    }
+}
+
+static void *write_rest(void *arg)
+{
+    struct output *o = arg;
+
+    run_batch(&o->job, NULL);
+    return NULL;
+}
+
+// Hands out a batch without the worker, in a thread all the same: the destination may hang, and the agent is to end.
+static void write_bounded(struct output *o)
+{
+    struct timespec until;
+    pthread_t thread;
+
+    o->busy = pthread_create(&thread, NULL, write_rest, o) == 0;
+    if (!o->busy) {
+        o->result = -EAGAIN;
+        return;
+    }
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += OUTPUT_END_SEC;
+    o->busy = pthread_timedjoin_np(thread, NULL, &until) != 0;
+    if (o->busy)
+        (void)pthread_detach(thread);
+}
+
+void output_stop(struct output *o, struct output_lost *ret_lost)
+{
+    struct output_lost lost = {};
+    size_t written;
+
     o->closing = true;
     // What it writes just now and what still waits, in this order. A worker that does not come back keeps
     // everything that it may touch.
-    if (o->worker) {
-        o->worker = worker_free(o->worker);
-        if (o->busy)
-            return NULL;
-    }
-    for (int i = 0; i < 2 && o->sink && next_batch(o); i++)
-        run_batch(&o->job, NULL);
+    o->worker = worker_free(o->worker);
+    for (int i = 0; i < 2 && !o->busy && o->sink && next_batch(o); i++)
+        write_bounded(o);
+    written = o->busy ? 0 : o->written;
+    count_lost(sb_str(&o->batch) + written, o->batch.len - written, &lost);
+    count_lost(sb_str(&o->lines), o->lines.len, &lost);
+    if (lost.bytes)
+        lost.error = o->busy ? -ETIMEDOUT : o->result;
+    *ret_lost = lost;
+}
+
+struct output *output_free(struct output *o)
+{
+    struct output_lost lost;
+
+    if (!o)
+        return NULL;
+    if (!o->closing)
+        output_stop(o, &lost);
+    if (o->busy)
+        return NULL;
     o->timer = loop_source_free(o->timer);
     o->sink = sink_free(o->sink);
     sb_done(&o->lines);

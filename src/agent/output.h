@@ -37,7 +37,17 @@ struct output;
 
 int output_new(struct loop *loop, const struct sink_options *options, struct output **ret_output);
 
-// Tries once to write what waits, and ends. A destination that has hung for two seconds is given up.
+// What nobody will write any more.
+struct output_lost {
+    uint64_t lines,
+        bytes; // at most: how much of a batch a destination that hangs has taken is not known
+    int error; // negative errno: why; 0: nothing is lost
+};
+
+// Tries once to write what waits, and takes nothing more. A destination that has hung for two seconds is given up.
+void output_stop(struct output *o, struct output_lost *ret_lost);
+
+// Without output_stop() before, what is lost is not known.
 struct output *output_free(struct output *o);
 DEFINE_CLEANUP(struct output *, output_free)
 

@@ -300,9 +300,21 @@ void records_drain(struct agent *a)
         ;
 }
 
+// What is counted in the kernel of denials that were merged belongs to records that only this agent remembers.
+static void sweep(struct agent *a)
+{
+    int r = sensor_sweep_merged(a->sensor, on_record, a);
+
+    take_waiting(a);
+    if (r < 0)
+        (void)log_error_code(r, "the numbers of merged denials cannot be read: %m");
+}
+
 void records_stop(struct agent *a)
 {
     records_drain(a);
+    if (a->records.source)
+        sweep(a);
     a->records.source = loop_source_free(a->records.source);
     a->records.pause = loop_source_free(a->records.pause);
     free(a->records.data);

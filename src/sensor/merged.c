@@ -420,3 +420,11 @@ int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
         forget_oldest(&s->merged);
     return r;
 }
+
+int sensor_sweep_merged(struct sensor *s, sensor_record_fn fn, void *userdata)
+{
+    int r = flush_all(s, MERGED_SWEEP, now_ns(CLOCK_BOOTTIME), fn, userdata);
+
+    forget_index(&s->merged);
+    return r;
+}

@@ -213,6 +213,8 @@ int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_
 
 /* Merged denials whose window is over: `fn` gets the record again with its count. Call about once a second. */
 int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
+/* All of them, also those whose window is not over: nobody will ask again. */
+int sensor_sweep_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
 
 /*
  * Is something attached that an agent pinned in pin_dir (NULL: the usual place), whether or not an agent runs? 1: yes,

@@ -231,11 +231,13 @@ static void test_output_that_fails(void **state)
     assert_non_null(strstr(told.message, "No space left"));
     losses_tick(a);
     assert_int_equal(told.n, 1);
+    assert_int_equal(losses_records_untold(a), 7);
     output.failing_since = 0;
     losses_tick(a);
     assert_int_equal(told.n, 2);
     assert_string_equal(told.key, "records_dropped");
     assert_int_equal(told.number, 7);
+    assert_int_equal(losses_records_untold(a), 0);
     free(a);
 }
 

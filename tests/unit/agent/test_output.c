@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/unit.h"
 
+#include <sys/wait.h>
+
 #include "agent/output.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -133,6 +135,87 @@ static void test_destination_fails_and_recovers(void **state)
     close_bench(&b);
 }
 
+// What cannot be written at the end is lost, and counted: what waits, and what was begun.
+static void test_lost_at_the_end(void **state)
+{
+    _cleanup_free_ char *line = mallocz(1000);
+    struct output_lost lost;
+    struct bench b;
+    char dir[4096];
+
+    (void)state;
+    open_bench(&b, "full/events");
+    (void)unit_path_in(dir, sizeof(dir), b.dir, "full");
+    assert_int_equal(symlink("/dev/null/none", dir), 0);
+    memset(line, 'x', 999);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(output_add(b.output, line, 999, true), 0);
+    while (counters_of(&b).failures == 0)
+        assert_true(loop_run_once(b.loop, WAIT_MS) > 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(output_add(b.output, line, 999, true), 0);
+    output_stop(b.output, &lost);
+    assert_int_equal(lost.lines, 7);
+    assert_int_equal(lost.bytes, 7000);
+    assert_int_equal(lost.error, -ENOTDIR);
+    close_bench(&b);
+}
+
+static void test_nothing_lost_at_the_end(void **state)
+{
+    struct output_lost lost = {.lines = 99};
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, "events");
+    assert_int_equal(output_add(b.output, "one", 3, true), 0);
+    output_stop(b.output, &lost);
+    assert_int_equal(lost.lines, 0);
+    assert_int_equal(lost.bytes, 0);
+    assert_int_equal(count_lines(b.path), 1);
+    close_bench(&b);
+}
+
+// In a process of its own: the worker that hangs keeps what it may touch. Returns the number of the step that failed.
+static int hang_at_the_end(void)
+{
+    struct sink_options options = {.kind = CONFIG_OUTPUT_STDOUT};
+    _cleanup_free_ char *line = mallocz(1000);
+    struct output_lost lost;
+    struct output *output;
+    struct loop *loop;
+    uint64_t n = 0;
+    int fds[2];
+
+    if (!line || pipe2(fds, O_CLOEXEC) < 0 || dup2(fds[1], STDOUT_FILENO) < 0 ||
+        loop_new(&loop) < 0 || output_new(loop, &options, &output) < 0)
+        return 1;
+    memset(line, 'x', 999);
+    for (; n < OUTPUT_FLUSH_BYTES / 1000 + 5; n++)
+        if (output_add(output, line, 999, true) < 0)
+            return 2;
+    output_stop(output, &lost);
+    if (lost.lines != n || lost.bytes != n * 1000)
+        return 3;
+    return lost.error == -ETIMEDOUT ? 0 : 4;
+}
+
+// The destination hangs: what the worker has is lost, too, as far as anybody knows.
+static void test_hangs_at_the_end(void **state)
+{
+    int status;
+    pid_t pid;
+
+    (void)state;
+    (void)fflush(stdout);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(hang_at_the_end());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void test_reopen(void **state)
 {
     char moved[4096];
@@ -206,5 +289,7 @@ static void test_behind(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_flushes_by_time), cmocka_unit_test(test_batches),
-          cmocka_unit_test(test_destination_fails_and_recovers), cmocka_unit_test(test_reopen),
+          cmocka_unit_test(test_destination_fails_and_recovers),
+          cmocka_unit_test(test_lost_at_the_end), cmocka_unit_test(test_nothing_lost_at_the_end),
+          cmocka_unit_test(test_hangs_at_the_end), cmocka_unit_test(test_reopen),
           cmocka_unit_test(test_line_that_failed), cmocka_unit_test(test_behind))
