@@ -449,8 +449,12 @@ static enum log_level log_level_of(const struct config *c)
 
 static int check(struct agent *a)
 {
-    if (sensor_probe(&a->probe) < 0)
+    int r = sensor_probe(&a->probe);
+
+    if (r < 0) {
+        (void)log_error_code(r, "the kernel cannot be asked what it can do: %m");
         return EXIT_FAILURE;
+    }
     if (!kernel_will_do(a))
         return EX_CONFIG;
     (void)printf("the settings are fine, and Linux %s can be made to deny\n", a->probe.release);
