@@ -72,6 +72,8 @@ def parser():
     _machine_options(p, timeout=300)
     p.add_argument("--out", metavar="DIR", default="",
                    help="copy what the command leaves in the guest's /out to DIR")
+    p.add_argument("--tty", action="store_true",
+                   help="the command has this terminal, for a person; its Ctrl-C goes to the guest")
     p.usage = "tools/vm run [OPTION …] -- COMMAND [ARGUMENT …]"
 
     p = _command(commands, "shell", _shell, "an interactive shell in a guest")
@@ -115,7 +117,12 @@ def _machine_options(p, timeout):
                    help="more words for the kernel's command line, such as preempt=full")
     p.add_argument("--icount", action="store_true",
                    help="count instructions: repeatable virtual time, root on a RAM disk")
-    p.add_argument("--kvm", action="store_true", help="use KVM instead of TCG, if it works here")
+    accelerator = p.add_mutually_exclusive_group()
+    accelerator.add_argument("--kvm", action="store_true", default=None, dest="kvm",
+                             help="only under KVM (default: when a kernel comes up under it here, which "
+                             "is tried once after each start of this machine; never with --icount)")
+    accelerator.add_argument("--tcg", action="store_false", dest="kvm",
+                             help="only under TCG, QEMU's translation of instructions")
     p.add_argument("--build", metavar="DIR", default=None,
                    help="build directory whose programs go along (default: build/ if it is "
                    "there; '': none)")
@@ -169,12 +176,18 @@ def _variable(text):
 def _run(options):
     if not options.command:
         raise BenchError("no command was given. Usage: tools/vm run [OPTION …] -- COMMAND …")
-    return machine.run(_request(options, options.command, tty=False))
+    if options.tty:
+        _needs_terminal("--tty")
+    return machine.run(_request(options, options.command, tty=options.tty))
+
+
+def _needs_terminal(what):
+    if not (os.isatty(0) and os.isatty(1)):
+        raise BenchError(f"{what} needs a terminal. For scripts there is `run -- COMMAND`.")
 
 
 def _shell(options):
-    if not (os.isatty(0) and os.isatty(1)):
-        raise BenchError("`shell` needs a terminal. For scripts there is `run -- COMMAND`.")
+    _needs_terminal("`shell`")
     say("a root shell in the guest; exit ends it, and so does Ctrl-] three times")
     return machine.run(_request(options, ["/bin/bash"], tty=True))
 

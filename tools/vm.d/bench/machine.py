@@ -27,6 +27,7 @@ CONSOLE_TAIL = 40    # lines shown of a console without a crash
 CONSOLE_CRASH = 100  # from its first sign on
 PIECE = 32 << 10
 ESCAPE = b"\x1d"  # Ctrl-]
+INTERRUPT = b"\x03"
 PR_SET_PDEATHSIG = 1
 CRASH_SIGNS = (b"Kernel panic", b"BUG: ", b"Oops: ", b"general protection fault")
 
@@ -42,7 +43,7 @@ class Request:
     cpus: int = 1
     append: str = ""
     icount: bool = False
-    kvm: bool = False
+    kvm: "bool | None" = None  # None: when it works here, and nothing is counted
     tty: bool = False
     build: str = ""
     out: str = ""
@@ -89,11 +90,12 @@ def command_line(request, kernel, program, images, port, console, initrd):
         accel = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
         cpu = "max,-erms,-fsrm"
         kernel_line += ["init_on_alloc=0", "mitigations=off"]
-    elif request.kvm:
-        if not qemu.kvm_works(program, kernel.image):
-            raise BenchError("KVM does not work here (no access to /dev/kvm, or a guest hangs). "
+    elif request.kvm is not False:
+        if qemu.kvm_works(program, kernel.image):
+            accel = ["-accel", "kvm"]
+        elif request.kvm:
+            raise BenchError(f"KVM does not work here (no access to {qemu.KVM_DEVICE}, or a guest hangs). "
                              "Leave out --kvm.")
-        accel = ["-accel", "kvm"]
     if request.lsm:
         kernel_line.append(f"lsm={request.lsm}")
     if request.append:
@@ -183,7 +185,11 @@ class Session:
 
     def _take_terminal(self, stack):
         saved = termios.tcgetattr(0)
-        stack.callback(termios.tcsetattr, 0, termios.TCSADRAIN, saved)
+
+        @stack.callback
+        def _give_back():
+            with contextlib.suppress(termios.error):  # it may be gone
+                termios.tcsetattr(0, termios.TCSADRAIN, saved)
         tty.setraw(0, termios.TCSADRAIN)
 
     def stop(self):
@@ -207,7 +213,7 @@ class Session:
         pidfd = os.pidfd_open(self.process.pid)
         selector.register(pidfd, selectors.EVENT_READ, self._ended)
         if self.request.tty:
-            selector.register(0, selectors.EVENT_READ, lambda: self._type(selector))
+            selector.register(0, selectors.EVENT_READ, self._type)
             signal.signal(signal.SIGWINCH, lambda *_: self._send_window())
         try:
             while True:
@@ -222,11 +228,16 @@ class Session:
             selector.close()
             os.close(pidfd)
 
-    def _type(self, selector):
-        data = os.read(0, 4096)
+    def _type(self):
+        data = b""
+        with contextlib.suppress(OSError):
+            data = os.read(0, 4096)
+        # The terminal is gone, and nobody may have sent a signal about that to this process.
         if not data:
-            selector.unregister(0)
-            return
+            raise Outcome(128 + signal.SIGHUP)
+        # Before there is anybody in the guest whom it could be for.
+        if self.started is None and INTERRUPT in data:
+            raise Outcome(128 + signal.SIGINT)
         self.escapes = self.escapes + len(data) if data.strip(ESCAPE) == b"" else 0
         if self.escapes >= 3:
             raise Outcome(128 + signal.SIGINT, "ended by Ctrl-]")
