@@ -13,6 +13,7 @@ NAME = "words"
 
 PATTERNS = [
     (r"(?<![\w.])/wo" + r"rk/", "a path of one machine"),
+    (r"/tm" + r"p/w/", "a path of one machine"),
     (r"/ho" + r"me/(?!\*|ann|bob|user|\$|\w+\*)\w+/(src|git|work)\b", "a path of one machine"),
     (r"\b(deb|security|snapshot|ftp|cdn-fastly)\.deb" + r"ian\.org\b", "a mirror: read it from "
      "the machine's own configuration"),
@@ -41,6 +42,7 @@ def check(tree):
 
 BAD = [
     {"a.md": "see /wo" + "rk/x\n"},
+    {"a.md": "see /tm" + "p/w/x/y\n"},
     {"a.md": "from http:" + "//deb.deb" + "ian.org/debian\n"},
     {"a.c": "// fixes #" + "12\n"},
     {"a.c": "// see #" + "7.\n"},
