@@ -6,7 +6,7 @@
 //
 // The headers that declare these functions come first, so that the macros cannot touch their
 // declarations. What a macro cannot catch (a function taken by address) is found by
-// tests/lint/banned.py, which reads the rows below.
+// tests/lint/check_banned.py, which reads the rows below.
 #pragma once
 
 #include <alloca.h>

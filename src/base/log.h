@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Messages of programs to the people who run them. Only src/agent, src/server, src/cli and tools
-// call this; libraries return errors. A message says what happened, why, and what to do about it.
+// Messages of programs to the people who run them. Only src/agent, src/cli and tools call
+// this; libraries return errors. A message says what happened, why, and what to do about it.
 //
 // The one state of src/base that a program shares: where messages go. log_open() is called once,
 // from main(), before threads start; after that every function may be called from any thread.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Command lines from rows: one table of options gives the parser, the help, the manual page and the
-// completion of the shell, so that they cannot disagree. For the programs in src/agent, src/server
-// and src/cli; prints nothing itself except what the caller asks for.
+// completion of the shell, so that they cannot disagree. For the programs in src/agent and
+// src/cli; prints nothing itself except what the caller asks for.
 //
 //     enum { OPT_COLOR = 1, OPT_VERBOSE };
 //     static const struct option_row rows[] = {
