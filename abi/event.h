@@ -38,7 +38,7 @@ enum {
         << 3, /* denied because the move or link would take an object out of, or into, the reach of the rule */
     SG_RECORD_INHERITED =
         1u << 4, /* a descriptor opened earlier by another subject (exec, SCM_RIGHTS) */
-    SG_RECORD_COMPAT = 1u << 5,    /* a 32-bit system call */
+    /* 1u << 5 is free */
     SG_RECORD_KTHREAD = 1u << 6,   /* a kernel thread on behalf of somebody */
     SG_RECORD_PATH2_CUT = 1u << 7, /* of the second path what PATH_CUT says of the first */
 };

@@ -189,7 +189,7 @@ static void test_from_template(void **state)
         switch (random_below(250)) {
         case 0: ev->hook = random_below(2) ? SG_HOOK_file_open : SG_HOOK_inode_create; break;
         case 1: ev->access = random_below(2) ? SG_OP_READ : SG_OP_WRITE; break;
-        case 2: ev->flags = random_below(2) ? SG_RECORD_COMPAT : 0; break;
+        case 2: ev->flags = random_below(2) ? SG_RECORD_KTHREAD : 0; break;
         case 3: ev->verdict = random_below(2) ? SG_DENY : SG_AUDIT; break;
         case 4: ev->mode = random_below(2) ? EVENT_MODE_MONITOR : EVENT_MODE_ENFORCE; break;
         case 5: ev->outcome = (enum event_outcome)random_below(EVENT_OUTCOME_COUNT); break;
