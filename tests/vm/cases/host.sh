@@ -68,6 +68,30 @@ ctrl_c
 check "Ctrl-C ends it with 130" [ "$status" = 130 ]
 check "nothing is left after Ctrl-C" nothing_left
 
+# At a terminal there is a shell beside what is shown.
+cat >/tmp/terminal.py <<'PY'
+import os, pty, re, select, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "none"])
+seen = ""
+def expect(pattern, after=0):
+    global seen
+    while not re.search(pattern, seen[after:]):
+        if not select.select([fd], [], [], 600)[0]:
+            sys.exit("no " + pattern + " in: " + seen[-2000:])
+        seen += os.read(fd, 65536).decode(errors="replace")
+expect(r"\[safeguard\] \S+ # ")
+at = len(seen)
+os.write(fd, b"cat vault/secret\n")
+expect("the secret", at)
+expect("WOULD DENY .*cat.*/vault/secret", at)
+os.write(fd, b"\x03")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+check "at a terminal: a shell, what is done in it is shown, and Ctrl-C ends it" python3 /tmp/terminal.py "$tree/tools/run"
+check "nothing is left after the shell" nothing_left
+
 start_run scene
 check "the scene begins" await 500 'by its name' "$out"
 ctrl_c
