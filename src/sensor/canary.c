@@ -30,6 +30,8 @@ bool canary_take(struct canary *c, const struct sg_record *record)
         return false;
     if (record->hook < SG_HOOK_COUNT && record->time_ns >= c->started_ns)
         c->seen[record->hook] = true;
+    // A close is recorded when its open was noted.
+    c->seen[SG_HOOK_file_opened] = c->seen[SG_HOOK_file_close];
     return true;
 }
 
@@ -93,6 +95,16 @@ static bool testable(const struct sensor *s, size_t i)
            links_get(&s->links, s->choices.hooks[i].program);
 }
 
+// Whether there is a place for its test, and anything that it could refuse there.
+static bool ready(const struct sensor *s, size_t i)
+{
+    enum canary_kind kind = hook_row(i)->canary;
+
+    if (kind == CANARY_pivot_root && !(s->needs & SG_NEED_GUARD))
+        return false;
+    return !canary_on_host(kind) || s->canary.now.umount_state;
+}
+
 // A hook that refuses nothing: it is proved when its record comes.
 static bool records_only(size_t i)
 {
@@ -132,8 +144,11 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
         struct proof *p = &s->proofs[i];
         uint64_t proved_ns = p->proved_ns;
 
-        if (!testable(s, i))
+        // What is not attached now is not proved when it comes back.
+        if (!testable(s, i)) {
+            *p = (struct proof){};
             continue;
+        }
         *p = (struct proof){
             .tested = true,
             .denied = result->error == EPERM || records_only(i),
@@ -169,7 +184,7 @@ int sensor_self_test(struct sensor *s, struct error *err)
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
     for (size_t i = 0; i < HOOKS; i++)
-        if (testable(s, i) && (!canary_on_host(hook_row(i)->canary) || s->canary.now.umount_state))
+        if (testable(s, i) && ready(s, i))
             kinds |= SG_BIT(hook_row(i)->canary);
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);

@@ -16,11 +16,14 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/macro.h"
 #include "sensor/internal.h"
+
+#define NR_FILE_SETATTR 469 // on every processor; the C library does not have it yet
 
 // Result of an act: 0: it was allowed; > 0: the errno it failed with; < 0: it could not be tried.
 typedef int (*act_fn)(const struct canary *c);
@@ -220,6 +223,87 @@ static int act_ioctl(const struct canary *c)
     return outcome(ioctl(c->old_fd, FS_IOC_SETFLAGS, &flags));
 }
 
+#ifdef __x86_64__
+#define NR32_IOCTL      54
+#define NO_32_BIT_CALLS 255 // an exit status that is no errno
+
+static _Noreturn void no_32_bit_calls(int number)
+{
+    (void)number;
+    _exit(NO_32_BIT_CALLS);
+}
+
+// A kernel that was told to know no such calls answers them with a fault: in a process of its own, which dies in silence.
+static _Noreturn void ioctl_compat_child(int fd)
+{
+    struct sigaction fault = {.sa_handler = no_32_bit_calls};
+    int *flags;
+    long r;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)sigaction(SIGSEGV, &fault, NULL);
+    // Where 32 bits can point to.
+    flags = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1,
+                 0);
+    if (flags == MAP_FAILED)
+        _exit(NO_32_BIT_CALLS);
+    __asm__ volatile("int $0x80"
+                     : "=a"(r)
+                     : "a"((long)NR32_IOCTL), "b"((long)fd), "c"((long)FS_IOC32_SETFLAGS),
+                       "d"(flags)
+                     : "memory", "r8", "r9", "r10", "r11");
+    _exit(r < 0 ? (int)-r : 0);
+}
+
+static int act_ioctl_compat(const struct canary *c)
+{
+    int status;
+    pid_t pid;
+
+    // A filter that wants native calls only (as our unit has) kills for it and has it logged.
+    if (prctl(PR_GET_SECCOMP) > 0)
+        return -EACCES;
+    pid = fork();
+    if (pid < 0)
+        return -errno;
+    if (pid == 0)
+        ioctl_compat_child(c->old_fd);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return -errno;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) == NO_32_BIT_CALLS)
+        return -ENOSYS;
+    return WEXITSTATUS(status);
+}
+#else
+// The 32-bit calls of other processors take a 32-bit program.
+static int act_ioctl_compat(const struct canary *c)
+{
+    (void)c;
+    return -ENOSYS;
+}
+#endif
+
+// A file system that has flags, but no flags of this kind, says so after the hook.
+static int act_file_setattr(const struct canary *c)
+{
+    const struct {
+        uint64_t xflags;
+        uint32_t extsize, nextents, projid, cowextsize;
+    } attr = {};
+    long r = syscall(NR_FILE_SETATTR, AT_FDCWD, "file_setattr/file", &attr, sizeof(attr), 0);
+
+    (void)c;
+    return r < 0 && errno == ENOSYS ? -ENOSYS : outcome(r);
+}
+
+static int act_permission(const struct canary *c)
+{
+    char byte;
+
+    return outcome(pread(c->old_fd, &byte, 1, 0));
+}
+
 // Nothing to refuse here: the record of the close is what is waited for.
 static int act_io(const struct canary *c)
 {
@@ -265,6 +349,12 @@ static int act_move_mount(const struct canary *c)
     return r;
 }
 
+static int act_pivot_root(const struct canary *c)
+{
+    // The root that is left cannot be put where it is itself: refused after the hook, whatever the hook says.
+    return outcome(syscall(SYS_pivot_root, c->umount_path, "/"));
+}
+
 // Executes a file that no handler knows, so that it never runs, with a descriptor that stays open.
 static int act_inherit(const struct canary *c)
 {
@@ -289,7 +379,8 @@ static const act_fn acts[CANARY_COUNT] = {
 
 bool canary_on_host(uint32_t kind)
 {
-    return kind == CANARY_mount || kind == CANARY_move_mount || kind == CANARY_umount;
+    return kind == CANARY_mount || kind == CANARY_move_mount || kind == CANARY_pivot_root ||
+           kind == CANARY_umount;
 }
 
 static int enter_host_ns(const struct canary *c)

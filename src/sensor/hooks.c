@@ -91,7 +91,17 @@ static void explain_recording(const struct sensor *s, struct sensor_hook *h)
 
 static void explain_skipped(const struct sensor *s, size_t i, int error, struct sensor_hook *h)
 {
-    if (hook_row(i)->canary == CANARY_umount && error == ECANCELED)
+    enum canary_kind kind = hook_row(i)->canary;
+
+    if (kind == CANARY_ioctl_compat && error == ENOSYS)
+        REASON(h, "not proved: the agent cannot make 32-bit system calls on this machine");
+    else if (kind == CANARY_ioctl_compat && error == EACCES)
+        REASON(h, "not proved: the agent is confined to native system calls (seccomp)");
+    else if (kind == CANARY_pivot_root && !(s->needs & SG_NEED_GUARD))
+        REASON(
+            h,
+            "not proved: it refuses something only where rules besides the agent's are enforced");
+    else if (canary_on_host(kind) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else
         REASON(h, "not proved: the self-test could not be made ready (%s)", strerror(error));
@@ -104,7 +114,7 @@ static void judge_attached(const struct sensor *s, size_t i, struct sensor_hook 
     h->proved_ns = p->proved_ns;
     h->state = s->enforcing ? SENSOR_HOOK_ATTACHED : SENSOR_HOOK_RECORDING;
     if (hook_row(i)->canary == CANARY_none) {
-        REASON(h, "there is nothing that it could refuse as a test");
+        REASON(h, "not proved: it refuses nothing and records nothing, it prepares what others do");
     } else if (!p->tested) {
         REASON(h, "the self-test has not run");
     } else if (p->skipped) {

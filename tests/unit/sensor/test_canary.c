@@ -39,6 +39,10 @@ static void test_its_records_are_its_own(void **state)
     r.time_ns = 200;
     assert_true(canary_take(&c, &r));
     assert_true(c.seen[SG_HOOK_bprm_check_security]);
+    assert_false(c.seen[SG_HOOK_file_opened]);
+    r.hook = SG_HOOK_file_close;
+    assert_true(canary_take(&c, &r));
+    assert_true(c.seen[SG_HOOK_file_opened]);
     r.hook = 999;
     r.time_ns = 200;
     assert_true(canary_take(&c, &r));

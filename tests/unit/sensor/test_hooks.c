@@ -76,9 +76,9 @@ static void test_proofs(void **state)
 
     (void)state;
     attach(s, "file_open");
-    attach(s, "file_permission");
+    attach(s, "sb_kern_mount");
     expect(s, "file_open", SENSOR_HOOK_ATTACHED, "has not run");
-    expect(s, "file_permission", SENSOR_HOOK_ATTACHED, "nothing that it could refuse");
+    expect(s, "sb_kern_mount", SENSOR_HOOK_ATTACHED, "refuses nothing");
     *p = (struct proof){.tested = true, .denied = true, .seen = true, .proved_ns = 17};
     expect(s, "file_open", SENSOR_HOOK_PROVED, "");
     assert_int_equal(look(s, "file_open")->proved_ns, 17);
@@ -93,6 +93,27 @@ static void test_proofs(void **state)
     expect(s, "file_open", SENSOR_HOOK_FAILED, "its record did not come");
     p->skipped = EACCES;
     expect(s, "file_open", SENSOR_HOOK_ATTACHED, "could not be made ready");
+    free_sensor(s);
+}
+
+// Each has its own reason.
+static void test_not_proved(void **state)
+{
+    struct sensor *s = new_sensor();
+    struct proof *compat = &s->proofs[hook_index("file_ioctl_compat")];
+    struct proof *pivot = &s->proofs[hook_index("sb_pivotroot")];
+
+    (void)state;
+    attach(s, "file_ioctl_compat");
+    attach(s, "sb_pivotroot");
+    *compat = (struct proof){.tested = true, .skipped = ENOSYS};
+    expect(s, "file_ioctl_compat", SENSOR_HOOK_ATTACHED, "cannot make 32-bit system calls");
+    compat->skipped = EACCES;
+    expect(s, "file_ioctl_compat", SENSOR_HOOK_ATTACHED, "(seccomp)");
+    *pivot = (struct proof){.tested = true, .skipped = ECANCELED};
+    expect(s, "sb_pivotroot", SENSOR_HOOK_ATTACHED, "are enforced");
+    s->needs = SG_NEED_GUARD;
+    expect(s, "sb_pivotroot", SENSOR_HOOK_ATTACHED, "there is no mount at");
     free_sensor(s);
 }
 
@@ -124,4 +145,5 @@ static void test_names(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_off_and_unavailable), cmocka_unit_test(test_proofs),
-          cmocka_unit_test(test_recording), cmocka_unit_test(test_names))
+          cmocka_unit_test(test_not_proved), cmocka_unit_test(test_recording),
+          cmocka_unit_test(test_names))

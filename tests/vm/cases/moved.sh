@@ -64,6 +64,7 @@ print(state)
 sys.exit(state != sys.argv[2])' "$@"
 }
 check "the hook of closes proved itself" hook_is file_close proved
+check "so did that of opens" hook_is file_opened proved
 head -c 1000 /dev/zero >/srv/io/f
 check "a close is an event" await 60 '"bytes_written":1000' "$events"
 check "events shows it" bash -c 'safeguard events --color never | grep -q "/srv/io/f (0 bytes read, 1000 written, open for "'
@@ -83,6 +84,17 @@ check "linked in" /srv/bin/ln-exempt /srv/out/b /srv/vault/b
 check "by its other name, a read is refused" await 60 '^refused' /tmp/holder.out
 sleep 7 # longer than the time after which the agent looks again
 check "and stays so" bash -c 'bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
+# All that can prove themselves do, at a policy: also the hook on reads, while it is attached.
+check "a self-test" safeguard policy reload
+unproved() {
+    safeguard status --json | python3 -c '
+import json, sys
+print(*("%s: %s" % (h["id"], h["reason"]) for h in json.load(sys.stdin)["hooks"] if h["state"] == "attached"), sep="\n")'
+}
+check "every hook that can refuse or record has proved itself: $(unproved | tr '\n' ' ')" bash -c '[[ $1 == "sb_kern_mount: "* && $1 != *$'\''\n'\''* ]]' - "$(unproved)"
+check "so the one on reads" hook_is file_permission proved
+check "the one on another root" hook_is sb_pivotroot proved
+check "the one on 32-bit calls" hook_is file_ioctl_compat proved
 kill $holder
 wait $holder 2>/dev/null
 
