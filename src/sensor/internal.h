@@ -146,6 +146,9 @@ int pins_mark(struct pins *p, const char *build, const char *layout, struct erro
 // pin_dir/next takes the place of what is in pin_dir.
 int pins_swap(struct pins *p, struct error *err);
 
+// Is a program in force whose name has this in it? Of the set in pin_dir, also when another one is worked on, of any build.
+bool pins_has_link(const struct pins *p, const char *part);
+
 // Removes everything, the directory too.
 int pins_remove(struct pins *p, struct error *err);
 // Takes away a set that was made and never came into force.

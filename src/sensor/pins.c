@@ -327,6 +327,20 @@ void pins_discard(struct pins *p)
     p->made = false;
 }
 
+static int match_entry(void *ctx, int dir _unused_, const struct dirent *entry)
+{
+    return strstr(entry->d_name, ctx) ? 1 : 0;
+}
+
+bool pins_has_link(const struct pins *p, const char *part)
+{
+    char links[SENSOR_PATH_MAX], wanted[PROGRAM_NAME];
+
+    (void)snprintf(wanted, sizeof(wanted), "%s", part);
+    return join(links, sizeof(links), p->dir, "links") == 0 &&
+           opendir_foreach(AT_FDCWD, links, match_entry, wanted) == 1;
+}
+
 static int count_entry(void *ctx, int dir _unused_, const struct dirent *entry _unused_)
 {
     *(size_t *)ctx += 1;

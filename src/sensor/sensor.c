@@ -96,6 +96,8 @@ static int open_set(struct sensor *s, const struct sensor_options *options, stru
     if (r < 0)
         return r;
     claim.pin_dir = pin_dir;
+    // Until somebody has looked who holds what, it goes on as it is.
+    s->old_descriptors = pins_has_link(&s->pins, "_file_permission");
     r = s->pins.made ? maps_make(s, s->pins.maps, err) : maps_adopt(s, s->pins.maps, err);
     if (r < 0)
         return r;
@@ -357,6 +359,7 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
         .generation = *s->maps.words.generation,
         .image_bytes = s->image_bytes,
         .taken_over = s->taken_over,
+        .old_descriptors = s->old_descriptors,
     };
     quick_describe(s, &ret->quick);
 }

@@ -162,7 +162,10 @@ int sensor_pin_object(struct sensor *s, const struct sensor_object *object);
 /* Which subjects of the policy in force are switched on now (time windows). */
 int sensor_set_switches(struct sensor *s, const uint64_t on[SG_SUBJECT_WORDS]);
 
-/* Attaches or detaches the hooks for descriptors that were open before their rule came (file_permission). */
+/*
+ * Attaches or detaches the hooks for descriptors that were open before their rule came (file_permission). Those that an
+ * earlier agent left attached stay until this says otherwise, whatever policy comes.
+ */
 int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err);
 
 /* What became of a hook. */
@@ -246,6 +249,8 @@ struct sensor_facts {
     uint64_t generation;
     size_t image_bytes;
     bool taken_over;
+    bool
+        old_descriptors; /* what sensor_set_old_descriptors() attaches is wanted: asked for, or taken over */
     struct sensor_quick quick;
 };
 void sensor_facts(struct sensor *s, struct sensor_facts *ret);
