@@ -291,60 +291,106 @@ static int compare_names(const void *x, const void *y)
     return a->path < b->path ? -1 : a->path > b->path;
 }
 
+struct name_list {
+    unsigned refs;
+    struct object_name *items; // sorted
+    size_t n;
+    struct strbuf paths;
+};
+
 int object_names_set(struct object_names *names, const struct objects *found)
 {
-    struct object_names n = {.items = mallocz_array(found->n, sizeof(*n.items))};
+    struct object_names new = {.list = new0(struct name_list, 1)};
+    struct name_list *l = new.list;
     size_t at = 0;
 
-    sb_add(&n.paths, sb_str(&found->paths), found->paths.len);
-    if ((found->n && !n.items) || n.paths.failed) {
-        object_names_done(&n);
+    if (!l)
+        return -ENOMEM;
+    l->refs = 1;
+    l->items = mallocz_array(found->n, sizeof(*l->items));
+    sb_add(&l->paths, sb_str(&found->paths), found->paths.len);
+    if ((found->n && !l->items) || l->paths.failed) {
+        object_names_done(&new);
         return -ENOMEM;
     }
-    for (; n.n < found->n; n.n++) {
-        const struct sensor_object *p = &found->pins[n.n];
+    for (; l->n < found->n; l->n++) {
+        const struct sensor_object *p = &found->pins[l->n];
 
-        n.items[n.n] = (struct object_name){.dev = p->dev, .ino = p->ino, .path = at};
-        at += strlen(n.paths.s + at) + 1;
+        l->items[l->n] = (struct object_name){.dev = p->dev, .ino = p->ino, .path = at};
+        at += strlen(l->paths.s + at) + 1;
     }
-    if (n.n > 1)
-        qsort(n.items, n.n, sizeof(*n.items), compare_names);
+    if (l->n > 1)
+        qsort(l->items, l->n, sizeof(*l->items), compare_names);
     object_names_done(names);
-    *names = n;
+    *names = new;
     return 0;
 }
 
-const char *object_names_find(const struct object_names *names, uint32_t dev, uint64_t ino,
-                              const char *used, size_t used_len)
+// The first item of the object, or of the one behind it.
+static size_t first_of(const struct name_list *l, uint32_t dev, uint64_t ino)
 {
-    size_t low = 0, high = names->n;
+    size_t low = 0, high = l->n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        const struct object_name *at = &names->items[middle];
+        const struct object_name *at = &l->items[middle];
 
         if (at->dev < dev || (at->dev == dev && at->ino < ino))
             low = middle + 1;
         else
             high = middle;
     }
-    for (size_t i = low; i < names->n; i++) {
-        const struct object_name *at = &names->items[i];
-        const char *path = names->paths.s + at->path;
+    return low;
+}
 
-        if (at->dev != dev || at->ino != ino)
-            return i > low ? names->paths.s + names->items[low].path : NULL;
+const char *object_names_next(const struct object_names *names, uint32_t dev, uint64_t ino,
+                              size_t *at)
+{
+    const struct name_list *l = names->list;
+    const struct object_name *name;
+    size_t i;
+
+    if (!l)
+        return NULL;
+    i = first_of(l, dev, ino) + *at;
+    name = i < l->n ? &l->items[i] : NULL;
+    if (!name || name->dev != dev || name->ino != ino)
+        return NULL;
+    *at += 1;
+    return l->paths.s + name->path;
+}
+
+const char *object_names_find(const struct object_names *names, uint32_t dev, uint64_t ino,
+                              const char *used, size_t used_len)
+{
+    const char *first = NULL, *path;
+    size_t at = 0;
+
+    while ((path = object_names_next(names, dev, ino, &at))) {
         if (strlen(path) == used_len && memcmp(path, used, used_len) == 0)
             return NULL;
+        if (!first)
+            first = path;
     }
-    return low < names->n ? names->paths.s + names->items[low].path : NULL;
+    return first;
+}
+
+struct object_names object_names_share(const struct object_names *names)
+{
+    if (names->list)
+        names->list->refs++;
+    return *names;
 }
 
 void object_names_done(struct object_names *names)
 {
-    free(names->items);
-    sb_done(&names->paths);
-    *names = (struct object_names){};
+    struct name_list *l = TAKE_PTR(names->list);
+
+    if (!l || --l->refs > 0)
+        return;
+    free(l->items);
+    sb_done(&l->paths);
+    free(l);
 }
 
 int objects_save(const struct objects *o, const char *path)

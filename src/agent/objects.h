@@ -44,11 +44,10 @@ int objects_find(const struct policy_image *image, const struct policy_mounts *m
                  struct objects *o);
 void objects_done(struct objects *o);
 
-// The names of what was found by device and number, for records of an object that was reached by a further one.
+// The names of what was found by device and number, for records of an object that was reached by a further one, and
+// for descriptors of it. The list is shared, and never changed: whoever has one keeps what it was.
 struct object_names {
-    struct object_name *items; // sorted
-    size_t n;
-    struct strbuf paths;
+    struct name_list *list; // NULL: empty
 };
 
 // Replaces what *names holds. -ENOMEM: it is as it was.
@@ -58,6 +57,14 @@ int object_names_set(struct object_names *names, const struct objects *found);
 // or `used` is one of them. On loan until the next call of object_names_set().
 const char *object_names_find(const struct object_names *names, uint32_t dev, uint64_t ino,
                               const char *used, size_t used_len);
+
+// One after the other all names of an object, from *at = 0 on; NULL: that was all. On loan as above.
+const char *object_names_next(const struct object_names *names, uint32_t dev, uint64_t ino,
+                              size_t *at);
+
+// The same list once more, for a thread to read. To be called, as object_names_done() of it, by the one thread that has
+// the other.
+struct object_names object_names_share(const struct object_names *names);
 void object_names_done(struct object_names *names);
 
 // The paths of what was found, in a file for the next run of the agent. -ENOENT: there is none yet.
