@@ -29,6 +29,7 @@ struct scan {
     struct opened opened;
     struct opened_entered *entered; // a copy
     size_t n_entered;
+    struct object_names linked;
     int result;
 };
 
@@ -66,8 +67,15 @@ static void run_scan(struct job *job, struct worker *w)
     s->worker = w;
     s->result = mount_view_read("/proc/self/mountinfo", NULL, &s->view);
     if (s->result == 0)
-        s->result = opened_find("/proc", s->loaded->image, s->view.all, s->entered, s->n_entered,
-                                stop_scan, s, &s->opened);
+        s->result = opened_find("/proc",
+                                &(struct opened_search){.image = s->loaded->image,
+                                                        .mounts = s->view.all,
+                                                        .entered = s->entered,
+                                                        .n_entered = s->n_entered,
+                                                        .linked = s->linked,
+                                                        .stop = stop_scan,
+                                                        .ctx = s},
+                                &s->opened);
 }
 
 // Texts of struct who have no NUL at their end; policy_explain() wants one.
@@ -214,6 +222,7 @@ static void descriptors_forget(struct descriptor_scan *d)
 static void judge(struct agent *a, const struct scan *s)
 {
     struct descriptor_scan *d = &a->descriptors;
+    const struct opened_file *last = NULL;
     struct policy_op_decision decision;
     struct error err = {};
     uint64_t digest = 0;
@@ -227,8 +236,11 @@ static void judge(struct agent *a, const struct scan *s)
         const struct opened_file *file = &s->opened.files[i];
         const uint64_t id[] = {digest, s->opened.tasks[file->task].pid, (uint64_t)file->fd};
 
-        if (!denied(a, s, file, &decision))
+        // Once, however many names of it are denied.
+        if ((last && last->task == file->task && last->fd == file->fd) ||
+            !denied(a, s, file, &decision))
             continue;
+        last = file;
         d->found++;
         list(d, s, file, &decision);
         digest = XXH3_64bits(id, sizeof(id));
@@ -261,6 +273,7 @@ static void scan_done(struct job *job, bool ran)
     mount_view_done(&s->view);
     opened_done(&s->opened);
     entered_free(s->entered, s->n_entered);
+    object_names_done(&s->linked);
     loaded_unref(s->loaded);
     free(s);
     if (d->again && !a->stopping)
@@ -283,6 +296,7 @@ void descriptors_scan(struct agent *a)
         .job = {.run = run_scan, .done = scan_done},
         .agent = a,
         .loaded = loaded_ref(a->policies.now),
+        .linked = object_names_share(&a->links.names),
     };
     for (size_t i = 0, cap = 0; i < d->n_entered; i++)
         if (entered_add(&s->entered, &s->n_entered, &cap, d->entered[i].dev, d->entered[i].ino,
@@ -291,6 +305,7 @@ void descriptors_scan(struct agent *a)
     d->running = worker_submit(a->scanner, &s->job) == 0;
     if (!d->running) {
         entered_free(s->entered, s->n_entered);
+        object_names_done(&s->linked);
         loaded_unref(s->loaded);
         free(s);
     }

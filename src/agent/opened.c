@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -19,17 +21,20 @@
 #define TEXT_MAX    ((size_t)64 << 10)
 #define ENVIRON_MAX ((size_t)1 << 20)
 
+// Tables of descriptors of one process that a further thread is compared with. Threads of a process with more of them
+// are all looked at.
+#define TABLES_MAX 32u
+
 struct search {
-    const struct policy_image *image;
-    const struct policy_mounts *host;
-    const struct opened_entered *entered;
-    size_t n_entered;
-    bool (*stop)(void *ctx);
-    void *ctx;
+    const struct opened_search *what;
     struct opened *o;
 
     int pid_dir; // of the process at hand
     uint32_t pid;
+    uint32_t tables[TABLES_MAX]; // the threads whose descriptors were looked at
+    size_t n_tables;
+
+    int task_dir;              // of the thread at hand
     struct policy_mounts *own; // its mount table, when it is not the host's
     bool own_read;
     bool task_added;
@@ -116,6 +121,7 @@ static bool read_stat(int pid_dir, struct opened_task *t)
     return true;
 }
 
+// The process is named by its first thread, which may have ended; what else there is to know is that of the thread.
 static int add_task(struct search *s)
 {
     struct opened_task t = {.pid = s->pid};
@@ -125,12 +131,12 @@ static int add_task(struct search *s)
         return 0;
     if (!read_stat(s->pid_dir, &t))
         return -ESRCH;
-    read_status(s->pid_dir, &t);
-    t.container = process_contained(s->pid_dir);
-    if (!process_in_first_user_ns(s->pid_dir))
+    read_status(s->task_dir, &t);
+    t.container = process_contained(s->task_dir);
+    if (!process_in_first_user_ns(s->task_dir))
         t.caps = 0;
-    if (policy_image_head(s->image)->needs & SG_NEED_ENV)
-        (void)read_file_bounded(s->pid_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
+    if (policy_image_head(s->what->image)->needs & SG_NEED_ENV)
+        (void)read_file_bounded(s->task_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
     if (!GREEDY(o->tasks, o->cap_tasks, o->n_tasks + 1)) {
         free(t.env);
         return -ENOMEM;
@@ -189,64 +195,111 @@ static bool locate(struct search *s, uint32_t mount_id, const char *shown, char 
     _cleanup_free_ char *text = NULL;
     size_t len;
 
-    if (mounts_locate(s->host, mount_id, shown, buf, size, ret_dev, ret_path))
+    if (mounts_locate(s->what->mounts, mount_id, shown, buf, size, ret_dev, ret_path))
         return true;
     if (!s->own_read) {
         s->own_read = true;
-        if (read_file_bounded(s->pid_dir, "mountinfo", (size_t)32 << 20, &text, &len) == 0)
+        if (read_file_bounded(s->task_dir, "mountinfo", (size_t)32 << 20, &text, &len) == 0)
             (void)mounts_parse(text, len, &s->own);
     }
     return s->own && mounts_locate(s->own, mount_id, shown, buf, size, ret_dev, ret_path);
 }
 
-// The descriptor's object among those that are looked for by their numbers.
-static const struct opened_entered *find_entered(const struct search *s, const char *fd,
-                                                 uint32_t mount_id)
-{
-    uint32_t dev = mounts_dev(s->host, mount_id);
-    char path[32];
-    struct stat st;
+// One descriptor of the thread at hand.
+struct look {
+    int32_t fd;
+    uint32_t ops, mount_id;
+    const char *shown;
+};
 
-    if (s->n_entered == 0)
-        return NULL;
-    (void)snprintf(path, sizeof(path), "fd/%.16s", fd);
-    if (fstatat(s->pid_dir, path, &st, 0) < 0)
-        return NULL;
+// Of fdinfo only the head, where the same lines are for all kinds: what follows, such as locks, has no bound.
+static bool read_info(const struct search *s, const char *name, struct look *l)
+{
+    _cleanup_close_ int fd = -1;
+    char path[64], head[512];
+    uint64_t flags, mount_id;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "fdinfo/%.16s", name);
+    fd = openat(s->task_dir, path, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, head, sizeof(head) - 1);
+    if (n <= 0)
+        return false;
+    head[n] = '\0';
+    if (!read_number(find_line(head, "flags:"), 8, &flags) ||
+        !read_number(find_line(head, "mnt_id:"), 10, &mount_id) || flags & O_PATH)
+        return false;
+    l->mount_id = (uint32_t)mount_id;
+    l->ops = (flags & O_ACCMODE) == O_RDONLY   ? SG_OP_READ
+             : (flags & O_ACCMODE) == O_WRONLY ? SG_OP_WRITE
+                                               : SG_OP_READ | SG_OP_WRITE;
+    return true;
+}
+
+static int look_by_name(struct search *s, const struct look *l)
+{
+    char buf[8192];
+    const char *in_fs;
+    uint32_t dev, ops;
+
+    if (!locate(s, l->mount_id, l->shown, buf, sizeof(buf), &dev, &in_fs))
+        return 0;
+    ops = l->ops & ops_at(s->what->image, &dev, in_fs);
+    return ops ? add_file(s, l->fd, ops, &dev, in_fs, l->shown) : 0;
+}
+
+static int look_at_path(struct search *s, const struct look *l, const char *path)
+{
+    uint32_t ops = l->ops & ops_at(s->what->image, NULL, path);
+
+    return ops ? add_file(s, l->fd, ops, NULL, path, l->shown) : 0;
+}
+
+// Is the descriptor's object among those that are looked for by their numbers?
+static int look_by_number(struct search *s, const struct look *l, const struct statx *stx)
+{
+    uint32_t dev = mounts_dev(s->what->mounts, l->mount_id);
+    const char *path;
+    size_t at = 0;
+    int r = 0;
+
     // Subvolumes of btrfs have devices of their own, which the kernel's record does not name.
     if (dev == 0)
-        dev = policy_dev(major(st.st_dev), minor(st.st_dev));
-    for (size_t i = 0; i < s->n_entered; i++)
-        if (s->entered[i].ino == st.st_ino && s->entered[i].dev == dev)
-            return &s->entered[i];
-    return NULL;
+        dev = policy_dev(stx->stx_dev_major, stx->stx_dev_minor);
+    for (size_t i = 0; i < s->what->n_entered && r == 0; i++)
+        if (s->what->entered[i].ino == stx->stx_ino && s->what->entered[i].dev == dev)
+            r = look_at_path(s, l, s->what->entered[i].path);
+    while (r == 0 && (path = object_names_next(&s->what->linked, dev, stx->stx_ino, &at)))
+        r = look_at_path(s, l, path);
+    return r;
 }
 
 static int look_at(struct search *s, const char *name, const char *shown)
 {
-    _cleanup_free_ char *info = NULL;
-    uint64_t flags, mount_id;
-    char path[64], buf[8192];
-    const char *in_fs;
-    const struct opened_entered *entered;
-    uint32_t dev, ops, fd;
+    bool by_number = s->what->n_entered > 0 || s->what->linked.list;
+    bool deleted = str_endswith(shown, " (deleted)");
+    struct look l = {.shown = shown};
+    struct statx stx;
+    uint32_t fd;
+    char path[32];
+    int r = 0;
 
-    (void)snprintf(path, sizeof(path), "fdinfo/%.16s", name);
-    if (parse_u32(name, &fd) < 0 || read_file_bounded(s->pid_dir, path, TEXT_MAX, &info, NULL) < 0)
+    if (parse_u32(name, &fd) < 0)
         return 0;
-    if (!read_number(find_line(info, "flags:"), 8, &flags) ||
-        !read_number(find_line(info, "mnt_id:"), 10, &mount_id) || flags & O_PATH)
+    l.fd = (int32_t)fd;
+    (void)snprintf(path, sizeof(path), "fd/%.16s", name);
+    // What is known of it will do: nobody waits for a server.
+    if ((by_number || deleted) && statx(s->task_dir, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+                                        STATX_INO | STATX_NLINK, &stx) < 0)
+        by_number = deleted = false;
+    // A file that no rule of a path is about any more. The words could also be its name, or it has further ones.
+    if (deleted && stx.stx_nlink == 0)
         return 0;
-    ops = (flags & O_ACCMODE) == O_RDONLY   ? SG_OP_READ
-          : (flags & O_ACCMODE) == O_WRONLY ? SG_OP_WRITE
-                                            : SG_OP_READ | SG_OP_WRITE;
-    entered = find_entered(s, name, (uint32_t)mount_id);
-    if (entered && ops & ops_at(s->image, NULL, entered->path))
-        return add_file(s, (int32_t)fd, ops & ops_at(s->image, NULL, entered->path), NULL,
-                        entered->path, shown);
-    if (!locate(s, (uint32_t)mount_id, shown, buf, sizeof(buf), &dev, &in_fs))
+    if (!read_info(s, name, &l))
         return 0;
-    ops &= ops_at(s->image, &dev, in_fs);
-    return ops ? add_file(s, (int32_t)fd, ops, &dev, in_fs, shown) : 0;
+    if (by_number)
+        r = look_by_number(s, &l, &stx);
+    return r < 0 ? r : look_by_name(s, &l);
 }
 
 static int on_fd(void *ctx, int dir, const struct dirent *entry)
@@ -255,17 +308,46 @@ static int on_fd(void *ctx, int dir, const struct dirent *entry)
     char shown[4096];
     ssize_t n;
 
-    if (s->stop && s->stop(s->ctx))
+    if (s->what->stop && s->what->stop(s->what->ctx))
         return -ECANCELED;
     n = readlinkat(dir, entry->d_name, shown, sizeof(shown) - 1);
     if (n <= 0)
         return 0;
     shown[n] = '\0';
     s->o->looked_at++;
-    // Sockets, pipes; and files that no rule of a path is about any more.
-    if (shown[0] != '/' || str_endswith(shown, " (deleted)"))
+    // Sockets, pipes.
+    return shown[0] == '/' ? look_at(s, entry->d_name, shown) : 0;
+}
+
+// Does the thread share the table of one that was looked at? Not when the kernel does not say.
+static bool is_known_table(const struct search *s, uint32_t tid)
+{
+    for (size_t i = 0; i < s->n_tables; i++)
+        if (syscall(SYS_kcmp, s->tables[i], tid, KCMP_FILES, 0, 0) == 0)
+            return true;
+    return false;
+}
+
+static int on_thread(void *ctx, int dir, const struct dirent *entry)
+{
+    struct search *s = ctx;
+    _cleanup_close_ int task_dir = -1;
+    uint32_t tid;
+    int r;
+
+    if (parse_u32(entry->d_name, &tid) < 0 || is_known_table(s, tid))
         return 0;
-    return look_at(s, entry->d_name, shown);
+    task_dir = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (task_dir < 0)
+        return 0;
+    if (s->n_tables < TABLES_MAX)
+        s->tables[s->n_tables++] = tid;
+    s->task_dir = task_dir;
+    s->task_added = s->own_read = false;
+    r = opendir_foreach(task_dir, "fd", on_fd, s);
+    s->own = mounts_free(s->own);
+    // It ended while we looked.
+    return r == -ENOMEM || r == -ECANCELED ? r : 0;
 }
 
 static int on_process(void *ctx, int dir, const struct dirent *entry)
@@ -280,24 +362,14 @@ static int on_process(void *ctx, int dir, const struct dirent *entry)
     if (pid_dir < 0)
         return 0;
     s->pid_dir = pid_dir;
-    s->task_added = s->own_read = false;
-    r = opendir_foreach(pid_dir, "fd", on_fd, s);
-    s->own = mounts_free(s->own);
-    // It ended while we looked.
+    s->n_tables = 0;
+    r = opendir_foreach(pid_dir, "task", on_thread, s);
     return r == -ENOMEM || r == -ECANCELED ? r : 0;
 }
 
-int opened_find(const char *proc, const struct policy_image *image,
-                const struct policy_mounts *mounts, const struct opened_entered *entered,
-                size_t n_entered, bool (*stop)(void *ctx), void *ctx, struct opened *o)
+int opened_find(const char *proc, const struct opened_search *search, struct opened *o)
 {
-    struct search s = {.image = image,
-                       .host = mounts,
-                       .entered = entered,
-                       .n_entered = n_entered,
-                       .stop = stop,
-                       .ctx = ctx,
-                       .o = o};
+    struct search s = {.what = search, .o = o};
 
     *o = (struct opened){};
     return opendir_foreach(AT_FDCWD, proc, on_process, &s);

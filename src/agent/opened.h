@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/objects.h"
 #include "policy/compile.h"
 #include "policy/mounts.h"
 
@@ -53,10 +54,20 @@ struct opened {
     bool cut; // there are more
 };
 
-// Looks at all processes below `proc` ("/proc") but this one. `mounts` is the host's table. Fills *o, also on
-// failure. -ENOMEM, the error of reading `proc`, or -ECANCELED when stop() says so.
-// `entered` (may be NULL): objects that are looked for by their numbers, since a further name of theirs counts.
-int opened_find(const char *proc, const struct policy_image *image,
-                const struct policy_mounts *mounts, const struct opened_entered *entered,
-                size_t n_entered, bool (*stop)(void *ctx), void *ctx, struct opened *o);
+// What is looked for, all on loan.
+struct opened_search {
+    const struct policy_image *image;
+    const struct policy_mounts *mounts; // the host's table
+    // Objects that are looked for by their numbers, since a further name of theirs counts.
+    const struct opened_entered *entered;
+    size_t n_entered;
+    struct object_names linked;
+    bool (*stop)(void *ctx); // NULL: never
+    void *ctx;
+};
+
+// Looks at all processes below `proc` ("/proc") but this one, once at each table of descriptors: threads may have their
+// own, and the first thread may have ended. A descriptor is found once for each name that a rule is about. Fills *o,
+// also on failure. -ENOMEM, the error of reading `proc`, or -ECANCELED when stop() says so.
+int opened_find(const char *proc, const struct opened_search *search, struct opened *o);
 void opened_done(struct opened *o);

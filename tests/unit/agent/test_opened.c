@@ -3,12 +3,17 @@
 // Against the real procfs: a child holds files open.
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "agent/mounts.h"
+#include "agent/objects.h"
 #include "agent/opened.h"
 #include "base/fd.h"
 #include "base/macro.h"
@@ -32,16 +37,29 @@ static void open_bench(struct bench *b)
     sb_printf(
         &sb,
         "safeguard: 1\nmode: enforce\nfiles:\n  - {path: \"%s/secret\", access: [read, write], do: deny}\n"
-        "  - {path: \"%s/log\", access: write, do: deny}\n",
-        b->dir, b->dir);
+        "  - {path: \"%s/log\", access: write, do: deny}\n"
+        "  - {path: \"%s/called (deleted)\", access: read, do: deny}\n",
+        b->dir, b->dir, b->dir);
     assert_int_equal(mount_view_read("/proc/self/mountinfo", NULL, &b->view), 0);
     assert_int_equal(policy_load_buffer("test", sb_str(&sb), sb.len, NULL, &diags, &b->policy), 0);
     assert_int_equal(policy_compile(b->policy, b->view.all, NULL, &diags, &b->image), 0);
     policy_diags_done(&diags);
 }
 
-// The child says that it is ready by writing, and ends when the gate is closed.
-static void hold(struct bench *b)
+// The child says that it is ready by writing, and ends when the gate is closed. What a test has it do ends with wait().
+struct child {
+    const char *dir;
+    int ready, gate;
+};
+
+static void wait_for_end(const struct child *c)
+{
+    char end;
+
+    _exit(write(c->ready, "x", 1) != 1 || read(c->gate, &end, 1) < 0);
+}
+
+static void hold(struct bench *b, void (*act)(const struct child *c))
 {
     int ready[2], gate[2];
     char c;
@@ -52,22 +70,50 @@ static void hold(struct bench *b)
     assert_true(b->child >= 0);
     if (b->child == 0) {
         (void)close(gate[1]);
-        (void)prctl(PR_SET_NAME, "a) S 1 (b");
-        (void)open(unit_path(b->dir, "secret"), O_RDWR | O_CREAT, 0600); // 3 …
-        (void)open(unit_path(b->dir, "secret"), O_PATH);                 // no use
-        (void)open(unit_path(b->dir, "log"), O_RDONLY | O_CREAT, 0600);  // not what is denied
-        (void)open(unit_path(b->dir, "log"), O_WRONLY | O_APPEND);
-        (void)open(unit_path(b->dir, "gone"), O_RDWR | O_CREAT, 0600);
-        (void)unlink(unit_path(b->dir, "gone"));
-        if (write(ready[1], "x", 1) != 1 || read(gate[0], &c, 1) < 0)
-            _exit(1);
-        _exit(0);
+        act(&(struct child){b->dir, ready[1], gate[0]});
+        _exit(1);
     }
     (void)close(gate[0]);
     (void)close(ready[1]);
     b->gate = gate[1];
     assert_int_equal(read(ready[0], &c, 1), 1);
     (void)close(ready[0]);
+}
+
+static int open_in(const struct child *c, const char *name, int flags)
+{
+    int fd = open(unit_path(c->dir, name), flags | O_CREAT, 0600);
+
+    if (fd < 0)
+        _exit(2);
+    return fd;
+}
+
+static void hold_various(const struct child *c)
+{
+    (void)prctl(PR_SET_NAME, "a) S 1 (b");
+    (void)open_in(c, "secret", O_RDWR);              // 3 …
+    (void)open(unit_path(c->dir, "secret"), O_PATH); // no use
+    (void)open_in(c, "log", O_RDONLY);               // not what is denied
+    (void)open_in(c, "log", O_WRONLY | O_APPEND);
+    (void)open_in(c, "gone", O_RDWR);
+    (void)unlink(unit_path(c->dir, "gone"));
+    wait_for_end(c);
+}
+
+// Looks at the child alone: it is the only one in a directory like /proc.
+static void find(struct bench *b, const struct object_names *linked, struct opened *o)
+{
+    struct opened_search search = {.image = b->image, .mounts = b->view.all};
+    char name[32], target[32];
+
+    (void)snprintf(name, sizeof(name), "proc/%d", b->child);
+    (void)snprintf(target, sizeof(target), "/proc/%d", b->child);
+    assert_int_equal(mkdir(unit_path(b->dir, "proc"), 0700), 0);
+    assert_int_equal(symlink(target, unit_path(b->dir, name)), 0);
+    if (linked)
+        search.linked = *linked;
+    assert_int_equal(opened_find(unit_path(b->dir, "proc"), &search, o), 0);
 }
 
 static void close_bench(struct bench *b)
@@ -92,8 +138,8 @@ static void test_finds_what_a_process_holds(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b);
-    assert_int_equal(opened_find("/proc", b.image, b.view.all, NULL, 0, NULL, NULL, &o), 0);
+    hold(&b, hold_various);
+    assert_int_equal(opened_find("/proc", &(struct opened_search){b.image, b.view.all}, &o), 0);
     assert_int_equal(o.n_tasks, 1);
     assert_int_equal(o.n_files, 2);
     t = &o.tasks[0];
@@ -116,6 +162,230 @@ static void test_finds_what_a_process_holds(void **state)
     close_bench(&b);
 }
 
+// The secret alone, in the child, once.
+static void assert_secret(struct bench *b, const struct object_names *linked)
+{
+    struct opened o;
+
+    find(b, linked, &o);
+    assert_int_equal(o.n_files, 1);
+    assert_int_equal(o.n_tasks, 1);
+    assert_int_equal(o.tasks[0].pid, b->child);
+    assert_true(o.tasks[0].start_ns > 0);
+    assert_non_null(strstr(o.files[0].path, "/secret"));
+    assert_int_equal(o.files[0].ops, SG_OP_READ);
+    opened_done(&o);
+}
+
+static bool is_empty(const char *path)
+{
+    DIR *dir = opendir(path);
+    int n = 0;
+
+    while (dir && readdir(dir))
+        n++;
+    if (dir)
+        (void)closedir(dir);
+    return n <= 2;
+}
+
+// The descriptors of the first thread, "/proc/PID/fd", are gone when it is; those of the process are not.
+static void *after_the_first(void *arg)
+{
+    char fds[64];
+
+    (void)snprintf(fds, sizeof(fds), "/proc/%d/task/%d/fd", getpid(), getpid());
+    while (!is_empty(fds))
+        (void)sched_yield();
+    wait_for_end(arg);
+    return NULL;
+}
+
+static void hold_without_the_first(const struct child *c)
+{
+    static struct child kept;
+    pthread_t thread;
+
+    kept = *c;
+    (void)open_in(c, "secret", O_RDONLY);
+    if (pthread_create(&thread, NULL, after_the_first, &kept) != 0)
+        _exit(3);
+    // Not pthread_exit(): the sanitizer has its say in that.
+    (void)syscall(SYS_exit, 0);
+}
+
+static void test_first_thread_ended(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    open_bench(&b);
+    hold(&b, hold_without_the_first);
+    assert_secret(&b, NULL);
+    close_bench(&b);
+}
+
+static void *on_its_own(void *arg)
+{
+    const struct child *c = arg;
+
+    if (unshare(CLONE_FILES) < 0)
+        _exit(3);
+    (void)open_in(c, "secret", O_RDONLY);
+    wait_for_end(c);
+    return NULL;
+}
+
+static void hold_in_a_thread(const struct child *c)
+{
+    struct child own = *c;
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, on_its_own, &own) == 0)
+        (void)pthread_join(thread, NULL);
+}
+
+static void test_thread_with_a_table_of_its_own(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    open_bench(&b);
+    hold(&b, hold_in_a_thread);
+    assert_secret(&b, NULL);
+    close_bench(&b);
+}
+
+static void *stay(void *arg)
+{
+    (void)arg;
+    for (;;)
+        (void)pause();
+    return NULL;
+}
+
+static void hold_with_threads(const struct child *c)
+{
+    pthread_attr_t small;
+    pthread_t thread;
+
+    (void)pthread_attr_init(&small);
+    (void)pthread_attr_setstacksize(&small, (size_t)256 << 10);
+    (void)open_in(c, "secret", O_RDONLY);
+    for (int i = 0; i < 100; i++)
+        if (pthread_create(&thread, &small, stay, NULL) != 0)
+            _exit(3);
+    wait_for_end(c);
+}
+
+static void test_looks_once_at_what_threads_share(void **state)
+{
+    struct opened o;
+    struct bench b;
+
+    (void)state;
+    open_bench(&b);
+    hold(&b, hold_with_threads);
+    find(&b, NULL, &o);
+    assert_int_equal(o.n_files, 1);
+    assert_in_range(o.looked_at, 1, 90);
+    opened_done(&o);
+    close_bench(&b);
+}
+
+static void hold_another_name(const struct child *c)
+{
+    (void)open_in(c, "other", O_RDONLY);
+    wait_for_end(c);
+}
+
+// Opened by a name that no rule is about, of a file that has another one.
+static void test_by_another_name(void **state)
+{
+    const struct objects_limits limits = {};
+    struct object_names names = {};
+    struct objects found;
+    char other[4096];
+    struct opened o;
+    struct bench b;
+    int fd;
+
+    (void)state;
+    open_bench(&b);
+    fd = open(unit_path(b.dir, "secret"), O_CREAT | O_CLOEXEC | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(link(unit_path(b.dir, "secret"),
+                          unit_path_in(other, sizeof(other), b.dir, "other")),
+                     0);
+    assert_int_equal(objects_find(b.image, b.view.all, NULL, &limits, &found), 0);
+    assert_int_equal(found.n, 1);
+    assert_int_equal(object_names_set(&names, &found), 0);
+    objects_done(&found);
+    hold(&b, hold_another_name);
+    assert_secret(&b, &names);
+    object_names_done(&names);
+    // It is not its name that says so.
+    assert_int_equal(opened_find(unit_path(b.dir, "proc"),
+                                 &(struct opened_search){b.image, b.view.all}, &o),
+                     0);
+    assert_int_equal(o.n_files, 0);
+    opened_done(&o);
+    close_bench(&b);
+}
+
+static void hold_called_deleted(const struct child *c)
+{
+    (void)open_in(c, "called (deleted)", O_RDONLY);
+    (void)open_in(c, "secret", O_RDONLY);
+    (void)unlink(unit_path(c->dir, "secret"));
+    wait_for_end(c);
+}
+
+static void test_a_name_like_the_kernels_words(void **state)
+{
+    struct opened o;
+    struct bench b;
+
+    (void)state;
+    open_bench(&b);
+    hold(&b, hold_called_deleted);
+    find(&b, NULL, &o);
+    assert_int_equal(o.n_files, 1);
+    assert_non_null(strstr(o.files[0].path, "/called (deleted)"));
+    opened_done(&o);
+    close_bench(&b);
+}
+
+// What procfs says of the descriptor gets a line for each.
+static void hold_locked(const struct child *c)
+{
+    int fd = open_in(c, "secret", O_RDWR);
+
+    for (int i = 0; i < 3000; i++) {
+        struct flock lock = {.l_type = F_WRLCK, .l_start = 2 * i, .l_len = 1};
+
+        if (fcntl(fd, F_SETLK, &lock) < 0)
+            _exit(3);
+    }
+    wait_for_end(c);
+}
+
+static void test_many_locks(void **state)
+{
+    struct opened o;
+    struct bench b;
+
+    (void)state;
+    open_bench(&b);
+    hold(&b, hold_locked);
+    find(&b, NULL, &o);
+    assert_int_equal(o.n_files, 1);
+    assert_int_equal(o.files[0].ops, SG_OP_READ | SG_OP_WRITE);
+    opened_done(&o);
+    close_bench(&b);
+}
+
 static bool at_once(void *ctx)
 {
     (void)ctx;
@@ -124,20 +394,26 @@ static bool at_once(void *ctx)
 
 static void test_stops(void **state)
 {
+    struct opened_search search;
     struct opened o;
     struct bench b;
 
     (void)state;
     open_bench(&b);
-    hold(&b);
-    assert_int_equal(opened_find("/proc", b.image, b.view.all, NULL, 0, at_once, NULL, &o),
-                     -ECANCELED);
+    hold(&b, hold_various);
+    search = (struct opened_search){b.image, b.view.all, .stop = at_once};
+    assert_int_equal(opened_find("/proc", &search, &o), -ECANCELED);
     assert_int_equal(o.n_files, 0);
     opened_done(&o);
-    assert_int_equal(opened_find("/nonexistent", b.image, b.view.all, NULL, 0, NULL, NULL, &o),
-                     -ENOENT);
+    assert_int_equal(opened_find("/nonexistent", &search, &o), -ENOENT);
     opened_done(&o);
     close_bench(&b);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_finds_what_a_process_holds), cmocka_unit_test(test_stops))
+UNIT_MAIN(cmocka_unit_test(test_finds_what_a_process_holds),
+          cmocka_unit_test(test_first_thread_ended),
+          cmocka_unit_test(test_thread_with_a_table_of_its_own),
+          cmocka_unit_test(test_looks_once_at_what_threads_share),
+          cmocka_unit_test(test_by_another_name),
+          cmocka_unit_test(test_a_name_like_the_kernels_words), cmocka_unit_test(test_many_locks),
+          cmocka_unit_test(test_stops))
