@@ -102,6 +102,13 @@ static size_t keep(struct facts *f, struct bytes b)
     return at;
 }
 
+// What is no path is not known: kernel threads have no program, and what lies outside of the agent's root has none to be
+// judged by.
+static const char *path_or_null(const char *text)
+{
+    return text[0] == '/' ? text : NULL;
+}
+
 static int facts_of(const struct who *who, const struct opened_task *t, struct facts *f)
 {
     size_t exe = keep(f, who->exe), cgroup = keep(f, who->cgroup);
@@ -112,14 +119,14 @@ static int facts_of(const struct who *who, const struct opened_task *t, struct f
     if (f->text.failed)
         return -ENOMEM;
     for (uint32_t i = 0; i < n; i++)
-        f->ancestors[i] = f->text.s + f->offsets[i];
+        f->ancestors[i] = path_or_null(f->text.s + f->offsets[i]);
     for (const char *at = t->env; at && at < t->env + t->env_len && f->n_env < ENVS_MAX;
          at += strlen(at) + 1)
         f->env[f->n_env++] = at;
     f->facts = (struct policy_facts){
         .env = f->env,
         .n_env = f->n_env,
-        .exe = who->exe.len ? f->text.s + exe : NULL,
+        .exe = path_or_null(f->text.s + exe),
         .ancestors = f->ancestors,
         .n_ancestors = n,
         .uid = who->euid,
@@ -127,7 +134,7 @@ static int facts_of(const struct who *who, const struct opened_task *t, struct f
         .n_gids = t->n_gids,
         .login_uid = who->login_uid,
         .caps = t->caps,
-        .cgroup = who->cgroup.len ? f->text.s + cgroup : NULL,
+        .cgroup = path_or_null(f->text.s + cgroup),
         .session = who->session != SG_SESSION_NONE ? (int)who->session : -1,
         .container = t->container,
     };
