@@ -236,7 +236,9 @@ void times_tick(struct agent *a);
 
 struct link_scan {
     bool running, again;
-    uint64_t looked_ns;            // CLOCK_REALTIME
+    uint64_t asked,
+        covered;        // how often a look was asked for; up to which of these one has ended since
+    uint64_t looked_ns; // CLOCK_REALTIME
     uint64_t seen, pinned, failed; // entries looked at; objects pinned; pins that did not fit
     const char *incomplete, *told; // why not everything is known, NULL; what was said of it
     int saved;                     // whether their names could be kept the last time
@@ -269,22 +271,28 @@ struct open_descriptor {
 
 struct descriptor_scan {
     bool running, again, on;
+    const char *why;                // it is on; NULL: it is not
     struct opened_entered *entered; // objects that got a protected name and may be open
     size_t n_entered, cap_entered;
-    bool entered_cut;    // there were more
-    uint64_t n_moves;    // how many there were in all
-    uint64_t scanned_ns; // CLOCK_REALTIME
-    uint64_t due_ns;     // CLOCK_MONOTONIC; 0: not
+    uint64_t n_moves, n_cut; // how many there were in all; those that there was no room for
+    bool missed; // there were some that nothing is known of: all has to be looked for again
+    uint64_t missed_due_ns; // CLOCK_MONOTONIC: not before
+    uint64_t links_wanted;  // of link_scan.asked: what that look finds may be open, too
+    uint64_t scanned_ns;    // CLOCK_REALTIME
+    uint64_t due_ns;        // CLOCK_MONOTONIC; 0: not
     uint64_t found, looked_at;
     struct open_descriptor list[DESCRIPTORS_LISTED];
     size_t n_listed;
     uint64_t reported_digest;
 };
 
+void descriptors_start(struct agent *a); // what an earlier agent left on
 void descriptors_scan(struct agent *a);
 // An object got a name at which somebody is denied it. From now on every use of descriptors is asked about, until a scan says
 // that nobody has it open who may not.
 void descriptors_entered(struct agent *a, const struct event *ev);
+// Some may have, and the record of it was lost. The same for all that are open; files with several names are looked for again.
+void descriptors_missed(struct agent *a);
 void descriptors_stop(struct agent *a);
 void descriptors_tick(struct agent *a);
 void descriptors_json(const struct agent *a, struct jw *jw);
@@ -318,7 +326,7 @@ struct agent {
     struct event *event;
     struct output *output;
     struct control_server *control;
-    struct worker *builder, *scanner;
+    struct worker *builder, *scanner, *watcher;
     struct loop_source *tick;
     char *socket_path, *accepted_path, *linked_path;
     const char *config_path;      // of the settings, NULL: there are none

@@ -30,6 +30,7 @@ struct scan {
     struct opened_entered *entered; // a copy
     size_t n_entered;
     struct object_names linked;
+    bool settled; // all files with several names that it has to know are among these
     int result;
 };
 
@@ -218,27 +219,68 @@ static void tell(struct agent *a, uint64_t digest)
                                .n_numbers = 1});
 }
 
-static void descriptors_forget(struct descriptor_scan *d)
+// Those that nobody has open any more. Others are found by the names that they have now.
+static void forget_closed(struct descriptor_scan *d, const struct opened *o)
 {
-    entered_free(d->entered, d->n_entered);
-    d->entered = NULL;
-    d->n_entered = d->cap_entered = 0;
-    d->entered_cut = false;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < d->n_entered; i++) {
+        bool open = false;
+
+        for (size_t k = 0; k < o->n_files && !open; k++)
+            open = o->files[k].host && streq(o->files[k].path, d->entered[i].path);
+        if (open)
+            d->entered[kept++] = d->entered[i];
+        else
+            free(d->entered[i].path);
+    }
+    d->n_entered = kept;
 }
 
-static void judge(struct agent *a, const struct scan *s)
+static void switch_on(struct agent *a, const char *why)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    struct error err = {};
+
+    if (sensor_set_old_descriptors(a->sensor, why != NULL, &err) < 0) {
+        (void)log_error_struct(&err);
+        why = NULL;
+    }
+    d->on = why != NULL;
+    d->why = why;
+}
+
+// What the kernel was told to remember belongs to what a scan has to look for: only one that begins after it is complete.
+static void want_links(struct agent *a)
+{
+    links_scan(a);
+    a->descriptors.links_wanted = a->links.asked;
+}
+
+static bool links_complete(const struct agent *a)
+{
+    return a->links.covered >= a->descriptors.links_wanted;
+}
+
+static const char *reason(const struct descriptor_scan *d, const struct scan *s)
+{
+    if (d->found)
+        return "descriptors from before the policy are open";
+    if (s->opened.cut)
+        return "more descriptors of protected files are open than can be judged at once";
+    if (d->again || d->missed || !s->settled)
+        return "files got protected names, and are looked for";
+    return NULL;
+}
+
+static uint64_t find_denied(struct agent *a, const struct scan *s)
 {
     struct descriptor_scan *d = &a->descriptors;
     const struct opened_file *last = NULL;
     struct policy_op_decision decision;
-    struct error err = {};
     uint64_t digest = 0;
-    bool on;
-    int r;
 
     d->found = d->n_listed = 0;
-    d->looked_at = s->opened.looked_at;
-    d->scanned_ns = now_ns(CLOCK_REALTIME);
     for (size_t i = 0; i < s->opened.n_files; i++) {
         const struct opened_file *file = &s->opened.files[i];
         const uint64_t id[] = {digest, s->opened.tasks[file->task].pid, (uint64_t)file->fd};
@@ -252,16 +294,36 @@ static void judge(struct agent *a, const struct scan *s)
         list(d, s, file, &decision);
         digest = XXH3_64bits(id, sizeof(id));
     }
-    on = d->found > 0 || s->opened.cut || d->entered_cut ||
-         d->again; // again: something came while we looked
-    r = sensor_set_old_descriptors(a->sensor, on, &err);
-    if (r < 0)
-        (void)log_error_struct(&err);
-    d->on = r == 0 && on;
-    if (d->found == 0 && !d->again && !d->entered_cut)
-        descriptors_forget(d);
-    d->due_ns = d->on || d->found ? now_ns(CLOCK_MONOTONIC) + AGAIN_NS : 0;
+    return digest;
+}
+
+static void judge(struct agent *a, const struct scan *s)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    uint64_t digest = find_denied(a, s);
+    const char *why;
+
+    d->looked_at = s->opened.looked_at;
+    d->scanned_ns = now_ns(CLOCK_REALTIME);
+    why = reason(d, s);
+    switch_on(a, why);
+    if (s->settled && !s->opened.cut && !d->again && !d->missed)
+        forget_closed(d, &s->opened);
+    // The look at names may have failed.
+    if (!links_complete(a) && !a->links.running)
+        want_links(a);
+    d->due_ns = why ? now_ns(CLOCK_MONOTONIC) + AGAIN_NS : 0;
     tell(a, digest);
+}
+
+static void scan_free(struct scan *s)
+{
+    mount_view_done(&s->view);
+    opened_done(&s->opened);
+    entered_free(s->entered, s->n_entered);
+    object_names_done(&s->linked);
+    loaded_unref(s->loaded);
+    free(s);
 }
 
 static void scan_done(struct job *job, bool ran)
@@ -272,17 +334,16 @@ static void scan_done(struct job *job, bool ran)
 
     d->running = false;
     if (ran && !a->stopping && a->policies.now == s->loaded) {
-        if (s->result == 0)
+        if (s->result == 0) {
             judge(a, s);
-        else
-            (void)log_warning_code(s->result, "open descriptors could not be looked through: %m");
+        } else {
+            (void)log_warning_code(s->result,
+                                   "open descriptors could not be looked through: %m; it is "
+                                   "tried again");
+            d->due_ns = now_ns(CLOCK_MONOTONIC) + AGAIN_NS;
+        }
     }
-    mount_view_done(&s->view);
-    opened_done(&s->opened);
-    entered_free(s->entered, s->n_entered);
-    object_names_done(&s->linked);
-    loaded_unref(s->loaded);
-    free(s);
+    scan_free(s);
     if (d->again && !a->stopping)
         descriptors_scan(a);
 }
@@ -296,6 +357,7 @@ void descriptors_scan(struct agent *a)
     d->due_ns = 0;
     if (d->running || !a->policies.now)
         return;
+    d->due_ns = now_ns(CLOCK_MONOTONIC) + AGAIN_NS; // should there be no memory now
     s = new0(struct scan, 1);
     if (!s)
         return;
@@ -304,49 +366,84 @@ void descriptors_scan(struct agent *a)
         .agent = a,
         .loaded = loaded_ref(a->policies.now),
         .linked = object_names_share(&a->links.names),
+        .settled = links_complete(a),
     };
     for (size_t i = 0, cap = 0; i < d->n_entered; i++)
         if (entered_add(&s->entered, &s->n_entered, &cap, d->entered[i].dev, d->entered[i].ino,
                         d->entered[i].path, strlen(d->entered[i].path)) < 0)
-            break;
-    d->running = worker_submit(a->scanner, &s->job) == 0;
-    if (!d->running) {
-        entered_free(s->entered, s->n_entered);
-        object_names_done(&s->linked);
-        loaded_unref(s->loaded);
-        free(s);
-    }
+            s->settled = false;
+    d->running = worker_submit(a->watcher, &s->job) == 0;
+    if (d->running)
+        d->due_ns = 0;
+    else
+        scan_free(s);
 }
 
 void descriptors_entered(struct agent *a, const struct event *ev)
 {
     struct descriptor_scan *d = &a->descriptors;
-    struct error err = {};
 
     d->n_moves++;
     // Asked about first, looked for afterwards: what is open must not be used in between.
-    if (sensor_set_old_descriptors(a->sensor, true, &err) < 0)
-        (void)log_error_struct(&err);
-    else
-        d->on = true;
-    if (ev->path.kind == EVENT_PATH_HOST && !S_ISDIR(ev->mode_bits)) {
-        if (d->n_entered >= DESCRIPTORS_ENTERED ||
-            entered_add(&d->entered, &d->n_entered, &d->cap_entered, ev->dev, ev->ino,
-                        ev->path.bytes.s, ev->path.bytes.len) < 0)
-            d->entered_cut = true;
+    switch_on(a, "files got protected names, and are looked for");
+    if (S_ISDIR(ev->mode_bits)) {
+        // The kernel knows the files beneath it by the names that they are met by, and not by those elsewhere.
+        want_links(a);
+    } else if (ev->path.kind == EVENT_PATH_HOST &&
+               (d->n_entered >= DESCRIPTORS_ENTERED ||
+                entered_add(&d->entered, &d->n_entered, &d->cap_entered, ev->dev, ev->ino,
+                            ev->path.bytes.s, ev->path.bytes.len) < 0)) {
+        d->n_cut++;
+        d->missed = true;
     }
     descriptors_scan(a);
 }
 
+// At once, and from then on at most as often as descriptors are looked at anyway: whoever fills the ring must not
+// keep us busy.
+static void make_good(struct agent *a)
+{
+    struct descriptor_scan *d = &a->descriptors;
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
+
+    if (!d->missed || !a->policies.now || now < d->missed_due_ns)
+        return;
+    d->missed = false;
+    d->missed_due_ns = now + AGAIN_NS;
+    want_links(a);
+    descriptors_scan(a);
+}
+
+void descriptors_missed(struct agent *a)
+{
+    a->descriptors.missed = true;
+    switch_on(a, "records of files that got protected names may have been lost");
+    make_good(a);
+}
+
+void descriptors_start(struct agent *a)
+{
+    struct sensor_facts facts;
+
+    sensor_facts(a->sensor, &facts);
+    a->descriptors.on = facts.old_descriptors;
+    a->descriptors.why = facts.old_descriptors ? "an earlier agent found a reason" : NULL;
+}
+
 void descriptors_stop(struct agent *a)
 {
-    descriptors_forget(&a->descriptors);
+    struct descriptor_scan *d = &a->descriptors;
+
+    entered_free(d->entered, d->n_entered);
+    d->entered = NULL;
+    d->n_entered = d->cap_entered = 0;
 }
 
 void descriptors_tick(struct agent *a)
 {
     struct descriptor_scan *d = &a->descriptors;
 
+    make_good(a);
     if (d->due_ns && now_ns(CLOCK_MONOTONIC) >= d->due_ns)
         descriptors_scan(a);
 }
@@ -361,7 +458,9 @@ void descriptors_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "looked_at", d->looked_at);
     jw_kv_u64(jw, "found", d->found);
     jw_kv_bool(jw, "checked", d->on);
+    jw_kv_str(jw, "checked_because", d->why);
     jw_kv_u64(jw, "entered", d->n_moves);
+    jw_kv_u64(jw, "entered_unremembered", d->n_cut);
     jw_kv_array(jw, "list");
     for (size_t i = 0; i < d->n_listed; i++) {
         const struct open_descriptor *e = &d->list[i];

@@ -5,6 +5,7 @@
 // for what was linked meanwhile. The second time reaches only what the policy lets the agent read, and those
 // that are known by name; their names outlive the agent in a file.
 #include <errno.h>
+#include <string.h>
 
 #include "agent/agent.h"
 #include "base/alloc.h"
@@ -64,6 +65,7 @@ struct scan {
     struct mount_view view;
     struct strbuf known;
     struct objects found;
+    uint64_t covers; // of link_scan.asked
     int result, saved;
 };
 
@@ -130,18 +132,25 @@ static void scan_done(struct job *job, bool ran)
     struct scan *s = container_of(job, struct scan, job);
     struct link_scan *l = &s->agent->links;
     struct agent *a = s->agent;
+    bool more = false;
 
     l->running = false;
     if (ran && !a->stopping && a->policies.now == s->loaded && s->result == 0) {
+        more = s->found.paths.len != l->known.len ||
+               memcmp(sb_str(&s->found.paths), sb_str(&l->known), l->known.len) != 0;
         links_pin(a, &s->found);
         remember(a, &s->found);
         tell(a, s);
         tell_saved(a, s->saved);
+        l->covered = s->covers;
     } else if (ran && s->result < 0) {
         (void)log_warning_code(s->result, "files with several names could not be looked for: %m");
         l->incomplete = "the last look for them failed";
     }
     scan_free(s);
+    // By its other names it may be open.
+    if (more || (a->descriptors.on && !a->stopping))
+        descriptors_scan(a);
     if (l->again && !a->stopping)
         links_scan(a);
 }
@@ -151,6 +160,7 @@ void links_scan(struct agent *a)
     struct link_scan *l = &a->links;
     struct scan *s;
 
+    l->asked++;
     l->again = l->running;
     if (l->running || !a->policies.now)
         return;
@@ -161,6 +171,7 @@ void links_scan(struct agent *a)
         .job = {.run = run_scan, .done = scan_done},
         .agent = a,
         .loaded = loaded_ref(a->policies.now),
+        .covers = l->asked,
     };
     sb_add(&s->known, sb_str(&l->known), l->known.len);
     l->running = worker_submit(a->scanner, &s->job) == 0;

@@ -317,6 +317,7 @@ static int start(struct agent *a, struct error *err)
         return r;
     losses_start(a);
     links_start(a);
+    descriptors_start(a);
     r = loop_add_timer(a->loop, TICK_MS, TICK_MS, TICK_ACCURACY, on_tick, a, &a->tick);
     if (r < 0)
         return error_set(err, r, "no timer: %m");
@@ -354,6 +355,7 @@ static bool finish(struct agent *a)
     a->stopping = true;
     stopped = worker_stop(a->builder);
     stopped = worker_stop(a->scanner) && stopped;
+    stopped = worker_stop(a->watcher) && stopped;
     if (a->sensor)
         records_stop(a);
     a->tick = loop_source_free(a->tick);
@@ -363,6 +365,7 @@ static bool finish(struct agent *a)
         return false;
     a->builder = worker_free(a->builder);
     a->scanner = worker_free(a->scanner);
+    a->watcher = worker_free(a->watcher);
     policies_stop(a);
     mountwatch_stop(a);
     descriptors_stop(a);

@@ -205,8 +205,8 @@ static int enforce(struct agent *a, struct build *b)
     if (!a->scanned)
         a->scanned = process_table_scan(a->processes) == 0;
     health_policy_changed(a);
-    links_scan(a);
     descriptors_scan(a);
+    links_scan(a);
     agent_ready(a);
     return 0;
 }

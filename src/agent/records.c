@@ -110,9 +110,6 @@ static void take(struct agent *a, struct event *ev)
     }
     if (ev->kind == EVENT_ENTERED) {
         descriptors_entered(a, ev);
-        // The kernel knows the files beneath it by the names that they are met by, and not by those elsewhere.
-        if (S_ISDIR(ev->mode_bits))
-            links_scan(a);
         return;
     }
     if (is_own_test(a, ev)) {
@@ -336,6 +333,8 @@ void records_tick(struct agent *a)
     if (a->losses.counters[SG_COUNT_PROCESS_LOST] != a->records.lives_lost) {
         a->records.lives_lost = a->losses.counters[SG_COUNT_PROCESS_LOST];
         process_table_missed(a->processes);
+        // One of them may have said that an object got a name at which somebody is denied it.
+        descriptors_missed(a);
     }
     process_table_tick(a->processes, now_ns(CLOCK_BOOTTIME));
 }

@@ -9,6 +9,7 @@
 
 #define BUILDER_JOBS 8
 #define SCANNER_JOBS 8
+#define WATCHER_JOBS 1
 
 // One part of the agent that could not be set up: which, and what to do where that is known.
 static int part_error(struct error *err, const char *part, int r)
@@ -43,8 +44,13 @@ static int start_threads(struct agent *a, struct error *err)
                    worker_new(a->loop, "sg-builder", BUILDER_JOBS, false, &a->builder));
     if (r < 0)
         return r;
-    return part_error(err, "the thread that looks through file systems",
-                      worker_new(a->loop, "sg-scanner", SCANNER_JOBS, true, &a->scanner));
+    r = part_error(err, "the thread that looks through file systems",
+                   worker_new(a->loop, "sg-scanner", SCANNER_JOBS, true, &a->scanner));
+    if (r < 0)
+        return r;
+    // Until it is done, what was open before a rule goes on: it waits for nothing, and gives way to nobody.
+    return part_error(err, "the thread that looks through open descriptors",
+                      worker_new(a->loop, "sg-watcher", WATCHER_JOBS, false, &a->watcher));
 }
 
 int rooms_start(struct agent *a, struct error *err)
