@@ -284,8 +284,10 @@ static void put_hooks(const struct page *p, struct json_object *s, bool all)
 
 static void put_descriptors(const struct page *p, struct json_object *s)
 {
-    struct json_object *list = control_get(control_get(s, "old_descriptors"), "list");
+    struct json_object *old = control_get(s, "old_descriptors"), *list = control_get(old, "list");
 
+    if (*str(old, "checked_because"))
+        sb_printf(p->sb, "\nEvery read and write is checked: %s\n", str(old, "checked_because"));
     if (length(list) == 0)
         return;
     sb_puts(p->sb, "\nOpen since before the policy:\n");
