@@ -37,7 +37,7 @@ hold() { # file, protected name
     await 60 '^open' /tmp/holder.out
 }
 
-mkdir -p /srv/io /srv/vault /srv/out/dir /srv/bin "$policies"
+mkdir -p /srv/io /srv/vault/many /srv/out/dir /srv/bin "$policies"
 cp /usr/bin/mv /srv/bin/mv-exempt
 cp /usr/bin/ln /srv/bin/ln-exempt
 for f in a b c dir/d; do echo "$f" >/srv/out/$f; done
@@ -120,5 +120,52 @@ check "moved elsewhere" mv /srv/out/c /srv/out/c2
 sleep 2
 check "nothing is refused there" bash -c '! grep -q refused /tmp/holder.out'
 kill $holder
+wait $holder 2>/dev/null
+
+# More moves than are remembered one by one, all at once.
+checked() { bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"; }
+unchecked() { for ((i = 0; i < 90; i++)); do checked || return 0; sleep 1; done; return 1; }
+check "reads are free" unchecked
+entered() { for ((i = 0; i < 60; i++)); do (($(status_number old_descriptors entered) >= $1)) && return 0; sleep 1; done; return 1; }
+mkdir /srv/out/many
+(cd /srv/out/many && seq 600 | xargs touch)
+kill -STOP "$agent"
+check "600 files are moved in" bash -c '/srv/bin/mv-exempt /srv/out/many/* /srv/vault/many/'
+kill -CONT "$agent"
+check "all were seen" entered 600
+check "reads are free again when nobody has any of them open" unchecked
 check "stop" safeguard stop --detach
+wait "$agent" 2>/dev/null
+cat "$run_log" >&2
+
+# Open since before the policy, by a name that no rule is about.
+echo old >/srv/vault/old
+ln /srv/vault/old /srv/out/old-other
+hold /srv/out/old-other /srv/vault/old
+check "the agent starts again, with small rings" start_agent safeguard-agent --ring-size 256K
+check "a read by the other name is refused" await 60 '^refused' /tmp/holder.out
+kill $holder
+wait $holder 2>/dev/null
+check "reads are free when it is closed" unchecked
+
+# The agent is not told of a move: the ring of processes is full. It is told that there was something.
+mkdir -p /srv/out/lost
+for f in l lost/m; do echo "$f" >/srv/out/$f; done
+ln /srv/out/lost/m /srv/out/m-other
+hold /srv/out/l /srv/vault/l
+check "a name of what is in the directory is read" cat /srv/out/m-other
+kill -STOP "$agent"
+for ((i = 0; i < 2000; i++)); do (:); done
+check "a file is moved in, unseen" /srv/bin/mv-exempt /srv/out/l /srv/vault/l
+check "so is a directory" /srv/bin/mv-exempt /srv/out/lost /srv/vault/lost
+kill -CONT "$agent"
+check "a read of the file is refused" await 60 '^refused' /tmp/holder.out
+check "what is in the directory is refused by its other name" timeout 60 bash -c 'while cat /srv/out/m-other; do sleep 0.1; done; [[ -e /srv/out/m-other ]]'
+check "records were lost" bash -c 'safeguard status --json | grep -q "\"processes_lost\": *[1-9]"'
+check "status says why reads are checked" bash -c 'safeguard status --json | grep -q "\"checked_because\": *\"[^\"]"'
+safeguard status >&2
+kill $holder
+wait $holder 2>/dev/null
+check "reads are free in the end" unchecked
+check "stop and detach" safeguard stop --detach
 cat "$run_log" >&2
