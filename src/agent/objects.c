@@ -300,16 +300,21 @@ struct name_list {
 
 int object_names_set(struct object_names *names, const struct objects *found)
 {
-    struct object_names new = {.list = new0(struct name_list, 1)};
-    struct name_list *l = new.list;
+    struct object_names new = {};
+    struct name_list *l;
     size_t at = 0;
 
+    if (found->n == 0) {
+        object_names_done(names);
+        return 0;
+    }
+    new.list = l = new0(struct name_list, 1);
     if (!l)
         return -ENOMEM;
     l->refs = 1;
     l->items = mallocz_array(found->n, sizeof(*l->items));
     sb_add(&l->paths, sb_str(&found->paths), found->paths.len);
-    if ((found->n && !l->items) || l->paths.failed) {
+    if (!l->items || l->paths.failed) {
         object_names_done(&new);
         return -ENOMEM;
     }
