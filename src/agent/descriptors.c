@@ -127,7 +127,8 @@ static int facts_of(const struct who *who, const struct opened_task *t, struct f
     f->facts = (struct policy_facts){
         .env = f->env,
         .n_env = f->n_env,
-        .exe = path_or_null(f->text.s + exe),
+        // A process whose first thread has ended shows no program of its own.
+        .exe = path_or_null(who->exe.len || !t->exe ? f->text.s + exe : t->exe),
         .ancestors = f->ancestors,
         .n_ancestors = n,
         .uid = who->euid,

@@ -46,8 +46,10 @@ void opened_done(struct opened *o)
         free(o->files[i].path);
         free(o->files[i].shown);
     }
-    for (size_t i = 0; i < o->n_tasks; i++)
+    for (size_t i = 0; i < o->n_tasks; i++) {
+        free(o->tasks[i].exe);
         free(o->tasks[i].env);
+    }
     free(o->files);
     free(o->tasks);
     *o = (struct opened){};
@@ -121,6 +123,14 @@ static bool read_stat(int pid_dir, struct opened_task *t)
     return true;
 }
 
+static char *read_exe(int task_dir)
+{
+    char exe[4096];
+    ssize_t n = readlinkat(task_dir, "exe", exe, sizeof(exe));
+
+    return n > 0 && (size_t)n < sizeof(exe) ? xstrndup(exe, (size_t)n) : NULL;
+}
+
 // The process is named by its first thread, which may have ended; what else there is to know is that of the thread.
 static int add_task(struct search *s)
 {
@@ -137,7 +147,9 @@ static int add_task(struct search *s)
         t.caps = 0;
     if (policy_image_head(s->what->image)->needs & SG_NEED_ENV)
         (void)read_file_bounded(s->task_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
+    t.exe = read_exe(s->task_dir);
     if (!GREEDY(o->tasks, o->cap_tasks, o->n_tasks + 1)) {
+        free(t.exe);
         free(t.env);
         return -ENOMEM;
     }

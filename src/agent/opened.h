@@ -38,6 +38,7 @@ struct opened_task {
     uint64_t start_ns; // since boot, floored to ticks
     uint64_t caps;     // those of the host
     bool container;
+    char *exe; // as the thread shows it; NULL: not known
     char *env; // each variable followed by NUL; NULL: not known, or no rule asks
     size_t env_len;
     uint32_t gids[OPENED_GIDS_MAX];

@@ -165,7 +165,9 @@ static void test_finds_what_a_process_holds(void **state)
 // The secret alone, in the child, once.
 static void assert_secret(struct bench *b, const struct object_names *linked)
 {
+    char exe[4096];
     struct opened o;
+    ssize_t n;
 
     find(b, linked, &o);
     assert_int_equal(o.n_files, 1);
@@ -174,6 +176,12 @@ static void assert_secret(struct bench *b, const struct object_names *linked)
     assert_true(o.tasks[0].start_ns > 0);
     assert_non_null(strstr(o.files[0].path, "/secret"));
     assert_int_equal(o.files[0].ops, SG_OP_READ);
+    // Also when the first thread, and with it /proc/PID/exe, is gone.
+    n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+    assert_true(n > 0);
+    exe[n] = '\0';
+    assert_non_null(o.tasks[0].exe);
+    assert_string_equal(o.tasks[0].exe, exe);
     opened_done(&o);
 }
 
