@@ -4,6 +4,7 @@
 // machines: it loads real programs and denies real accesses below /tmp.
 //
 //   sensor-check [lsm|fmod_ret]   every step; "ok"/"not ok" lines and "N passed, N failed"; status 1 on failure
+//   sensor-check guarded          only: what was open before its rule, over take-overs
 //   sensor-check probe            what sensor_probe() says, as JSON
 #include <dirent.h>
 #include <errno.h>
@@ -410,6 +411,50 @@ static void run_all(struct ctx *c)
     step_detach(c, links_before);
 }
 
+static bool is_guarded(int old_fd)
+{
+    struct stat st;
+    char byte;
+
+    return pread(old_fd, &byte, 1, 0) < 0 && errno == EPERM &&
+           stat(PIN_DIR "/links/lsm_file_permission", &st) == 0;
+}
+
+static void next_sensor(struct ctx *c, int old_fd, const char *what)
+{
+    struct sensor_facts facts;
+
+    c->sensor = sensor_free(c->sensor);
+    check(c, is_guarded(old_fd), "before %s: refused", what);
+    if (make_sensor(c) < 0)
+        return;
+    sensor_facts(c->sensor, &facts);
+    check(c, facts.old_descriptors, "%s knows of it", what);
+    check(c, set_policy(c, 0) == 0 && is_guarded(old_fd), "the policy of %s: refused", what);
+}
+
+// No rule needs a hook but the descriptor: what a new sensor keeps, it keeps for that alone.
+static void run_guarded(struct ctx *c)
+{
+    int old_fd = open(SECRET, O_RDONLY | O_CLOEXEC);
+    struct error err = {};
+
+    ((struct sg_image *)c->image)->needs = 0;
+    if (make_sensor(c) < 0 || !check(c, set_policy(c, 0) == 0, "the first policy is in force"))
+        return;
+    check(c, !is_guarded(old_fd), "a descriptor older than its rule reads");
+    check_error(c, sensor_set_old_descriptors(c->sensor, true, &err), &err,
+                "old descriptors are guarded");
+    next_sensor(c, old_fd, "a sensor of the same build");
+    falsify_mark(c, 6 + 17);
+    next_sensor(c, old_fd, "a sensor with other maps");
+    check_error(c, sensor_set_old_descriptors(c->sensor, false, &err), &err,
+                "old descriptors are left alone");
+    check(c, !is_guarded(old_fd), "it reads again");
+    (void)close(old_fd);
+    check_error(c, sensor_detach(c->sensor, &err), &err, "sensor_detach");
+}
+
 static int print_probe(void)
 {
     struct strbuf sb = {};
@@ -447,6 +492,7 @@ static int print_probe(void)
 
 int main(int argc, char **argv)
 {
+    void (*run)(struct ctx * c) = run_all;
     struct ctx c = {};
 
     for (int i = 1; i < argc; i++) {
@@ -454,13 +500,15 @@ int main(int argc, char **argv)
             return print_probe();
         if (streq(argv[i], "lsm"))
             c.force = SENSOR_ATTACH_LSM;
+        else if (streq(argv[i], "guarded"))
+            run = run_guarded;
         else if (streq(argv[i], "fmod_ret"))
             c.force = SENSOR_ATTACH_FMOD_RET;
         else
             return 2;
     }
     prepare(&c);
-    run_all(&c);
+    run(&c);
     (void)sensor_free(c.sensor);
     free(c.image);
     (void)printf("%d passed, %d failed\n", c.passed, c.failed);
