@@ -170,10 +170,11 @@ static int host_namespace(int *ret_fd)
 static int find(const char *path, struct where *ret)
 {
     _cleanup_free_ char *text = NULL;
+    size_t len;
     int r;
 
-    r = read_file_bounded(AT_FDCWD, "/proc/1/mountinfo", MOUNTINFO_MAX, &text, NULL);
-    return r < 0 ? r : where_find(text, path, ret);
+    r = read_file_bounded(AT_FDCWD, "/proc/1/mountinfo", MOUNTINFO_MAX, &text, &len);
+    return r < 0 ? r : where_find(text, len, path, ret);
 }
 
 // Runs fn in the host's mount namespace, in a process of its own: a thread cannot go there and come back.

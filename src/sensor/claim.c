@@ -18,7 +18,7 @@
 
 #define MOUNTINFO_MAX ((size_t)16 << 20)
 
-static void add_dir(struct sg_agent *a, const char *mountinfo, const char *path)
+static void add_dir(struct sg_agent *a, const char *mountinfo, size_t len, const char *path)
 {
     _cleanup_free_ char *real = path ? realpath(path, NULL) : NULL;
     struct where where;
@@ -26,7 +26,7 @@ static void add_dir(struct sg_agent *a, const char *mountinfo, const char *path)
 
     // Not st_dev: some file systems give each of their parts a device of its own.
     if (!real || a->n_dirs >= SG_AGENT_DIRS || stat(real, &st) < 0 || !S_ISDIR(st.st_mode) ||
-        where_find(mountinfo, real, &where) < 0)
+        where_find(mountinfo, len, real, &where) < 0)
         return;
     a->dirs[a->n_dirs].ino = st.st_ino;
     a->dirs[a->n_dirs].dev = where.dev;
@@ -38,6 +38,7 @@ int claim_write(int fd, const struct sensor_claim *claim, bool locked)
     struct sg_agent a = {}, mine = {.tgid = (uint32_t)getpid(), .kept_rules = claim->kept_rules};
     _cleanup_free_ char *mountinfo = NULL;
     uint32_t zero = 0;
+    size_t len;
 
     if (bpf_map_lookup_elem(fd, &zero, &a) < 0)
         return -errno;
@@ -50,11 +51,11 @@ int claim_write(int fd, const struct sensor_claim *claim, bool locked)
         return -errno;
 
     // Now it may be read; and the kernel side has put the start in.
-    if (read_file_bounded(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &mountinfo, NULL) < 0)
+    if (read_file_bounded(AT_FDCWD, "/proc/self/mountinfo", MOUNTINFO_MAX, &mountinfo, &len) < 0)
         return 0;
-    add_dir(&mine, mountinfo, claim->pin_dir);
+    add_dir(&mine, mountinfo, len, claim->pin_dir);
     for (size_t i = 0; i < ARRAY_SIZE(claim->dirs); i++)
-        add_dir(&mine, mountinfo, claim->dirs[i]);
+        add_dir(&mine, mountinfo, len, claim->dirs[i]);
     if (bpf_map_lookup_elem(fd, &zero, &a) == 0 && a.tgid == mine.tgid)
         mine.start_ns = a.start_ns;
     return bpf_map_update_elem(fd, &zero, &mine, BPF_ANY) < 0 ? -errno : 0;

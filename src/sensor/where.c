@@ -30,14 +30,39 @@ struct line {
     char root[1024], point[1024];
 };
 
-static bool parse_line(const char *s, struct line *ret)
+// The next word of a line, which loses it. False: there is none, or it does not fit.
+static bool next_word(const char **line, const char *end, char *buf, size_t size)
 {
-    char major[16], minor[16];
+    const char *s = *line, *blank;
+    size_t len;
+
+    while (s < end && *s == ' ')
+        s++;
+    blank = memchr(s, ' ', (size_t)(end - s));
+    len = (size_t)((blank ? blank : end) - s);
+    *line = s + len;
+    if (len == 0 || len >= size)
+        return false;
+    memcpy(buf, s, len);
+    buf[len] = '\0';
+    return true;
+}
+
+static bool parse_line(const char *s, const char *end, struct line *ret)
+{
+    char word[32], *minor;
 
     // 36 35 98:0 /mnt1 /mnt2 rw,noatime ... (proc(5)); longer names than these are none of ours.
-    if (sscanf(s, "%*s %*s %15[0-9]:%15[0-9] %1023s %1023s", major, minor, ret->root, ret->point) !=
-            4 ||
-        parse_u32(major, &ret->major) < 0 || parse_u32(minor, &ret->minor) < 0)
+    if (!next_word(&s, end, word, sizeof(word)) || !next_word(&s, end, word, sizeof(word)) ||
+        !next_word(&s, end, word, sizeof(word)) ||
+        !next_word(&s, end, ret->root, sizeof(ret->root)) ||
+        !next_word(&s, end, ret->point, sizeof(ret->point)))
+        return false;
+    minor = strchr(word, ':');
+    if (!minor)
+        return false;
+    *minor++ = '\0';
+    if (parse_u32(word, &ret->major) < 0 || parse_u32(minor, &ret->minor) < 0)
         return false;
     unescape(ret->root);
     unescape(ret->point);
@@ -56,8 +81,9 @@ static const char *below(const char *point, const char *path)
     return path + len;
 }
 
-int where_find(const char *mountinfo, const char *path, struct where *ret)
+int where_find(const char *mountinfo, size_t len, const char *path, struct where *ret)
 {
+    const char *end = mountinfo + len, *eol;
     size_t best_len = 0;
     struct line line, best;
     bool found = false;
@@ -65,8 +91,10 @@ int where_find(const char *mountinfo, const char *path, struct where *ret)
     struct where w = {};
     int n;
 
-    for (const char *s = mountinfo; s && *s; s = strchr(s, '\n'), s = s ? s + 1 : NULL) {
-        if (!parse_line(s, &line) || !below(line.point, path))
+    for (const char *s = mountinfo; s < end; s = eol + 1) {
+        eol = memchr(s, '\n', (size_t)(end - s));
+        eol = eol ? eol : end;
+        if (!parse_line(s, eol, &line) || !below(line.point, path))
             continue;
         // Of equal ones the later lies on top.
         if (strlen(line.point) < best_len)

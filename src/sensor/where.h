@@ -13,6 +13,6 @@ struct where {
     char path[1024]; // from the root of the file system, "" for the root itself
 };
 
-// `path` is absolute, without symbolic links and trailing slash. -ENOENT: no mount holds it (never so in
-// a whole mountinfo); -ENAMETOOLONG.
-int where_find(const char *mountinfo, const char *path, struct where *ret);
+// `mountinfo` is the text of that file, `len` bytes. `path` is absolute, without symbolic links and trailing slash. -ENOENT: no
+// mount holds it (never so in a whole mountinfo); -ENAMETOOLONG.
+int where_find(const char *mountinfo, size_t len, const char *path, struct where *ret);

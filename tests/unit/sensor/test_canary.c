@@ -111,7 +111,7 @@ static void test_the_policy_must_deny_it(void **state)
     (void)state;
     (void)snprintf(c.dir, sizeof(c.dir), "%s", dir);
     assert_int_equal(read_file_bounded(AT_FDCWD, "/proc/1/mountinfo", 1 << 24, &text, NULL), 0);
-    assert_int_equal(where_find(text, dir, &w), 0);
+    assert_int_equal(where_find(text, strlen(text), dir, &w), 0);
     free(text);
     tiny_image(rules, 2, &mem, &view.len);
     view.mem = mem;
