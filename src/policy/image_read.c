@@ -165,14 +165,22 @@ static int join_root(const struct policy_image *image, const struct policy_mount
     return 0;
 }
 
+static int compare_root(const void *a, const void *b)
+{
+    const struct policy_root *x = a, *y = b;
+
+    return (x->dev > y->dev) - (x->dev < y->dev);
+}
+
 // What the image knows of a superblock, if the mounts that lead there are still the same.
 static const struct policy_root *known_root(const struct policy_image *image, uint32_t dev,
                                             uint64_t mounts)
 {
-    for (size_t i = 0; i < image->n_roots; i++)
-        if (image->roots[i].dev == dev)
-            return image->roots[i].mounts == mounts ? &image->roots[i] : NULL;
-    return NULL;
+    const struct policy_root wanted = {.dev = dev};
+    const struct policy_root *found = bsearch(&wanted, image->roots, image->n_roots, sizeof(wanted),
+                                              compare_root);
+
+    return found && found->mounts == mounts ? found : NULL;
 }
 
 // The root of the superblock that mounts[0 … n) are of.
