@@ -132,7 +132,7 @@ enum sg_counter {
     SG_COUNT_UNRESOLVED_IMAGE = 11,
     SG_COUNT_UNRESOLVED_MEMORY = 12,
     SG_COUNT_UNKNOWN_FS =
-        13, /* accesses on file systems that nobody has seeded (no path of the host leads there) */
+        13, /* accesses on file systems that have no entry: no path of the host leads there */
     SG_COUNT_RESOLVED_COLD = 14, /* walks */
     SG_COUNT_WALK_RETRY = 15,    /* walks repeated because of a rename */
     SG_COUNT_SUBJECTS = 16,      /* subjects computed */
@@ -145,6 +145,8 @@ enum sg_counter {
         22,                /* descriptors above the bound that an exec's check did not look at */
     SG_COUNT_IO_FULL = 23, /* open files whose reads and writes could not be counted */
     SG_COUNT_ENVIRON = 24, /* environments that could not be read whole */
+    SG_COUNT_ROOT_FULL =
+        25, /* file systems that came to a place without getting its state: no room */
     SG_COUNT_MAX = 32,
 };
 

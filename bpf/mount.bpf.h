@@ -53,18 +53,53 @@ static __always_inline void sg_tell_mount(__u16 hook)
 
 /*
  * Seeds a file system with the state of the directory that it covers, unless user space has said what it is: what a hook
- * said before gives way, since a file system is made first and gets its place later.
+ * said before gives way, since a file system is made first and gets its place later. So does what is said of one that comes as
+ * a `whole` and is nowhere else: that was another with its number, or where it was. True: it has the wrong state, for want of room.
+ *
+ * No entry says the same as one with state 0.
  */
-static __always_inline void sg_seed(struct super_block *sb, const struct sg_mounting *m)
+static __always_inline int sg_seed(struct super_block *sb, const struct sg_mounting *m, int whole)
 {
     struct sg_root_key key = {.policy_id = m->policy_id};
     struct sg_root root = {.state = m->state, .flags = SG_ROOT_PROVISIONAL};
     const struct sg_root *known;
+    __u32 before = 0;
 
     key.dev = BPF_CORE_READ(sb, s_dev);
     known = bpf_map_lookup_elem(&sg_roots, &key);
-    if (!known || known->flags & SG_ROOT_PROVISIONAL)
-        bpf_map_update_elem(&sg_roots, &key, &root, BPF_ANY);
+    if (known) {
+        if (!(known->flags & SG_ROOT_PROVISIONAL) &&
+            (!whole || BPF_CORE_READ(sb, s_active.counter) > 1))
+            return 0;
+        before = known->state;
+    } else if (!m->state) {
+        return 0;
+    }
+    if (bpf_map_update_elem(&sg_roots, &key, &root, BPF_ANY) && before != m->state) {
+        sg_count(SG_COUNT_ROOT_FULL);
+        return 1;
+    }
+    /* Who made it may have looked into it before it had a place. */
+    if (before != m->state)
+        sg_forget_states();
+    return 0;
+}
+
+/* True: refuse. Without its state a file system would pass as one that no rule speaks of. */
+static __always_inline int sg_no_room(struct dentry *shown, __u32 policy_id, __u16 hook)
+{
+    struct sg_request q = {.dentry = shown,
+                           .inode = shown->d_inode,
+                           .ops = SG_OP_MOUNT,
+                           .hook = hook};
+    const struct sg_image *header = sg_header_now();
+
+    if (!header || !(header->needs & SG_NEED_GUARD))
+        return 0;
+    return sg_conclude(&q,
+                       SG_DECISION(4, SG_RULE_NONE, SG_DENY, 0,
+                                   SG_OP_MOUNT | (__u64)SG_REASON_MEMORY << 16),
+                       policy_id, false);
 }
 
 /* Decides about a change at a place. */
@@ -173,13 +208,13 @@ SG_PROGRAMS(sb_mount, sb_mount, ((void)storage, sg_on_mount(path, flags)), const
 static __always_inline int sg_on_kern_mount(struct super_block *sb)
 {
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    struct sg_mounting *m = bpf_map_lookup_elem(&sg_mountings, &tid);
+    struct sg_mounting *found = bpf_map_lookup_elem(&sg_mountings, &tid), m;
 
-    if (m) {
-        sg_seed(sb, m);
-        bpf_map_delete_elem(&sg_mountings, &tid);
-    }
-    return 0;
+    if (!found)
+        return 0;
+    m = *found;
+    bpf_map_delete_elem(&sg_mountings, &tid);
+    return sg_seed(sb, &m, 1) && sg_no_room(sb->s_root, m.policy_id, SG_HOOK_sb_kern_mount);
 }
 
 SG_PROGRAMS(sb_kern_mount, sb_kern_mount, ((void)storage, sg_on_kern_mount(sb)),
@@ -199,6 +234,7 @@ static __always_inline int sg_leaves(__u64 vfsmount, struct dentry *shown, __u16
 
 static __always_inline int sg_on_move_mount(const struct path *from, const struct path *to)
 {
+    struct super_block *sb = from->dentry->d_sb;
     struct sg_mounting m = {};
 
     if (sg_leaves(sg_address(from->mnt), from->dentry, SG_HOOK_move_mount))
@@ -206,8 +242,10 @@ static __always_inline int sg_on_move_mount(const struct path *from, const struc
     if (sg_mount_over(sg_address(to->mnt), sg_address(to->dentry), to->dentry, SG_HOOK_move_mount,
                       &m))
         return 1;
-    if (m.policy_id && sg_in_host_mnt_ns())
-        sg_seed(from->dentry->d_sb, &m);
+    if (m.policy_id && sg_in_host_mnt_ns() &&
+        sg_seed(sb, &m, BPF_CORE_READ(sb, s_root) == from->dentry) &&
+        sg_no_room(from->dentry, m.policy_id, SG_HOOK_move_mount))
+        return 1;
     sg_tell_mount(SG_HOOK_move_mount);
     return 0;
 }

@@ -47,6 +47,7 @@ struct super_block {
     int s_stack_depth;
     unsigned long s_flags;
     struct dentry *s_root;
+    atomic_t s_active;
 };
 
 struct hlist_node {
