@@ -10,6 +10,9 @@
 #include "base/sort.h"
 #include "sensor/internal.h"
 
+// One part in so many of the table of roots is for what no rule speaks of, for each of the two policies of a swap.
+#define IDLE_SHARE 8
+
 int image_check(const void *image, size_t len, struct error *err)
 {
     const struct sg_image *head = image;
@@ -142,22 +145,96 @@ static void drop_pins(const struct sensor *s, uint32_t policy_id, bool drop_this
     }
 }
 
-// Returns whether any of them was not there, or with another state, or a negative errno.
+// Takes the roots out that no rule speaks of, of whatever policy: without an entry they are worth the same.
+static void drop_idle(const struct sensor *s)
+{
+    int fd = map_fd(s, "sg_roots");
+    _cleanup_free_ char *keys = NULL;
+    struct sg_root root;
+    size_t n = 0;
+
+    if (list_keys(fd, map_max(s, "sg_roots"), sizeof(struct sg_root_key), &keys, &n) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
+
+        if (bpf_map_lookup_elem(fd, key, &root) == 0 && !root.state)
+            (void)bpf_map_delete_elem(fd, key);
+    }
+}
+
+// Returns whether it had another state, or a negative errno.
+static int put_root(int fd, uint32_t policy_id, const struct sensor_root *root)
+{
+    struct sg_root_key key = {.policy_id = policy_id, .dev = root->dev};
+    struct sg_root old = {};
+
+    (void)bpf_map_lookup_elem(fd, &key, &old);
+    if (bpf_map_update_elem(fd, &key, &root->root, BPF_ANY) < 0)
+        return -errno;
+    return old.state != root->root.state;
+}
+
+// The same for one that no rule speaks of, which needs no entry.
+static int take_root(int fd, uint32_t policy_id, uint32_t dev)
+{
+    struct sg_root_key key = {.policy_id = policy_id, .dev = dev};
+    struct sg_root old = {};
+
+    if (bpf_map_lookup_elem(fd, &key, &old) == 0 && bpf_map_delete_elem(fd, &key) < 0 &&
+        errno != ENOENT)
+        return -errno;
+    return old.state != 0;
+}
+
+// Returns whether any of them had another state, or a negative errno: -E2BIG, no room. First those that rules speak of; of the
+// others so many that the kernel side finds room for what is mounted later.
 static int write_roots(const struct sensor *s, uint32_t policy_id, const struct sensor_root *roots,
                        size_t n_roots)
 {
-    int fd = map_fd(s, "sg_roots"), changed = 0;
+    size_t room = map_max(s, "sg_roots") / IDLE_SHARE;
+    int fd = map_fd(s, "sg_roots"), changed = 0, r;
+    bool dropped = false;
 
     for (size_t i = 0; i < n_roots; i++) {
-        struct sg_root_key key = {.policy_id = policy_id, .dev = roots[i].dev};
-        struct sg_root old = {};
-
-        if (bpf_map_lookup_elem(fd, &key, &old) < 0 || old.state != roots[i].root.state)
-            changed = 1;
-        if (bpf_map_update_elem(fd, &key, &roots[i].root, BPF_ANY) < 0)
-            return -errno;
+        if (!roots[i].root.state)
+            continue;
+        r = put_root(fd, policy_id, &roots[i]);
+        if (r == -E2BIG && !dropped) {
+            dropped = true;
+            drop_idle(s);
+            r = put_root(fd, policy_id, &roots[i]);
+        }
+        if (r < 0)
+            return r;
+        changed |= r;
+    }
+    for (size_t i = 0; i < n_roots; i++) {
+        if (roots[i].root.state)
+            continue;
+        r = room ? put_root(fd, policy_id, &roots[i]) : take_root(fd, policy_id, roots[i].dev);
+        room -= room > 0;
+        if (r < 0 && r != -E2BIG)
+            return r;
+        changed |= r > 0;
     }
     return changed;
+}
+
+static int roots_refused(const struct sensor *s, const struct sensor_root *roots, size_t n_roots,
+                         int r, struct error *err)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_roots; i++)
+        n += roots[i].root.state != 0;
+    (void)error_set(err, r,
+                    "%zu file systems that rules speak of do not fit into the table of roots, "
+                    "which has room for %u, half of that while one policy follows another: %s",
+                    n, map_max(s, "sg_roots"), strerror(-r));
+    error_cure(err, "unmount what is not needed, or write rules about fewer of the places where "
+                    "file systems are mounted");
+    return r;
 }
 
 // NULL: all.
@@ -259,8 +336,7 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
     if (r < 0) {
         drop_roots(s, id, true);
         drop_pins(s, id, true);
-        return error_set(err, r, "%zu file systems do not fit into the table of roots: %s", n_roots,
-                         strerror(-r));
+        return roots_refused(s, roots, n_roots, r, err);
     }
     s->coming_id = id;
     if (s->stage.coming)
@@ -300,27 +376,23 @@ int sensor_stage_roots(struct sensor *s, const struct sensor_root *roots, size_t
 {
     int r = s->coming_id ? write_roots(s, s->coming_id, roots, n_roots) : -EINVAL;
 
-    return r < 0 ? error_set(err, r, "%zu file systems do not fit into the table of roots: %s",
-                             n_roots, strerror(-r))
-                 : 0;
+    return r < 0 ? roots_refused(s, roots, n_roots, r, err) : 0;
 }
 
 // A root that a mount hook seeded and nobody named: the caller's mount table may be older than the mount.
 // It stays for one round.
-static bool keep_provisional(struct sensor *s, int fd, const struct sg_root_key *key)
+static bool keep_provisional(struct sensor *s, uint32_t dev, const struct sg_root *root)
 {
-    struct sg_root root;
-
-    if (bpf_map_lookup_elem(fd, key, &root) < 0 || !(root.flags & SG_ROOT_PROVISIONAL))
+    if (!(root->flags & SG_ROOT_PROVISIONAL))
         return false;
-    if (map_get_u64(s->provisional, key->dev)) {
-        (void)map_delete_u64(s->provisional, key->dev);
+    if (map_get_u64(s->provisional, dev)) {
+        (void)map_delete_u64(s->provisional, dev);
         return false;
     }
-    return map_put_u64(s->provisional, key->dev, s) == 0;
+    return map_put_u64(s->provisional, dev, s) == 0;
 }
 
-// Forgets the roots of the policy in force that are not in `devs`. Returns whether there were any.
+// Forgets the roots of the policy in force that are not in `devs`. Returns whether rules spoke of any of them.
 static int drop_unnamed(struct sensor *s, const uint32_t *devs, size_t n_devs)
 {
     int fd = map_fd(s, "sg_roots"), changed = 0, r;
@@ -332,14 +404,16 @@ static int drop_unnamed(struct sensor *s, const uint32_t *devs, size_t n_devs)
         return r;
     for (size_t i = 0; i < n; i++) {
         const struct sg_root_key *key = (const struct sg_root_key *)keys + i;
+        struct sg_root root = {};
 
         if (key->policy_id != s->policy_id ||
             bsearch(&key->dev, devs, n_devs, sizeof(*devs), compare_u32)) {
             (void)map_delete_u64(s->provisional, key->dev);
             continue;
         }
-        if (!keep_provisional(s, fd, key))
-            changed |= bpf_map_delete_elem(fd, key) == 0;
+        (void)bpf_map_lookup_elem(fd, key, &root);
+        if (!keep_provisional(s, key->dev, &root))
+            changed |= bpf_map_delete_elem(fd, key) == 0 && root.state;
     }
     return changed;
 }
@@ -349,8 +423,9 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
 {
     _cleanup_free_ struct sensor_root *all = NULL;
     _cleanup_free_ uint32_t *devs = NULL;
-    size_t n_all;
     int added, dropped;
+    size_t n_all;
+    bool again;
 
     if (!s->policy_id)
         return error_set(err, -ENOENT, "no policy is in force");
@@ -365,15 +440,17 @@ int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n
         devs[i] = all[i].dev;
     qsort(devs, n_all, sizeof(*devs), compare_u32);
 
-    // New ones first: when they do not fit, nothing that is protected is given up.
+    // New ones first; they may need the room of those that have gone.
     added = write_roots(s, s->policy_id, all, n_all);
-    dropped = added < 0 ? 0 : drop_unnamed(s, devs, n_all);
+    dropped = drop_unnamed(s, devs, n_all);
+    again = added == -E2BIG;
+    if (again)
+        added = write_roots(s, s->policy_id, all, n_all);
     // What was resolved before a root was known has been cached.
-    if (added || dropped)
+    if (added || dropped || again)
         forget_states(s);
     if (added < 0)
-        return error_set(err, added, "%zu file systems do not fit into the table of roots: %s",
-                         n_all, strerror(-added));
+        return roots_refused(s, all, n_all, added, err);
     if (dropped < 0)
         return error_set(err, dropped, "the table of roots cannot be read: %s", strerror(-dropped));
     return 0;

@@ -41,7 +41,7 @@ static int read_mounts(struct force *f)
     for (size_t i = 0; i < f->mounts->n; i++) {
         const struct policy_mount *m = &f->mounts->items[i];
 
-        if (m->flags & (POLICY_MOUNT_FOREIGN | POLICY_MOUNT_HIDDEN))
+        if (m->flags & POLICY_MOUNT_HIDDEN)
             continue;
         f->decode[f->n_decode++] = (struct decode_mount){
             .dev = m->dev,
@@ -114,18 +114,42 @@ uint32_t force_ops(const struct policy_image *image)
     return ops;
 }
 
+// The roots of an image and `n` others with that state; the caller frees them.
+static struct sensor_root *make_roots(const struct policy_image *image, size_t n, uint32_t state)
+{
+    struct sensor_root *roots = calloc(image->n_roots + n + 1, sizeof(*roots));
+
+    for (size_t i = 0; roots && i < image->n_roots; i++)
+        roots[n + i] = (struct sensor_root){.dev = image->roots[i].dev,
+                                            .root = image->roots[i].root};
+    for (size_t i = 0; roots && i < n; i++)
+        roots[i] = (struct sensor_root){.dev = policy_dev(0xfff, (uint32_t)i), .root.state = state};
+    return roots;
+}
+
 int force_set(struct force *f, const struct policy_image *image, uint32_t ops)
 {
-    _cleanup_free_ struct sensor_root *roots = calloc(image->n_roots + 1, sizeof(*roots));
+    _cleanup_free_ struct sensor_root *roots = make_roots(image, f->n_idle, 0);
     struct error err = {0};
     int r;
 
     if (!roots)
         return say(-ENOMEM, "roots", NULL);
-    for (size_t i = 0; i < image->n_roots; i++)
-        roots[i] = (struct sensor_root){.dev = image->roots[i].dev, .root = image->roots[i].root};
-    r = sensor_set_policy(f->sensor, image->mem, image->size, ops, roots, image->n_roots, &err);
+    r = sensor_set_policy(f->sensor, image->mem, image->size, ops, roots,
+                          image->n_roots + f->n_idle, &err);
     return r != 0 ? say(err.code, "the policy could not be put in force whole", &err) : 0;
+}
+
+bool force_fill(struct force *f, const struct policy_image *image, size_t n)
+{
+    _cleanup_free_ struct sensor_root *roots = make_roots(image, n, image->start);
+    struct error err = {0};
+    int r;
+
+    r = roots ? sensor_set_roots(f->sensor, roots, image->n_roots + n, &err) : -ENOMEM;
+    if (r < 0)
+        (void)say(r, "the roots", &err);
+    return r == -E2BIG;
 }
 
 // The mount at a path, which says what s_dev is: what stat says of a subvolume of btrfs is another number.

@@ -22,6 +22,8 @@ struct force {
     struct decode_mount *decode;
     size_t n_decode;
     struct event *event;
+    size_t
+        n_idle; // file systems that there are not, and that no rule speaks of: force_set() adds them
 };
 
 // 0 or a negative errno, said.
@@ -37,6 +39,9 @@ uint32_t force_ops(const struct policy_image *image);
 
 // Puts an image in force with the hooks for `ops`. 0 or a negative errno, said.
 int force_set(struct force *f, const struct policy_image *image, uint32_t ops);
+
+// Fills the table of roots, by so many file systems more than there are that rules speak of. True: they did not fit.
+bool force_fill(struct force *f, const struct policy_image *image, size_t n);
 
 // Files below `tree` that have several names, with the states that an image gives to those: on loan until
 // the next call. Looked for before the policy denies the look. 0 or a negative errno.

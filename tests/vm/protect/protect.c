@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +32,7 @@ struct protect {
     FILE *out;
     uint64_t flushed_ns;
     time_t when; // 0: all time windows are open
+    size_t fill; // the table of roots is to be full: by so many file systems too many
 };
 
 static void put_path(struct jw *jw, const char *key, const struct event_path *path)
@@ -120,7 +122,7 @@ static int print_merged(void *userdata, const void *data, size_t len)
     return print_event(userdata, data, len, true);
 }
 
-static int put_in_force(struct protect *p, const char *const *files, size_t n_files)
+static int put_in_force(struct protect *p, const char *const *files, size_t n_files, size_t n_idle)
 {
     struct policy_image *image = NULL;
     struct sensor_stage stage = {.objects = p->linked};
@@ -128,6 +130,7 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
     time_t next;
     int r = force_open(&p->force, &(struct sensor_options){0});
 
+    p->force.n_idle = n_idle;
     r = r < 0 ? r : force_compile_files(&p->force, files, n_files, &image);
     if (r >= 0 && p->tree)
         r = force_find_linked(&p->force, image, p->tree, p->linked, LINKED_MAX, &stage.n_objects);
@@ -139,6 +142,8 @@ static int put_in_force(struct protect *p, const char *const *files, size_t n_fi
         sensor_stage(p->force.sensor, &stage);
         r = force_set(&p->force, image, force_ops(image));
     }
+    if (r >= 0 && p->fill && !force_fill(&p->force, image, p->fill))
+        r = -EINVAL;
     policy_image_free(image);
     return r;
 }
@@ -199,17 +204,21 @@ int main(int argc, char **argv)
 {
     static struct protect p;
     const char *files[32];
-    size_t n_files = 0;
+    size_t n_files = 0, idle = 0;
     int c, status;
 
     p.out = stdout;
-    while ((c = getopt(argc, argv, "+p:o:t:w:")) != -1) {
+    while ((c = getopt(argc, argv, "+p:o:t:w:i:f:")) != -1) {
         if (c == 'p' && n_files < ARRAY_SIZE(files))
             files[n_files++] = optarg;
         else if (c == 't')
             p.tree = optarg;
         else if (c == 'w')
             p.when = (time_t)strtoll(optarg, NULL, 10);
+        else if (c == 'i')
+            idle = strtoul(optarg, NULL, 10);
+        else if (c == 'f')
+            p.fill = strtoul(optarg, NULL, 10);
         else if (c == 'o')
             p.out = fopen(optarg, "we");
         else
@@ -218,11 +227,12 @@ int main(int argc, char **argv)
     if (!n_files || optind == argc || !p.out) {
         fprintf(
             stderr,
-            "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] [-w TIME] COMMAND...\n");
+            "usage: sg-protect -p POLICY.yaml... [-t TREE] [-o RECORDS] [-w TIME] [-i IDLE-ROOTS] "
+            "[-f ROOTS-TOO-MANY] COMMAND...\n");
         return 2;
     }
     setvbuf(p.out, NULL, _IOLBF, 0);
-    if (put_in_force(&p, files, n_files) < 0)
+    if (put_in_force(&p, files, n_files, idle) < 0)
         return EXIT_NOT_IN_FORCE;
     status = run_command(&p, argv + optind);
     print_counters(&p);
