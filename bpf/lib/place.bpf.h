@@ -61,7 +61,10 @@ __noinline __u32 sg_mount_is_hosts(__u64 vfsmount)
            BPF_CORE_READ(mount, mnt_group_id) != 0;
 }
 
-/* The root of a mount stands for the directory that the mount covers, where that is on a file system that somebody seeded. */
+/*
+ * The root of a mount stands for the directory that the mount covers. Not where that is in the kernel's first file system, on
+ * which all of a namespace hangs: it is its own parent, and no path leads there (where one does, it has an entry).
+ */
 static __always_inline int sg_place_up(struct sg_place *place, __u32 policy_id)
 {
     struct mount *mount = sg_mount_of(place->mount), *parent = BPF_CORE_READ(mount, mnt_parent);
@@ -72,7 +75,7 @@ static __always_inline int sg_place_up(struct sg_place *place, __u32 policy_id)
         return 0;
     point = BPF_CORE_READ(mount, mnt_mountpoint);
     key.dev = BPF_CORE_READ(point, d_sb, s_dev);
-    if (!bpf_map_lookup_elem(&sg_roots, &key))
+    if (BPF_CORE_READ(parent, mnt_parent) == parent && !bpf_map_lookup_elem(&sg_roots, &key))
         return 0;
     place->mount = (__u64)parent + bpf_core_field_offset(struct mount, mnt);
     place->dentry = (__u64)point;

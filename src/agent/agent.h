@@ -108,16 +108,17 @@ void policyreport_refused(struct agent *a, const struct policy_diags *diags, str
 
 struct mount_watch {
     struct mount_view view;
-    struct policy_mounts *foreign;
     int fd; // of mountinfo
     struct loop_source *source, *settle;
-    bool scanning, scan_again, settling;
-    uint64_t scanned_ns; // CLOCK_MONOTONIC
+    bool settling;
     uint64_t rebuilt_ns; // CLOCK_MONOTONIC: another image was asked for
     bool rebuild;        // another one has to be
     // Digests of the tables whose roots the policy in force has, and the one that is about to come; 0: others.
     uint64_t set, coming;
     uint64_t n_changes;
+    struct error error;      // of roots that could not be set under the policy in force
+    int unread;              // why the table could not be read last, a negative errno
+    size_t n_bad, n_dropped; // of the table, as was told last
 };
 
 int mountwatch_start(struct agent *a, struct error *err);
@@ -170,7 +171,7 @@ struct notice_number {
 };
 
 struct notice {
-    const char *kind; // "loss", "policy", "self-test", "agent"
+    const char *kind; // "loss", "policy", "self-test", "mounts", "agent"
     int severity;
     const char *message;
     const char *cure;                    // NULL: nothing to do

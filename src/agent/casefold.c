@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/strutil.h"
+#include "base/table.h"
 
 // Documentation/filesystems/ext4/super.rst: the superblock is at 1024, s_magic in it at 0x38, s_feature_incompat at 0x60.
 #define EXT4_SUPERBLOCK 1024
@@ -78,15 +79,39 @@ static bool f2fs_folds(const char *name)
            strstr(text, "casefold");
 }
 
-void casefold_mark(struct policy_mounts *m)
+static bool device_folds(const struct policy_mount *mount)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        struct policy_mount *mount = &m->items[i];
-        bool ext4 = streq(mount->fstype, "ext4"), f2fs = streq(mount->fstype, "f2fs");
-        char name[64];
+    char name[64];
 
-        if ((ext4 || f2fs) && device_name(mount->dev, name, sizeof(name)) &&
-            (ext4 ? ext4_folds(name, mount->dev) : f2fs_folds(name)))
+    return device_name(mount->dev, name, sizeof(name)) &&
+           (streq(mount->fstype, "ext4") ? ext4_folds(name, mount->dev) : f2fs_folds(name));
+}
+
+int casefold_mark_by(struct policy_mounts *m, bool (*folds)(const struct policy_mount *mount))
+{
+    _cleanup_(map_freep) struct map *known = NULL;
+    static const bool yes = true, no = false;
+    int r;
+
+    r = map_new(MAP_U64, 0, NULL, &known);
+    for (size_t i = 0; r == 0 && i < m->n; i++) {
+        struct policy_mount *mount = &m->items[i];
+        const bool *answer;
+
+        if (!streq(mount->fstype, "ext4") && !streq(mount->fstype, "f2fs"))
+            continue;
+        answer = map_get_u64(known, mount->dev);
+        if (!answer) {
+            answer = folds(mount) ? &yes : &no;
+            r = map_set_u64(known, mount->dev, (void *)answer);
+        }
+        if (*answer)
             mount->flags |= POLICY_MOUNT_NOCASE | POLICY_MOUNT_UNICODE;
     }
+    return r;
+}
+
+int casefold_mark(struct policy_mounts *m)
+{
+    return casefold_mark_by(m, device_folds);
 }

@@ -66,7 +66,7 @@ static void run_scan(struct job *job, struct worker *w)
     struct scan *s = container_of(job, struct scan, job);
 
     s->worker = w;
-    s->result = mount_view_read("/proc/self/mountinfo", NULL, &s->view);
+    s->result = mount_view_read("/proc/self/mountinfo", &s->view);
     if (s->result == 0)
         s->result = opened_find("/proc",
                                 &(struct opened_search){.image = s->loaded->image,

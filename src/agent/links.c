@@ -84,7 +84,7 @@ static void run_scan(struct job *job, struct worker *w)
                                           .ctx = s};
 
     s->worker = w;
-    s->result = mount_view_read("/proc/self/mountinfo", NULL, &s->view);
+    s->result = mount_view_read("/proc/self/mountinfo", &s->view);
     if (s->result == 0)
         s->result = objects_find(s->loaded->image, s->view.all, &s->known, &limits, &s->found);
     // What was found counts also where its names cannot be kept.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which file system is seen where: the host's mount table, and what other mount namespaces have besides.
-// Reads procfs only; mountwatch.c says when.
+// Which file system is seen where: the host's mount table. What only other mount namespaces have is no rule's business: no path of
+// the host leads there, and users make as many of them as they like. Reads procfs only; mountwatch.c says when.
 #pragma once
 
 #include <stdbool.h>
@@ -13,22 +13,15 @@
 
 // The table as policies need it, and as the decoder of records does. A zeroed structure is empty.
 struct mount_view {
-    struct policy_mounts *all;   // the host's in their order, then the foreign ones
-    struct decode_mount *decode; // the host's; texts on loan from `all`
+    struct policy_mounts *all;   // in their order
+    struct decode_mount *decode; // texts on loan from `all`
     size_t n_decode;
     uint64_t digest; // equal for equal tables
 };
 
-// `path` is a mountinfo file of the host's namespace. `foreign` may be NULL: mounts of file systems that
-// the host has too are left out of it. -ENOMEM, or the error of reading.
-int mount_view_read(const char *path, const struct policy_mounts *foreign,
-                    struct mount_view *ret_view);
+// `path` is a mountinfo file of the host's namespace. -ENOMEM, or the error of reading.
+int mount_view_read(const char *path, struct mount_view *ret_view);
 void mount_view_done(struct mount_view *v);
-
-// The mounts of all mount namespaces below `proc` ("/proc") but the one of `proc`/self: one process of each
-// is asked. Processes that end meanwhile are left out. Ends early when *stop becomes true.
-int mounts_foreign(const char *proc, bool (*stop)(void *ctx), void *ctx,
-                   struct policy_mounts **ret_mounts);
 
 // Where `path`, as the mount with this id shows it, lies in its file system. False: no such mount in the
 // table. *ret_path is on loan from `buf`.

@@ -2,8 +2,7 @@
 //
 // Mounts that come and go. The kernel side gives a new file system the state of its mount point at once;
 // here the whole table is looked at again, as soon as the kernel says that it changed, and the roots of
-// all file systems are set anew. Other mount namespaces nobody announces: they are looked through when
-// something was mounted, and every half minute.
+// all file systems are set anew.
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -14,10 +13,8 @@
 #include "base/log.h"
 
 #define MOUNTINFO  "/proc/self/mountinfo"
-#define SETTLE_MS  20 // many mounts in a row are one change
-#define FOREIGN_NS (30 * NS_PER_SEC)
-#define HURRY_NS   (1 * NS_PER_SEC) // at the most, also when mounts come without end
-#define REBUILD_NS (2 * NS_PER_SEC) // likewise, for another image
+#define SETTLE_MS  20               // many mounts in a row are one change
+#define REBUILD_NS (2 * NS_PER_SEC) // for another image, also when mounts come without end
 
 // Mounts of parts of file systems need another image. What is mounted meanwhile has the state that the mount
 // hooks gave it, so a host that mounts all the time need not compile all the time.
@@ -54,6 +51,30 @@ static int roots_of(const struct agent *a, const struct policy_image *image,
     return 0;
 }
 
+// Keeps what is wrong with the roots of the policy in force for the status, and says it once.
+static int roots_failed(struct agent *a, const struct error *err)
+{
+    bool told = error_is_set(&a->mounts.error);
+
+    a->mounts.error = *err;
+    if (!told)
+        notice(a, &(struct notice){.kind = "mounts",
+                                   .severity = NOTICE_CRITICAL,
+                                   .message = err->what,
+                                   .cure = err->cure[0] ? err->cure : NULL});
+    return err->code;
+}
+
+static void roots_set(struct agent *a)
+{
+    if (error_is_set(&a->mounts.error))
+        notice(a, &(struct notice){.kind = "mounts",
+                                   .severity = NOTICE_INFO,
+                                   .message = "all file systems are under the policy again"});
+    error_reset(&a->mounts.error);
+    a->mounts.set = a->mounts.view.digest;
+}
+
 // The policy in force, made from `l`, gets its roots by the table that was read last. -EAGAIN as above.
 static int give_roots(struct agent *a, const struct loaded *l)
 {
@@ -67,12 +88,14 @@ static int give_roots(struct agent *a, const struct loaded *l)
     r = roots_of(a, l->image, &roots, &n);
     if (r == -EAGAIN)
         return r;
-    if (r < 0)
-        return log_error_code(r, "the roots of the file systems cannot be worked out: %m");
+    if (r < 0) {
+        (void)error_set(&err, r, "the roots of the file systems cannot be worked out: %m");
+        return roots_failed(a, &err);
+    }
     r = sensor_set_roots(a->sensor, roots, n, &err);
     if (r < 0)
-        return log_error_struct(&err);
-    a->mounts.set = a->mounts.view.digest;
+        return roots_failed(a, &err);
+    roots_set(a);
     return 0;
 }
 
@@ -87,13 +110,29 @@ static void set_roots(struct agent *a)
         rebuild(a);
 }
 
+// Says what the table has and we do not.
+static void tell_missing(struct agent *a)
+{
+    const struct policy_mounts *all = a->mounts.view.all;
+
+    if (all->n_dropped && all->n_dropped != a->mounts.n_dropped)
+        log_warning("%zu mounts are left out: no more than %u are looked at", all->n_dropped,
+                    POLICY_MOUNTS_MAX);
+    if (all->n_bad && all->n_bad != a->mounts.n_bad)
+        log_warning("%zu lines of %s cannot be read: what is mounted there is left out", all->n_bad,
+                    MOUNTINFO);
+    a->mounts.n_dropped = all->n_dropped;
+    a->mounts.n_bad = all->n_bad;
+}
+
 // Reads the table; true when it is another one.
 static bool look(struct agent *a)
 {
     struct mount_view view = {};
     int r;
 
-    r = mount_view_read(MOUNTINFO, a->mounts.foreign, &view);
+    r = mount_view_read(MOUNTINFO, &view);
+    a->mounts.unread = r;
     if (r < 0) {
         (void)log_error_code(r, "the mount table cannot be read: %m; the one before is used");
         return false;
@@ -105,6 +144,7 @@ static bool look(struct agent *a)
     mount_view_done(&a->mounts.view);
     a->mounts.view = view;
     a->mounts.n_changes++;
+    tell_missing(a);
     return true;
 }
 
@@ -136,71 +176,6 @@ void mountwatch_apply(struct agent *a)
     set_roots(a);
 }
 
-struct foreign_job {
-    struct job job;
-    struct agent *agent;
-    struct policy_mounts *found;
-    struct worker *worker;
-    int result;
-};
-
-static bool stop_search(void *ctx)
-{
-    struct foreign_job *j = ctx;
-
-    return worker_stopping(j->worker);
-}
-
-static void run_foreign(struct job *job, struct worker *w)
-{
-    struct foreign_job *j = container_of(job, struct foreign_job, job);
-
-    j->worker = w;
-    j->result = mounts_foreign("/proc", stop_search, j, &j->found);
-}
-
-static void start_foreign(struct agent *a);
-
-static void foreign_done(struct job *job, bool ran)
-{
-    struct foreign_job *j = container_of(job, struct foreign_job, job);
-    struct agent *a = j->agent;
-
-    if (ran && !a->stopping) {
-        a->mounts.scanning = false;
-        if (j->result == 0) {
-            mounts_free(a->mounts.foreign);
-            a->mounts.foreign = TAKE_PTR(j->found);
-            if (look(a))
-                set_roots(a);
-        }
-        if (a->mounts.scan_again)
-            start_foreign(a);
-    }
-    mounts_free(j->found);
-    free(j);
-}
-
-static void start_foreign(struct agent *a)
-{
-    struct mount_watch *m = &a->mounts;
-    struct foreign_job *j;
-
-    m->scan_again = m->scanning;
-    if (m->scanning)
-        return;
-    j = new0(struct foreign_job, 1);
-    if (!j)
-        return;
-    *j = (struct foreign_job){.job = {.run = run_foreign, .done = foreign_done}, .agent = a};
-    if (worker_submit(a->scanner, &j->job) < 0) {
-        free(j);
-        return;
-    }
-    m->scanning = true;
-    m->scanned_ns = now_ns(CLOCK_MONOTONIC);
-}
-
 static int on_settled(void *ctx)
 {
     struct agent *a = ctx;
@@ -208,8 +183,6 @@ static int on_settled(void *ctx)
     a->mounts.settling = false;
     if (look(a))
         set_roots(a);
-    if (now_ns(CLOCK_MONOTONIC) - a->mounts.scanned_ns > HURRY_NS)
-        start_foreign(a);
     return 0;
 }
 
@@ -221,8 +194,6 @@ void mountwatch_changed(struct agent *a)
 
 void mountwatch_tick(struct agent *a)
 {
-    if (now_ns(CLOCK_MONOTONIC) - a->mounts.scanned_ns > FOREIGN_NS)
-        start_foreign(a);
     if (a->mounts.rebuild)
         set_roots(a);
 }
@@ -238,11 +209,6 @@ int mountwatch_start(struct agent *a, struct error *err)
     struct mount_watch *m = &a->mounts;
     int r;
 
-    // Before the first policy is built: what is in other namespaces belongs to it, too.
-    r = mounts_foreign("/proc", NULL, NULL, &m->foreign);
-    if (r < 0)
-        (void)log_warning_code(r, "other mount namespaces cannot be looked at yet: %m");
-    m->scanned_ns = now_ns(CLOCK_MONOTONIC);
     if (!look(a))
         return error_set(err, -EIO, "%s cannot be read: is procfs mounted?", MOUNTINFO);
     m->fd = open(MOUNTINFO, O_RDONLY | O_CLOEXEC);
@@ -268,5 +234,4 @@ void mountwatch_stop(struct agent *a)
     m->settle = loop_source_free(m->settle);
     m->fd = safe_close(m->fd);
     mount_view_done(&m->view);
-    m->foreign = mounts_free(m->foreign);
 }

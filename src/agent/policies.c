@@ -307,7 +307,7 @@ static void start_build(struct agent *a, enum step step)
     b->first = !p->now;
     sb_add(&b->known, sb_str(&a->links.known), a->links.known.len);
     // A table of its own: the worker reads it while ours may change.
-    r = mount_view_read("/proc/self/mountinfo", a->mounts.foreign, &view);
+    r = mount_view_read("/proc/self/mountinfo", &view);
     b->mounts = TAKE_PTR(view.all);
     b->options = (struct build_options){
         .dir = step == STEP_OWN ? NULL : a->config.policy_dir,

@@ -219,6 +219,19 @@ static void put_records(const struct agent *a, struct jw *jw)
     jw_end_object(jw);
 }
 
+static void put_mounts(const struct agent *a, struct jw *jw)
+{
+    const struct policy_mounts *all = a->mounts.view.all;
+
+    jw_kv_object(jw, "mounts");
+    jw_kv_u64(jw, "known", all ? all->n : 0);
+    jw_kv_u64(jw, "left_out", all ? all->n_dropped : 0);
+    jw_kv_u64(jw, "unreadable", all ? all->n_bad : 0);
+    jw_kv_u64(jw, "changes", a->mounts.n_changes);
+    kv_error(jw, "error", &a->mounts.error);
+    jw_end_object(jw);
+}
+
 static void put_links(const struct agent *a, struct jw *jw)
 {
     const struct link_scan *l = &a->links;
@@ -358,6 +371,29 @@ static void policy_problems(const struct agent *a, struct problems *p)
             "quick decisions are limited, since the kernel refused the programs that have them");
 }
 
+static void mount_problems(const struct agent *a, struct problems *p)
+{
+    const struct mount_watch *m = &a->mounts;
+    const struct policy_mounts *all = m->view.all;
+
+    if (error_is_set(&m->error))
+        problem(p, "critical", m->error.cure, "some file systems are not under the policy: %s",
+                m->error.what);
+    if (m->unread)
+        problem(p, "critical", NULL,
+                "the mount table cannot be read, so that what was mounted since is not known: %s",
+                strerror(-m->unread));
+    if (all && all->n_dropped)
+        problem(
+            p, "critical", "unmount what is not needed",
+            "%zu mounts are not looked at, since there are more than %u: rules may not hold there",
+            all->n_dropped, POLICY_MOUNTS_MAX);
+    if (all && all->n_bad)
+        problem(p, "high", "please report it, with /proc/self/mountinfo",
+                "%zu lines of the mount table cannot be read: rules may not hold there",
+                all->n_bad);
+}
+
 void status_problems_json(struct agent *a, struct jw *jw)
 {
     struct problems p = {.jw = jw};
@@ -369,6 +405,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
     if (error_is_set(&a->health.error))
         problem(&p, "critical", a->health.error.cure, "%s", a->health.error.what);
     hook_problems(a, &p);
+    mount_problems(a, &p);
     if (c.failing_since)
         problem(&p, "high", "make room or repair the destination of the records",
                 "records cannot be written: %s", strerror(-c.error));
@@ -388,7 +425,7 @@ static bool is_enforcing(struct agent *a, const struct sensor_facts *facts)
     const struct sensor_hook *hooks;
     size_t n;
 
-    if (!facts->enforcing || error_is_set(&a->health.error) ||
+    if (!facts->enforcing || error_is_set(&a->health.error) || error_is_set(&a->mounts.error) ||
         (a->policies.now && a->policies.now->n_rules == a->policies.now->n_own))
         return false;
     hooks = sensor_hooks(a->sensor, &n);
@@ -427,6 +464,7 @@ void status_json(struct agent *a, struct jw *jw)
     jw_key(jw, "losses_by_cpu");
     losses_by_cpu_json(a, jw);
     put_output(a, jw);
+    put_mounts(a, jw);
     put_links(a, jw);
     jw_key(jw, "old_descriptors");
     descriptors_json(a, jw);

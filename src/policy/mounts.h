@@ -14,11 +14,9 @@
 #define POLICY_MOUNTS_MAX 65536 // kept; the rest is counted
 
 enum {
-    POLICY_MOUNT_FOREIGN =
-        1u << 0, // only in another mount namespace: no path of the host leads there
-    POLICY_MOUNT_HIDDEN = 1u << 1,  // another mount lies over it, or over a directory above it
-    POLICY_MOUNT_NOCASE = 1u << 2,  // names that differ in the case of letters are one file's
-    POLICY_MOUNT_UNICODE = 1u << 3, // … and names that Unicode folds to the same
+    POLICY_MOUNT_HIDDEN = 1u << 0,  // another mount lies over it, or over a directory above it
+    POLICY_MOUNT_NOCASE = 1u << 1,  // names that differ in the case of letters are one file's
+    POLICY_MOUNT_UNICODE = 1u << 2, // … and names that Unicode folds to the same
 };
 
 struct policy_mount {
@@ -64,7 +62,7 @@ size_t mounts_of_one(const struct policy_mount *const *sorted, size_t n);
 // Does a path of the host lead there? Also where another mount lies over it, unless drop_hidden.
 static inline bool mount_leads(const struct policy_mount *m, bool drop_hidden)
 {
-    return !(m->flags & POLICY_MOUNT_FOREIGN) && !(drop_hidden && m->flags & POLICY_MOUNT_HIDDEN);
+    return !(drop_hidden && m->flags & POLICY_MOUNT_HIDDEN);
 }
 
 struct policy_mounts *mounts_free(struct policy_mounts *m);

@@ -3,9 +3,11 @@
 
 #include <sys/stat.h>
 
+#include "agent/casefold.h"
 #include "agent/mounts.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/strbuf.h"
 #include "base/strutil.h"
 
 static const char host_table[] = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
@@ -13,10 +15,6 @@ static const char host_table[] = "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
                                  "22 20 8:2 / /home rw - xfs /dev/sda2 rw\n"
                                  "23 20 8:1 /srv/vault /mnt/x rw - ext4 /dev/sda1 rw\n"
                                  "24 20 8:3 /subvol /data rw - btrfs /dev/sda3 rw\n";
-static const char other_table[] = "50 1 0:44 / / rw - overlay overlay rw\n"
-                                  "51 50 8:2 / /home rw - xfs /dev/sda2 rw\n"
-                                  "52 50 0:45 / /tmp rw - tmpfs tmpfs rw\n";
-
 static void put(const char *dir, const char *name, const char *text)
 {
     _cleanup_free_ char *copy = strdup(name);
@@ -31,21 +29,16 @@ static void test_view(void **state)
 {
     char *dir = unit_mkdtemp();
     struct mount_view v = {}, same = {}, other = {};
-    struct policy_mounts *foreign = NULL;
     char path[4096];
 
     (void)state;
     put(dir, "self/mountinfo", host_table);
     (void)unit_path_in(path, sizeof(path), dir, "self/mountinfo");
-    assert_int_equal(mounts_new(&foreign), 0);
-    assert_int_equal(mounts_add(foreign, policy_dev(0, 44), "/", "/", POLICY_MOUNT_FOREIGN), 0);
-    assert_int_equal(mounts_add(foreign, policy_dev(8, 2), "/", "/home", POLICY_MOUNT_FOREIGN), 0);
-    assert_int_equal(mount_view_read(path, foreign, &v), 0);
-    assert_int_equal(mount_view_read(path, foreign, &same), 0);
-    assert_int_equal(mount_view_read(path, NULL, &other), 0);
-    // The host's own table, and of the others what the host does not have.
-    assert_int_equal(v.all->n, 6);
-    assert_int_equal(v.all->items[5].dev, policy_dev(0, 44));
+    assert_int_equal(mount_view_read(path, &v), 0);
+    assert_int_equal(mount_view_read(path, &same), 0);
+    put(dir, "self/mountinfo", "20 1 8:1 / / rw - ext4 /dev/sda1 rw\n");
+    assert_int_equal(mount_view_read(path, &other), 0);
+    assert_int_equal(v.all->n, 5);
     assert_int_equal(v.digest, same.digest);
     assert_int_not_equal(v.digest, other.digest);
     // Names for records: the further mount of a part of 8:1 gives no file another name, that of 8:3, which is
@@ -56,51 +49,36 @@ static void test_view(void **state)
     mount_view_done(&v);
     mount_view_done(&same);
     mount_view_done(&other);
-    mounts_free(foreign);
-    assert_int_equal(mount_view_read("/nonexistent", NULL, &v), -ENOENT);
+    assert_int_equal(mount_view_read("/nonexistent", &v), -ENOENT);
     unit_rmdir(dir);
 }
 
-static bool never(void *ctx)
+static unsigned n_looks;
+
+static bool folds(const struct policy_mount *mount)
 {
-    (void)ctx;
-    return false;
+    n_looks++;
+    return mount->dev == policy_dev(8, 1);
 }
 
-static bool at_once(void *ctx)
+// Many mounts of few devices: as many looks as there are devices, and the answer is every mount's.
+static void test_casefold(void **state)
 {
-    (void)ctx;
-    return true;
-}
-
-// A procfs of files: the namespace of a process is the inode of its ns/mnt.
-static void test_foreign(void **state)
-{
+    struct strbuf text = {};
     struct policy_mounts *m = NULL;
-    char *dir = unit_mkdtemp();
-    char proc[4096];
 
     (void)state;
-    (void)unit_path_in(proc, sizeof(proc), dir, ".");
-    put(dir, "self/ns/mnt", "");
-    put(dir, "self/mountinfo", host_table);
-    put(dir, "1/mountinfo", host_table);
-    assert_int_equal(mkdir(unit_path(dir, "1/ns"), 0700), 0);
-    char self_ns[4096], init_ns[4096];
-    assert_int_equal(link(unit_path_in(self_ns, sizeof(self_ns), dir, "self/ns/mnt"),
-                          unit_path_in(init_ns, sizeof(init_ns), dir, "1/ns/mnt")),
-                     0);
-    put(dir, "77/ns/mnt", "");
-    put(dir, "77/mountinfo", other_table);
-    put(dir, "88/ns/mnt", ""); // ended before its table could be read
-    put(dir, "net/x", "");
-    assert_int_equal(mounts_foreign(proc, never, NULL, &m), 0);
-    assert_int_equal(m->n, 3);
+    for (unsigned i = 0; i < 20000; i++)
+        sb_printf(&text, "%u 1 8:%u / /m/%u rw - %s dev rw\n", i + 20, i % 4, i,
+                  i % 4 == 3 ? "xfs" : "ext4");
+    assert_int_equal(mounts_parse(sb_str(&text), text.len, &m), 0);
+    assert_int_equal(m->n, 20000);
+    assert_int_equal(casefold_mark_by(m, folds), 0);
+    assert_int_equal(n_looks, 3);
     for (size_t i = 0; i < m->n; i++)
-        assert_true(m->items[i].flags & POLICY_MOUNT_FOREIGN);
+        assert_int_equal(!!(m->items[i].flags & POLICY_MOUNT_NOCASE), i % 4 == 1);
     mounts_free(m);
-    assert_int_equal(mounts_foreign(proc, at_once, NULL, &m), -ECANCELED);
-    unit_rmdir(dir);
+    sb_done(&text);
 }
 
 static void test_locate(void **state)
@@ -143,5 +121,5 @@ static void test_locate(void **state)
     mounts_free(m);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_view), cmocka_unit_test(test_foreign),
+UNIT_MAIN(cmocka_unit_test(test_view), cmocka_unit_test(test_casefold),
           cmocka_unit_test(test_locate))

@@ -193,7 +193,6 @@ static void test_roots(void **state)
     assert_int_equal(mounts_add(m, 4, "/data/www", "/srv/www", 0), 0);  // only a part is mounted
     assert_int_equal(mounts_add(m, 5, "/shadow", "/etc/shadow", 0), 0); // a file
     assert_int_equal(mounts_add(m, 6, "/", "/opt", 0), 0);              // nothing there
-    assert_int_equal(mounts_add(m, 7, "/", "/etc", POLICY_MOUNT_FOREIGN), 0);
     assert_int_equal(mounts_add(m, 8, "/", "/etc", POLICY_MOUNT_HIDDEN), 0);
     assert_int_equal(mounts_add(m, 9, "rel", "/etc", 0), -EINVAL);
     assert_int_equal(mounts_add(m, 9, "/", "etc", 0), -EINVAL);
@@ -205,7 +204,7 @@ static void test_roots(void **state)
                         "  - {path: /srv/www, access: rename, do: audit}\n"
                         "  - {path: \"/home/*/x\", access: exec, do: audit}\n",
                         m, drop);
-        assert_int_equal(image->n_roots, 8);
+        assert_int_equal(image->n_roots, 7);
         assert_int_equal(root_of(image, 1)->root.state, image->start);
         assert_int_equal(ops_at(image, 1, "/etc/shadow"), SG_OP_READ);
         assert_int_equal(ops_at(image, 2, ""), SG_OP_CHMOD);
@@ -222,8 +221,6 @@ static void test_roots(void **state)
         assert_int_equal(ops_at(image, 5, "/shadows"), 0);
         assert_int_equal(root_of(image, 6)->root.state, 0);
         assert_int_equal(root_of(image, 6)->root.flags, 0);
-        assert_int_equal(root_of(image, 7)->root.state, 0);
-        assert_int_equal(root_of(image, 7)->root.flags, SG_ROOT_FOREIGN);
         assert_int_equal(root_of(image, 8)->root.flags, drop ? SG_ROOT_FOREIGN : 0);
         assert_int_equal(ops_at(image, 8, "/shadow"), drop ? 0 : SG_OP_READ);
         policy_image_free(image);
