@@ -25,6 +25,7 @@
 #define SB_KERNMOUNT      (1ul << 22)
 #define SB_NOUSER         (1ul << 31)
 #define PF_KTHREAD        0x00200000u /* include/linux/sched.h */
+#define PF_IO_WORKER      0x00000010u /* from 5.12 on; kernel threads before */
 #define SIGKILL_NUMBER    9
 #define ATTR_MODE         (1u << 0) /* include/linux/fs.h */
 #define ATTR_UID          (1u << 1)

@@ -66,9 +66,32 @@ __noinline __u32 sg_container_of(__u64 task_address)
     return BPF_CORE_READ(user_ns, level) == 0 || BPF_CORE_READ(user_ns, owner.val) == 0;
 }
 
+/*
+ * Whose credentials a task is known by: its own, not those that the kernel lets it act with for a while (an overlay opens
+ * what lies beneath it as who mounted it). Kernel threads and workers of io_uring act for others with theirs.
+ */
+#define SG_ACTS_FOR_OTHERS (PF_KTHREAD | PF_IO_WORKER)
+
+static __always_inline const struct cred *sg_cred_of(struct task_struct *task)
+{
+    if (BPF_CORE_READ(task, flags) & SG_ACTS_FOR_OTHERS)
+        return BPF_CORE_READ(task, cred);
+    return BPF_CORE_READ(task, real_cred);
+}
+
+/* The same by plain loads, for the current task where the kernel lends it typed. */
+static __always_inline const struct cred *sg_cred_typed(struct task_struct *task)
+{
+    const struct cred *cred = task->real_cred;
+
+    if (task->flags & SG_ACTS_FOR_OTHERS)
+        cred = task->cred;
+    return cred;
+}
+
 __noinline __u64 sg_caps_of(__u64 task_address)
 {
-    const struct cred *cred = BPF_CORE_READ((struct task_struct *)task_address, cred);
+    const struct cred *cred = sg_cred_of((struct task_struct *)task_address);
     __u64 caps = 0;
 
     if (BPF_CORE_READ(cred, user_ns, level) > 0)

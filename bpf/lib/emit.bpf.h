@@ -32,22 +32,23 @@ struct sg_report {
 static __always_inline void sg_fill_process(struct sg_record *r)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    __u64 pid = bpf_get_current_pid_tgid(), ids = bpf_get_current_uid_gid();
+    __u64 pid = bpf_get_current_pid_tgid();
     struct task_struct *parent;
     const struct cred *cred;
 
     r->tgid = pid >> 32;
     r->tid = (__u32)pid;
-    r->uid = (__u32)ids;
-    r->gid = ids >> 32;
     if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
         struct task_struct *t = bpf_get_current_task_btf();
 
         r->start_ns = t->group_leader->start_boottime;
         r->ppid = t->real_parent->tgid;
         r->parent_start_ns = t->real_parent->group_leader->start_boottime;
-        r->euid = t->cred->euid.val;
-        r->egid = t->cred->egid.val;
+        cred = sg_cred_typed(t);
+        r->uid = cred->uid.val;
+        r->gid = cred->gid.val;
+        r->euid = cred->euid.val;
+        r->egid = cred->egid.val;
         r->login_uid = t->loginuid.val;
         r->session_id = t->sessionid;
         r->pid_ns = t->nsproxy ? t->nsproxy->pid_ns_for_children->ns.inum : 0;
@@ -56,7 +57,9 @@ static __always_inline void sg_fill_process(struct sg_record *r)
             r->flags |= SG_RECORD_KTHREAD;
     } else {
         parent = BPF_CORE_READ(task, real_parent);
-        cred = BPF_CORE_READ(task, cred);
+        cred = sg_cred_of(task);
+        r->uid = BPF_CORE_READ(cred, uid.val);
+        r->gid = BPF_CORE_READ(cred, gid.val);
         r->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
         r->ppid = BPF_CORE_READ(parent, tgid);
         r->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);

@@ -172,6 +172,8 @@ typedef struct {
 } kernel_cap_t;
 
 struct cred {
+    kuid_t uid;
+    kgid_t gid;
     kuid_t euid;
     kgid_t egid;
     kernel_cap_t cap_effective;
@@ -214,6 +216,7 @@ struct task_struct {
     kuid_t loginuid;
     struct task_struct *real_parent;
     struct task_struct *group_leader;
+    const struct cred *real_cred;
     const struct cred *cred;
     struct mm_struct *mm;
     struct files_struct *files;

@@ -20,7 +20,7 @@ static __always_inline __u64 sg_task_key(struct task_struct *task, __u64 generat
 {
     return ((__u64)task - (__u64)sg_known_last) + task->start_boottime * sg_factors[0] +
            ((__u64)sg_subject_epoch << 32 | (__u32)task->self_exec_id) * sg_factors[1] +
-           ((__u64)task->cred->euid.val << 32 | task->loginuid.val) * sg_factors[2] +
+           ((__u64)sg_cred_typed(task)->euid.val << 32 | task->loginuid.val) * sg_factors[2] +
            generation * sg_factors[3];
 }
 

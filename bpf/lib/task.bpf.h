@@ -8,7 +8,8 @@
 
 #include "contained.bpf.h"
 
-#define SG_GROUPS_MAX 64 /* supplementary groups that are looked at */
+#define SG_GROUPS_STEPS 17 /* of a search among the 65536 groups that a task has at most */
+#define SG_GROUPS_SEEN  64 /* supplementary groups by which a change of them is noticed */
 
 static __always_inline struct task_struct *sg_current(void)
 {
@@ -37,36 +38,43 @@ static __always_inline __u32 sg_task_contained(struct task_struct *task)
     return sg_container_of((__u64)task);
 }
 
+/* The kernel keeps groups in ascending order. */
 __noinline __u32 sg_in_group(__u64 task_address, __u32 gid)
 {
-    const struct cred *cred = BPF_CORE_READ((struct task_struct *)task_address, cred);
-    const struct group_info *groups;
-    int n;
+    const struct cred *cred = sg_cred_of((struct task_struct *)task_address);
+    const struct group_info *groups = BPF_CORE_READ(cred, group_info);
+    __u32 from = 0, to = BPF_CORE_READ(groups, ngroups);
 
     if (BPF_CORE_READ(cred, egid.val) == gid)
         return 1;
-    groups = BPF_CORE_READ(cred, group_info);
-    n = BPF_CORE_READ(groups, ngroups);
-    for (int i = 0; i < SG_GROUPS_MAX; i++) {
+    for (int i = 0; i < SG_GROUPS_STEPS; i++) {
+        __u32 middle = from + (to - from) / 2;
         kgid_t one;
 
-        if (i >= n)
+        if (from >= to || bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[middle]))
             break;
-        if (!bpf_probe_read_kernel(&one, sizeof(one), &groups->gid[i]) && one.val == gid)
+        if (one.val == gid)
             return 1;
+        if (one.val < gid)
+            from = middle + 1;
+        else
+            to = middle;
     }
     return 0;
 }
 
-/* What a list of groups looks like, as a number: how a change of it is noticed. */
+/*
+ * What a list of groups looks like, as a number: how a change of it is noticed. Lists are never written to, another list has
+ * another address; the first groups are for a list that is where one that is gone was.
+ */
 __noinline __u64 sg_groups_digest(__u64 task_address)
 {
-    const struct group_info *groups = BPF_CORE_READ((struct task_struct *)task_address, cred,
+    const struct group_info *groups = BPF_CORE_READ(sg_cred_of((struct task_struct *)task_address),
                                                     group_info);
     int n = BPF_CORE_READ(groups, ngroups);
-    __u64 digest = (__u32)n;
+    __u64 digest = (__u64)groups + (__u32)n;
 
-    for (int i = 0; i < SG_GROUPS_MAX; i++) {
+    for (int i = 0; i < SG_GROUPS_SEEN; i++) {
         kgid_t one;
 
         if (i >= n)
