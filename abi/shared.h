@@ -143,8 +143,12 @@ static inline __attribute__((always_inline)) __u64 sg_others_check(__u64 generat
            ((__u64)other[3] << 32 | other[2]) * 0xc2b2ae3d27d4eb4full;
 }
 
-/* What a task is to the policy. Recomputed when any of the first fields is no longer what the task has. */
+/*
+ * What a task is to the policy. Recomputed when any of the first fields is no longer what the task has. Written by the task
+ * itself, or by its parent before it runs, and put in place as a whole.
+ */
 struct sg_subject {
+    __u64 stamp; /* when it was put in place: shows whether it was replaced while it was read */
     __u32 policy_id;
     __u32 exec_id;
     __u32 euid, egid;
@@ -164,14 +168,14 @@ struct sg_subject {
     __u32 atoms_policy;          /* policy that the sets above speak of */
     __u32 container;             /* 1: not in the first pid namespace or user namespace */
     __u32 epoch;                 /* sg_subject_epoch that `subjects` was computed under */
-    __u32 term_subject,
-        term_dim; /* while the terms are walked: whose and of which dimension the last one was */
-    __u32 term_all,
-        term_any;  /* … whether all earlier dimensions matched, and any term of this one */
-    __u32 exe_dev; /* what it executed, as the exec saw it: mm->exe_file can be set by its owner */
+    /* What it executed, as the exec saw it: mm->exe_file can be set by its owner. Which exec that was, and the inode. */
+    __u32 exe_exec_id;
+    __u64 exe_inode; /* address */
     __u64 exe_ino;
-    __u32 exe_exec_id; /* which exec that was */
-    __u32 exe_policy;  /* policy that `exe` speaks of */
+    __u32 exe_dev;
+    __u32 exe_generation; /* subvolumes of btrfs have numbers and device in common */
+    __u32 exe_policy;     /* policy that `exe` speaks of; 0: it is not known what it executes */
+    __u32 reserved;
 };
 
 /*

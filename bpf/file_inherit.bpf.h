@@ -163,10 +163,9 @@ static __always_inline __u64 sg_inherit_decide(struct sg_request *q, __u32 polic
         found = bpf_map_lookup_elem(&sg_inherited, &tid);
         if (found)
             found->file = 0;
-        /* Once more for a rename on the way. Who cannot be known has no permission. */
-        if (!sg_subject_next(sg_address(q->dentry), policy_id) &&
-            !sg_subject_next(sg_address(q->dentry), policy_id))
-            bpf_map_delete_elem(&sg_subjects, &next);
+        /* Once more for a rename on the way. Who is not known by then has no permission. */
+        if (!sg_subject_next(sg_address(q->dentry), policy_id))
+            sg_subject_next(sg_address(q->dentry), policy_id);
         sg_inherit_all(policy_id, SG_WHO_NEXT);
         found = bpf_map_lookup_elem(&sg_inherited, &tid);
         if (found) {

@@ -28,6 +28,9 @@ static __always_inline void sg_inherit(struct task_struct *parent, struct task_s
     if (!lineage || child->tgid == parent->tgid)
         return;
     c->policy_id = 0;
+    /* What is not known of the parent now is looked for when the child first asks. */
+    if (!sg_subject_is_of(s, header->policy_id))
+        c->atoms_policy = 0;
     for (int i = 0; i < (int)SG_ATOM_WORDS; i++)
         c->ancestors[i] |= s->exe[i];
 }
@@ -79,15 +82,18 @@ static __always_inline void sg_remember_program(struct inode *inode, struct dent
                                                 __u32 policy_id)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    __u64 answer = sg_object_state(sg_address(dentry), policy_id);
-    struct sg_subject *s = sg_subject_entry(task);
+    __u64 answer = sg_program_state(sg_address(dentry), policy_id);
+    struct sg_draft *d = sg_draft_open();
 
-    if (!s)
+    if (!d)
         return;
-    s->exe_ino = inode->i_ino;
-    s->exe_dev = inode->i_sb->s_dev;
-    s->exe_exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
-    sg_set_exe(s, answer, policy_id);
+    if (sg_draft_load((__u64)task)) {
+        sg_exe_is(&d->s, (struct inode *)sg_address(inode),
+                  (__u32)BPF_CORE_READ(task, self_exec_id));
+        sg_set_exe(&d->s, answer, policy_id);
+        sg_draft_publish(d, (__u32)bpf_get_current_pid_tgid());
+    }
+    sg_draft_close();
 }
 
 SEC("tp_btf/sched_process_exec")

@@ -17,8 +17,7 @@ enum sg_who {
     SG_WHO_CURRENT = 0,
     SG_WHO_ANYBODY =
         1, /* the current task; when its subject cannot be kept, it counts as one that every denial speaks of and no permission */
-    SG_WHO_NEXT =
-        2, /* the current task after the exec that it asks for; without a subject as just said */
+    SG_WHO_NEXT = 2, /* the current task after the exec that it asks for; not known: as the last */
     SG_WHO_SOMEBODY = 3, /* is there anybody who is denied it? */
 };
 

@@ -171,7 +171,6 @@ static __always_inline __u32 sg_environ_has(__u32 tid, __u64 start_ns, __u64 ato
 {
     const struct sg_environ *e;
 
-    tid &= 0x7fffffff; /* SG_TID_NEXT: what comes next is taken to have the same environment */
     e = bpf_map_lookup_elem(&sg_environs, &tid);
     if (!e || e->start_ns != start_ns)
         return 0;

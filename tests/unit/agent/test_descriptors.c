@@ -94,7 +94,7 @@ static void open_bench(struct bench *b)
                      0);
     unit_path_in(b->policies, sizeof(b->policies), b->dir, "policies");
     b->a.linked_path = (char *)unit_path_in(b->linked, sizeof(b->linked), b->dir, "linked");
-    assert_int_equal(mount_view_read("/proc/self/mountinfo", NULL, &view), 0);
+    assert_int_equal(mount_view_read("/proc/self/mountinfo", &view), 0);
     options =
         (struct build_options){.dir = b->policies, .run_dir = "/run/none", .mounts = view.all};
     b->a.config.run_dir = (char *)options.run_dir;
