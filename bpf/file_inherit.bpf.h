@@ -9,6 +9,7 @@
 #ifndef SG_BPF_FILE_INHERIT_H
 #define SG_BPF_FILE_INHERIT_H
 
+#include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
 
 #define SG_INHERIT_WORDS 1024 /* of 64 descriptors each */
@@ -181,7 +182,7 @@ static __always_inline __u64 sg_inherit_decide(struct sg_request *q, __u32 polic
 
 static __always_inline int sg_on_exec(struct linux_binprm *bprm)
 {
-    const struct sg_image *header;
+    const struct sg_image *header = sg_header_now();
     struct file *file = bprm->file;
     struct sg_request q = {.dentry = file->f_path.dentry,
                            .inode = file->f_inode,
@@ -189,12 +190,15 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm)
     __u64 decision = SG_DECISION_NONE;
     __u32 policy_id = 0;
 
+    if (!header || !(header->needs & SG_NEEDS_PROGRAM))
+        return 0;
+    sg_follow_begin();
     /* A script: its interpreter comes next, and that is the program. */
     if (bprm->buf[0] == '#' && bprm->buf[1] == '!')
         return 0;
     for (int i = 0; i < SG_INHERIT_TRIES; i++) {
         header = sg_header_now();
-        if (!header || !(header->needs & SG_NEEDS_PROGRAM))
+        if (!header)
             return 0;
         policy_id = header->policy_id;
         decision = sg_inherit_decide(&q, policy_id);

@@ -3,6 +3,7 @@
 #ifndef SG_BPF_PROCESS_H
 #define SG_BPF_PROCESS_H
 
+#include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
 
 /* A child is born with what its parent is worth; what depends on whose child it is is computed when it first matters. */
@@ -106,6 +107,7 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
                                .type = SG_RECORD_EXEC};
 
     if (header) {
+        sg_follow_end((__u32)old_pid);
         sg_remember_program(file->f_inode, file->f_path.dentry, header->policy_id);
         /* What it hands on counts even when it executes another program before anybody asks. */
         if (header->needs & SG_NEEDS_LINEAGE)
@@ -119,12 +121,14 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(tp_exit, struct task_struct *task)
 {
+    __u64 address = bpf_get_current_task();
     __u32 tid = task->pid;
     struct sg_agent *agent;
     struct sg_record *r;
 
     bpf_map_delete_elem(&sg_subjects, &tid);
     bpf_map_delete_elem(&sg_environs, &tid);
+    bpf_map_delete_elem(&sg_followed, &address);
     /* The last thread speaks for the process. */
     if (task->signal->live.counter > 0)
         return 0;
