@@ -151,7 +151,23 @@ environments() {
     refused "env.what is cut counts as set" env -i "${many[@]}" /usr/bin/cat $s/env
 }
 
+tasks() {
+    mapfile -t many < <(seq 1001 1299)
+    refused "group.the last of 300" setpriv --groups="$(IFS=,; echo "${many[*]},2000")" cat $s/group
+    refused "group.the first of 300" setpriv --groups="2000,$(seq -s, 3001 3299)" cat $s/group
+    refused "group.the middle of 300" setpriv --groups="$(seq -s, 1001 1150),2000,$(seq -s, 3001 3149)" cat $s/group
+    check "group.none of 300" setpriv --groups="$(IFS=,; echo "${many[*]},2001")" cat $s/group
+    refused "group.one more of 300" python3 -c "import os; g = list(range(1001, 1301)); os.setgroups(g); open('$s/group'); os.setgroups(g + [2000]); open('$s/group')"
+    refused "descendants.an orphan's thread" sg-do reap timeout 20 sg-do orphan-thread cat $s/descendants
+    check "descendants.an orphan's thread of none" sg-do reap sg-do orphan-thread cat $s/descendants
+    refused "session.an orphan's thread" sg-do reap /usr/sbin/sshd -c "sg-do orphan-thread cat $s/session; exit \$?"
+    refused "overlay.user" alice cat $s/merged/secret
+    check "overlay.another user" cat $s/merged/secret
+    refused "overlay.user beneath" alice cat $s/lower/secret
+}
+
 if [[ ${1:-} == run ]]; then
+    tasks
     programs
     ids
     capabilities
@@ -161,8 +177,10 @@ if [[ ${1:-} == run ]]; then
     exit 0
 fi
 
-mkdir -p $s
+modprobe overlay
+mkdir -p $s/{lower,upper,work,merged}
 sed -n 's/.*{path: \([^,]*\),.*/\1/p' "$cases/subjects.yaml" | while read -r file; do echo content >"$file"; done
+mount -t overlay -o lowerdir=$s/lower,upperdir=$s/upper,workdir=$s/work overlay $s/merged || echo "not ok an overlay"
 cp /usr/bin/bash /usr/sbin/sshd
 cp /usr/bin/bash /usr/sbin/cron
 printf '#!/bin/bash\n' >/tmp/helper.sh && printf '#!/bin/bash\n' >/tmp/console.sh && chmod +x /tmp/helper.sh /tmp/console.sh
@@ -172,4 +190,6 @@ under_policy -p "$cases/subjects.yaml" -w "$(date -d "12:00" +%s)"
 about_records '
 cut = [r for r in records if r["kind"] == "counter" and r["counter"] == 24]
 check("env.what is cut is counted", bool(cut))
-check("records of denials: %d" % len(denied), len(denied) > 30)'
+check("records of denials: %d" % len(denied), len(denied) > 30)
+beneath = [r["uid"] for r in denied if r.get("path") == "/srv/s/lower/secret"]
+check("overlay.records name the user: %s" % beneath, len(beneath) >= 2 and set(beneath) == {1000})'

@@ -99,6 +99,8 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
     jw_kv_u64(&jw, "time_ns", ev->time_ns);
     jw_kv_u64(&jw, "pid", ev->process.ref.tgid);
     jw_kv_u64(&jw, "ppid", ev->process.parent.tgid);
+    jw_kv_u64(&jw, "uid", ev->process.uid);
+    jw_kv_u64(&jw, "euid", ev->process.euid);
     jw_kv_strn(&jw, "comm", ev->process.comm, ev->process.comm_len);
     if (ev->kind == EVENT_FILE)
         put_file(&jw, ev);

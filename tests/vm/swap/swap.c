@@ -10,6 +10,8 @@
 //   from → to       a rename: the one denies the old name, the other the new one; only a mix of both allows it
 //   root, sub/file  denied to root by both, by subjects of different numbers; allowed to alice by both
 //   free            allowed to root by both, denied to alice by both
+//   kin             denied by both to subjects that nobody is; all that everybody has in common with them is the
+//                   user, and each new policy has all processes look at their common ancestors at once
 // A counter in shared memory says before and after each look which policies may have been in force. Each
 // record has to name a rule of the policy whose number it bears. Prints TAP; exit status 1: something passed
 // or was mixed.
@@ -39,19 +41,27 @@
 
 enum { POLICY_A, POLICY_B, POLICIES };
 
+#define NOBODY(n) "  nobody" #n ": {exe: /nowhere/" #n ", user: 0, descendants: true}\n"
+#define NOBODIES  NOBODY(1) NOBODY(2) NOBODY(3) NOBODY(4) NOBODY(5) NOBODY(6) NOBODY(7) NOBODY(8)
+#define DENIED_TO_NOBODIES                                                               \
+    "  - {path: @/kin, access: read, by: [nobody1, nobody2, nobody3, nobody4, nobody5, " \
+    "nobody6, nobody7, nobody8], do: deny}\n"
+
 static const char *const texts[POLICIES] = {
-    "safeguard: 1\nname: a\nmode: enforce\nsubjects:\n  one: {user: 0}\n  two: {user: 1000}\nfiles:\n"
+    "safeguard: 1\nname: a\nmode: enforce\nsubjects:\n  one: {user: 0}\n  two: {user: 1000}\n" NOBODIES
+    "files:\n"
     "  - {path: @/x, access: any, do: deny}\n"
     "  - {path: @/both, access: any, do: deny}\n"
     "  - {path: @/from, access: rename, do: deny}\n"
     "  - {path: \"@/sub/**\", access: read, by: one, do: deny}\n"
-    "  - {path: @/free, access: read, by: two, do: deny}\n",
-    "safeguard: 1\nname: b\nmode: enforce\nsubjects:\n  one: {user: 1000}\n  two: {user: 0}\nfiles:\n"
+    "  - {path: @/free, access: read, by: two, do: deny}\n" DENIED_TO_NOBODIES,
+    "safeguard: 1\nname: b\nmode: enforce\nsubjects:\n  one: {user: 1000}\n  two: {user: 0}\n" NOBODIES
+    "files:\n"
     "  - {path: @/to, access: create, do: deny}\n"
     "  - {path: \"@/su?/*\", access: read, not_by: one, do: deny}\n"
     "  - {path: @/free, access: read, not_by: two, do: deny}\n"
     "  - {path: \"@/[y]\", access: any, do: deny}\n"
-    "  - {path: \"@/b?th\", access: any, do: deny}\n",
+    "  - {path: \"@/b?th\", access: any, do: deny}\n" DENIED_TO_NOBODIES,
 };
 
 // Which rule of each policy denies a file; -1: none does.
@@ -59,8 +69,8 @@ static const struct {
     const char *name;
     int rule[POLICIES];
 } files[] = {
-    {"x", {0, -1}},    {"y", {-1, 3}},  {"both", {1, 4}},     {"older", {1, 4}},
-    {"from", {2, -1}}, {"to", {-1, 0}}, {"sub/file", {3, 1}}, {"free", {4, 2}},
+    {"x", {0, -1}},  {"y", {-1, 3}},       {"both", {1, 4}}, {"older", {1, 4}}, {"from", {2, -1}},
+    {"to", {-1, 0}}, {"sub/file", {3, 1}}, {"free", {4, 2}}, {"kin", {5, 5}},
 };
 
 // One process's. `looks` and the like are not shared with anybody who writes.
@@ -183,6 +193,7 @@ static void one_turn(struct counts *c, bool alice)
     must(c, "both", O_WRONLY, 0);
     must(c, "sub/file", O_RDONLY, alice);
     must(c, "free", O_RDONLY, !alice);
+    must(c, "kin", O_RDONLY, 1);
     try_rename(c);
 }
 
