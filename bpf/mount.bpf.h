@@ -53,12 +53,13 @@ static __always_inline void sg_tell_mount(__u16 hook)
 
 /*
  * Seeds a file system with the state of the directory that it covers, unless user space has said what it is: what a hook
- * said before gives way, since a file system is made first and gets its place later. So does what is said of one that comes as
- * a `whole` and is nowhere else: that was another with its number, or where it was. True: it has the wrong state, for want of room.
+ * said before gives way, since a file system is made first and gets its place later. So does what is said of one that is nowhere
+ * else: that was another with its number, or where it was. `alone`: how often such a one is held; 0: it does not come as a whole.
+ * True: it has the wrong state, for want of room.
  *
  * No entry says the same as one with state 0.
  */
-static __always_inline int sg_seed(struct super_block *sb, const struct sg_mounting *m, int whole)
+static __always_inline int sg_seed(struct super_block *sb, const struct sg_mounting *m, int alone)
 {
     struct sg_root_key key = {.policy_id = m->policy_id};
     struct sg_root root = {.state = m->state, .flags = SG_ROOT_PROVISIONAL};
@@ -69,7 +70,7 @@ static __always_inline int sg_seed(struct super_block *sb, const struct sg_mount
     known = bpf_map_lookup_elem(&sg_roots, &key);
     if (known) {
         if (!(known->flags & SG_ROOT_PROVISIONAL) &&
-            (!whole || BPF_CORE_READ(sb, s_active.counter) > 1))
+            (!alone || BPF_CORE_READ(sb, s_active.counter) > alone))
             return 0;
         before = known->state;
     } else if (!m->state) {
@@ -205,6 +206,9 @@ static __always_inline int sg_on_mount(const struct path *path, unsigned long fl
 SG_PROGRAMS(sb_mount, sb_mount, ((void)storage, sg_on_mount(path, flags)), const char *dev_name,
             const struct path *path, const char *type, unsigned long flags)
 
+/* Kernels that list the mounts of a file system in this way make the mount before they ask. */
+#define SG_REFERENCES_ALONE (bpf_core_field_exists(struct mount___listed, mnt_next_for_sb) ? 2 : 1)
+
 static __always_inline int sg_on_kern_mount(struct super_block *sb)
 {
     __u32 tid = (__u32)bpf_get_current_pid_tgid();
@@ -214,7 +218,8 @@ static __always_inline int sg_on_kern_mount(struct super_block *sb)
         return 0;
     m = *found;
     bpf_map_delete_elem(&sg_mountings, &tid);
-    return sg_seed(sb, &m, 1) && sg_no_room(sb->s_root, m.policy_id, SG_HOOK_sb_kern_mount);
+    return sg_seed(sb, &m, SG_REFERENCES_ALONE) &&
+           sg_no_room(sb->s_root, m.policy_id, SG_HOOK_sb_kern_mount);
 }
 
 SG_PROGRAMS(sb_kern_mount, sb_kern_mount, ((void)storage, sg_on_kern_mount(sb)),

@@ -81,6 +81,11 @@ struct dentry {
     } d_u;
 };
 
+/* From 6.17 on. */
+struct mount___listed {
+    void *mnt_next_for_sb;
+};
+
 /* From 6.16 on. */
 struct dentry___short {
     struct {

@@ -62,8 +62,19 @@ __noinline __u32 sg_mount_is_hosts(__u64 vfsmount)
 }
 
 /*
- * The root of a mount stands for the directory that the mount covers. Not where that is in the kernel's first file system, on
- * which all of a namespace hangs: it is its own parent, and no path leads there (where one does, it has an entry).
+ * Does all of a namespace hang on this mount? It is its own parent, or (from 7.0 on, where nullfs is beneath the kernel's first
+ * file system) what it hangs on is.
+ */
+static __always_inline int sg_mount_is_bottom(struct mount *mount)
+{
+    struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
+
+    return parent == mount || BPF_CORE_READ(parent, mnt_parent) == parent;
+}
+
+/*
+ * The root of a mount stands for the directory that the mount covers. Not where that is in a file system on which all of a
+ * namespace hangs: no path leads there (where one does, it has an entry).
  */
 static __always_inline int sg_place_up(struct sg_place *place, __u32 policy_id)
 {
@@ -75,7 +86,7 @@ static __always_inline int sg_place_up(struct sg_place *place, __u32 policy_id)
         return 0;
     point = BPF_CORE_READ(mount, mnt_mountpoint);
     key.dev = BPF_CORE_READ(point, d_sb, s_dev);
-    if (BPF_CORE_READ(parent, mnt_parent) == parent && !bpf_map_lookup_elem(&sg_roots, &key))
+    if (sg_mount_is_bottom(parent) && !bpf_map_lookup_elem(&sg_roots, &key))
         return 0;
     place->mount = (__u64)parent + bpf_core_field_offset(struct mount, mnt);
     place->dentry = (__u64)point;
