@@ -79,7 +79,13 @@ static __always_inline const struct cred *sg_cred_of(struct task_struct *task)
     return BPF_CORE_READ(task, real_cred);
 }
 
-/* The same by plain loads, for the current task where the kernel lends it typed. */
+/* A step of its own: the stack of decisions is full. */
+__noinline __u32 sg_euid_of(__u64 task_address)
+{
+    return BPF_CORE_READ(sg_cred_of((struct task_struct *)task_address), euid.val);
+}
+
+/* The same as sg_cred_of() by plain loads, for the current task where the kernel lends it typed. */
 static __always_inline const struct cred *sg_cred_typed(struct task_struct *task)
 {
     const struct cred *cred = task->real_cred;

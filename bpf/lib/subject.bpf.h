@@ -242,30 +242,21 @@ __noinline __u32 sg_subject_prepare(void)
     return ready;
 }
 
-/* What of the current task every decision looks at. Plain loads where the kernel lends the task typed (5.11). */
-struct sg_identity {
-    __u64 start_ns;
-    __u32 tid, exec_id, euid, login_uid;
-};
-
-static __always_inline void sg_identify(struct sg_identity *ret)
+/* Is what every decision looks at as it was? Plain loads where the kernel lends the task typed (5.11). */
+static __always_inline int sg_subject_is_current(const struct sg_subject *s)
 {
     if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
         struct task_struct *task = bpf_get_current_task_btf();
 
-        ret->tid = task->pid;
-        ret->start_ns = task->start_boottime;
-        ret->exec_id = (__u32)task->self_exec_id;
-        ret->euid = sg_cred_typed(task)->euid.val;
-        ret->login_uid = task->loginuid.val;
+        return s->start_ns == task->start_boottime && s->exec_id == (__u32)task->self_exec_id &&
+               s->euid == sg_cred_typed(task)->euid.val && s->login_uid == task->loginuid.val;
     } else {
         struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-        ret->tid = BPF_CORE_READ(task, pid);
-        ret->start_ns = BPF_CORE_READ(task, start_boottime);
-        ret->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
-        ret->euid = BPF_CORE_READ(sg_cred_of(task), euid.val);
-        ret->login_uid = BPF_CORE_READ(task, loginuid.val);
+        return s->start_ns == BPF_CORE_READ(task, start_boottime) &&
+               s->exec_id == (__u32)BPF_CORE_READ(task, self_exec_id) &&
+               s->euid == sg_euid_of((__u64)task) &&
+               s->login_uid == BPF_CORE_READ(task, loginuid.val);
     }
 }
 
@@ -273,21 +264,17 @@ static __always_inline void sg_identify(struct sg_identity *ret)
 static __always_inline struct sg_subject *sg_subject_current(const struct sg_image *header)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    struct sg_identity id;
-    struct sg_subject *s;
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+    struct sg_subject *s = bpf_map_lookup_elem(&sg_subjects, &tid);
 
-    sg_identify(&id);
-    s = bpf_map_lookup_elem(&sg_subjects, &id.tid);
-    if (!s || s->start_ns != id.start_ns || s->policy_id != header->policy_id ||
-        s->epoch != sg_subject_epoch || s->exec_id != id.exec_id || s->euid != id.euid ||
-        s->login_uid != id.login_uid)
+    if (!s || s->policy_id != header->policy_id || s->epoch != sg_subject_epoch ||
+        !sg_subject_is_current(s))
         return NULL;
     if (header->needs & SG_NEED_CAP && s->caps != sg_task_caps(task))
         return NULL;
     if (header->needs & SG_NEED_NAMESPACE && s->container != sg_task_contained(task))
         return NULL;
-    if (header->needs & SG_NEED_GROUPS && (s->egid != BPF_CORE_READ(sg_cred_of(task), egid.val) ||
-                                           s->groups != sg_groups_digest((__u64)task)))
+    if (header->needs & SG_NEED_GROUPS && s->groups != sg_groups_digest((__u64)task))
         return NULL;
     if (header->needs & SG_NEED_CGROUP && s->cgroup_id != sg_task_cgroup(task))
         return NULL;

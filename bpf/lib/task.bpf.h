@@ -64,15 +64,15 @@ __noinline __u32 sg_in_group(__u64 task_address, __u32 gid)
 }
 
 /*
- * What a list of groups looks like, as a number: how a change of it is noticed. Lists are never written to, another list has
+ * What a task's groups look like, as a number: how a change of them is noticed. Lists are never written to, another list has
  * another address; the first groups are for a list that is where one that is gone was.
  */
 __noinline __u64 sg_groups_digest(__u64 task_address)
 {
-    const struct group_info *groups = BPF_CORE_READ(sg_cred_of((struct task_struct *)task_address),
-                                                    group_info);
+    const struct cred *cred = sg_cred_of((struct task_struct *)task_address);
+    const struct group_info *groups = BPF_CORE_READ(cred, group_info);
     int n = BPF_CORE_READ(groups, ngroups);
-    __u64 digest = (__u64)groups + (__u32)n;
+    __u64 digest = ((__u64)groups + (__u32)n) * 0x100000001b3ull + BPF_CORE_READ(cred, egid.val);
 
     for (int i = 0; i < SG_GROUPS_SEEN; i++) {
         kgid_t one;
