@@ -132,7 +132,7 @@ class Session:
         self.archive = None
         self.pending = b""
         self.escapes = 0
-        self.process = self.work = self.console = self.socket = self.messages = None
+        self.process = self.work = self.scratch = self.console = self.socket = self.messages = None
         self.begin = 0.0
         self.cleanup = contextlib.ExitStack()
 
@@ -140,6 +140,9 @@ class Session:
         with contextlib.ExitStack() as stack:
             self.work = pathlib.Path(stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="safeguard-vm-")))
+            # QEMU's own, where it would make it: it takes the name away, but not when it ends in between.
+            self.scratch = stack.enter_context(tempfile.TemporaryDirectory(
+                prefix="safeguard-vm-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
             self.console = self._console_log()
             self._launch()
             stack.callback(self.stop)
@@ -179,6 +182,7 @@ class Session:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self.messages, stderr=self.messages,
             pass_fds=[theirs.fileno()], start_new_session=True, preexec_fn=_die_with_parent,
+            env={**os.environ, "TMPDIR": self.scratch},
         )
         theirs.close()
         self.socket.setblocking(False)
