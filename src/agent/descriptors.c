@@ -238,6 +238,9 @@ static void forget_closed(struct descriptor_scan *d, const struct opened *o)
     d->n_entered = kept;
 }
 
+// What status says of the time between such a record and the end of the scans that it asks for.
+static const char why_entered[] = "files got protected names, and are looked for";
+
 static void switch_on(struct agent *a, const char *why)
 {
     struct descriptor_scan *d = &a->descriptors;
@@ -270,7 +273,7 @@ static const char *reason(const struct descriptor_scan *d, const struct scan *s)
     if (s->opened.cut)
         return "more descriptors of protected files are open than can be judged at once";
     if (d->again || d->missed || !s->settled)
-        return "files got protected names, and are looked for";
+        return why_entered;
     return NULL;
 }
 
@@ -386,7 +389,7 @@ void descriptors_entered(struct agent *a, const struct event *ev)
 
     d->n_moves++;
     // Asked about first, looked for afterwards: what is open must not be used in between.
-    switch_on(a, "files got protected names, and are looked for");
+    switch_on(a, why_entered);
     if (S_ISDIR(ev->mode_bits)) {
         // The kernel knows the files beneath it by the names that they are met by, and not by those elsewhere.
         want_links(a);
