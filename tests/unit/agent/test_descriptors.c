@@ -2,9 +2,8 @@
 //
 // When reads and writes through open descriptors are checked, and when no longer: against the real procfs and file
 // system, with a child that holds a file open. The sensor only notes what it is asked for.
-#include "tests/unit/unit.h"
+#include "tests/unit/child.h"
 
-#include <sys/wait.h>
 #include <time.h>
 
 #include "agent/agent.h"
@@ -59,8 +58,7 @@ struct bench {
     struct agent a;
     char *dir;
     char linked[4096], policies[4096];
-    pid_t child;
-    int gate;
+    struct unit_child child;
 };
 
 static void make_dir(const struct bench *b, const char *name)
@@ -79,7 +77,7 @@ static void open_bench(struct bench *b)
     char *made = unit_mkdtemp();
     int n;
 
-    *b = (struct bench){.dir = realpath(made, NULL), .child = -1, .gate = -1};
+    *b = (struct bench){.dir = realpath(made, NULL)};
     free(made);
     attached = left_on = false;
     make_dir(b, "vault");
@@ -120,36 +118,16 @@ static void close_bench(struct bench *b)
     unit_rmdir(b->dir);
 }
 
-// A child that has DIR/name open for reading; let_go() ends it.
-static void hold(struct bench *b, const char *name)
+// A child that has DIR/name open for reading.
+static void hold_open(const struct unit_hold *h)
 {
-    int ready[2], gate[2];
-    char c;
-
-    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
-    b->child = fork();
-    assert_true(b->child >= 0);
-    if (b->child == 0) {
-        (void)close(gate[1]);
-        if (open(unit_path(b->dir, name), O_RDONLY | O_CREAT, 0600) < 0)
-            _exit(2);
-        _exit(write(ready[1], "x", 1) != 1 || read(gate[0], &c, 1) < 0);
-    }
-    (void)close(gate[0]);
-    (void)close(ready[1]);
-    b->gate = gate[1];
-    assert_int_equal(read(ready[0], &c, 1), 1);
-    (void)close(ready[0]);
+    if (open(h->path, O_RDONLY | O_CREAT, 0600) < 0)
+        _exit(2);
 }
 
-static void let_go(struct bench *b)
+static void hold(struct bench *b, const char *name)
 {
-    int status;
-
-    (void)close(b->gate);
-    assert_int_equal(waitpid(b->child, &status, 0), b->child);
-    assert_int_equal(status, 0);
+    b->child = unit_child_start(hold_open, unit_path(b->dir, name));
 }
 
 static void make_link(const struct bench *b, const char *from, const char *to)
@@ -241,7 +219,7 @@ static void test_a_lost_record_is_made_good(void **state)
     assert_true(attached);
     work_until(&b, true);
     assert_int_equal(b.a.descriptors.found, 1);
-    let_go(&b);
+    unit_child_end(&b.child);
     descriptors_scan(&b.a);
     work_until(&b, false);
     close_bench(&b);
@@ -280,7 +258,7 @@ static void test_beneath_a_directory_that_was_moved(void **state)
     enter(&b, "vault/dir", 7, S_IFDIR);
     work_until(&b, true);
     assert_int_equal(b.a.descriptors.found, 1);
-    let_go(&b);
+    unit_child_end(&b.child);
     descriptors_scan(&b.a);
     work_until(&b, false);
     close_bench(&b);
@@ -300,7 +278,7 @@ static void test_forgets_what_is_closed(void **state)
     assert_int_equal(b.a.descriptors.found, 1);
     assert_int_equal(b.a.descriptors.n_entered, 0);
     assert_int_equal(b.a.descriptors.n_cut, 0);
-    let_go(&b);
+    unit_child_end(&b.child);
     close_bench(&b);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Against the real procfs: a child holds files open.
-#include "tests/unit/unit.h"
+#include "tests/unit/child.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -10,7 +10,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "agent/mounts.h"
 #include "agent/objects.h"
@@ -24,8 +23,7 @@ struct bench {
     struct policy *policy;
     struct policy_image *image;
     struct mount_view view;
-    pid_t child;
-    int gate;
+    struct unit_child child;
 };
 
 static void open_bench(struct bench *b)
@@ -46,59 +44,24 @@ static void open_bench(struct bench *b)
     policy_diags_done(&diags);
 }
 
-// The child says that it is ready by writing, and ends when the gate is closed. What a test has it do ends with wait().
-struct child {
-    const char *dir;
-    int ready, gate;
-};
-
-static void wait_for_end(const struct child *c)
+static int open_in(const struct unit_hold *h, const char *name, int flags)
 {
-    char end;
-
-    _exit(write(c->ready, "x", 1) != 1 || read(c->gate, &end, 1) < 0);
-}
-
-static void hold(struct bench *b, void (*act)(const struct child *c))
-{
-    int ready[2], gate[2];
-    char c;
-
-    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(gate, O_CLOEXEC), 0);
-    b->child = fork();
-    assert_true(b->child >= 0);
-    if (b->child == 0) {
-        (void)close(gate[1]);
-        act(&(struct child){b->dir, ready[1], gate[0]});
-        _exit(1);
-    }
-    (void)close(gate[0]);
-    (void)close(ready[1]);
-    b->gate = gate[1];
-    assert_int_equal(read(ready[0], &c, 1), 1);
-    (void)close(ready[0]);
-}
-
-static int open_in(const struct child *c, const char *name, int flags)
-{
-    int fd = open(unit_path(c->dir, name), flags | O_CREAT, 0600);
+    int fd = open(unit_path(h->path, name), flags | O_CREAT, 0600);
 
     if (fd < 0)
         _exit(2);
     return fd;
 }
 
-static void hold_various(const struct child *c)
+static void hold_various(const struct unit_hold *h)
 {
     (void)prctl(PR_SET_NAME, "a) S 1 (b");
-    (void)open_in(c, "secret", O_RDWR);              // 3 …
-    (void)open(unit_path(c->dir, "secret"), O_PATH); // no use
-    (void)open_in(c, "log", O_RDONLY);               // not what is denied
-    (void)open_in(c, "log", O_WRONLY | O_APPEND);
-    (void)open_in(c, "gone", O_RDWR);
-    (void)unlink(unit_path(c->dir, "gone"));
-    wait_for_end(c);
+    (void)open_in(h, "secret", O_RDWR);               // 3 …
+    (void)open(unit_path(h->path, "secret"), O_PATH); // no use
+    (void)open_in(h, "log", O_RDONLY);                // not what is denied
+    (void)open_in(h, "log", O_WRONLY | O_APPEND);
+    (void)open_in(h, "gone", O_RDWR);
+    (void)unlink(unit_path(h->path, "gone"));
 }
 
 // Looks at the child alone: it is the only one in a directory like /proc.
@@ -107,8 +70,8 @@ static void find(struct bench *b, const struct object_names *linked, struct open
     struct opened_search search = {.image = b->image, .mounts = b->view.all};
     char name[32], target[32];
 
-    (void)snprintf(name, sizeof(name), "proc/%d", b->child);
-    (void)snprintf(target, sizeof(target), "/proc/%d", b->child);
+    (void)snprintf(name, sizeof(name), "proc/%d", b->child.pid);
+    (void)snprintf(target, sizeof(target), "/proc/%d", b->child.pid);
     assert_int_equal(mkdir(unit_path(b->dir, "proc"), 0700), 0);
     assert_int_equal(symlink(target, unit_path(b->dir, name)), 0);
     if (linked)
@@ -118,11 +81,7 @@ static void find(struct bench *b, const struct object_names *linked, struct open
 
 static void close_bench(struct bench *b)
 {
-    int status;
-
-    (void)close(b->gate);
-    assert_int_equal(waitpid(b->child, &status, 0), b->child);
-    assert_int_equal(status, 0);
+    unit_child_end(&b->child);
     policy_image_free(b->image);
     policy_free(b->policy);
     mount_view_done(&b->view);
@@ -138,12 +97,12 @@ static void test_finds_what_a_process_holds(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_various);
+    b.child = unit_child_start(hold_various, b.dir);
     assert_int_equal(opened_find("/proc", &(struct opened_search){b.image, b.view.all}, &o), 0);
     assert_int_equal(o.n_tasks, 1);
     assert_int_equal(o.n_files, 2);
     t = &o.tasks[0];
-    assert_int_equal(t->pid, b.child);
+    assert_int_equal(t->pid, b.child.pid);
     assert_string_equal(t->comm, "a) S 1 (b");
     assert_true(t->start_ns > 0);
     assert_true(t->n_gids >= 1);
@@ -172,7 +131,7 @@ static void assert_secret(struct bench *b, const struct object_names *linked)
     find(b, linked, &o);
     assert_int_equal(o.n_files, 1);
     assert_int_equal(o.n_tasks, 1);
-    assert_int_equal(o.tasks[0].pid, b->child);
+    assert_int_equal(o.tasks[0].pid, b->child.pid);
     assert_true(o.tasks[0].start_ns > 0);
     assert_non_null(strstr(o.files[0].path, "/secret"));
     assert_int_equal(o.files[0].ops, SG_OP_READ);
@@ -205,17 +164,17 @@ static void *after_the_first(void *arg)
     (void)snprintf(fds, sizeof(fds), "/proc/%d/task/%d/fd", getpid(), getpid());
     while (!is_empty(fds))
         (void)sched_yield();
-    wait_for_end(arg);
+    unit_hold_on(arg);
     return NULL;
 }
 
-static void hold_without_the_first(const struct child *c)
+static void hold_without_the_first(const struct unit_hold *h)
 {
-    static struct child kept;
+    static struct unit_hold kept;
     pthread_t thread;
 
-    kept = *c;
-    (void)open_in(c, "secret", O_RDONLY);
+    kept = *h;
+    (void)open_in(h, "secret", O_RDONLY);
     if (pthread_create(&thread, NULL, after_the_first, &kept) != 0)
         _exit(3);
     // Not pthread_exit(): the sanitizer has its say in that.
@@ -228,25 +187,25 @@ static void test_first_thread_ended(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_without_the_first);
+    b.child = unit_child_start(hold_without_the_first, b.dir);
     assert_secret(&b, NULL);
     close_bench(&b);
 }
 
 static void *on_its_own(void *arg)
 {
-    const struct child *c = arg;
+    const struct unit_hold *h = arg;
 
     if (unshare(CLONE_FILES) < 0)
         _exit(3);
-    (void)open_in(c, "secret", O_RDONLY);
-    wait_for_end(c);
+    (void)open_in(h, "secret", O_RDONLY);
+    unit_hold_on(h);
     return NULL;
 }
 
-static void hold_in_a_thread(const struct child *c)
+static void hold_in_a_thread(const struct unit_hold *h)
 {
-    struct child own = *c;
+    struct unit_hold own = *h;
     pthread_t thread;
 
     if (pthread_create(&thread, NULL, on_its_own, &own) == 0)
@@ -259,7 +218,7 @@ static void test_thread_with_a_table_of_its_own(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_in_a_thread);
+    b.child = unit_child_start(hold_in_a_thread, b.dir);
     assert_secret(&b, NULL);
     close_bench(&b);
 }
@@ -272,18 +231,17 @@ static void *stay(void *arg)
     return NULL;
 }
 
-static void hold_with_threads(const struct child *c)
+static void hold_with_threads(const struct unit_hold *h)
 {
     pthread_attr_t small;
     pthread_t thread;
 
     (void)pthread_attr_init(&small);
     (void)pthread_attr_setstacksize(&small, (size_t)256 << 10);
-    (void)open_in(c, "secret", O_RDONLY);
+    (void)open_in(h, "secret", O_RDONLY);
     for (int i = 0; i < 100; i++)
         if (pthread_create(&thread, &small, stay, NULL) != 0)
             _exit(3);
-    wait_for_end(c);
 }
 
 static void test_looks_once_at_what_threads_share(void **state)
@@ -293,7 +251,7 @@ static void test_looks_once_at_what_threads_share(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_with_threads);
+    b.child = unit_child_start(hold_with_threads, b.dir);
     find(&b, NULL, &o);
     assert_int_equal(o.n_files, 1);
     assert_in_range(o.looked_at, 1, 90);
@@ -301,10 +259,9 @@ static void test_looks_once_at_what_threads_share(void **state)
     close_bench(&b);
 }
 
-static void hold_another_name(const struct child *c)
+static void hold_another_name(const struct unit_hold *h)
 {
-    (void)open_in(c, "other", O_RDONLY);
-    wait_for_end(c);
+    (void)open_in(h, "other", O_RDONLY);
 }
 
 // Opened by a name that no rule is about, of a file that has another one.
@@ -330,7 +287,7 @@ static void test_by_another_name(void **state)
     assert_int_equal(found.n, 1);
     assert_int_equal(object_names_set(&names, &found), 0);
     objects_done(&found);
-    hold(&b, hold_another_name);
+    b.child = unit_child_start(hold_another_name, b.dir);
     assert_secret(&b, &names);
     object_names_done(&names);
     // It is not its name that says so.
@@ -342,12 +299,11 @@ static void test_by_another_name(void **state)
     close_bench(&b);
 }
 
-static void hold_called_deleted(const struct child *c)
+static void hold_called_deleted(const struct unit_hold *h)
 {
-    (void)open_in(c, "called (deleted)", O_RDONLY);
-    (void)open_in(c, "secret", O_RDONLY);
-    (void)unlink(unit_path(c->dir, "secret"));
-    wait_for_end(c);
+    (void)open_in(h, "called (deleted)", O_RDONLY);
+    (void)open_in(h, "secret", O_RDONLY);
+    (void)unlink(unit_path(h->path, "secret"));
 }
 
 static void test_a_name_like_the_kernels_words(void **state)
@@ -357,7 +313,7 @@ static void test_a_name_like_the_kernels_words(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_called_deleted);
+    b.child = unit_child_start(hold_called_deleted, b.dir);
     find(&b, NULL, &o);
     assert_int_equal(o.n_files, 1);
     assert_non_null(strstr(o.files[0].path, "/called (deleted)"));
@@ -366,9 +322,9 @@ static void test_a_name_like_the_kernels_words(void **state)
 }
 
 // What procfs says of the descriptor gets a line for each.
-static void hold_locked(const struct child *c)
+static void hold_locked(const struct unit_hold *h)
 {
-    int fd = open_in(c, "secret", O_RDWR);
+    int fd = open_in(h, "secret", O_RDWR);
 
     for (int i = 0; i < 3000; i++) {
         struct flock lock = {.l_type = F_WRLCK, .l_start = 2 * i, .l_len = 1};
@@ -376,7 +332,6 @@ static void hold_locked(const struct child *c)
         if (fcntl(fd, F_SETLK, &lock) < 0)
             _exit(3);
     }
-    wait_for_end(c);
 }
 
 static void test_many_locks(void **state)
@@ -386,7 +341,7 @@ static void test_many_locks(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_locked);
+    b.child = unit_child_start(hold_locked, b.dir);
     find(&b, NULL, &o);
     assert_int_equal(o.n_files, 1);
     assert_int_equal(o.files[0].ops, SG_OP_READ | SG_OP_WRITE);
@@ -408,7 +363,7 @@ static void test_stops(void **state)
 
     (void)state;
     open_bench(&b);
-    hold(&b, hold_various);
+    b.child = unit_child_start(hold_various, b.dir);
     search = (struct opened_search){b.image, b.view.all, .stop = at_once};
     assert_int_equal(opened_find("/proc", &search, &o), -ECANCELED);
     assert_int_equal(o.n_files, 0);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The real /proc: children of this test, held at known points by pipes.
-#include "tests/unit/unit.h"
+#include "tests/unit/child.h"
 
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/cleanup.h"
 #include "base/fd.h"
@@ -13,11 +12,6 @@
 #include "process/procfs.h"
 
 static struct procfs_process p;
-
-struct child {
-    pid_t pid;
-    int hold; // the child ends when this is closed
-};
 
 static int proc_fd(void)
 {
@@ -27,57 +21,16 @@ static int proc_fd(void)
     return fd;
 }
 
-// Waits until the other end of a pipe was closed.
-static void await_end(int fd)
+static void rename_self(const struct unit_hold *h)
 {
-    char c;
-
-    while (read(fd, &c, 1) > 0)
-        ;
-    (void)close(fd);
-}
-
-// Forks. The child calls `body`, tells that it is ready by closing one pipe (an exec does that,
-// too), and waits for the end of the other one.
-static struct child start(void (*body)(int hold))
-{
-    int ready[2], hold[2];
-    struct child c;
-
-    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
-    c.pid = fork();
-    assert_true(c.pid >= 0);
-    if (c.pid == 0) {
-        (void)close(hold[1]);
-        body(hold[0]);
-        (void)close(ready[1]);
-        await_end(hold[0]);
-        _exit(0);
-    }
-    (void)close(ready[1]);
-    (void)close(hold[0]);
-    await_end(ready[0]);
-    c.hold = hold[1];
-    return c;
-}
-
-static void stop(struct child *c)
-{
-    c->hold = safe_close(c->hold);
-    assert_int_equal(waitpid(c->pid, NULL, 0), c->pid);
-}
-
-static void rename_self(int hold)
-{
-    (void)hold;
+    (void)h;
     (void)prctl(PR_SET_NAME, "a) S 1 (\xff\n\x01");
 }
 
 static void test_hostile_name(void **state)
 {
     _cleanup_close_ int fd = proc_fd();
-    struct child c = start(rename_self);
+    struct unit_child c = unit_child_start(rename_self, NULL);
     uint64_t begin = 0;
 
     (void)state;
@@ -90,15 +43,15 @@ static void test_hostile_name(void **state)
     assert_true(p.mnt_ns > 0);
     assert_int_equal(procfs_start(fd, (uint32_t)c.pid, &begin), 0);
     assert_true(begin == p.ref.start_ns && begin > 0);
-    stop(&c);
+    unit_child_end(&c);
     assert_int_equal(procfs_read(fd, (uint32_t)c.pid, &p), -ESRCH);
 }
 
 static char program[4096]; // what exec_program() executes
 
-static void exec_program(int hold)
+static void exec_program(const struct unit_hold *h)
 {
-    if (dup2(hold, STDIN_FILENO) < 0)
+    if (dup2(h->gate, STDIN_FILENO) < 0)
         _exit(1);
     (void)execl(program, "a name", "-", (char *)NULL);
     _exit(1);
@@ -116,11 +69,11 @@ static void copy_cat(const char *to)
 static void check_exec(const char *dir, const char *name, bool removed)
 {
     _cleanup_close_ int fd = proc_fd();
-    struct child c;
+    struct unit_child c;
 
     (void)snprintf(program, sizeof(program), "%s/%s", dir, name);
     copy_cat(program);
-    c = start(exec_program);
+    c = unit_child_start(exec_program, NULL);
     if (removed)
         assert_int_equal(unlink(program), 0);
     assert_int_equal(procfs_read(fd, (uint32_t)c.pid, &p), 0);
@@ -129,7 +82,7 @@ static void check_exec(const char *dir, const char *name, bool removed)
     assert_int_equal(p.exe_deleted, removed);
     assert_int_equal(p.cmdline_len, 8);
     assert_memory_equal(p.cmdline, "a name -", 8);
-    stop(&c);
+    unit_child_end(&c);
 }
 
 static void test_exec(void **state)
@@ -173,7 +126,7 @@ static void test_scan(void **state)
     const struct who *who;
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
-    struct child c;
+    struct unit_child c;
 
     (void)state;
     assert_int_equal(process_table_new(NULL, &t), 0);
@@ -192,7 +145,7 @@ static void test_scan(void **state)
     process_table_counters(t, &counters);
     assert_int_equal(counters.completed, 0);
 
-    c = start(rename_self);
+    c = unit_child_start(rename_self, NULL);
     other.tgid = (uint32_t)c.pid;
     assert_null(process_table_who(t, &other)); // another process had this number
     assert_int_equal(procfs_start(fd, other.tgid, &other.start_ns), 0);
@@ -201,7 +154,7 @@ static void test_scan(void **state)
     assert_int_equal(who->ancestors[0].ref.tgid, getpid());
     process_table_counters(t, &counters);
     assert_int_equal(counters.completed, 1);
-    stop(&c);
+    unit_child_end(&c);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_hostile_name), cmocka_unit_test(test_exec),
