@@ -20,16 +20,17 @@ static pid_t start(char **words)
     return pid;
 }
 
-/* Waits for all that comes of a command, orphans too; the last one's status. */
+/* Waits for all that comes of a command, orphans too, in whatever order they end; the status of one that failed. */
 int reap(char **words)
 {
-    int status = 0, last = FAILED;
+    int status = 0, worst = DONE;
 
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || start(words) < 0)
         return do_failed("a child");
     while (wait(&status) > 0)
-        last = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
-    return errno == ECHILD ? last : do_failed("wait");
+        if (status)
+            worst = WIFEXITED(status) ? WEXITSTATUS(status) : FAILED;
+    return errno == ECHILD ? worst : do_failed("wait");
 }
 
 static void *execute(void *words)
