@@ -43,7 +43,6 @@ static __always_inline __u64 sg_inherit_states(struct file *file, __u32 policy_i
                                                struct sg_states *ret)
 {
     struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
     struct sg_root_key key = {.policy_id = policy_id};
     const struct sg_root *root;
     __u64 answer;
@@ -54,17 +53,11 @@ static __always_inline __u64 sg_inherit_states(struct file *file, __u32 policy_i
     root = bpf_map_lookup_elem(&sg_roots, &key);
     if (!root || !root->state)
         return 0;
-    answer = sg_object_state((__u64)dentry, policy_id);
-    if (SG_ANSWER_FAILED(answer) && (answer & 0xff) == SG_REASON_RACE)
-        answer = sg_object_state((__u64)dentry, policy_id);
+    answer = sg_state_at_rest((__u64)dentry, policy_id);
     if (SG_ANSWER_FAILED(answer))
         return answer;
     ret->state = (__u32)answer;
-    if (BPF_CORE_READ(inode, __i_nlink) > 1 && (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFDIR &&
-        sg_pinned_states(BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev),
-                         BPF_CORE_READ(inode, i_generation), ret))
-        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
-    return 0;
+    return sg_pinned_at(BPF_CORE_READ(file, f_inode), ret) ? SG_ANSWER_FAIL(SG_REASON_MEMORY) : 0;
 }
 
 /*
@@ -164,9 +157,8 @@ static __always_inline __u64 sg_inherit_decide(struct sg_request *q, __u32 polic
         found = bpf_map_lookup_elem(&sg_inherited, &tid);
         if (found)
             found->file = 0;
-        /* Once more for a rename on the way. Who is not known by then has no permission. */
-        if (!sg_subject_next(sg_address(q->dentry), policy_id))
-            sg_subject_next(sg_address(q->dentry), policy_id);
+        /* Who is not known by then has no permission. */
+        sg_subject_next(sg_address(q->dentry), policy_id);
         sg_inherit_all(policy_id, SG_WHO_NEXT);
         found = bpf_map_lookup_elem(&sg_inherited, &tid);
         if (found) {

@@ -83,7 +83,7 @@ static __always_inline void sg_remember_program(struct inode *inode, struct dent
                                                 __u32 policy_id)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    __u64 answer = sg_program_state(sg_address(dentry), policy_id);
+    __u64 answer = sg_state_at_rest(sg_address(dentry), policy_id);
     struct sg_draft *d = sg_draft_open();
 
     if (!d)

@@ -171,7 +171,6 @@ static __always_inline __u64 sg_sb_at(__u64 dentry, __u64 inode)
  */
 __noinline __u64 sg_decide_at(__u64 dentry, __u64 inode, __u32 ops, __u32 policy_id, __u32 try)
 {
-    const struct inode *object = (const struct inode *)inode;
     struct sg_states states = {.policy_id = policy_id};
     __u64 answer = SG_ANSWER_FAIL(SG_REASON_DISCONNECTED);
 
@@ -182,10 +181,7 @@ __noinline __u64 sg_decide_at(__u64 dentry, __u64 inode, __u32 ops, __u32 policy
     if (SG_ANSWER_FAILED(answer))
         return sg_failed(sg_sb_at(dentry, inode), ops, policy_id, answer, try);
     states.state = (__u32)answer;
-    if (inode && BPF_CORE_READ(object, __i_nlink) > 1 &&
-        (BPF_CORE_READ(object, i_mode) & S_IFMT) != S_IFDIR &&
-        sg_pinned_states(BPF_CORE_READ(object, i_ino), BPF_CORE_READ(object, i_sb, s_dev),
-                         BPF_CORE_READ(object, i_generation), &states))
+    if (inode && sg_pinned_at((const struct inode *)inode, &states))
         return sg_unresolved(sg_sb_at(dentry, inode), ops, policy_id, SG_REASON_MEMORY);
     return sg_decide_states(&states, ops, try == SG_TRY_LAST);
 }

@@ -283,6 +283,15 @@ static __always_inline int sg_pinned_states(__u64 ino, __u32 dev, __u32 generati
     return clash;
 }
 
+/* The same of an inode by its address; one name is one state. */
+static __always_inline int sg_pinned_at(const struct inode *inode, struct sg_states *ret)
+{
+    return BPF_CORE_READ(inode, __i_nlink) > 1 &&
+           (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFDIR &&
+           sg_pinned_states(BPF_CORE_READ(inode, i_ino), BPF_CORE_READ(inode, i_sb, s_dev),
+                            BPF_CORE_READ(inode, i_generation), ret);
+}
+
 /* The same, kept with the node when there is one. */
 static __noinline int sg_other_states(const struct sg_request *q, struct sg_node *node,
                                       struct sg_states *ret)

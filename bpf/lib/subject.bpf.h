@@ -13,7 +13,7 @@
 #include "cgroup.bpf.h"
 #include "draft.bpf.h"
 
-#define SG_PROGRAM_TRIES 8 /* to find a program's path while others rename */
+#define SG_REST_TRIES 8 /* to find a path while others rename */
 
 /*
  * Is `inode` what the task executed? A process may set its own mm->exe_file (PR_SET_MM_EXE_FILE); what the exec hook, or
@@ -35,12 +35,12 @@ static __always_inline void sg_exe_is(struct sg_subject *s, struct inode *inode,
     s->exe_exec_id = exec_id;
 }
 
-/* The state of a program's path, as sg_object_state(). */
-static __always_inline __u64 sg_program_state(__u64 dentry, __u32 policy_id)
+/* As sg_object_state(), of a path that nothing moves meanwhile: what a rename spoils is asked again. */
+static __always_inline __u64 sg_state_at_rest(__u64 dentry, __u32 policy_id)
 {
     __u64 answer = 0;
 
-    for (int i = 0; i < SG_PROGRAM_TRIES; i++) {
+    for (int i = 0; i < SG_REST_TRIES; i++) {
         answer = sg_object_state(dentry, policy_id);
         if (answer != SG_ANSWER_FAIL(SG_REASON_RACE) && answer != SG_ANSWER_FAIL(SG_REASON_DEPTH))
             break;
@@ -90,7 +90,7 @@ __noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
         if (!d->s.exe_ino || d->s.exe_exec_id != exec_id)
             sg_exe_is(&d->s, inode, exec_id);
         if (sg_exe_is_true(&d->s, inode))
-            answer = sg_program_state((__u64)BPF_CORE_READ(file, f_path.dentry), policy_id);
+            answer = sg_state_at_rest((__u64)BPF_CORE_READ(file, f_path.dentry), policy_id);
         else
             sg_count(SG_COUNT_EXE_SPOOFED);
     }
@@ -296,7 +296,7 @@ static __always_inline void sg_subject_refresh(const struct sg_image *header)
 
 __noinline __u32 sg_subject_next(__u64 dentry, __u32 policy_id)
 {
-    __u64 task = bpf_get_current_task(), answer = sg_program_state(dentry, policy_id);
+    __u64 task = bpf_get_current_task(), answer = sg_state_at_rest(dentry, policy_id);
     const struct sg_image *header = sg_header_now();
     struct sg_draft *d;
     __u32 ready;
