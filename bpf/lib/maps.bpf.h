@@ -57,8 +57,9 @@ struct {
 #define SG_DIRS_MAX 16384
 #endif
 
-/* The path of a directory that records speak of often. What is written into an entry never changes. */
-#define SG_TEXT_MAX 240
+/* The path of a directory that records speak of often. */
+#define SG_TEXT_MAX  240
+#define SG_TEXT_MASK 255 /* the same to verifiers */
 struct sg_text {
     __u64 mark; /* of the directory, in the table: see sg_dir_mark() */
     __u64 made_ns;
@@ -74,7 +75,10 @@ struct {
     __type(value, struct sg_text);
 } sg_texts SEC(".maps");
 
-/* The same by the address of the directory's dentry, for programs that cannot ask inode storage for a directory. */
+/*
+ * The same by the address of the directory's dentry, for programs that cannot ask inode storage for a directory. Entries are
+ * used again for other directories while they are read.
+ */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 1024);

@@ -165,31 +165,55 @@ static __always_inline const struct sg_text *sg_text_of(struct dentry *dir, bool
     return text && text->mark == sg_dir_mark(dir, 0) ? text : NULL;
 }
 
-/* The same for an object's own path, with what is kept of the directory's part. */
+/*
+ * The kept path of `dir` into a record from `end` on. Returns the new end; 0: none that is right now. *ret_made_ns is when
+ * that was made, where there is one at all.
+ */
+static __always_inline __u64 sg_text_put(struct sg_buffer *b, __u64 end, struct dentry *dir,
+                                         __u32 sequence, bool typed, __u64 *ret_made_ns)
+{
+    const struct sg_text *text = sg_text_of(dir, typed);
+    __u64 len;
+
+    if (!text)
+        return 0;
+    *ret_made_ns = text->made_ns;
+    if (text->sequence != sequence)
+        return 0;
+    len = text->len;
+    if (len > SG_TEXT_MAX)
+        return 0;
+    asm volatile("" : "+r"(len), "+r"(end)); /* the bounds must hold in these registers */
+    len &= SG_TEXT_MASK;
+    if (end > SG_RECORD_MAX - 512)
+        return 0;
+    bpf_probe_read_kernel(b->bytes + end, len, text->bytes);
+    if (!typed && (*(volatile const __u64 *)&text->mark != sg_dir_mark(dir, 0) ||
+                   *(volatile const __u32 *)&text->sequence != sequence))
+        return 0;
+    return end + len;
+}
+
+/* As sg_add_path(), of an object, with what is kept of its directory. */
 static __always_inline __u64 sg_add_path_kept(__u32 slot, struct sg_buffer *b, __u64 at,
                                               struct dentry *dentry, __u64 now, __u16 *flags,
                                               bool typed)
 {
     __u32 sequence = sg_rename_lock ? sg_rename_sequence() : 1;
-    __u64 start = at + sizeof(struct sg_field), end = start, dir_start, len = SG_TEXT_MAX + 1;
+    __u64 start = at + sizeof(struct sg_field), end = start, dir_start, kept = 0, made_ns = 0;
     struct dentry *parent = dentry->d_parent;
-    const struct sg_text *text = NULL;
 
     if (parent != dentry)
         end = sg_put_name(b->bytes, start, start, dentry->d_name.len, dentry->d_name.name);
     end = dir_start = end ? end : start; /* one name always has room */
     if (!(sequence & 1))
-        text = sg_text_of(parent, typed);
-    if (text && text->sequence == sequence)
-        len = text->len;
-    asm volatile("" : "+r"(len), "+r"(end));
-    if (text && len <= SG_TEXT_MAX && end <= SG_RECORD_MAX - 512) {
-        bpf_probe_read_kernel(b->bytes + end, len, text->bytes);
-        end += len;
+        kept = sg_text_put(b, end, parent, sequence, typed, &made_ns);
+    if (kept) {
+        end = kept;
     } else {
         end = sg_put_names(slot, start, end, sg_address(parent));
-        if (!(end & SG_PUT_CUT) && !(sequence & 1) &&
-            (!text || now - text->made_ns > SG_TEXT_LIFE_NS) && sequence == sg_rename_sequence())
+        if (!(end & SG_PUT_CUT) && !(sequence & 1) && now - made_ns > SG_TEXT_LIFE_NS &&
+            sequence == sg_rename_sequence())
             sg_text_keep(b, parent, dir_start, end, sequence, now, typed);
     }
     return sg_end_path(b->bytes, at, end, SG_FIELD_PATH, SG_RECORD_PATH_CUT, flags);
