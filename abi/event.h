@@ -64,7 +64,7 @@ struct sg_record {
     __u16 type; /* enum sg_record_type */
     __u16 flags;
     __u64 time_ns; /* CLOCK_BOOTTIME */
-    __u64 seq;     /* per CPU and ring, from 1: rises with each record of a thread */
+    __u64 seq;     /* SG_SEQ(): no other record of its CPU and ring has it */
     __u32 cpu;
     __u32 tgid, tid;
     __u32 ppid;     /* thread group of the real parent */
@@ -109,6 +109,13 @@ struct sg_field {
     __u32 reserved;
 };
 
+/*
+ * A record's number: of the buffer in which it was put together (programs that interrupt each other on a CPU have different ones,
+ * nearly all is done in 0), and how many were put together there for this ring, from 1. What is missing was lost.
+ */
+#define SG_SEQ_SLOT_SHIFT 48
+#define SG_SEQ(slot, n)   ((__u64)(slot) << SG_SEQ_SLOT_SHIFT | (n))
+
 #define SG_RULE_NONE 0xffffu
 #define SG_RULE_BENEATH \
     0xfffeu /* some deny rule beneath a directory that was to be moved or mounted over */
@@ -149,6 +156,9 @@ enum sg_counter {
         25, /* file systems that came to a place without getting its state: no room */
     SG_COUNT_MAX = 32,
 };
+
+/* What arrived in a ring (0: denials, 1: audit, 2: processes); the next one is what did not. */
+#define SG_COUNT_SENT(ring) ((__u32)(SG_COUNT_SECURITY_SENT + 2 * (ring)))
 
 #define SG_EVENT_ASSERT(cond, name) _Static_assert(cond, name)
 SG_EVENT_ASSERT(sizeof(struct sg_field) == 8, "sg_field");

@@ -261,8 +261,7 @@ static __noinline int sg_io_report(struct file *file, const struct sg_io *io)
     __u32 slot = sg_claim();
     struct sg_buffer *b = sg_buffer_of(slot);
     struct sg_record *r;
-    long lost = 1;
-    __u64 len;
+    __u64 len = 0;
 
     if (b) {
         if (sg_is_backing(report.inode, report.dentry))
@@ -273,15 +272,8 @@ static __noinline int sg_io_report(struct file *file, const struct sg_io *io)
         r->first_ns = io->opened_ns;
         r->value[0] = io->bytes_read;
         r->value[1] = io->bytes_written;
-        sg_sent(b->bytes, SG_COUNT_AUDIT_SENT);
-        asm volatile("" : "+r"(len));
-        if (len > SG_RECORD_MAX)
-            len = SG_RECORD_MAX;
-        lost = SG_OUTPUT(sg_audit, SG_RING_AUDIT, b, len);
-        sg_give_back(b);
     }
-    if (lost)
-        sg_count(SG_COUNT_AUDIT_LOST);
+    sg_send(slot, b, len, SG_RING_AUDIT);
     return 0;
 }
 

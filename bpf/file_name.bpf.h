@@ -231,22 +231,8 @@ static __noinline int sg_tell_entered(const struct sg_request *from, const struc
                                .inode = from->inode,
                                .hook = from->hook,
                                .type = SG_RECORD_ENTERED};
-    __u32 slot = sg_claim();
-    struct sg_buffer *b = sg_buffer_of(slot);
-    long lost = 1;
-    __u64 len;
 
-    if (b) {
-        len = sg_write_file_record(slot, b, &report, false);
-        sg_sent(b->bytes, SG_COUNT_PROCESS_SENT);
-        asm volatile("" : "+r"(len));
-        if (len > SG_RECORD_MAX)
-            len = SG_RECORD_MAX;
-        lost = SG_OUTPUT(sg_process, SG_RING_PROCESS, b, len);
-        sg_give_back(b);
-    }
-    if (lost)
-        sg_count(SG_COUNT_PROCESS_LOST);
+    sg_emit(&report);
     return 0;
 }
 

@@ -36,19 +36,12 @@ static __always_inline int sg_in_host_mnt_ns(void)
 
 static __always_inline void sg_tell_mount(__u16 hook)
 {
-    struct sg_record *r = bpf_ringbuf_reserve(&sg_process, sizeof(*r), 0);
+    __u32 slot;
+    struct sg_buffer *b = sg_begin(&slot, SG_RECORD_MOUNT);
 
-    if (!r) {
-        sg_count(SG_COUNT_PROCESS_LOST);
-        return;
-    }
-    __builtin_memset(r, 0, sizeof(*r));
-    sg_start_record(r, SG_RECORD_MOUNT, 0);
-    sg_fill_process(r);
-    r->hook = hook;
-    r->size = sizeof(*r);
-    sg_sent((__u8 *)r, SG_COUNT_PROCESS_SENT);
-    bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
+    if (b)
+        ((struct sg_record *)b->bytes)->hook = hook;
+    sg_send(slot, b, sizeof(struct sg_record), SG_RING_PROCESS);
 }
 
 /*

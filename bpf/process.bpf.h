@@ -43,38 +43,25 @@ static __always_inline const struct sg_image *sg_lineage_wanted(void)
     return header && header->needs & SG_NEEDS_PROGRAM ? header : NULL;
 }
 
-static __always_inline struct sg_record *sg_process_record(__u16 type)
-{
-    struct sg_record *r = bpf_ringbuf_reserve(&sg_process, sizeof(*r), 0);
-
-    if (!r) {
-        sg_count(SG_COUNT_PROCESS_LOST);
-        return NULL;
-    }
-    __builtin_memset(r, 0, sizeof(*r));
-    sg_start_record(r, type, 0);
-    sg_fill_process(r);
-    r->size = sizeof(*r);
-    sg_sent((__u8 *)r, SG_COUNT_PROCESS_SENT);
-    return r;
-}
-
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
 {
     const struct sg_image *header = sg_lineage_wanted();
+    struct sg_buffer *b;
     struct sg_record *r;
+    __u32 slot;
 
     if (header)
         sg_inherit(parent, child, header);
     if (child->tgid == parent->tgid)
         return 0;
-    r = sg_process_record(SG_RECORD_FORK);
-    if (r) {
+    b = sg_begin(&slot, SG_RECORD_FORK);
+    if (b) {
+        r = (struct sg_record *)b->bytes;
         r->value[0] = child->tgid;
         r->value[1] = child->start_boottime;
-        bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
     }
+    sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
     return 0;
 }
 
@@ -124,7 +111,9 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     __u64 address = bpf_get_current_task();
     __u32 tid = task->pid;
     struct sg_agent *agent;
+    struct sg_buffer *b;
     struct sg_record *r;
+    __u32 slot;
 
     bpf_map_delete_elem(&sg_subjects, &tid);
     bpf_map_delete_elem(&sg_environs, &tid);
@@ -135,12 +124,13 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     agent = sg_agent_get();
     if (sg_is_agent(agent, task))
         agent->tgid = 0;
-    r = sg_process_record(SG_RECORD_EXIT);
-    if (r) {
+    b = sg_begin(&slot, SG_RECORD_EXIT);
+    if (b) {
+        r = (struct sg_record *)b->bytes;
         r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code
                                                     : task->exit_code;
-        bpf_ringbuf_submit(r, sg_wake(SG_RING_PROCESS, r->time_ns));
     }
+    sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
     return 0;
 }
 

@@ -195,22 +195,51 @@ static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *
     return end;
 }
 
-/* Numbers a record. Preempted in between, two threads may get the later one's: kernels before 5.12 have no exchange. */
-static __always_inline void sg_sent(__u8 *bytes, __u32 sent_counter)
+/* A record without names, begun in a buffer. NULL: none is free; sg_send() counts it. */
+static __always_inline struct sg_buffer *sg_begin(__u32 *ret_slot, __u16 type)
 {
-    struct sg_record *r = (struct sg_record *)bytes;
-    __u64 *n = bpf_map_lookup_elem(&sg_counters, &sent_counter);
+    struct sg_record *r;
+    struct sg_buffer *b;
 
-    if (!n)
-        return;
-    __sync_fetch_and_add(n, 1);
-    r->seq = *(volatile __u64 *)n;
+    *ret_slot = sg_claim();
+    b = sg_buffer_of(*ret_slot);
+    if (!b)
+        return NULL;
+    r = (struct sg_record *)b->bytes;
+    __builtin_memset(r, 0, sizeof(*r));
+    sg_start_record(r, type, 0);
+    sg_fill_process(r);
+    r->size = sizeof(*r);
+    return b;
 }
 
-/* A buffer's record to its ring; not 0: it is lost. */
-#define SG_OUTPUT(map, ring, buffer, len)          \
-    bpf_ringbuf_output(&map, (buffer)->bytes, len, \
-                       sg_wake(ring, ((struct sg_record *)(buffer)->bytes)->time_ns))
+/*
+ * Numbers the record of `len` bytes in a buffer, sends it, and gives the buffer back. The numbers are the buffer's own: of
+ * programs that interrupt each other on a CPU no two have the same. NULL: no buffer was free. What does not arrive is counted.
+ */
+static __always_inline void sg_send(__u32 slot, struct sg_buffer *b, __u64 len, enum sg_ring ring)
+{
+    struct sg_record *r;
+    long lost = 1;
+    __u64 wake;
+
+    if (b) {
+        r = (struct sg_record *)b->bytes;
+        r->seq = SG_SEQ(slot, ++b->sent[ring]);
+        wake = sg_wake(ring, r->time_ns);
+        asm volatile("" : "+r"(len));
+        if (len > SG_RECORD_MAX)
+            len = SG_RECORD_MAX;
+        if (ring == SG_RING_SECURITY)
+            lost = bpf_ringbuf_output(&sg_security, b->bytes, len, wake);
+        else if (ring == SG_RING_PROCESS)
+            lost = bpf_ringbuf_output(&sg_process, b->bytes, len, wake);
+        else
+            lost = bpf_ringbuf_output(&sg_audit, b->bytes, len, wake);
+        sg_give_back(b);
+    }
+    sg_count(SG_COUNT_SENT(ring) + (lost ? 1 : 0));
+}
 
 /*
  * Equal denials within a second are one record with a number: true when this one was only counted.
@@ -253,34 +282,22 @@ static __noinline int sg_merged_away(const struct sg_report *p)
 static __always_inline void sg_emit_body(const struct sg_report *p, bool typed)
 {
     int denial = SG_DECISION_VERDICT(p->decision) >= SG_DENY;
-    __u32 sent = denial                      ? SG_COUNT_SECURITY_SENT
-                 : p->type == SG_RECORD_EXEC ? SG_COUNT_PROCESS_SENT
-                                             : SG_COUNT_AUDIT_SENT;
     struct sg_buffer *b;
-    long lost = 1;
+    __u64 len = 0;
     __u32 slot;
-    __u64 len;
 
     if (denial && sg_merged_away(p))
         return;
     slot = sg_claim();
     b = sg_buffer_of(slot);
-    if (b) {
+    if (b)
         len = sg_write_file_record(slot, b, p, typed);
-        sg_sent(b->bytes, sent);
-        asm volatile("" : "+r"(len));
-        if (len > SG_RECORD_MAX)
-            len = SG_RECORD_MAX;
-        if (denial)
-            lost = SG_OUTPUT(sg_security, SG_RING_SECURITY, b, len);
-        else if (p->type == SG_RECORD_EXEC)
-            lost = SG_OUTPUT(sg_process, SG_RING_PROCESS, b, len);
-        else
-            lost = SG_OUTPUT(sg_audit, SG_RING_AUDIT, b, len);
-        sg_give_back(b);
-    }
-    if (lost)
-        sg_count(sent + 1);
+    if (denial)
+        sg_send(slot, b, len, SG_RING_SECURITY);
+    else if (p->type == SG_RECORD_EXEC || p->type == SG_RECORD_ENTERED)
+        sg_send(slot, b, len, SG_RING_PROCESS);
+    else
+        sg_send(slot, b, len, SG_RING_AUDIT);
 }
 
 /* Reports a decision: denials to their own ring, programs' lives to theirs, the rest to the audit ring. */

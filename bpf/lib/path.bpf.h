@@ -21,6 +21,7 @@
 
 struct sg_buffer {
     __u64 claims;
+    __u64 sent[SG_RINGS]; /* records that were numbered here */
     __u8 bytes[SG_RECORD_MAX];
     struct sg_text text; /* being made */
     struct sg_seen seen; /* of a directory on the way up */

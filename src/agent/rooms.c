@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "agent/agent.h"
+#include "base/clock.h"
 #include "process/host.h"
 
 #define BUILDER_JOBS 8
@@ -65,6 +66,7 @@ int rooms_start(struct agent *a, struct error *err)
     r = part_error(err, "the table of processes", r);
     if (r < 0)
         return r;
-    r = part_error(err, "the form of records", ocsf_new(&a->host, 0, &a->ocsf));
+    r = part_error(err, "the form of records",
+                   ocsf_new(&a->host, now_ns(CLOCK_BOOTTIME) / NS_PER_MS, 0, &a->ocsf));
     return r < 0 ? r : start_threads(a, err);
 }

@@ -56,6 +56,8 @@ static void prepare_rings(struct ocsf *o, struct out *out, char **start)
 
         out_bytes(out, c->boot_id);
         out_char(out, ':');
+        out_u64(out, c->run);
+        out_char(out, ':');
         out_raw(out, name, strlen(name));
         out_char(out, ':');
         c->uid_starts[i] = take(out, start);
@@ -120,7 +122,7 @@ static int prepare(struct ocsf *o)
     return out.full ? -ENOMEM : 0;
 }
 
-int ocsf_new(const struct host *host, size_t max_cached_bytes, struct ocsf **ret_ocsf)
+int ocsf_new(const struct host *host, uint64_t run, size_t max_cached_bytes, struct ocsf **ret_ocsf)
 {
     _cleanup_(ocsf_freep) struct ocsf *o = new0(struct ocsf, 1);
     int r;
@@ -128,6 +130,7 @@ int ocsf_new(const struct host *host, size_t max_cached_bytes, struct ocsf **ret
     if (!o)
         return -ENOMEM;
     o->context.host = *host;
+    o->context.run = run;
     o->context.boot_id = (struct bytes){o->context.host.boot_id,
                                         (uint32_t)strlen(o->context.host.boot_id)};
     ocsf_ops_index(o->first_op);

@@ -8,6 +8,10 @@
 // Records always are valid JSON. Names that are not UTF-8 show U+FFFD, and for paths the exact
 // bytes stand next to them in hexadecimal digits (unmapped.path_bytes).
 //
+// metadata.uid is "<boot id>:<run>:<ring>:<CPU>:<number>", no two records have the same: the kernel numbers what it sends, `run`
+// tells one run of the agent from another in the same boot. A record that the kernel did not number (it says how many others
+// there were) has its time there, in nanoseconds since boot.
+//
 // process.uid is "<boot id>:<pid>:<start>", the start in ticks of 1/100 s since boot: procfs knows
 // no finer one, and the number has to stay the same when another run of the agent learns of the
 // process.
@@ -34,8 +38,9 @@ struct ocsf_counters {
     size_t cached_bytes;
 };
 
-// `host` is copied. max_cached_bytes bounds the prepared parts of processes; 0: 2 MiB. -ENOMEM.
-int ocsf_new(const struct host *host, size_t max_cached_bytes, struct ocsf **ret_ocsf);
+// `host` is copied. `run`: see above, any number that differs. max_cached_bytes bounds the prepared parts of processes; 0: 2 MiB. -ENOMEM.
+int ocsf_new(const struct host *host, uint64_t run, size_t max_cached_bytes,
+             struct ocsf **ret_ocsf);
 struct ocsf *ocsf_free(struct ocsf *o);
 DEFINE_CLEANUP(struct ocsf *, ocsf_free)
 

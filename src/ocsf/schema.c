@@ -51,7 +51,7 @@ static const struct {
     {"DEV", "string", "^[0-9]+:[0-9]+$"},
     {"HEX", "string", "^([0-9a-f]{2})+$"},
     {"UID_PROCESS", "string", "^[0-9a-f-]{36}:[0-9]+:[0-9]+$"},
-    {"UID_EVENT", "string", "^[0-9a-f-]{36}:[a-z]+:[0-9]+:[0-9]+$"},
+    {"UID_EVENT", "string", "^[0-9a-f-]{36}:[0-9]+:[a-z]+:[0-9]+:[0-9]+$"},
     {"INO", "string", "^[0-9]+$"},
     {"UINT", "integer", NULL},
     {"SEQ", "integer", NULL},

@@ -26,8 +26,8 @@ void templates_done(struct templates *t)
 
 static bool is_ordinary(const struct event *ev)
 {
-    return ev->kind == EVENT_FILE && ev->count == 1 && !(ev->access & SG_OP_IO) && ev->who &&
-           ev->ino && ev->path2.kind == EVENT_PATH_NONE && ev->xattr.len == 0 &&
+    return ev->kind == EVENT_FILE && ev->count == 1 && ev->seq && !(ev->access & SG_OP_IO) &&
+           ev->who && ev->ino && ev->path2.kind == EVENT_PATH_NONE && ev->xattr.len == 0 &&
            ev->reached_by.len == 0 && ev->path.bytes.len > 1 && out_is_plain(ev->path.bytes);
 }
 

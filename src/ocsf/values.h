@@ -206,7 +206,7 @@ static inline void put_uid_process(struct out *out, const struct ocsf_context *o
     out_lit(out, "\",");
 }
 
-// A record's own name: boot, ring, CPU and number.
+// A record's own name: boot, run, ring, CPU and number, or the time of what has none.
 static inline void put_uid_event(struct out *out, const struct ocsf_context *o,
                                  const struct record_view *v)
 {
@@ -220,7 +220,7 @@ static inline void put_uid_event(struct out *out, const struct ocsf_context *o,
     out_gap(out, GAP_CPU, start);
     out_char(out, ':');
     start = out->p;
-    out_u64(out, v->ev->seq);
+    out_u64(out, v->ev->seq ? v->ev->seq : v->ev->time_ns);
     out_gap(out, GAP_SEQ, start);
     out_lit(out, "\",");
 }

@@ -218,7 +218,7 @@ static int hand_on(struct merged *m, const struct sg_merge_key *key, const struc
     record->first_ns = record->count > 1 ? merge->first_ns : 0;
     record->time_ns = merge->last_ns;
     record->policy_id = merge->policy_id;
-    record->seq = 0; // it does not come from a ring
+    record->seq = 0; // it comes from no ring: its time tells it from others
     return fn(userdata, record, len);
 }
 

@@ -58,7 +58,7 @@ static int start_agent(struct agent *a, struct loaded *policy, const char *path)
     r = r < 0 ? r : host_read("", &a->host);
     r = r < 0 ? r : event_new(&a->event);
     r = r < 0 ? r : process_table_new(&(struct process_options){}, &a->processes);
-    r = r < 0 ? r : ocsf_new(&a->host, 0, &a->ocsf);
+    r = r < 0 ? r : ocsf_new(&a->host, 1, 0, &a->ocsf);
     r = r < 0 ? r : output_new(a->loop, &sink, &a->output);
     r = r < 0 ? r : mount_view_read("/proc/self/mountinfo", &a->mounts.view);
     r = r < 0 ? r : control_server_new(a->loop, sb_str(&socket), answer, a, &a->control, &err);

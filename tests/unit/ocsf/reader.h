@@ -21,7 +21,7 @@ static inline int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    if (!f || event_new(&f->ev) < 0 || ocsf_new(&test_host, 0, &f->o) < 0)
+    if (!f || event_new(&f->ev) < 0 || ocsf_new(&test_host, TEST_RUN, 0, &f->o) < 0)
         return -1;
     make_who(&f->who);
     f->other = f->who;

@@ -11,6 +11,8 @@
 #include "model/host.h"
 #include "ocsf/ocsf.h"
 
+#define TEST_RUN 7
+
 static const struct host test_host = {
     .hostname = "web1",
     .boot_id = "11111111-2222-3333-4444-555555555555",

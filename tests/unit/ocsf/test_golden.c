@@ -281,7 +281,7 @@ static void test_cases(void **state)
 
     (void)state;
     assert_int_equal(event_new(&ev), 0);
-    assert_int_equal(ocsf_new(&test_host, 0, &o), 0);
+    assert_int_equal(ocsf_new(&test_host, TEST_RUN, 0, &o), 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         choose_actor(cases[i].actor);
         cases[i].make(&r);

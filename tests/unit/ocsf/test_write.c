@@ -16,7 +16,7 @@ static void test_head(void **state)
     assert_int_equal(number(f, "type_uid"), 100114);
     assert_null(at(f, "type_name")); // captions of numbers are optional, and long
     assert_int_equal(number(f, "time"), 1700000200123);
-    assert_string_at(f, "metadata.uid", BOOT ":security:2:17");
+    assert_string_at(f, "metadata.uid", BOOT ":7:security:2:17");
     assert_int_equal(number(f, "metadata.sequence"), 17);
     assert_string_at(f, "metadata.product.name", "safeguard");
     assert_string_at(f, "metadata.version", OCSF_VERSION);
@@ -305,6 +305,23 @@ static void test_merged(void **state)
                      "for reading, 42 times");
 }
 
+// What says how many more there were comes from no ring: it is called by its time, and by another one than the next.
+static void test_without_a_number(void **state)
+{
+    struct fixture *f = *state;
+
+    f->ev->seq = 0;
+    for (uint64_t time = 5000000001; time < 5000000004; time++) {
+        char uid[128];
+
+        f->ev->time_ns = time;
+        write_it(f);
+        (void)snprintf(uid, sizeof(uid), BOOT ":7:security:2:%llu", (unsigned long long)time);
+        assert_string_at(f, "metadata.uid", uid);
+        assert_null(at(f, "metadata.sequence"));
+    }
+}
+
 static void test_rule(void **state)
 {
     struct rule_ref rule = {BYTES("web"), BYTES("/etc/p.yaml"), 7, BYTES("no \"shadow\"")};
@@ -405,4 +422,5 @@ static void test_no_class(void **state)
 UNIT_MAIN(TEST(test_head), TEST(test_actor), TEST(test_names_of_processes),
           TEST(test_unknown_actor), TEST(test_outcomes), TEST(test_every_hook),
           TEST(test_activities), TEST(test_names), TEST(test_second_name), TEST(test_merged),
-          TEST(test_rule), TEST(test_process_activities), TEST(test_no_class))
+          TEST(test_without_a_number), TEST(test_rule), TEST(test_process_activities),
+          TEST(test_no_class))

@@ -74,5 +74,14 @@ check "still denied" denied /srv/vault/sub/b
 check "stop and detach" safeguard stop --detach
 wait "$agent" 2>/dev/null
 check "the host is as it was" cat /srv/vault/a
+check "it comes back" start_agent
+check "denied as before" denied /srv/vault/a
+check "stop and detach again" safeguard stop --detach
+wait "$agent" 2>/dev/null
+check "no two records of all these runs have the same uid" python3 -c '
+import collections, json
+n = collections.Counter(json.loads(line)["metadata"]["uid"] for line in open("/var/log/safeguard/events.ndjson"))
+twice = [uid for uid, times in n.items() if times > 1]
+assert len(n) > 10 and not twice, (len(n), twice[:9])'
 check "no pins are left" bash -c '! ls /sys/fs/bpf/safeguard 2>/dev/null | grep -q .'
 cat "$run_log" >&2
