@@ -161,7 +161,7 @@ static void step_failures(struct ctx *c)
     r = sensor_set_policy(c->sensor, copy, c->image_len, SG_OPS_ANY, c->roots, c->n_roots, &err);
     check(c, r == -EBADMSG && error_is_set(&err), "a broken image is refused: %s", err.what);
     for (uint32_t i = 0; i < ARRAY_SIZE(many); i++)
-        many[i].dev = i + 1000;
+        many[i] = (struct sensor_root){.dev = i + 1000, .root = {.state = TINY_START}};
     r = sensor_set_policy(c->sensor, c->image, c->image_len, SG_OPS_ANY, many, ARRAY_SIZE(many),
                           &err);
     check(c, r < 0 && error_is_set(&err), "too many roots are refused: %s", err.what);
@@ -186,7 +186,9 @@ static void step_refused(struct ctx *c)
     tiny_image(more, ARRAY_SIZE(more), &other.image, &other.image_len);
     read_roots(&other);
     for (uint32_t i = 0; i < ARRAY_SIZE(many); i++)
-        many[i] = i < other.n_roots ? other.roots[i] : (struct sensor_root){.dev = i + (1u << 30)};
+        many[i] = i < other.n_roots
+                      ? other.roots[i]
+                      : (struct sensor_root){.dev = i + (1u << 30), .root = {.state = TINY_START}};
     r = sensor_set_policy(c->sensor, other.image, other.image_len, SG_OPS_ANY, many,
                           ARRAY_SIZE(many), &err);
     check(c, r < 0, "a policy of other states is refused: %s", err.what);
