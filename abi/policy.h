@@ -68,6 +68,17 @@ enum sg_op {
      SG_OP_CHOWN | SG_OP_XATTR | SG_OP_MOUNT)
 #define SG_OPS_ANY (SG_OPS_WRITE | SG_OP_READ | SG_OP_EXEC | SG_OP_MMAP)
 
+/*
+ * Devices whose descriptors stay usable, whatever rule comes after they were opened, by the numbers of their drivers
+ * (Documentation/admin-guide/devices.txt). Terminals: consoles and serial lines, /dev/tty and /dev/ptmx, pseudo terminals,
+ * low-density serial lines, consoles of hypervisors. And what holds nothing: /dev/null, zero, full, random, urandom.
+ */
+#define SG_IS_TERMINAL(major)                                                                \
+    ((major) == 4 || (major) == 5 || ((major) >= 128 && (major) <= 143) || (major) == 204 || \
+     (major) == 229)
+#define SG_HOLDS_NOTHING(major, minor) \
+    ((major) == 1 && ((minor) == 3 || (minor) == 5 || ((minor) >= 7 && (minor) <= 9)))
+
 /* What a rule does. Ordered by strength: of several names of one object the strongest verdict counts. */
 enum sg_verdict {
     SG_ALLOW = 0, /* pass, no record */

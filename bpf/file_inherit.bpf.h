@@ -51,7 +51,7 @@ static __always_inline __u64 sg_inherit_states(struct file *file, __u32 policy_i
     ret->policy_id = policy_id;
     key.dev = BPF_CORE_READ(dentry, d_sb, s_dev);
     root = bpf_map_lookup_elem(&sg_roots, &key);
-    if (!root || !root->state)
+    if (!root || !root->state || sg_stays_open(BPF_CORE_READ(file, f_inode)))
         return 0;
     answer = sg_state_at_rest((__u64)dentry, policy_id);
     if (SG_ANSWER_FAILED(answer))

@@ -116,9 +116,11 @@ static __always_inline int sg_on_permission(struct file *file, int mask, bool st
 
     if (mask & (MAY_WRITE | MAY_APPEND))
         ops |= SG_OP_WRITE;
+    /* The kernel reads what it is about to execute. */
     if (mask & MAY_READ)
-        ops |= SG_OP_READ;
-    return ops && sg_file_access(file, ops, SG_HOOK_file_permission, SG_RECORD_INHERITED, storage);
+        ops |= file->f_flags & FMODE_EXEC ? SG_OP_EXEC : SG_OP_READ;
+    return ops && !sg_stays_open(file->f_inode) &&
+           sg_file_access(file, ops, SG_HOOK_file_permission, SG_RECORD_INHERITED, storage);
 }
 
 SG_PROGRAMS(file_permission, file_permission, sg_on_permission(file, mask, storage),

@@ -21,6 +21,7 @@
 #define FMODE_EXEC        0x20u
 #define O_TRUNC           01000
 #define S_IFMT            00170000
+#define S_IFCHR           0020000
 #define S_IFDIR           0040000
 #define SB_KERNMOUNT      (1ul << 22)
 #define SB_NOUSER         (1ul << 31)

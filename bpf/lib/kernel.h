@@ -66,6 +66,7 @@ struct inode {
         const unsigned int i_nlink;
         unsigned int __i_nlink;
     };
+    __u32 i_rdev;
     __u32 i_generation;
     struct hlist_head i_dentry;
 };

@@ -11,6 +11,18 @@
 /* Decisions that are none yet. */
 #define SG_DECISION_AGAIN (SG_DECISION_RETRY | SG_DECISION_SUBJECT)
 
+/*
+ * Is it a device that goes on when it is open, whatever rule comes? Terminals, since who has to take the rule back sits at one;
+ * and what programs are started with and holds nothing.
+ */
+static __always_inline int sg_stays_open(const struct inode *inode)
+{
+    __u32 rdev = BPF_CORE_READ(inode, i_rdev), major = rdev >> 20, minor = rdev & 0xfffff;
+
+    return (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFCHR &&
+           (SG_IS_TERMINAL(major) || SG_HOLDS_NOTHING(major, minor));
+}
+
 /* The strongest of what the rules say about any of the object's names. */
 static __noinline __u64 sg_decide_states(const struct sg_states *s, __u32 ops, __u32 anybody)
 {

@@ -158,6 +158,19 @@ static int add_task(struct search *s)
     return 0;
 }
 
+// As sg_stays_open() of the kernel side.
+static bool stays_open(const struct search *s, int32_t fd)
+{
+    struct statx stx;
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "fd/%d", fd);
+    return statx(s->task_dir, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) == 0 &&
+           S_ISCHR(stx.stx_mode) &&
+           (SG_IS_TERMINAL(stx.stx_rdev_major) ||
+            SG_HOLDS_NOTHING(stx.stx_rdev_major, stx.stx_rdev_minor));
+}
+
 static int add_file(struct search *s, int32_t fd, uint32_t ops, const uint32_t *dev,
                     const char *path, const char *shown)
 {
@@ -165,6 +178,8 @@ static int add_file(struct search *s, int32_t fd, uint32_t ops, const uint32_t *
     struct opened_file f = {.fd = fd, .ops = ops, .host = !dev, .dev = dev ? *dev : 0};
     int r;
 
+    if (stays_open(s, fd))
+        return 0;
     if (o->n_files >= OPENED_MAX) {
         o->cut = true;
         return 0;

@@ -36,7 +36,8 @@ static void open_bench(struct bench *b)
         &sb,
         "safeguard: 1\nmode: enforce\nfiles:\n  - {path: \"%s/secret\", access: [read, write], do: deny}\n"
         "  - {path: \"%s/log\", access: write, do: deny}\n"
-        "  - {path: \"%s/called (deleted)\", access: read, do: deny}\n",
+        "  - {path: \"%s/called (deleted)\", access: read, do: deny}\n"
+        "  - {path: [/dev/null, /dev/ptmx], access: [read, write], do: deny}\n",
         b->dir, b->dir, b->dir);
     assert_int_equal(mount_view_read("/proc/self/mountinfo", &b->view), 0);
     assert_int_equal(policy_load_buffer("test", sb_str(&sb), sb.len, NULL, &diags, &b->policy), 0);
@@ -60,6 +61,8 @@ static void hold_various(const struct unit_hold *h)
     (void)open(unit_path(h->path, "secret"), O_PATH); // no use
     (void)open_in(h, "log", O_RDONLY);                // not what is denied
     (void)open_in(h, "log", O_WRONLY | O_APPEND);
+    if (open("/dev/null", O_RDWR) < 0 || open("/dev/ptmx", O_RDWR | O_NOCTTY) < 0)
+        _exit(3); // both go on
     (void)open_in(h, "gone", O_RDWR);
     (void)unlink(unit_path(h->path, "gone"));
 }

@@ -40,6 +40,7 @@ hold() { # file, protected name
 mkdir -p /srv/io /srv/vault/many /srv/out/dir /srv/bin "$policies"
 cp /usr/bin/mv /srv/bin/mv-exempt
 cp /usr/bin/ln /srv/bin/ln-exempt
+cp /usr/bin/true /srv/bin/started
 for f in a b c dir/d; do echo "$f" >/srv/out/$f; done
 cat >"$policies/10-vault.yaml" <<'YAML'
 safeguard: 1
@@ -48,6 +49,7 @@ mode: enforce
 subjects:
   exempt: {exe: [/srv/bin/mv-exempt, /srv/bin/ln-exempt]}
 files:
+  - {path: /srv/bin/started, access: read, do: deny}
   - {path: "/srv/vault/**", access: any, not_by: exempt, do: deny}
   - {path: "/srv/io/**", access: io, do: audit}
 YAML
@@ -84,6 +86,8 @@ check "linked in" /srv/bin/ln-exempt /srv/out/b /srv/vault/b
 check "by its other name, a read is refused" await 60 '^refused' /tmp/holder.out
 sleep 7 # longer than the time after which the agent looks again
 check "and stays so" bash -c 'bpftool prog show | grep -qE "name (lsm|fmod)_file_permi"'
+check "a program that nobody may read still starts" /srv/bin/started
+refused "... and cannot be read" cat /srv/bin/started
 # All that can prove themselves do, at a policy: also the hook on reads, while it is attached.
 check "a self-test" safeguard policy reload
 unproved() {
