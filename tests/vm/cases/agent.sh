@@ -65,12 +65,26 @@ kill -HUP "$agent"
 check "SIGHUP reads the policies again" await 120 'building the policies: SIGHUP' "$run_log"
 check "still the same" denied /srv/vault/a
 
+# Some hundred times a second, from before the agent is gone until after the next one has come.
+hammer() {
+    exec 5<> <(:)
+    while [[ ! -e /tmp/hammer.stop ]]; do
+        if { read -r _ </srv/vault/a; } 2>/dev/null; then echo through; else echo denied; fi
+        read -rt 0.005 -u 5 || true
+    done >/tmp/hammer
+}
+hammer &
+hammer=$!
 kill -9 "$agent"
 wait "$agent" 2>/dev/null
 check "denied without an agent" denied /srv/vault/a
 check "status says that there is none" bash -c '! safeguard status'
 check "a new agent takes over" start_agent
 check "still denied" denied /srv/vault/sub/b
+touch /tmp/hammer.stop
+wait $hammer
+check "of $(grep -c denied /tmp/hammer) reads in the meantime not one got through" \
+    bash -c '(($(grep -c denied /tmp/hammer) > 100)) && ! grep through /tmp/hammer'
 check "stop and detach" safeguard stop --detach
 wait "$agent" 2>/dev/null
 check "the host is as it was" cat /srv/vault/a
