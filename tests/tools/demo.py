@@ -137,8 +137,9 @@ def shell(results, work):
         at = t.type("echo hello >notes/today\n")
         t.expect(r"audit +root bash\[\d+\].* write /srv/notes/today", after=at)
         results.check("what is audited is shown as it happens", True)
-        at = t.type("cat\n")
-        t.expect(r"cat\n", after=at)
+        # What is typed before the shell has given the terminal back can lie there until the next line.
+        at = t.type("echo started; cat\n")
+        t.expect(r"\nstarted\n", after=at)
         at = t.type("echoed\n")
         t.expect(r"echoed\n(.*\n)*echoed\n", after=at)
         at = t.type(CTRL_C)
