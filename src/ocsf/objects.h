@@ -14,7 +14,6 @@
 struct ocsf_context {
     struct host host;
     struct bytes boot_id;                      // of host
-    uint64_t run;                              // of the agent
     struct bytes uid_starts[EVENT_RING_COUNT]; // of metadata.uid
 };
 

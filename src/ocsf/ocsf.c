@@ -47,7 +47,7 @@ static struct bytes take(struct out *out, char **start)
     return part;
 }
 
-static void prepare_rings(struct ocsf *o, struct out *out, char **start)
+static void prepare_rings(struct ocsf *o, uint64_t run, struct out *out, char **start)
 {
     struct ocsf_context *c = &o->context;
 
@@ -56,7 +56,7 @@ static void prepare_rings(struct ocsf *o, struct out *out, char **start)
 
         out_bytes(out, c->boot_id);
         out_char(out, ':');
-        out_u64(out, c->run);
+        out_u64(out, run);
         out_char(out, ':');
         out_raw(out, name, strlen(name));
         out_char(out, ':');
@@ -92,7 +92,7 @@ static void prepare_unmapped(struct ocsf *o, struct out *out, char **start)
     }
 }
 
-static int prepare(struct ocsf *o)
+static int prepare(struct ocsf *o, uint64_t run)
 {
     struct out out;
     char *start;
@@ -116,7 +116,7 @@ static int prepare(struct ocsf *o)
     out_lit(&out, "\"metadata\":{");
     ocsf_put_metadata_host(&out);
     o->host = take(&out, &start);
-    prepare_rings(o, &out, &start);
+    prepare_rings(o, run, &out, &start);
     prepare_phrases(o, &out, &start);
     prepare_unmapped(o, &out, &start);
     return out.full ? -ENOMEM : 0;
@@ -130,14 +130,13 @@ int ocsf_new(const struct host *host, uint64_t run, size_t max_cached_bytes, str
     if (!o)
         return -ENOMEM;
     o->context.host = *host;
-    o->context.run = run;
     o->context.boot_id = (struct bytes){o->context.host.boot_id,
                                         (uint32_t)strlen(o->context.host.boot_id)};
     ocsf_ops_index(o->first_op);
     r = parts_new(max_cached_bytes ? max_cached_bytes : DEFAULT_CACHE, &o->parts);
     if (r < 0)
         return r;
-    r = prepare(o);
+    r = prepare(o, run);
     if (r < 0)
         return r;
     *ret_ocsf = TAKE_PTR(o);
