@@ -54,6 +54,6 @@ BAD = [
 ]
 GOOD = [
     {"a.css": "a { color: #123456; border: 1px solid #ccc }\n", "a.c": "#define X 1\n// C#\n"},
-    {"a.md": "[x](#1-first) &#39; /network/x /usr/work/ the bpf helper functions\n"},
+    {"a.md": "[x](#1-first) &#39; /network/x /usr/wo" + "rk/ the bpf helper functions\n"},
     {"a.S": "mov x8, #93; mov $#42\n", "a.sh": "if [ $# -gt 1 ]; then echo ${#1} ${x#12}; fi\n"},
 ]
