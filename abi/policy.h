@@ -73,11 +73,10 @@ enum sg_op {
  * (Documentation/admin-guide/devices.txt). Terminals: consoles and serial lines, /dev/tty and /dev/ptmx, pseudo terminals,
  * low-density serial lines, consoles of hypervisors. And what holds nothing: /dev/null, zero, full, random, urandom.
  */
-#define SG_IS_TERMINAL(major)                                                                \
+#define SG_STAYS_OPEN(major, minor)                                                          \
     ((major) == 4 || (major) == 5 || ((major) >= 128 && (major) <= 143) || (major) == 204 || \
-     (major) == 229)
-#define SG_HOLDS_NOTHING(major, minor) \
-    ((major) == 1 && ((minor) == 3 || (minor) == 5 || ((minor) >= 7 && (minor) <= 9)))
+     (major) == 229 ||                                                                       \
+     ((major) == 1 && ((minor) == 3 || (minor) == 5 || ((minor) >= 7 && (minor) <= 9))))
 
 /* What a rule does. Ordered by strength: of several names of one object the strongest verdict counts. */
 enum sg_verdict {

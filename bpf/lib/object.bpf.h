@@ -17,10 +17,14 @@
  */
 static __always_inline int sg_stays_open(const struct inode *inode)
 {
-    __u32 rdev = BPF_CORE_READ(inode, i_rdev), major = rdev >> 20, minor = rdev & 0xfffff;
+    __u32 rdev, major, minor;
 
-    return (BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFCHR &&
-           (SG_IS_TERMINAL(major) || SG_HOLDS_NOTHING(major, minor));
+    if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFCHR)
+        return 0;
+    rdev = BPF_CORE_READ(inode, i_rdev);
+    major = rdev >> 20;
+    minor = rdev & 0xfffff;
+    return SG_STAYS_OPEN(major, minor);
 }
 
 /* The strongest of what the rules say about any of the object's names. */

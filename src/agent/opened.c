@@ -166,9 +166,7 @@ static bool stays_open(const struct search *s, int32_t fd)
 
     (void)snprintf(path, sizeof(path), "fd/%d", fd);
     return statx(s->task_dir, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) == 0 &&
-           S_ISCHR(stx.stx_mode) &&
-           (SG_IS_TERMINAL(stx.stx_rdev_major) ||
-            SG_HOLDS_NOTHING(stx.stx_rdev_major, stx.stx_rdev_minor));
+           S_ISCHR(stx.stx_mode) && SG_STAYS_OPEN(stx.stx_rdev_major, stx.stx_rdev_minor);
 }
 
 static int add_file(struct search *s, int32_t fd, uint32_t ops, const uint32_t *dev,
