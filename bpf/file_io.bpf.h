@@ -258,11 +258,12 @@ static __noinline int sg_io_report(struct file *file, const struct sg_io *io)
         .policy_id = io->policy_id,
         .hook = SG_HOOK_file_close,
     };
-    __u32 slot = sg_claim();
-    struct sg_buffer *b = sg_buffer_of(slot);
+    struct sg_buffer *b;
     struct sg_record *r;
     __u64 len = 0;
+    __u32 slot;
 
+    b = sg_begin(&slot, SG_RECORD_FILE);
     if (b) {
         if (sg_is_backing(report.inode, report.dentry))
             report.text = (const char *)sg_alias_of(report.inode);

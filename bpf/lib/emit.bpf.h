@@ -76,14 +76,28 @@ static __always_inline void sg_fill_process(struct sg_record *r)
     bpf_get_current_comm(r->comm, sizeof(r->comm));
 }
 
-static __always_inline void sg_start_record(struct sg_record *r, __u16 type, __u16 flags)
+/*
+ * Begins a record in a buffer: what it is, when, and who. NULL: none is free; sg_send() counts it.
+ */
+static __always_inline struct sg_buffer *sg_begin(__u32 *ret_slot, __u16 type)
 {
+    struct sg_record *r;
+    struct sg_buffer *b;
+
+    *ret_slot = sg_claim();
+    b = sg_buffer_of(*ret_slot);
+    if (!b)
+        return NULL;
+    r = (struct sg_record *)b->bytes;
+    __builtin_memset(r, 0, sizeof(*r));
     r->type = type;
-    r->flags = flags;
     r->time_ns = bpf_ktime_get_boot_ns();
     r->cpu = bpf_get_smp_processor_id();
     r->count = 1;
     r->rule = SG_RULE_NONE;
+    sg_fill_process(r);
+    r->size = sizeof(*r);
+    return b;
 }
 
 /* Wakes the reader of a ring, or leaves it to look by itself: flags for the ring's helpers. */
@@ -146,7 +160,7 @@ static __always_inline __u64 sg_add_text(__u8 *bytes, __u64 at, const char *text
     return (at + sizeof(*field) + (__u64)len - 1 + 7) & ~7ull;
 }
 
-/* Puts the record of a report into a buffer; returns its length. */
+/* Completes the record of a report that was begun in a buffer; returns its length. */
 static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *b,
                                                   const struct sg_report *p, bool typed)
 {
@@ -156,9 +170,6 @@ static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *
     __u64 end = sizeof(*r);
     __u16 flags = p->flags;
 
-    __builtin_memset(r, 0, sizeof(*r));
-    sg_start_record(r, p->type ? p->type : SG_RECORD_FILE, 0);
-    sg_fill_process(r);
     r->policy_id = p->policy_id;
     r->hook = p->hook;
     r->rule = SG_DECISION_RULE(p->decision);
@@ -193,24 +204,6 @@ static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *
     r->flags |= flags;
     r->size = end;
     return end;
-}
-
-/* A record without names, begun in a buffer. NULL: none is free; sg_send() counts it. */
-static __always_inline struct sg_buffer *sg_begin(__u32 *ret_slot, __u16 type)
-{
-    struct sg_record *r;
-    struct sg_buffer *b;
-
-    *ret_slot = sg_claim();
-    b = sg_buffer_of(*ret_slot);
-    if (!b)
-        return NULL;
-    r = (struct sg_record *)b->bytes;
-    __builtin_memset(r, 0, sizeof(*r));
-    sg_start_record(r, type, 0);
-    sg_fill_process(r);
-    r->size = sizeof(*r);
-    return b;
 }
 
 /*
@@ -288,8 +281,7 @@ static __always_inline void sg_emit_body(const struct sg_report *p, bool typed)
 
     if (denial && sg_merged_away(p))
         return;
-    slot = sg_claim();
-    b = sg_buffer_of(slot);
+    b = sg_begin(&slot, p->type ? p->type : SG_RECORD_FILE);
     if (b)
         len = sg_write_file_record(slot, b, p, typed);
     if (denial)
