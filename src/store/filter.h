@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A filter, made ready for many records: what is text is parsed, what is a pattern is told apart from what is whole.
+#pragma once
+
+#include "store/store.h"
+#include "store/text.h"
+
+// Columns that a filter compares with a text.
+enum filter_text {
+    FILTER_RULE,
+    FILTER_POLICY,
+    FILTER_USER,
+    FILTER_PROGRAM,
+    FILTER_PATH,
+    FILTER_TEXTS,
+};
+
+struct filter_pattern {
+    const char *s; // NULL: anything goes
+    size_t len;    // without the '*'
+    bool prefix;
+};
+
+struct filter {
+    struct store_filter f;
+    struct filter_pattern texts[FILTER_TEXTS];
+    struct text_query query;
+};
+
+// filter stays on loan. filter_done() in every case.
+int filter_prepare(const struct store_filter *filter, struct filter *ret_filter, struct error *err);
+void filter_done(struct filter *f);
+
+bool filter_pattern_matches(const struct filter_pattern *pattern, const char *s, size_t len);
+bool filter_texts_match(const struct filter *f,
+                        const struct store_columns *c); // rule, policy, user, program, path
+// All but host, stream and text.
+bool filter_columns_match(const struct filter *f, const struct store_columns *c);
+bool filter_class_matches(const struct filter *f, uint32_t class_uid);
+bool filter_host_matches(const struct filter *f, const char *host);
+struct store_str filter_text_of(const struct store_columns *c, enum filter_text which);
