@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tables, as steps from an empty file to what this version reads. Append only: a step that was released never changes.
+#include "registry/internal.h"
+
+static const char base[] =
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES ('id', lower(hex(randomblob(16))));"
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE audit (seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, actor TEXT NOT NULL,"
+    "  address TEXT NOT NULL, action TEXT NOT NULL, target TEXT NOT NULL, detail TEXT NOT NULL,"
+    "  hash BLOB NOT NULL);"
+    "CREATE INDEX audit_time ON audit (time_ms);"
+    "CREATE TABLE audit_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL,"
+    "  hash BLOB NOT NULL);"
+    "INSERT INTO audit_head VALUES (1, 0, zeroblob(32));"
+    "CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN"
+    "  SELECT RAISE(ABORT, 'the audit trail is append only'); END;"
+    "CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN"
+    "  SELECT RAISE(ABORT, 'the audit trail is append only'); END;";
+
+static const char people[] =
+    "CREATE TABLE users (name TEXT PRIMARY KEY, roles INTEGER NOT NULL, disabled INTEGER NOT NULL"
+    "  DEFAULT 0, password TEXT, created_ms INTEGER NOT NULL, password_ms INTEGER NOT NULL,"
+    "  login_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    "CREATE TABLE sessions (hash BLOB PRIMARY KEY, user TEXT NOT NULL REFERENCES users ON DELETE"
+    "  CASCADE, created_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL, address TEXT NOT NULL)"
+    "  WITHOUT ROWID;"
+    "CREATE INDEX sessions_user ON sessions (user);"
+    "CREATE TABLE login_codes (hash BLOB PRIMARY KEY, user TEXT NOT NULL REFERENCES users ON DELETE"
+    "  CASCADE, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE throttle (key TEXT PRIMARY KEY, failures INTEGER NOT NULL, until_ms INTEGER NOT"
+    "  NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX throttle_last ON throttle (last_ms);"
+    "CREATE TABLE api_tokens (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,"
+    "  owner TEXT NOT NULL REFERENCES users ON DELETE CASCADE, roles INTEGER NOT NULL, created_ms"
+    "  INTEGER NOT NULL, expires_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL DEFAULT 0)"
+    "  WITHOUT ROWID;"
+    "CREATE INDEX api_tokens_owner ON api_tokens (owner);";
+
+static const char hosts[] =
+    "CREATE TABLE hosts (id TEXT PRIMARY KEY, name TEXT NOT NULL, machine_id TEXT NOT NULL, boot_id"
+    "  TEXT NOT NULL, os TEXT NOT NULL, kernel TEXT NOT NULL, arch TEXT NOT NULL, version TEXT NOT"
+    "  NULL, address TEXT NOT NULL, labels TEXT NOT NULL DEFAULT '{}', lifecycle INTEGER NOT NULL"
+    "  DEFAULT 0, reason TEXT NOT NULL DEFAULT '', health TEXT NOT NULL DEFAULT '', session TEXT NOT"
+    "  NULL DEFAULT '', enrolled_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL DEFAULT 0,"
+    "  bundle_wanted TEXT NOT NULL DEFAULT '', bundle_wanted_ms INTEGER NOT NULL DEFAULT 0,"
+    "  bundle_applied TEXT NOT NULL DEFAULT '', bundle_applied_ms INTEGER NOT NULL DEFAULT 0,"
+    "  bundle_error TEXT NOT NULL DEFAULT '') WITHOUT ROWID;"
+    "CREATE INDEX hosts_name ON hosts (name, id);"
+    "CREATE TABLE boots (host TEXT NOT NULL REFERENCES hosts ON DELETE CASCADE, boot_id TEXT NOT"
+    "  NULL, first_ms INTEGER NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (host, boot_id))"
+    "  WITHOUT ROWID;"
+    "CREATE TABLE certs (serial TEXT PRIMARY KEY, host TEXT NOT NULL REFERENCES hosts ON DELETE"
+    "  CASCADE, issued_ms INTEGER NOT NULL, not_after_ms INTEGER NOT NULL, revoked_ms INTEGER NOT"
+    "  NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '') WITHOUT ROWID;"
+    "CREATE INDEX certs_host ON certs (host, issued_ms);"
+    "CREATE TABLE strangers (id TEXT PRIMARY KEY, serial TEXT NOT NULL, name TEXT NOT NULL,"
+    "  machine_id TEXT NOT NULL, boot_id TEXT NOT NULL, os TEXT NOT NULL, address TEXT NOT NULL,"
+    "  first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX strangers_last ON strangers (last_ms);"
+    "CREATE TABLE enrol_tokens (id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, note TEXT NOT NULL,"
+    "  labels TEXT NOT NULL, uses INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0, created_ms"
+    "  INTEGER NOT NULL, expires_ms INTEGER NOT NULL, revoked_ms INTEGER NOT NULL DEFAULT 0,"
+    "  created_by TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE state_tables (host TEXT NOT NULL REFERENCES hosts ON DELETE CASCADE, name TEXT NOT"
+    "  NULL, checksum TEXT NOT NULL, n_rows INTEGER NOT NULL, bytes INTEGER NOT NULL, changed_ms"
+    "  INTEGER NOT NULL, PRIMARY KEY (host, name)) WITHOUT ROWID;"
+    "CREATE TABLE state_rows (host TEXT NOT NULL REFERENCES hosts ON DELETE CASCADE, name TEXT NOT"
+    "  NULL, key TEXT NOT NULL, value TEXT NOT NULL, changed_ms INTEGER NOT NULL, PRIMARY KEY (host,"
+    "  name, key)) WITHOUT ROWID;";
+
+static const char policies[] =
+    "CREATE TABLE policies (name TEXT PRIMARY KEY, selector TEXT NOT NULL, in_force INTEGER NOT NULL"
+    "  DEFAULT 0, monitor INTEGER NOT NULL DEFAULT 0, created_ms INTEGER NOT NULL, changed_ms INTEGER"
+    "  NOT NULL, deleted_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    "CREATE TABLE policy_versions (policy TEXT NOT NULL REFERENCES policies, version INTEGER NOT"
+    "  NULL, text TEXT NOT NULL, sha256 TEXT NOT NULL, author TEXT NOT NULL, comment TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, PRIMARY KEY (policy, version));"
+    "CREATE TABLE rollouts (id INTEGER PRIMARY KEY AUTOINCREMENT, policy TEXT NOT NULL REFERENCES"
+    "  policies, version INTEGER NOT NULL, stages TEXT NOT NULL, stage INTEGER NOT NULL DEFAULT 0,"
+    "  state INTEGER NOT NULL DEFAULT 0, before INTEGER NOT NULL, before_monitor INTEGER NOT NULL,"
+    "  created_by TEXT NOT NULL, created_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX rollouts_one ON rollouts (policy) WHERE state < 2;"
+    "CREATE INDEX rollouts_policy ON rollouts (policy, id);"
+    "CREATE TABLE bundles (id TEXT PRIMARY KEY, created_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE bundle_files (bundle TEXT NOT NULL REFERENCES bundles ON DELETE CASCADE, policy"
+    "  TEXT NOT NULL, version INTEGER NOT NULL, monitor INTEGER NOT NULL, PRIMARY KEY (bundle,"
+    "  policy)) WITHOUT ROWID;"
+    "CREATE INDEX hosts_wanted ON hosts (bundle_wanted);"
+    "CREATE INDEX hosts_applied ON hosts (bundle_applied);"
+    "CREATE TABLE commands (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL REFERENCES"
+    "  hosts ON DELETE CASCADE, name TEXT NOT NULL, args TEXT NOT NULL, created_by TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, deadline_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL"
+    "  DEFAULT 0, state INTEGER NOT NULL DEFAULT 0, result TEXT NOT NULL DEFAULT '', error TEXT NOT"
+    "  NULL DEFAULT '');"
+    "CREATE INDEX commands_host ON commands (host, id);"
+    "CREATE INDEX commands_waiting ON commands (deadline_ms) WHERE state = 0;";
+
+static const char alerts[] =
+    "CREATE TABLE watermarks (host TEXT NOT NULL REFERENCES hosts ON DELETE CASCADE, stream TEXT NOT"
+    "  NULL, seq INTEGER NOT NULL, changed_ms INTEGER NOT NULL, PRIMARY KEY (host, stream))"
+    "  WITHOUT ROWID;"
+    "CREATE TABLE alerts (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL UNIQUE, host TEXT"
+    "  NOT NULL REFERENCES hosts ON DELETE CASCADE, state INTEGER NOT NULL DEFAULT 0, owner TEXT NOT"
+    "  NULL DEFAULT '', class_uid INTEGER NOT NULL, severity INTEGER NOT NULL, outcome TEXT NOT NULL,"
+    "  policy TEXT NOT NULL, rule TEXT NOT NULL, rule_file TEXT NOT NULL, rule_line INTEGER NOT NULL,"
+    "  program TEXT NOT NULL, user TEXT NOT NULL, path TEXT NOT NULL, message TEXT NOT NULL, first_ms INTEGER NOT NULL,"
+    "  last_ms INTEGER NOT NULL, count INTEGER NOT NULL, changed_ms INTEGER NOT NULL DEFAULT 0,"
+    "  reopened INTEGER NOT NULL DEFAULT 0, overflow INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX alerts_last ON alerts (last_ms, id);"
+    "CREATE INDEX alerts_host ON alerts (host);"
+    "CREATE INDEX alerts_open ON alerts (state, last_ms, id);"
+    "CREATE TABLE alert_comments (id INTEGER PRIMARY KEY, alert INTEGER NOT NULL REFERENCES alerts ON"
+    "  DELETE CASCADE, time_ms INTEGER NOT NULL, author TEXT NOT NULL, kind TEXT NOT NULL, text TEXT"
+    "  NOT NULL);"
+    "CREATE INDEX alert_comments_alert ON alert_comments (alert, id);"
+    "CREATE TABLE alert_exceptions (id INTEGER PRIMARY KEY, alert INTEGER NOT NULL REFERENCES alerts"
+    "  ON DELETE CASCADE, time_ms INTEGER NOT NULL, author TEXT NOT NULL, policy TEXT NOT NULL,"
+    "  version INTEGER NOT NULL, rule_text TEXT NOT NULL, reason TEXT NOT NULL, scope TEXT NOT NULL);"
+    "CREATE INDEX alert_exceptions_alert ON alert_exceptions (alert);";
+
+static const char channels[] =
+    "CREATE TABLE channels (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, kind"
+    "  TEXT NOT NULL, config TEXT NOT NULL, secret BLOB, enabled INTEGER NOT NULL, severity_min"
+    "  INTEGER NOT NULL, created_ms INTEGER NOT NULL, sent INTEGER NOT NULL DEFAULT 0, failed INTEGER"
+    "  NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0, last_ms INTEGER NOT NULL DEFAULT 0,"
+    "  last_error TEXT NOT NULL DEFAULT '', window_ms INTEGER NOT NULL DEFAULT 0, window_n INTEGER NOT"
+    "  NULL DEFAULT 0);"
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, channel INTEGER NOT NULL REFERENCES"
+    "  channels ON DELETE CASCADE, kind TEXT NOT NULL, body TEXT NOT NULL, created_ms INTEGER NOT"
+    "  NULL, due_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX outbox_due ON outbox (due_ms, id);"
+    "CREATE INDEX outbox_channel ON outbox (channel);";
+
+const struct db_migration registry_migrations[] = {
+    {.sql = base},     {.sql = people}, {.sql = hosts},
+    {.sql = policies}, {.sql = alerts}, {.sql = channels},
+};
+const size_t registry_n_migrations = ARRAY_SIZE(registry_migrations);
