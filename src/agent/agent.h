@@ -15,6 +15,8 @@
 //   times.c       time windows
 //   links.c       files with several names          descriptors.c  what was open before its rule came
 //   status.c      the status               control.c   the commands of the local socket
+//   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
+//   enrolling.c   "safeguard-agent enrol"
 #pragma once
 
 #include <stdbool.h>
@@ -28,6 +30,7 @@
 #include "agent/objects.h"
 #include "agent/opened.h"
 #include "agent/output.h"
+#include "agent/uplink.h"
 #include "agent/worker.h"
 #include "base/json.h"
 #include "base/loop.h"
@@ -101,6 +104,8 @@ void policyreport_diags(struct agent *a, const struct policy_diags *diags);
 void policyreport_in_force(struct agent *a, const struct loaded *l,
                            const struct policy_diags *diags);
 #define POLICY_UNFINISHED_CURE "'safeguard policy reload' tries again"
+// The first mistake stands for all of them where there is room for one; *err is left alone when there is none.
+void policyreport_first(const struct policy_diags *diags, struct error *err);
 // Where there are mistakes, *err becomes the first of them.
 void policyreport_refused(struct agent *a, const struct policy_diags *diags, struct error *err);
 
@@ -217,6 +222,8 @@ struct losses {
 
 void losses_start(struct agent *a);
 void losses_tick(struct agent *a);
+// What a spool of earlier runs has dropped and told is no news.
+void losses_spool_opened(struct agent *a);
 // Records that found no room to wait in, and of which nothing was said yet.
 uint64_t losses_records_untold(const struct agent *a);
 void losses_json(const struct agent *a, struct jw *jw);
@@ -306,6 +313,12 @@ void status_hooks_json(struct agent *a, struct jw *jw);
 void status_policy_json(const struct agent *a, struct jw *jw);
 // What needs somebody's attention: [{"severity", "what", "cure"}].
 void status_problems_json(struct agent *a, struct jw *jw);
+void status_resources_json(const struct agent *a, struct jw *jw);
+void status_agent_json(struct agent *a, struct jw *jw);
+// Members of an object: which policy is in force, without its files and what was found in them.
+void status_policy_summary(const struct agent *a, struct jw *jw);
+// null when no error is set.
+void status_error(struct jw *jw, const char *key, const struct error *err);
 
 int control_start(struct agent *a, struct error *err);
 
@@ -348,6 +361,7 @@ struct agent {
     struct times times;
     struct link_scan links;
     struct descriptor_scan descriptors;
+    struct uplink uplink;
 };
 
 // The first policy is in force (or what an earlier agent left is): tells the manager once.

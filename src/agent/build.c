@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/bundle.h"
 #include "agent/own.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -44,6 +45,7 @@ struct loaded *loaded_unref(struct loaded *l)
         return NULL;
     free(l->rules);
     free(l->names);
+    free(l->kept_back);
     policy_image_free(l->image);
     policy_free(l->policy);
     free(l);
@@ -54,7 +56,10 @@ struct loaded *loaded_unref(struct loaded *l)
 struct sources {
     struct policy_buffer *items;
     size_t n, cap;
+    bool *kept_back; // by item
+    size_t cap_kept;
     char *own;
+    char bundle[BUNDLE_ID_TEXT];
 };
 
 static void sources_done(struct sources *s)
@@ -64,17 +69,20 @@ static void sources_done(struct sources *s)
         free((char *)s->items[i].text);
     }
     free(s->items);
+    free(s->kept_back);
     free(s->own);
 }
 
 // Takes over name and text, also on failure.
-static int sources_add(struct sources *s, char *name, char *text, size_t len)
+static int sources_add(struct sources *s, char *name, char *text, size_t len, bool kept_back)
 {
-    if (!name || !text || !GREEDY(s->items, s->cap, s->n + 1)) {
+    if (!name || !text || !GREEDY(s->items, s->cap, s->n + 1) ||
+        !GREEDY(s->kept_back, s->cap_kept, s->n + 1)) {
         free(name);
         free(text);
         return -ENOMEM;
     }
+    s->kept_back[s->n] = kept_back;
     s->items[s->n++] = (struct policy_buffer){.name = name, .text = text, .len = len};
     return 0;
 }
@@ -89,7 +97,7 @@ static int add_own(struct sources *s, const char *run_dir, const struct own_file
     if (r < 0)
         return r;
     r = sb_finish(&sb, &s->own);
-    if (r < 0 || !GREEDY(s->items, s->cap, 1))
+    if (r < 0 || !GREEDY(s->items, s->cap, 1) || !GREEDY(s->kept_back, s->cap_kept, 1))
         return error_set(err, -ENOMEM, "%m");
     s->items[s->n++] =
         (struct policy_buffer){.name = BUILD_OWN_FILE, .text = s->own, .len = strlen(s->own)};
@@ -120,16 +128,37 @@ static int add_file(struct sources *s, const char *dir, const char *name,
                                             : strerror(-r));
         return 0;
     }
-    return sources_add(s, TAKE_PTR(full), text, len);
+    return sources_add(s, TAKE_PTR(full), text, len, false);
 }
 
-static int natural(const void *a, const void *b)
+// A file of the directory, or of the server.
+struct entry {
+    const char *name;
+    const struct bundle_file *server; // NULL: of the directory
+};
+
+// By name; where both have one of this name, the host's own goes first.
+static int by_name(const void *a, const void *b)
 {
-    return natural_cmp(*(const char *const *)a, *(const char *const *)b);
+    const struct entry *x = a, *y = b;
+    int order = natural_cmp(x->name, y->name);
+
+    return order ? order : (x->server != NULL) - (y->server != NULL);
 }
 
-static int add_dir(struct sources *s, const char *dir, struct policy_diags *diags,
-                   struct error *err)
+static int add_server_file(struct sources *s, const char *dir, const struct bundle_file *file)
+{
+    _cleanup_(sb_done) struct strbuf path = {};
+    char *full = NULL;
+
+    sb_printf(&path, "%s/%s", dir, file->name);
+    if (sb_finish(&path, &full) < 0)
+        return -ENOMEM;
+    return sources_add(s, full, memdup(file->text, file->len), file->len,
+                       file->mode == BUNDLE_MONITOR);
+}
+
+static int list_dir(const char *dir, bool may_be_missing, char ***ret_names, struct error *err)
 {
     _cleanup_(strv_freep) char **names = NULL, **more = NULL;
     int r;
@@ -138,22 +167,53 @@ static int add_dir(struct sources *s, const char *dir, struct policy_diags *diag
     r = r < 0 ? r : dir_names(AT_FDCWD, dir, ".yml", POLICY_FILES_MAX, &more);
     STRV_FOREACH (name, more)
         r = r < 0 ? r : strv_append(&names, *name);
+    if (r == -ENOENT && may_be_missing)
+        return 0;
     if (r < 0) {
         (void)error_set(err, r, "the directory of policies cannot be read: %s: %m", dir);
         if (r == -ENOENT)
             error_cure(err, "create it, or set policy_dir in agent.yaml");
         return r;
     }
-    if (names)
-        qsort(names, strv_len(names), sizeof(*names), natural);
-    if (strv_len(names) == 0)
-        (void)policy_diag_add(diags, POLICY_WARNING, dir, 0, 0,
+    *ret_names = TAKE_PTR(names);
+    return 0;
+}
+
+// All files of both places, in the order of their names.
+static int add_dirs(struct sources *s, const struct build_options *o, struct policy_diags *diags,
+                    struct error *err)
+{
+    _cleanup_(bundle_dir_done) struct bundle_dir server = {};
+    _cleanup_(strv_freep) char **names = NULL;
+    _cleanup_free_ struct entry *entries = NULL;
+    size_t n = 0;
+    int r = 0;
+
+    if (o->server_dir)
+        r = bundle_dir_read(o->server_dir, &server, err);
+    if (r == 0 && o->server_id[0] && !streq(o->server_id, server.id))
+        r = error_set(err, -ESTALE, "the policies that the server sent are not there any more");
+    if (r == 0)
+        r = list_dir(o->dir, server.n > 0, &names, err);
+    if (r < 0)
+        return r;
+    entries = new0(struct entry, server.n + strv_len(names));
+    if (!entries)
+        return error_set(err, -ENOMEM, "%m");
+    STRV_FOREACH (name, names)
+        entries[n++].name = *name;
+    for (size_t i = 0; i < server.n; i++)
+        entries[n++] = (struct entry){server.files[i].name, &server.files[i]};
+    qsort(entries, n, sizeof(*entries), by_name);
+    if (n == 0)
+        (void)policy_diag_add(diags, POLICY_WARNING, o->dir, 0, 0,
                               "there is no policy here: no file ends in .yaml or .yml");
-    STRV_FOREACH (name, names) {
-        r = add_file(s, dir, *name, diags);
-        if (r < 0)
-            return error_set(err, r, "%m");
-    }
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = entries[i].server ? add_server_file(s, o->server_shown, entries[i].server)
+                              : add_file(s, o->dir, entries[i].name, diags);
+    if (r < 0)
+        return error_set(err, r, "%m");
+    memcpy(s->bundle, server.id, sizeof(s->bundle));
     return 0;
 }
 
@@ -163,7 +223,8 @@ static bool is_of(struct json_object *root, const struct build_options *o)
            streq(control_get_str(root, "boot_id", ""), strempty(o->boot_id));
 }
 
-// {"policy_id": N, "boot_id": "...", "files": [{"file": "...", "text": "..."}, ...]}; earlier agents wrote the list alone.
+// {"policy_id": N, "boot_id": "...", "bundle": "...", "files": [{"file": "...", "text": "...", "monitor": true}, ...]};
+// earlier agents wrote the list alone.
 static int add_accepted(struct sources *s, const struct build_options *o, struct error *err)
 {
     struct json_object *root, *files, *item, *text;
@@ -190,10 +251,12 @@ static int add_accepted(struct sources *s, const struct build_options *o, struct
         r = sources_add(s, xstrndup(control_get_str(item, "file", ""), 4096),
                         memdup(json_object_get_string(text),
                                (size_t)json_object_get_string_len(text)),
-                        (size_t)json_object_get_string_len(text));
+                        (size_t)json_object_get_string_len(text),
+                        control_get_bool(item, "monitor", 0));
         if (r < 0)
             (void)error_set(err, r, "%s: %m", path);
     }
+    (void)snprintf(s->bundle, sizeof(s->bundle), "%s", control_get_str(root, "bundle", ""));
     json_object_put(root);
     return MIN(r, 0);
 }
@@ -208,11 +271,15 @@ int build_keep(const struct loaded *l, const char *boot_id, const char *path)
     jw_begin_object(&jw);
     jw_kv_u64(&jw, "policy_id", l->id);
     jw_kv_str(&jw, "boot_id", boot_id);
+    if (l->bundle[0])
+        jw_kv_str(&jw, "bundle", l->bundle);
     jw_kv_array(&jw, "files");
     for (uint32_t i = 1; i < l->policy->n_files; i++) {
         jw_begin_object(&jw);
         jw_kv_str(&jw, "file", l->policy->files[i].path);
         jw_kv_strn(&jw, "text", l->policy->files[i].text, l->policy->files[i].text_len);
+        if (l->kept_back[i])
+            jw_kv_bool(&jw, "monitor", true);
         jw_end_object(&jw);
         if (sb.len > BUILD_ACCEPTED_MAX)
             return -EFBIG;
@@ -223,13 +290,15 @@ int build_keep(const struct loaded *l, const char *boot_id, const char *path)
     return r < 0 ? r : write_file_atomic(AT_FDCWD, path, sb.s, sb.len, 0600);
 }
 
-static void only_monitor(struct policy *p)
+// The files that are kept back, or all of them but the agent's own.
+static void only_monitor(struct policy *p, const bool *kept_back, bool all)
 {
     for (uint32_t i = 0; i < p->n_rules; i++)
-        if (p->rules[i].pos.file != 0)
+        if (p->rules[i].pos.file != 0 && (all || kept_back[p->rules[i].pos.file]))
             p->rules[i].monitor = true;
     for (uint32_t i = 1; i < p->n_files; i++)
-        p->files[i].monitor = true;
+        if (all || kept_back[i])
+            p->files[i].monitor = true;
 }
 
 void loaded_keep_names(struct loaded *l)
@@ -349,7 +418,7 @@ static int build_with(const struct build_options *o, const struct own_files *fil
     if (r == 0 && o->accepted)
         r = add_accepted(&sources, o, err);
     else if (r == 0 && o->dir)
-        r = add_dir(&sources, o->dir, diags, err);
+        r = add_dirs(&sources, o, diags, err);
     if (r < 0)
         return r;
     r = policy_load_buffers(sources.items, sources.n, NULL, diags, &l->policy);
@@ -357,8 +426,10 @@ static int build_with(const struct build_options *o, const struct own_files *fil
         r = -EINVAL; // a file could not be read: the others are not the whole policy
     if (r < 0)
         return error_set(err, r, "the policies have mistakes");
-    if (o->monitor)
-        only_monitor(l->policy);
+    assert(l->policy->n_files == sources.n);
+    l->kept_back = TAKE_PTR(sources.kept_back);
+    memcpy(l->bundle, sources.bundle, sizeof(l->bundle));
+    only_monitor(l->policy, l->kept_back, o->monitor);
     if (!o->only_names)
         r = policy_compile(l->policy, o->mounts, &(struct policy_compile_options){.own_file = true},
                            diags, &l->image);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a directory of policies to something that can be put in force: the files are read, checked,
+// From a directory of policies, and those of a server, to something that can be put in force: the files are read, checked,
 // joined with the agent's own rule for the self-test, and compiled. Takes as long as it takes, so it is
 // run in a worker; touches nothing but files. Called by policies.c.
 //
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "model/bundle.h"
 #include "model/event.h"
 #include "policy/compile.h"
 #include "policy/mounts.h"
@@ -36,9 +37,11 @@ struct loaded {
     char *names;  // all texts of `rules`
     uint32_t ops; // of the rules that are not the agent's own and not allow: hooks that are needed
     uint32_t id;  // in records; given by the sensor
-    uint64_t mounts;   // digest of the mount table that its roots are for
-    bool only_names;   // wanted by who has the last reference
-    bool accepted;     // made of what the state directory had, not of the policy directory
+    uint64_t mounts; // digest of the mount table that its roots are for
+    bool only_names; // wanted by who has the last reference
+    bool accepted;   // made of what the state directory had, not of the policy directory
+    char bundle[BUNDLE_ID_TEXT]; // the server's policies that are part of it; "": none
+    bool *kept_back;   // by the number of the file: it never blocks, because the server says so
     uint64_t built_ns; // CLOCK_REALTIME
 };
 
@@ -54,6 +57,10 @@ struct loaded *loaded_drop_names(struct loaded *l);
 
 struct build_options {
     const char *dir; // NULL: only the agent's own rule
+    // The server's policies (bundle.h), read together with those of dir, in the order of names; NULL: none. server_shown
+    // is what people see as their directory.
+    const char *server_dir, *server_shown;
+    char server_id[BUNDLE_ID_TEXT]; // which they have to be; "": whatever they are
     const char
         *accepted;   // file with the texts that were accepted last; not NULL: these instead of dir
     bool only_names; // no image: to name the rules of a policy that an earlier agent put in force

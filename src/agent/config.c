@@ -7,14 +7,19 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/fd.h"
+#include "base/log.h"
 #include "base/strutil.h"
 #include "policy/arena.h"
 #include "policy/yaml.h"
+#include "transport/token.h"
+
+#define DURATION_MAX_MS (UINT64_C(3653) * 24 * 3600 * 1000)
 
 #define DEPTH_MAX 4
 #define NODES_MAX 1000
 
-enum kind { KIND_PATH, KIND_SIZE, KIND_COUNT, KIND_WORD, KIND_BOOL };
+enum kind { KIND_PATH, KIND_SIZE, KIND_COUNT, KIND_WORD, KIND_BOOL, KIND_DURATION, KIND_URL };
 
 static const struct row {
     const char *key, *option, *dflt, *values, *help;
@@ -28,8 +33,8 @@ static const struct row {
 STATIC_ASSERT(ARRAY_SIZE(rows) == CONFIG_ID_COUNT, "a row for each setting");
 
 static const char *const kind_args[] = {
-    [KIND_PATH] = "PATH", [KIND_SIZE] = "SIZE",   [KIND_COUNT] = "N",
-    [KIND_WORD] = "WORD", [KIND_BOOL] = "YES|NO",
+    [KIND_PATH] = "PATH",   [KIND_SIZE] = "SIZE",     [KIND_COUNT] = "N", [KIND_WORD] = "WORD",
+    [KIND_BOOL] = "YES|NO", [KIND_DURATION] = "TIME", [KIND_URL] = "URL",
 };
 
 static const char *const kind_expected[] = {
@@ -37,6 +42,8 @@ static const char *const kind_expected[] = {
     [KIND_SIZE] = "a number of bytes, such as 64K or 100M",
     [KIND_COUNT] = "a number from 0 to 1000",
     [KIND_BOOL] = "yes or no",
+    [KIND_DURATION] = "a time, such as 12h or 7d, of at most ten years",
+    [KIND_URL] = "https://HOST or https://HOST:PORT",
 };
 
 static int set_path(char **field, const char *text)
@@ -52,6 +59,31 @@ static int set_path(char **field, const char *text)
     while (len > 1 && text[len - 1] == '/')
         len--;
     copy = xstrndup(text, len);
+    if (!copy)
+        return -ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+static int set_duration(uint64_t *field, const char *text)
+{
+    uint64_t ms;
+
+    if (parse_duration_ms(text, &ms) < 0 || ms > DURATION_MAX_MS)
+        return -EINVAL;
+    *field = ms;
+    return 0;
+}
+
+static int set_url(char **field, const char *text)
+{
+    char url[TOKEN_URL_MAX + 1] = "";
+    char *copy;
+
+    if (*text && server_url_normalise(text, url, NULL) < 0)
+        return -EINVAL;
+    copy = xstrndup(url, strlen(url));
     if (!copy)
         return -ENOMEM;
     free(*field);
@@ -92,6 +124,8 @@ static int set_field(void *field, const struct row *row, const char *text)
     case KIND_COUNT: return set_count(field, text);
     case KIND_WORD: return set_word(field, row->values, text);
     case KIND_BOOL: return parse_bool(text, field) < 0 ? -EINVAL : 0;
+    case KIND_DURATION: return set_duration(field, text);
+    case KIND_URL: return set_url(field, text);
     }
     return -EINVAL;
 }
@@ -128,7 +162,7 @@ int config_init(struct config *c)
 void config_done(struct config *c)
 {
     for (int id = 1; id < CONFIG_ID_COUNT; id++)
-        if (rows[id].kind == KIND_PATH)
+        if (rows[id].kind == KIND_PATH || rows[id].kind == KIND_URL)
             free(*(char **)((char *)c + rows[id].offset));
     *c = (struct config){};
 }
@@ -262,7 +296,8 @@ void config_man(struct strbuf *sb)
         "settings are at their defaults. The agent reads it when it starts.\n"
         ".SH KEYS\n");
     for (int id = 1; id < CONFIG_ID_COUNT; id++) {
-        sb_printf(sb, ".TP\n\\fB%s\\fR: %s\n%s", rows[id].key, rows[id].dflt, rows[id].help);
+        sb_printf(sb, ".TP\n\\fB%s\\fR: %s\n%s", rows[id].key,
+                  *rows[id].dflt ? rows[id].dflt : "\"\"", rows[id].help);
         if (rows[id].kind == KIND_WORD)
             sb_printf(sb, " (%s)", rows[id].values);
         sb_puts(sb, ".\n");
@@ -270,4 +305,25 @@ void config_man(struct strbuf *sb)
     sb_puts(
         sb,
         ".SH SEE ALSO\n.BR safeguard\\-agent (8),\n.BR safeguard\\-policy (5),\n.BR safeguard (1)\n");
+}
+
+int config_read_file(struct config *config, const char *given)
+{
+    const char *path = given ? given : CONFIG_PATH_DEFAULT;
+    _cleanup_(policy_diags_done) struct policy_diags diags = {};
+    _cleanup_(sb_done) struct strbuf sb = {};
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    int r;
+
+    r = read_file_bounded(AT_FDCWD, path, CONFIG_FILE_MAX, &text, &len);
+    if (r == -ENOENT && !given)
+        return 0;
+    if (r < 0)
+        return log_error_code(r, "the settings cannot be read: %s: %m", path);
+    r = config_read(config, path, text, len, &diags);
+    policy_diags_format(&diags, false, &sb);
+    if (diags.n)
+        (void)fputs(sb_str(&sb), stderr);
+    return r;
 }

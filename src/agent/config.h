@@ -20,11 +20,13 @@ enum config_mode { CONFIG_MODE_POLICY, CONFIG_MODE_MONITOR };
 enum config_output { CONFIG_OUTPUT_FILE, CONFIG_OUTPUT_STDOUT, CONFIG_OUTPUT_JOURNAL };
 enum config_log { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 
-#define CONFIG_TYPE_PATH  char *
-#define CONFIG_TYPE_SIZE  uint64_t
-#define CONFIG_TYPE_COUNT uint32_t
-#define CONFIG_TYPE_WORD  uint32_t
-#define CONFIG_TYPE_BOOL  bool
+#define CONFIG_TYPE_PATH     char *
+#define CONFIG_TYPE_SIZE     uint64_t
+#define CONFIG_TYPE_COUNT    uint32_t
+#define CONFIG_TYPE_WORD     uint32_t
+#define CONFIG_TYPE_BOOL     bool
+#define CONFIG_TYPE_DURATION uint64_t
+#define CONFIG_TYPE_URL      char *
 
 struct config {
 #define CONFIG(id, option, kind, dflt, values, help) CONFIG_TYPE_##kind id;
@@ -48,6 +50,9 @@ int config_set(struct config *c, enum config_id id, const char *text, struct err
 // Takes what the text of agent.yaml says; diags gets every mistake with its place. 0, -EINVAL, -ENOMEM.
 int config_read(struct config *c, const char *name, const char *text, size_t len,
                 struct policy_diags *diags);
+
+// agent.yaml, or the file that was given, into c; a default that is not there is fine. Prints the mistakes to standard error.
+int config_read_file(struct config *c, const char *given);
 
 // The word for a setting of kind WORD.
 const char *config_word(enum config_id id, uint32_t value, char *buf, size_t size);

@@ -34,13 +34,33 @@ static const struct row {
 
 STATIC_ASSERT(ARRAY_SIZE(rows) <= LOSSES_MAX, "a place a row");
 
+// All that the spool has dropped of a class, ever.
+static uint64_t spool_dropped(const struct agent *a, enum stream_class class)
+{
+    struct spool_counters c;
+    uint64_t n = 0;
+
+    if (!a->uplink.spool)
+        return 0;
+    spool_counters(a->uplink.spool, class, &c);
+    for (int i = 0; i < SPOOL_REASONS; i++)
+        n += c.dropped[i].records;
+    return n;
+}
+
 static uint64_t own_loss(const struct agent *a, enum own_loss loss)
 {
-    struct output_counters output;
+    struct output_counters output = {};
     struct process_counters processes;
 
     switch (loss) {
     case OWN_RECORDS_DROPPED: output_counters(a->output, &output); return output.dropped;
+    case OWN_SERVER_RECORDS_DROPPED:
+        if (a->uplink.out)
+            output_counters(a->uplink.out, &output);
+        return output.dropped;
+    case OWN_SPOOL_SECURITY: return spool_dropped(a, STREAM_SECURITY);
+    case OWN_SPOOL_AUDIT: return spool_dropped(a, STREAM_AUDIT);
     case OWN_RECORDS_BAD: return a->records.bad;
     case OWN_RECORDS_UNKNOWN: return a->records.unknown;
     case OWN_PROCESSES_FORGOTTEN:
@@ -54,6 +74,44 @@ static uint64_t own_loss(const struct agent *a, enum own_loss loss)
 static uint64_t value(const struct agent *a, const struct row *row)
 {
     return row->own ? own_loss(a, row->counter) : a->losses.counters[row->counter];
+}
+
+// -1: no row of the spool's.
+static int spool_class(const struct row *row)
+{
+    if (!row->own)
+        return -1;
+    return row->counter == OWN_SPOOL_SECURITY ? (int)STREAM_SECURITY
+           : row->counter == OWN_SPOOL_AUDIT  ? (int)STREAM_AUDIT
+                                              : -1;
+}
+
+// With the reasons, and known to the spool as told: the next run of the agent does not tell it again.
+static void tell_spool(struct agent *a, const struct row *row, enum stream_class class, uint64_t n)
+{
+    struct spool_loss loss[SPOOL_REASONS];
+    struct notice_number numbers[1 + 2 * SPOOL_REASONS] = {{row->key, n}};
+    _cleanup_(sb_done) struct strbuf text = {};
+    size_t n_numbers = 1;
+
+    (void)spool_untold(a->uplink.spool, class, loss);
+    sb_printf(&text, "%llu %s", (unsigned long long)n, row->text);
+    for (int i = 0; i < SPOOL_REASONS; i++) {
+        if (!loss[i].records && !loss[i].bytes)
+            continue;
+        sb_printf(&text, "%s %llu %s (%llu bytes)", n_numbers == 1 ? ":" : ",",
+                  (unsigned long long)loss[i].records, spool_reason_name((enum spool_reason)i),
+                  (unsigned long long)loss[i].bytes);
+        numbers[n_numbers++] = (struct notice_number){spool_reason_name((enum spool_reason)i),
+                                                      loss[i].records};
+    }
+    notice(a, &(struct notice){.kind = "loss",
+                               .severity = row->severity,
+                               .message = sb_str(&text),
+                               .cure = row->cure,
+                               .numbers = numbers,
+                               .n_numbers = n_numbers});
+    spool_told(a->uplink.spool, class, loss);
 }
 
 static void tell(struct agent *a, const struct row *row, uint64_t n, const char *when)
@@ -79,7 +137,10 @@ static void look_at(struct agent *a, size_t i, uint64_t now)
         l->reported[i] = 0; // the maps are new
     if (n == l->reported[i] || (l->reported_ns[i] && now - l->reported_ns[i] < AGAIN_NS))
         return;
-    tell(a, &rows[i], n - l->reported[i], "");
+    if (spool_class(&rows[i]) >= 0)
+        tell_spool(a, &rows[i], (enum stream_class)spool_class(&rows[i]), n - l->reported[i]);
+    else
+        tell(a, &rows[i], n - l->reported[i], "");
     l->reported[i] = n;
     l->reported_ns[i] = now;
 }
@@ -118,6 +179,23 @@ void losses_tick(struct agent *a)
             look_at(a, i, now);
 }
 
+void losses_spool_opened(struct agent *a)
+{
+    struct spool_loss loss[SPOOL_REASONS];
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        int class = spool_class(&rows[i]);
+        uint64_t untold = 0;
+
+        if (class < 0)
+            continue;
+        (void)spool_untold(a->uplink.spool, (enum stream_class) class, loss);
+        for (int k = 0; k < SPOOL_REASONS; k++)
+            untold += loss[k].records;
+        a->losses.reported[i] = value(a, &rows[i]) - untold;
+    }
+}
+
 // The counters of an agent before this one go on; what they stand at is told once.
 void losses_start(struct agent *a)
 {
@@ -132,7 +210,8 @@ void losses_start(struct agent *a)
 
         if (n)
             tell(a, &rows[i], n, "before this agent started, ");
-        l->reported[i] = n;
+        if (spool_class(&rows[i]) < 0)
+            l->reported[i] = n;
     }
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/enrolling.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
@@ -51,6 +52,7 @@ static const char description[] =
     "was denied or is to be audited. Reads its settings from " CONFIG_PATH_DEFAULT
     "; options win over the "
     "file.\n\n"
+    "'safeguard-agent enrol' makes this host known to a server; see its --help.\n\n"
     "SIGHUP reads the policies again, SIGUSR1 begins a new file of records at its path, SIGTERM ends the agent. "
     "Enforcement outlives the agent; 'safeguard stop --detach' ends both.\n\n"
     "Exit status: 0 asked to end, 1 failure, 2 wrong usage, 77 not root, 78 the settings are wrong or "
@@ -84,37 +86,16 @@ static int generate(const struct options *o, const char *what)
     _cleanup_(sb_done) struct strbuf sb = {};
 
     if (streq(what, "man"))
-        options_man(o, NULL, 0, 8, SAFEGUARD_VERSION, &sb);
+        options_man(o, &enrol_options_table, 1, 8, SAFEGUARD_VERSION, &sb);
     else if (streq(what, "man-config"))
         config_man(&sb);
     else if (streq(what, "completion"))
-        options_completion_bash(o, NULL, 0, &sb);
+        options_completion_bash(o, &enrol_options_table, 1, &sb);
     else if (streq(what, "help"))
         options_help(o, 0, &sb);
     else
         return -EINVAL;
     return write_all(STDOUT_FILENO, sb_str(&sb), sb.len);
-}
-
-static int read_config_file(struct config *config, const char *given)
-{
-    const char *path = given ? given : CONFIG_PATH_DEFAULT;
-    _cleanup_(policy_diags_done) struct policy_diags diags = {};
-    _cleanup_(sb_done) struct strbuf sb = {};
-    _cleanup_free_ char *text = NULL;
-    size_t len;
-    int r;
-
-    r = read_file_bounded(AT_FDCWD, path, CONFIG_FILE_MAX, &text, &len);
-    if (r == -ENOENT && !given)
-        return 0;
-    if (r < 0)
-        return log_error_code(r, "the settings cannot be read: %s: %m", path);
-    r = config_read(config, path, text, len, &diags);
-    policy_diags_format(&diags, false, &sb);
-    if (diags.n)
-        (void)fputs(sb_str(&sb), stderr);
-    return r;
 }
 
 static int settle_config(struct config *config, const struct command_line *line)
@@ -123,7 +104,7 @@ static int settle_config(struct config *config, const struct command_line *line)
     int r;
 
     r = config_init(config);
-    r = r < 0 ? r : read_config_file(config, line->config);
+    r = r < 0 ? r : config_read_file(config, line->config);
     for (int id = 1; id < CONFIG_ID_COUNT && r == 0; id++)
         if (line->values[id])
             r = config_set(config, (enum config_id)id, line->values[id], &err);
@@ -214,6 +195,7 @@ static int on_tick(void *ctx)
     policies_tick(a);
     times_tick(a);
     losses_tick(a);
+    uplink_tick(a);
     mountwatch_tick(a);
     descriptors_tick(a);
     health_tick(a);
@@ -241,6 +223,9 @@ static int make_dirs(struct agent *a, struct error *err)
     r = sb_finish(&socket, &a->socket_path);
     r = r < 0 ? r : sb_finish(&accepted, &a->accepted_path);
     r = r < 0 ? r : sb_finish(&linked, &a->linked_path);
+    r = r < 0 ? r : uplink_paths(a);
+    if (r == 0 && uplink_wanted(a))
+        (void)mkdir_p(AT_FDCWD, a->config.spool_dir, 0700);
     return r < 0 ? error_set(err, r, "%m") : 0;
 }
 
@@ -249,7 +234,7 @@ static struct sensor_claim claim_of(const struct agent *a)
 {
     return (struct sensor_claim){
         .pin_dir = a->config.pin_dir,
-        .dirs = {a->config.run_dir, a->config.state_dir, a->output_dir},
+        .dirs = {a->config.run_dir, a->config.state_dir, a->output_dir, a->config.spool_dir},
         .kept_rules = BUILD_KEPT_RULES,
     };
 }
@@ -311,6 +296,8 @@ static int start(struct agent *a, struct error *err)
     }
     r = r < 0 ? r : start_sensor(a, err);
     r = r < 0 ? r : rooms_start(a, err);
+    if (r == 0)
+        uplink_start(a);
     r = r < 0 ? r : control_start(a, err);
     r = r < 0 ? r : mountwatch_start(a, err);
     r = r < 0 ? r : records_start(a, err);
@@ -362,6 +349,7 @@ static bool finish(struct agent *a)
     a->tick = loop_source_free(a->tick);
     a->control = control_server_free(a->control);
     stop_output(a);
+    stopped = uplink_stop(a) && stopped;
     if (!stopped)
         return false;
     a->builder = worker_free(a->builder);
@@ -482,6 +470,8 @@ int main(int argc, char **argv)
     struct error err = {};
     int r, first;
 
+    if (argc > 1 && streq(argv[1], "enrol"))
+        return enrol_main(argc - 1, argv + 1);
     memcpy(rows, own_rows, sizeof(own_rows));
     config_option_rows(rows + ARRAY_SIZE(own_rows));
     r = options_parse(&options, argc, argv, on_option, &line, &first, &err);

@@ -92,6 +92,7 @@ void notice(struct agent *a, const struct notice *n)
         return;
     if (a->output)
         (void)output_add(a->output, line.s, line.len, n->severity >= NOTICE_MEDIUM);
+    uplink_record(a, STREAM_SECURITY, n->severity >= NOTICE_MEDIUM, line.s, line.len);
     if (a->control && control_server_has_subscribers(a->control))
         control_server_publish(a->control, line.s, line.len);
 }

@@ -12,7 +12,9 @@
 #include "base/macro.h"
 #include "base/strbuf.h"
 
-#define BATCH_KEPT     (12 * OUTPUT_FLUSH_BYTES)
+#define BATCH_KEPT (12 * OUTPUT_FLUSH_BYTES)
+#define SPOOL_KEPT \
+    (2 * OUTPUT_FLUSH_BYTES) // the same lines have room of their own on their way to the file
 #define OUTPUT_END_SEC 2
 
 struct output {
@@ -26,6 +28,7 @@ struct output {
     uint64_t submitted_ns; // CLOCK_MONOTONIC
     bool closing;
     bool reopen; // before the next batch
+    size_t kept; // bytes of memory
 
     // The worker's while `busy`.
     struct job job;
@@ -105,7 +108,7 @@ static void batch_done(struct job *job, bool ran)
     // What a burst of long lines needed is not kept for ever. What an ordinary one needs is, all that waits until
     // we are behind and one turn of records more: memory that is given back and taken again costs the kernel more
     // than a record.
-    if (o->batch.cap > BATCH_KEPT) {
+    if (o->batch.cap > o->kept) {
         sb_done(&o->batch);
         o->written = 0;
     }
@@ -134,6 +137,7 @@ int output_new(struct loop *loop, const struct sink_options *options, struct out
     if (!o)
         return -ENOMEM;
     o->loop = loop;
+    o->kept = options->spool ? SPOOL_KEPT : BATCH_KEPT;
     o->job = (struct job){.run = run_batch, .done = batch_done};
     r = sink_new(options, &o->sink);
     if (r == 0)

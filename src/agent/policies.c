@@ -36,7 +36,8 @@ struct build {
     struct objects objects;
     struct strbuf known; // files with several names that were found before
     struct worker *worker;
-    bool first; // nothing is in force yet: protection waits for this
+    bool first;  // nothing is in force yet: protection waits for this
+    bool trying; // policies of the server that were not in force before
     int result;
 };
 
@@ -195,6 +196,8 @@ static int enforce(struct agent *a, struct build *b)
     p->step = STEP_RUNNING;
     if (b->options.dir && !b->options.accepted)
         p->refused_ns = 0;
+    if (b->trying)
+        uplink_build_in_force(a);
     times_apply(a, l->image);
     links_first(a, &b->objects);
     mountwatch_apply(a);
@@ -254,6 +257,21 @@ static void next_step(struct agent *a)
     }
 }
 
+// The server's policies were refused: true when those of this host are built without them, for whoever waits for that.
+static bool build_again_without(struct agent *a, struct build *b)
+{
+    if (!uplink_build_refused(a, &b->diags, &b->error))
+        return false;
+    a->policies.building = false;
+    start_build(a, a->policies.step);
+    if (!a->policies.building) {
+        a->policies.building = true; // it is this one that is answered for
+        return false;
+    }
+    build_free(b);
+    return true;
+}
+
 static void build_done(struct job *job, bool ran)
 {
     struct build *b = container_of(job, struct build, job);
@@ -265,15 +283,18 @@ static void build_done(struct job *job, bool ran)
         build_free(b);
         return;
     }
-    if (p->step == STEP_DIR || p->step == STEP_RUNNING)
+    if ((p->step == STEP_DIR || p->step == STEP_RUNNING) && !(b->trying && b->result < 0))
         policyreport_diags(a, &b->diags);
     // p->building still: what asks for another build meanwhile gets it once the callers of this one have been answered.
     if (b->result == 0)
         b->result = enforce(a, b);
-    refused = b->result < 0;
+    if (b->trying && b->result < 0 && build_again_without(a, b))
+        return;
+    refused = b->result < 0 && !b->trying;
     if (refused)
         policyreport_refused(a, &b->diags, &b->error);
     answer_callers(a, b);
+    uplink_reloads_done(a, b->result, &b->error);
     build_free(b);
     p->building = false;
     // Compiling and loading programs takes tens of megabytes for moments; the scans that follow take more.
@@ -318,6 +339,7 @@ static void start_build(struct agent *a, enum step step)
         .mounts = b->mounts,
         .mounts_digest = view.digest,
     };
+    b->trying = uplink_build_begins(a, step == STEP_DIR || step == STEP_RUNNING, &b->options);
     mount_view_done(&view);
     if (r == 0)
         r = worker_submit(a->builder, &b->job);
@@ -330,6 +352,8 @@ static void start_build(struct agent *a, enum step step)
     p->building = true;
     // Who asked means the directory: what is tried in its stead is no answer.
     p->n_served = step == STEP_DIR || step == STEP_RUNNING ? p->n_callers : 0;
+    if (step == STEP_DIR || step == STEP_RUNNING)
+        uplink_reloads_begin(a);
 }
 
 void policies_tick(struct agent *a)

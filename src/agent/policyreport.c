@@ -42,8 +42,7 @@ static void log_diags(const struct policy_diags *diags)
         log_warning("and %zu more: safeguard policy check", diags->n - LOGGED_MAX);
 }
 
-// The first mistake stands for all of them where there is room for one.
-static void first_error(const struct policy_diags *diags, struct error *err)
+void policyreport_first(const struct policy_diags *diags, struct error *err)
 {
     for (size_t i = 0; i < diags->n; i++) {
         const struct policy_diag *d = &diags->items[i];
@@ -75,7 +74,7 @@ void policyreport_refused(struct agent *a, const struct policy_diags *diags, str
     _cleanup_(sb_done) struct strbuf sb = {};
 
     if (diags->n_errors)
-        first_error(diags, err);
+        policyreport_first(diags, err);
     p->error = *err;
     p->refused_ns = now_ns(CLOCK_REALTIME);
     p->n_refusals++;

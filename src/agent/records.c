@@ -54,6 +54,11 @@ static void count(struct records *r, const struct event *ev)
     }
 }
 
+static bool is_behind(const struct agent *a)
+{
+    return output_is_behind(a->output) || uplink_is_behind(a);
+}
+
 static void put_out(struct agent *a, const struct event *ev)
 {
     bool denial = ev->kind == EVENT_FILE && ev->verdict >= SG_DENY;
@@ -66,6 +71,9 @@ static void put_out(struct agent *a, const struct event *ev)
     lines->failed = lines->failed || r < 0; // then it counts as dropped
     if (r == 0 && control_server_has_subscribers(a->control))
         control_server_publish(a->control, lines->s + start, lines->len - start);
+    if (r == 0 && !lines->failed)
+        uplink_record(a, denial ? STREAM_SECURITY : STREAM_AUDIT, denial, lines->s + start,
+                      lines->len - start);
     (void)output_end(a->output, denial);
 }
 
@@ -257,7 +265,7 @@ static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
 {
     struct agent *a = ctx;
 
-    if (output_is_behind(a->output) || consume(a) < AT_ONCE)
+    if (is_behind(a) || consume(a) < AT_ONCE)
         pause_rings(a);
     return 0;
 }
@@ -267,7 +275,7 @@ static int on_pause_over(void *ctx)
     struct agent *a = ctx;
     unsigned n;
 
-    if (output_is_behind(a->output)) {
+    if (is_behind(a)) {
         pause_rings(a);
         return 0;
     }

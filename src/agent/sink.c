@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/macro.h"
 #include "control/message.h"
+#include "spool/spool.h"
 
 #define FILE_MODE 0640
 #define DIR_MODE  0750
@@ -54,7 +55,7 @@ int sink_new(const struct sink_options *options, struct sink **ret_sink)
     if (!s)
         return -ENOMEM;
     s->options = *options;
-    s->fd = options->kind == CONFIG_OUTPUT_STDOUT ? STDOUT_FILENO : -1;
+    s->fd = options->kind == CONFIG_OUTPUT_STDOUT && !options->spool ? STDOUT_FILENO : -1;
     s->path = xstrndup(options->path ? options->path : "", 4096);
     if (!s->path)
         return -ENOMEM;
@@ -250,9 +251,29 @@ static int write_journal(struct sink *s, const char *buf, size_t len, size_t *re
     return 0;
 }
 
+// A full disk holds nobody up: the spool keeps what it can in memory, and counts what it cannot keep.
+static int write_spool(struct sink *s, const char *buf, size_t len, size_t *ret_written)
+{
+    const char *end = buf + len, *newline;
+
+    for (const char *p = buf; p < end; p = newline + 1) {
+        newline = memchr(p, '\n', (size_t)(end - p));
+        if (!newline)
+            return -EINVAL;
+        (void)spool_append(s->options.spool,
+                           *p == sink_class(STREAM_SECURITY) ? STREAM_SECURITY : STREAM_AUDIT,
+                           p + 1, (size_t)(newline - p - 1));
+    }
+    s->counters.bytes += len;
+    *ret_written = len;
+    return spool_flush(s->options.spool);
+}
+
 int sink_write(struct sink *s, const char *buf, size_t len, size_t *ret_written)
 {
     *ret_written = 0;
+    if (s->options.spool)
+        return write_spool(s, buf, len, ret_written);
     switch (s->options.kind) {
     case CONFIG_OUTPUT_FILE: return write_file(s, buf, len, ret_written);
     case CONFIG_OUTPUT_STDOUT: return write_some(s, buf, len, ret_written);

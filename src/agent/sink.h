@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where records end up: a file that is rotated, standard output, or the journal. Called by output.c, in
-// its worker's thread. Owns the descriptor. Loses nothing: what could not be written is still the
-// caller's.
+// Where records end up: a file that is rotated, standard output, the journal, or the spool, where they wait for a
+// server. Called by output.c, in its worker's thread. Owns the descriptor. Loses nothing: what could not be written is
+// still the caller's; what the spool drops, it counts.
 #pragma once
 
 #include <stddef.h>
@@ -11,13 +11,24 @@
 
 #include "agent/config.h"
 #include "base/cleanup.h"
+#include "model/stream.h"
+
+struct spool;
 
 struct sink_options {
     enum config_output kind;
     const char *path;     // CONFIG_OUTPUT_FILE
     uint64_t rotate_size; // 0: never
     uint32_t rotate_keep;
+    struct spool *
+        spool; // not NULL: there instead of all these; lines begin with their class, see sink_class()
 };
+
+// The byte in front of a line for the spool.
+static inline char sink_class(enum stream_class class)
+{
+    return (char)('0' + (int)class);
+}
 
 struct sink_counters {
     uint64_t bytes, rotations, reopened;

@@ -27,7 +27,7 @@ static void kv_word(struct jw *jw, const char *key, enum config_id id, uint32_t 
     jw_kv_str(jw, key, config_word(id, value, buf, sizeof(buf)));
 }
 
-static void kv_error(struct jw *jw, const char *key, const struct error *err)
+void status_error(struct jw *jw, const char *key, const struct error *err)
 {
     if (!error_is_set(err)) {
         jw_kv_null(jw, key);
@@ -96,7 +96,7 @@ static void put_files(struct jw *jw, const struct policy *p)
     jw_end_array(jw);
 }
 
-static void put_loaded(struct jw *jw, const struct loaded *l)
+static void put_numbers(struct jw *jw, const struct loaded *l)
 {
     size_t enforced = 0, monitored = 0;
 
@@ -111,10 +111,37 @@ static void put_loaded(struct jw *jw, const struct loaded *l)
     jw_kv_u64(jw, "rules", l->n_rules - l->n_own);
     jw_kv_u64(jw, "denying", enforced);
     jw_kv_u64(jw, "monitoring", monitored);
+}
+
+static void put_loaded(struct jw *jw, const struct loaded *l)
+{
+    put_numbers(jw, l);
     jw_kv_u64(jw, "image_bytes", l->image->size);
     jw_kv_u64(jw, "states", l->image->stats.n_states);
     jw_kv_u64(jw, "compile_ms", l->image->stats.compile_us / 1000);
     put_files(jw, l->policy);
+}
+
+static const char *policy_state(const struct agent *a, const struct sensor_facts *facts)
+{
+    const struct policies *p = &a->policies;
+
+    if (p->now)
+        return p->refused_ns ? "refused" : "in force";
+    return p->building ? "building" : facts->policy_id ? "inherited" : "none";
+}
+
+void status_policy_summary(const struct agent *a, struct jw *jw)
+{
+    const struct policies *p = &a->policies;
+    struct sensor_facts facts;
+
+    sensor_facts(a->sensor, &facts);
+    jw_kv_str(jw, "state", policy_state(a, &facts));
+    kv_ms(jw, "changed_ms", p->changed_ns);
+    kv_ms(jw, "refused_ms", p->refused_ns);
+    if (p->now)
+        put_numbers(jw, p->now);
 }
 
 void status_policy_json(const struct agent *a, struct jw *jw)
@@ -125,17 +152,13 @@ void status_policy_json(const struct agent *a, struct jw *jw)
     sensor_facts(a->sensor, &facts);
     jw_begin_object(jw);
     jw_kv_str(jw, "directory", a->config.policy_dir);
-    jw_kv_str(jw, "state",
-              p->now            ? (p->refused_ns ? "refused" : "in force")
-              : p->building     ? "building"
-              : facts.policy_id ? "inherited"
-                                : "none");
+    jw_kv_str(jw, "state", policy_state(a, &facts));
     jw_kv_u64(jw, "generation", facts.generation);
     kv_ms(jw, "changed_ms", p->changed_ns);
     kv_ms(jw, "refused_ms", p->refused_ns);
     jw_kv_u64(jw, "changes", p->n_changes);
     jw_kv_u64(jw, "refusals", p->n_refusals);
-    kv_error(jw, "error", p->refused_ns ? &p->error : &(struct error){});
+    status_error(jw, "error", p->refused_ns ? &p->error : &(struct error){});
     if (p->now)
         put_loaded(jw, p->now);
     jw_key(jw, "found");
@@ -228,7 +251,7 @@ static void put_mounts(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "left_out", all ? all->n_dropped : 0);
     jw_kv_u64(jw, "unreadable", all ? all->n_bad : 0);
     jw_kv_u64(jw, "changes", a->mounts.n_changes);
-    kv_error(jw, "error", &a->mounts.error);
+    status_error(jw, "error", &a->mounts.error);
     jw_end_object(jw);
 }
 
@@ -256,7 +279,7 @@ static void put_self_test(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "quick", h->n_quick);
     jw_kv_u64(jw, "quick_failed", h->n_quick_failed);
     jw_kv_u64(jw, "failing", (uint64_t)__builtin_popcountll(h->failing));
-    kv_error(jw, "error", &h->error);
+    status_error(jw, "error", &h->error);
     jw_end_object(jw);
 }
 
@@ -276,14 +299,14 @@ static uint64_t resident_bytes(void)
     return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void put_resources(const struct agent *a, struct jw *jw)
+void status_resources_json(const struct agent *a, struct jw *jw)
 {
     struct process_counters processes;
     struct rusage usage = {};
 
     (void)getrusage(RUSAGE_SELF, &usage);
     process_table_counters(a->processes, &processes);
-    jw_kv_object(jw, "resources");
+    jw_begin_object(jw);
     jw_kv_u64(jw, "resident_bytes", resident_bytes());
     jw_kv_u64(jw, "cpu_ms",
               (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
@@ -394,6 +417,11 @@ static void mount_problems(const struct agent *a, struct problems *p)
                 all->n_bad);
 }
 
+static void uplink_problem(void *ctx, const char *severity, const char *cure, const char *what)
+{
+    problem(ctx, severity, cure, "%s", what);
+}
+
 void status_problems_json(struct agent *a, struct jw *jw)
 {
     struct problems p = {.jw = jw};
@@ -409,6 +437,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
     if (c.failing_since)
         problem(&p, "high", "make room or repair the destination of the records",
                 "records cannot be written: %s", strerror(-c.error));
+    uplink_problems(a, uplink_problem, &p);
     if (a->links.incomplete)
         problem(&p, "low", NULL, "not every file with several names is known: %s",
                 a->links.incomplete);
@@ -435,21 +464,43 @@ static bool is_enforcing(struct agent *a, const struct sensor_facts *facts)
     return true;
 }
 
+// What the status begins with.
+static void put_agent(const struct agent *a, struct jw *jw)
+{
+    jw_kv_str(jw, "version", SAFEGUARD_VERSION);
+    jw_kv_u64(jw, "pid", (uint64_t)getpid());
+    jw_kv_str(jw, "hostname", a->host.hostname);
+    kv_ms(jw, "started_ms", a->started_ns);
+}
+
+static void put_mode(struct agent *a, const struct sensor_facts *facts, struct jw *jw)
+{
+    kv_word(jw, "mode", CONFIG_ID_mode, a->config.mode);
+    jw_kv_str(jw, "attach", sensor_attach_name(facts->attach));
+    jw_kv_bool(jw, "enforcing", is_enforcing(a, facts));
+    jw_kv_bool(jw, "taken_over", facts->taken_over);
+}
+
+void status_agent_json(struct agent *a, struct jw *jw)
+{
+    struct sensor_facts facts;
+
+    sensor_facts(a->sensor, &facts);
+    jw_begin_object(jw);
+    put_agent(a, jw);
+    put_mode(a, &facts, jw);
+    jw_end_object(jw);
+}
+
 void status_json(struct agent *a, struct jw *jw)
 {
     struct sensor_facts facts;
 
     sensor_facts(a->sensor, &facts);
     jw_begin_object(jw);
-    jw_kv_str(jw, "version", SAFEGUARD_VERSION);
-    jw_kv_u64(jw, "pid", (uint64_t)getpid());
-    jw_kv_str(jw, "hostname", a->host.hostname);
-    kv_ms(jw, "started_ms", a->started_ns);
+    put_agent(a, jw);
     kv_ms(jw, "now_ms", now_ns(CLOCK_REALTIME));
-    kv_word(jw, "mode", CONFIG_ID_mode, a->config.mode);
-    jw_kv_str(jw, "attach", sensor_attach_name(facts.attach));
-    jw_kv_bool(jw, "enforcing", is_enforcing(a, &facts));
-    jw_kv_bool(jw, "taken_over", facts.taken_over);
+    put_mode(a, &facts, jw);
     jw_key(jw, "problems");
     status_problems_json(a, jw);
     put_kernel(a, jw);
@@ -469,6 +520,9 @@ void status_json(struct agent *a, struct jw *jw)
     jw_key(jw, "old_descriptors");
     descriptors_json(a, jw);
     put_self_test(a, jw);
-    put_resources(a, jw);
+    jw_key(jw, "resources");
+    status_resources_json(a, jw);
+    jw_key(jw, "server");
+    uplink_json(a, jw);
     jw_end_object(jw);
 }

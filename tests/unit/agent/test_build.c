@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "agent/build.h"
+#include "agent/bundle.h"
 #include "base/fd.h"
 #include "base/macro.h"
 #include "policy/explain.h"
@@ -322,6 +323,65 @@ static void test_accepted(void **state)
     unit_rmdir(elsewhere);
 }
 
+// The server's policies among those of the host, by their names; and what the server holds back does not block.
+static void test_server(void **state)
+{
+    static const char server[] = "safeguard: 1\nname: server\nmode: enforce\nfiles:\n"
+                                 "  - {path: /srv/server/**, access: any, do: deny}\n";
+    const struct bundle_file files[] = {
+        {"10-mine.yaml", server, sizeof(server) - 1, BUNDLE_POLICY},
+        {"15-held.yaml", demo, sizeof(demo) - 1, BUNDLE_MONITOR},
+    };
+    char *dir = unit_mkdtemp(), *bundle = unit_mkdtemp(), *elsewhere = unit_mkdtemp();
+    struct build_options options = {.dir = dir,
+                                    .run_dir = "/run/sg",
+                                    .server_dir = bundle,
+                                    .server_shown = "/var/lib/sg/server-policies"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    struct error err = {};
+    char id[BUNDLE_ID_TEXT];
+    bool monitor;
+
+    (void)state;
+    put(dir, "10-mine.yaml", demo);
+    put(dir, "9-sly.yaml",
+        "safeguard: 1\nmode: enforce\nfiles:\n"
+        "  - {path: /srv/server/public/**, access: any, do: allow}\n");
+    assert_int_equal(bundle_id(files, 2, id), 0);
+    assert_int_equal(bundle_dir_write(bundle, id, files, 2, NULL), 0);
+    for (int accepted = 0; accepted < 2; accepted++) {
+        assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+        assert_string_equal(l->bundle, id);
+        assert_int_equal(l->policy->n_files, 5);
+        assert_string_equal(l->policy->files[2].path, unit_path(dir, "10-mine.yaml"));
+        assert_string_equal(l->policy->files[3].path, "/var/lib/sg/server-policies/10-mine.yaml");
+        assert_string_equal(l->policy->files[4].path, "/var/lib/sg/server-policies/15-held.yaml");
+        assert_int_equal(verdict_at(l, "/srv/server/public/x", SG_OP_READ, NULL), SG_ALLOW);
+        assert_int_equal(verdict_at(l, "/srv/server/x", SG_OP_READ, &monitor), SG_DENY);
+        assert_false(monitor);
+        assert_false(l->policy->files[2].monitor);
+        assert_true(l->policy->files[4].monitor);
+        assert_int_equal(build_keep(l, "boot", unit_path(elsewhere, "accepted")), 0);
+        l = loaded_unref(l);
+        policy_diags_done(&diags);
+        diags = (struct policy_diags){};
+        options.accepted = unit_path_in((char[4096]){0}, 4096, elsewhere, "accepted");
+    }
+    // The host may have none of its own.
+    options.accepted = NULL;
+    options.dir = "/nowhere";
+    assert_int_equal(build_policy(&options, &diags, &l, &err), 0);
+    assert_int_equal(l->policy->n_files, 3);
+    l = loaded_unref(l);
+    put(bundle, "10-mine.yaml", demo);
+    assert_int_equal(build_policy(&options, &diags, &l, &err), -EBADMSG);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+    unit_rmdir(bundle);
+    unit_rmdir(elsewhere);
+}
+
 static void test_references(void **state)
 {
     const struct build_options options = {.run_dir = "/run/sg"};
@@ -342,4 +402,5 @@ UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_keeps_names),
           cmocka_unit_test(test_locked_out), cmocka_unit_test(test_only_needed_hooks),
           cmocka_unit_test(test_monitor_spares_the_own_rule),
           cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
-          cmocka_unit_test(test_accepted), cmocka_unit_test(test_references))
+          cmocka_unit_test(test_accepted), cmocka_unit_test(test_server),
+          cmocka_unit_test(test_references))

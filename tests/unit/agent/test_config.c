@@ -50,6 +50,32 @@ static void test_file(void **state)
     config_done(&c);
 }
 
+static void test_server(void **state)
+{
+    struct error err = {};
+    struct config c;
+
+    (void)state;
+    assert_int_equal(config_init(&c), 0);
+    assert_string_equal(c.server_url, "");
+    assert_string_equal(c.spool_dir, "/var/lib/safeguard/spool");
+    assert_int_equal(c.spool_size, 1u << 30);
+    assert_int_equal(c.spool_age, UINT64_C(7) * 24 * 3600 * 1000);
+    assert_int_equal(config_set(&c, CONFIG_ID_server_url, "https://guard.example", &err), 0);
+    assert_string_equal(c.server_url, "https://guard.example:8443");
+    assert_int_equal(config_set(&c, CONFIG_ID_server_url, "http://guard.example", &err), -EINVAL);
+    assert_non_null(strstr(err.expected, "https://"));
+    assert_string_equal(c.server_url, "https://guard.example:8443");
+    assert_int_equal(config_set(&c, CONFIG_ID_server_url, "", &err), 0);
+    assert_string_equal(c.server_url, "");
+    assert_int_equal(config_set(&c, CONFIG_ID_spool_age, "12h", &err), 0);
+    assert_int_equal(c.spool_age, 12 * 3600 * 1000);
+    assert_int_equal(config_set(&c, CONFIG_ID_spool_age, "7", &err), -EINVAL);
+    assert_non_null(strstr(err.expected, "7d"));
+    assert_int_equal(config_set(&c, CONFIG_ID_spool_age, "600w", &err), -EINVAL);
+    config_done(&c);
+}
+
 static void test_empty_file(void **state)
 {
     struct policy_diags diags = {};
@@ -174,6 +200,7 @@ static void test_shipped_file(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_defaults), cmocka_unit_test(test_file),
-          cmocka_unit_test(test_empty_file), cmocka_unit_test(test_mistakes),
-          cmocka_unit_test(test_all_mistakes_at_once), cmocka_unit_test(test_set),
-          cmocka_unit_test(test_options_follow_the_rows), cmocka_unit_test(test_shipped_file))
+          cmocka_unit_test(test_server), cmocka_unit_test(test_empty_file),
+          cmocka_unit_test(test_mistakes), cmocka_unit_test(test_all_mistakes_at_once),
+          cmocka_unit_test(test_set), cmocka_unit_test(test_options_follow_the_rows),
+          cmocka_unit_test(test_shipped_file))

@@ -30,7 +30,8 @@ static const char *const no_losses[] = {
 
 // What losses.c asks and tells, in place of the sensor, the output and the records.
 static uint64_t kernel[SG_COUNT_MAX];
-static struct output_counters output;
+static struct output_counters output, server_output;
+static uint64_t spool_lost[STREAM_CLASSES], spool_known[STREAM_CLASSES]; // of these: told
 static struct process_counters processes;
 static bool taken_over;
 static struct {
@@ -67,10 +68,49 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
     *ret = (struct sensor_facts){.taken_over = taken_over};
 }
 
+// What tells the two outputs, and the spool, from nothing; nobody looks behind it.
+#define THERE ((void *)8)
+
 void output_counters(const struct output *o, struct output_counters *ret)
 {
-    (void)o;
-    *ret = output;
+    *ret = o ? server_output : output;
+}
+
+void spool_counters(struct spool *s, enum stream_class class, struct spool_counters *ret)
+{
+    assert_non_null(s);
+    *ret = (struct spool_counters){};
+    ret->dropped[SPOOL_BY_AGE].records = spool_lost[class];
+}
+
+bool spool_untold(struct spool *s, enum stream_class class, struct spool_loss ret[SPOOL_REASONS])
+{
+    assert_non_null(s);
+    memset(ret, 0, SPOOL_REASONS * sizeof(*ret));
+    ret[SPOOL_BY_AGE].records = spool_lost[class] - spool_known[class];
+    return ret[SPOOL_BY_AGE].records;
+}
+
+void spool_told(struct spool *s, enum stream_class class,
+                const struct spool_loss loss[SPOOL_REASONS])
+{
+    assert_non_null(s);
+    spool_known[class] += loss[SPOOL_BY_AGE].records;
+}
+
+const char *spool_reason_name(enum spool_reason reason)
+{
+    return reason == SPOOL_BY_AGE ? "by-age" : "another";
+}
+
+static struct agent *new_agent(void)
+{
+    struct agent *a = calloc(1, sizeof(*a));
+
+    assert_non_null(a);
+    a->uplink.spool = THERE;
+    a->uplink.out = THERE;
+    return a;
 }
 
 void process_table_counters(const struct process_table *t, struct process_counters *ret)
@@ -94,7 +134,9 @@ static void reset(void)
 {
     memset(kernel, 0, sizeof(kernel));
     memset(&told, 0, sizeof(told));
-    output = (struct output_counters){};
+    output = server_output = (struct output_counters){};
+    memset(spool_lost, 0, sizeof(spool_lost));
+    memset(spool_known, 0, sizeof(spool_known));
     processes = (struct process_counters){};
     taken_over = false;
 }
@@ -106,6 +148,12 @@ static void lose(struct agent *a, const struct row *row, uint64_t n)
         kernel[row->number] = n;
     else if (streq(row->key, "records_dropped"))
         output.dropped = n;
+    else if (streq(row->key, "server_records_dropped"))
+        server_output.dropped = n;
+    else if (streq(row->key, "spool_security_dropped"))
+        spool_lost[STREAM_SECURITY] = n;
+    else if (streq(row->key, "spool_audit_dropped"))
+        spool_lost[STREAM_AUDIT] = n;
     else if (streq(row->key, "records_bad"))
         a->records.bad = n;
     else if (streq(row->key, "records_unknown"))
@@ -137,7 +185,7 @@ static void test_every_loss_is_told(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        _cleanup_free_ struct agent *a = calloc(1, sizeof(*a));
+        _cleanup_free_ struct agent *a = new_agent();
         char text[256];
 
         reset();
@@ -151,7 +199,11 @@ static void test_every_loss_is_told(void **state)
         assert_int_equal(told.number, 5);
         assert_int_equal(told.severity, rows[i].severity);
         (void)snprintf(text, sizeof(text), "5 %s", rows[i].text);
-        assert_string_equal(told.message, text);
+        assert_memory_equal(told.message, text, strlen(text));
+        if (str_startswith(rows[i].key, "spool_"))
+            assert_string_equal(told.message + strlen(text), ": 5 by-age (0 bytes)");
+        else
+            assert_int_equal(strlen(told.message), strlen(text));
         assert_int_equal(in_status(a, rows[i].key), 5);
 
         // The same once, more of it after a while, and then all of what came meanwhile.
@@ -168,11 +220,30 @@ static void test_every_loss_is_told(void **state)
     }
 }
 
+// What was dropped and told in an earlier run is no news, what was not told is.
+static void test_spool_of_an_earlier_run(void **state)
+{
+    _cleanup_free_ struct agent *a = new_agent();
+
+    (void)state;
+    reset();
+    spool_lost[STREAM_SECURITY] = 7;
+    spool_known[STREAM_SECURITY] = 3;
+    spool_lost[STREAM_AUDIT] = spool_known[STREAM_AUDIT] = 9;
+    losses_spool_opened(a);
+    losses_start(a);
+    losses_tick(a);
+    assert_int_equal(told.n, 1);
+    assert_string_equal(told.key, "spool_security_dropped");
+    assert_int_equal(told.number, 4);
+    assert_int_equal(spool_known[STREAM_SECURITY], 7);
+}
+
 static void test_by_cpu(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        struct agent *a = calloc(1, sizeof(*a));
+        struct agent *a = new_agent();
         _cleanup_(sb_done) struct strbuf sb = {};
         struct json_object *o, *cpus;
         struct jw jw;
@@ -282,9 +353,12 @@ static void test_every_counter_is_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_loss_is_told),     cmocka_unit_test(test_by_cpu),
-        cmocka_unit_test(test_losses_before),          cmocka_unit_test(test_output_that_fails),
+        cmocka_unit_test(test_every_loss_is_told),
+        cmocka_unit_test(test_by_cpu),
+        cmocka_unit_test(test_losses_before),
+        cmocka_unit_test(test_output_that_fails),
         cmocka_unit_test(test_every_counter_is_known),
+        cmocka_unit_test(test_spool_of_an_earlier_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

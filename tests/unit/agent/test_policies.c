@@ -5,6 +5,7 @@
 #include "tests/unit/unit.h"
 
 #include "agent/agent.h"
+#include "agent/bundle.h"
 #include "base/fd.h"
 #include "base/macro.h"
 
@@ -21,6 +22,8 @@ static struct {
     unsigned answered_by[CALLERS_MAX]; // by the id of the caller: the number of calls then
     bool failed[CALLERS_MAX];
     unsigned n_in_force, n_refused, n_scans, n_ready_while_building;
+    unsigned n_notices, n_reloads_done;
+    char notice[512];
 } now;
 
 void sensor_facts(struct sensor *s, struct sensor_facts *ret)
@@ -96,6 +99,28 @@ void policyreport_refused(struct agent *a, const struct policy_diags *diags, str
     now.n_refused++;
 }
 
+void policyreport_first(const struct policy_diags *diags, struct error *err)
+{
+    if (diags->n_errors)
+        (void)error_at(err, -EINVAL, diags->items[0].file, diags->items[0].line,
+                       diags->items[0].column, "%s", diags->items[0].message);
+}
+
+void notice(struct agent *a, const struct notice *n)
+{
+    (void)a;
+    now.n_notices++;
+    (void)snprintf(now.notice, sizeof(now.notice), "%s", n->message);
+}
+
+void uplink_reloads_done(struct agent *a, int result, const struct error *err)
+{
+    (void)a;
+    (void)result;
+    (void)err;
+    now.n_reloads_done++;
+}
+
 void links_scan(struct agent *a)
 {
     (void)a;
@@ -163,6 +188,8 @@ NOTHING(agent_ready)
 NOTHING(policywatch_start)
 NOTHING(policywatch_retry)
 NOTHING(policywatch_stop)
+NOTHING(uplink_rows_changed)
+NOTHING(uplink_reloads_begin)
 
 static struct agent *open_bench(char **ret_dir)
 {
@@ -180,6 +207,8 @@ static struct agent *open_bench(char **ret_dir)
     a->config.policy_dir = dir;
     a->config.run_dir = dir;
     assert_true(asprintf(&a->accepted_path, "%s/accepted", dir) > 0);
+    assert_true(asprintf(&a->uplink.policies_path, "%s/server", dir) > 0);
+    assert_true(asprintf(&a->uplink.trying_path, "%s/server.new", dir) > 0);
     (void)snprintf(a->host.boot_id, sizeof(a->host.boot_id), "this one");
     assert_int_equal(loop_new(&a->loop), 0);
     assert_int_equal(worker_new(a->loop, "builder", 8, false, &a->builder), 0);
@@ -194,8 +223,11 @@ static void close_bench(struct agent *a)
     a->stopping = true;
     a->builder = worker_free(a->builder);
     policies_stop(a);
+    uplink_policies_stop(a);
     loop_free(a->loop);
     free(a->accepted_path);
+    free(a->uplink.policies_path);
+    free(a->uplink.trying_path);
     free(a);
     unit_rmdir(dir);
 }
@@ -342,7 +374,212 @@ static void test_inherited_names(void **state)
     }
 }
 
-UNIT_MAIN(cmocka_unit_test(test_a_build_answers_its_callers),
+#define GOOD                                \
+    "safeguard: 1\nmode: enforce\nfiles:\n" \
+    "  - {path: /srv/vault/b, access: read, do: deny}\n"
+#define BAD "safeguard: 1\nmode: enforce\nfiles:\n  - {pth: /srv}\n"
+
+// The server's policies, one file; the id is theirs.
+static void send_bundle(struct agent *a, const char *text, char id[BUNDLE_ID_TEXT])
+{
+    const struct bundle_file file = {"50-server.yaml", text, strlen(text), BUNDLE_MONITOR};
+
+    assert_int_equal(bundle_id(&file, 1, id), 0);
+    uplink_bundle(a, id, &file, 1);
+}
+
+// Until what was sent is in force, or refused, and nothing is built or moved any more.
+static void settle_bundle(struct agent *a)
+{
+    const struct uplink *u = &a->uplink;
+
+    while (a->policies.building ||
+           (!u->refused && (!a->policies.now || !streq(a->policies.now->bundle, u->wanted))) ||
+           (!u->refused && access(u->trying_path, F_OK) == 0))
+        assert_true(loop_run_once(a->loop, WAIT_MS) > 0);
+}
+
+static void in_use(struct agent *a, const char *id)
+{
+    _cleanup_(bundle_dir_done) struct bundle_dir b = {};
+
+    assert_int_equal(bundle_dir_read(a->uplink.policies_path, &b, NULL), 0);
+    assert_string_equal(b.id, id);
+}
+
+static void test_policies_of_the_server(void **state)
+{
+    char id[BUNDLE_ID_TEXT];
+    struct error err = {};
+    struct agent *a;
+    char *dir;
+
+    (void)state;
+    a = open_bench(&dir);
+    assert_int_equal(policies_start(a, &err), 0);
+    settle(a);
+    assert_string_equal(a->policies.now->bundle, "");
+    send_bundle(a, GOOD, id);
+    settle_bundle(a);
+    assert_string_equal(a->policies.now->bundle, id);
+    assert_int_equal(a->policies.now->policy->n_files, 3);
+    assert_true(a->policies.now->policy->files[2].monitor); // as the server said
+    assert_false(a->policies.now->policy->files[1].monitor);
+    in_use(a, id);
+    // They are told again after a new session: nothing happens.
+    unsigned n = now.n_set;
+    send_bundle(a, GOOD, id);
+    settle_bundle(a);
+    assert_int_equal(now.n_set, n);
+    // A reload is made of both.
+    ask(a, 1);
+    settle(a);
+    assert_string_equal(a->policies.now->bundle, id);
+    // None any more.
+    uplink_bundle(a, NULL, NULL, 0);
+    settle_bundle(a);
+    while (access(a->uplink.policies_path, F_OK) == 0)
+        assert_true(loop_run_once(a->loop, WAIT_MS) > 0);
+    assert_int_equal(a->policies.now->policy->n_files, 2);
+    assert_int_equal(now.n_notices, 0);
+    close_bench(a);
+}
+
+static void test_policies_of_the_server_are_refused(void **state)
+{
+    char good[BUNDLE_ID_TEXT], bad[BUNDLE_ID_TEXT];
+    struct error err = {};
+    struct agent *a;
+    char *dir;
+
+    (void)state;
+    a = open_bench(&dir);
+    assert_int_equal(policies_start(a, &err), 0);
+    settle(a);
+    send_bundle(a, GOOD, good);
+    settle_bundle(a);
+    send_bundle(a, BAD, bad);
+    settle_bundle(a);
+    assert_true(a->uplink.refused);
+    assert_non_null(strstr(now.notice, "server/50-server.yaml:4:"));
+    assert_non_null(strstr(a->uplink.refusal_diags, "pth"));
+    assert_int_equal(now.n_notices, 1);
+    assert_int_equal(now.n_refused, 0); // the policies of the host were not
+    assert_string_equal(a->policies.now->bundle, good);
+    in_use(a, good);
+
+    // The host's own go on being read, with those of the server that are in use.
+    ask(a, 1);
+    settle(a);
+    assert_false(now.failed[1]);
+    assert_string_equal(a->policies.now->bundle, good);
+    assert_int_equal(now.n_notices, 1);
+    assert_true(a->uplink.refused);
+
+    // Better ones.
+    send_bundle(a, GOOD "# better\n", bad);
+    settle_bundle(a);
+    assert_false(a->uplink.refused);
+    assert_string_equal(a->policies.now->bundle, bad);
+    in_use(a, bad);
+    close_bench(a);
+}
+
+// What is wrong is a policy of this host: once it is right, those of the server come into force with it.
+static void test_refused_for_the_hosts_sake(void **state)
+{
+    static const char bad[] = BAD, good[] = GOOD;
+    char id[BUNDLE_ID_TEXT];
+    struct error err = {};
+    struct agent *a;
+    char *dir;
+
+    (void)state;
+    a = open_bench(&dir);
+    assert_int_equal(policies_start(a, &err), 0);
+    settle(a);
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(dir, "20.yaml"), bad, sizeof(bad) - 1,
+                                       0600),
+                     0);
+    send_bundle(a, GOOD, id);
+    settle_bundle(a);
+    assert_true(a->uplink.refused);
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(dir, "20.yaml"), good, sizeof(good) - 1,
+                                       0600),
+                     0);
+    ask(a, 1);
+    settle(a);
+    assert_string_equal(a->policies.now->bundle, id);
+    assert_false(a->uplink.refused);
+    settle_bundle(a);
+    in_use(a, id);
+    close_bench(a);
+}
+
+// Others come while the first ones are built: these are what is in use in the end, and nothing else was.
+static void test_overtaken(void **state)
+{
+    char first[BUNDLE_ID_TEXT], second[BUNDLE_ID_TEXT];
+    struct error err = {};
+    struct agent *a;
+    char *dir;
+
+    (void)state;
+    a = open_bench(&dir);
+    assert_int_equal(policies_start(a, &err), 0);
+    settle(a);
+    send_bundle(a, GOOD, first);
+    while (!a->uplink.trying)
+        assert_true(loop_run_once(a->loop, WAIT_MS) > 0);
+    assert_true(a->policies.building);
+    send_bundle(a, GOOD "# second\n", second);
+    settle_bundle(a);
+    assert_string_equal(a->policies.now->bundle, second);
+    assert_false(a->uplink.refused);
+    in_use(a, second);
+    // The same with one that is broken.
+    send_bundle(a, BAD, first);
+    while (!a->uplink.trying)
+        assert_true(loop_run_once(a->loop, WAIT_MS) > 0);
+    send_bundle(a, GOOD "# third\n", second);
+    settle_bundle(a);
+    assert_string_equal(a->policies.now->bundle, second);
+    assert_false(a->uplink.refused);
+    in_use(a, second);
+    close_bench(a);
+}
+
+// The kernel does not take them: what is in force stays, and what is in use.
+static void test_policies_of_the_server_and_the_kernel(void **state)
+{
+    char id[BUNDLE_ID_TEXT];
+    struct error err = {};
+    struct agent *a;
+    char *dir;
+
+    (void)state;
+    a = open_bench(&dir);
+    assert_int_equal(policies_start(a, &err), 0);
+    settle(a);
+    now.fail_set = 2;
+    send_bundle(a, GOOD, id);
+    settle_bundle(a);
+    assert_true(a->uplink.refused);
+    assert_string_equal(a->uplink.refusal.what, "refused by the test");
+    assert_string_equal(a->policies.now->bundle, "");
+    in_use(a, "");
+    // A later one works.
+    ask(a, 1);
+    settle(a);
+    assert_string_equal(a->policies.now->bundle, id);
+    close_bench(a);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_policies_of_the_server),
+          cmocka_unit_test(test_policies_of_the_server_are_refused),
+          cmocka_unit_test(test_refused_for_the_hosts_sake), cmocka_unit_test(test_overtaken),
+          cmocka_unit_test(test_policies_of_the_server_and_the_kernel),
+          cmocka_unit_test(test_a_build_answers_its_callers),
           cmocka_unit_test(test_what_is_tried_instead_answers_nobody),
           cmocka_unit_test(test_a_refused_one_changes_nothing),
           cmocka_unit_test(test_in_force_with_an_error), cmocka_unit_test(test_inherited_names))

@@ -8,6 +8,7 @@
 #include "agent/sink.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "spool/spool.h"
 
 static struct sink *open_sink(const char *path, uint64_t rotate_size, uint32_t keep)
 {
@@ -185,6 +186,36 @@ static void test_full_disk(void **state)
     unit_rmdir(dir);
 }
 
+// Lines go to their classes without the byte that says so.
+static void test_spool(void **state)
+{
+    static const char lines[] = "0{\"n\":1}\n1{\"n\":2}\n0{\"n\":3}\n";
+    struct sink_options options = {};
+    struct spool_lease lease;
+    struct sink *s = NULL;
+    char *dir = unit_mkdtemp();
+    size_t n;
+
+    (void)state;
+    assert_int_equal(spool_new(&(struct spool_options){.dir = dir,
+                                                       .max_bytes = 1 << 20,
+                                                       .boot_id =
+                                                           "0a0a0a0a-1111-4222-8333-444444444444"},
+                               &options.spool, NULL),
+                     0);
+    assert_int_equal(sink_new(&options, &s), 0);
+    assert_int_equal(sink_write(s, lines, sizeof(lines) - 1, &n), 0);
+    assert_int_equal(n, sizeof(lines) - 1);
+    assert_int_equal(spool_lease(options.spool, STREAM_SECURITY, 10, 1000, &lease), 1);
+    assert_int_equal(lease.n, 2);
+    assert_memory_equal(lease.data, "{\"n\":1}\n{\"n\":3}\n", lease.len);
+    assert_int_equal(spool_lease(options.spool, STREAM_AUDIT, 10, 1000, &lease), 1);
+    assert_memory_equal(lease.data, "{\"n\":2}\n", lease.len);
+    sink_free(s);
+    spool_free(options.spool);
+    unit_rmdir(dir);
+}
+
 static void test_refuses_what_is_no_file(void **state)
 {
     char *dir = unit_mkdtemp();
@@ -216,4 +247,4 @@ static void test_refuses_what_is_no_file(void **state)
 UNIT_MAIN(cmocka_unit_test(test_makes_directory_and_appends), cmocka_unit_test(test_rotates),
           cmocka_unit_test(test_keeps_none), cmocka_unit_test(test_torn_line),
           cmocka_unit_test(test_follows_its_path), cmocka_unit_test(test_full_disk),
-          cmocka_unit_test(test_refuses_what_is_no_file))
+          cmocka_unit_test(test_spool), cmocka_unit_test(test_refuses_what_is_no_file))

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the server may ask this host to do: a row and a function each. Nothing that would change what is enforced.
+#include <errno.h>
+#include <string.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+static void answer(struct agent *a, const char *command, enum msg_status status, const char *result,
+                   const struct error *err)
+{
+    struct msg_result m = {.command = command, .status = status, .result = result};
+    int r;
+
+    if (err)
+        m.error = *err;
+    if (!a->uplink.link)
+        return;
+    r = link_result(a->uplink.link, &m);
+    if (r < 0)
+        (void)log_warning_code(r, "the server will not hear what became of its command %s: %m",
+                               command);
+}
+
+static void failed(struct agent *a, const struct msg_command *command, int code, const char *what)
+{
+    struct error err = {};
+
+    (void)error_set(&err, code, "%s", what);
+    answer(a, command->id, MSG_FAILED, NULL, &err);
+}
+
+// Answered by the build that follows.
+static void do_policy_reload(struct agent *a, const struct msg_command *command)
+{
+    struct uplink *u = &a->uplink;
+    struct uplink_reload *reload = &u->reloads[u->n_reloads];
+
+    if (u->n_reloads == UPLINK_RELOADS_MAX) {
+        failed(a, command, -EBUSY, "too many wait for the policies already");
+        return;
+    }
+    *reload = (struct uplink_reload){};
+    (void)snprintf(reload->command, sizeof(reload->command), "%s", command->id);
+    u->n_reloads++;
+    policies_reload(a, "the server asked for it");
+    if (!a->policies.building) {
+        u->n_reloads--;
+        failed(a, command, -EIO, "the policies cannot be read again now");
+    }
+}
+
+static void do_self_test(struct agent *a, const struct msg_command *command)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct jw jw;
+
+    if (!a->policies.now) {
+        failed(a, command, -ENOENT,
+               "no policy that this agent put in force: there is nothing to prove");
+        return;
+    }
+    health_policy_changed(a);
+    uplink_rows_changed(a);
+    jw_init(&jw, &sb);
+    jw_begin_object(&jw);
+    jw_key(&jw, "hooks");
+    status_hooks_json(a, &jw);
+    jw_end_object(&jw);
+    answer(a, command->id, error_is_set(&a->health.error) ? MSG_FAILED : MSG_DONE, sb_str(&sb),
+           error_is_set(&a->health.error) ? &a->health.error : NULL);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct agent *a, const struct msg_command *command);
+} rows[] = {
+    {"policy reload", do_policy_reload},
+    {"self-test", do_self_test},
+};
+
+// By the server's clock, as far as it is known.
+static bool is_late(struct agent *a, const struct msg_command *command)
+{
+    struct link_status status;
+    int64_t now = (int64_t)(now_ns(CLOCK_REALTIME) / NS_PER_MS);
+
+    if (!command->deadline_ms)
+        return false;
+    link_status(a->uplink.link, &status);
+    return now + (status.skew_known ? status.skew_ms : 0) > (int64_t)command->deadline_ms;
+}
+
+void uplink_command(void *ctx, const struct msg_command *command)
+{
+    struct agent *a = ctx;
+
+    if (a->stopping)
+        return; // told again to the next agent
+    log_info("the server asks for '%s'", command->name);
+    if (is_late(a, command)) {
+        answer(a, command->id, MSG_EXPIRED, NULL, NULL);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (streq(rows[i].name, command->name)) {
+            rows[i].run(a, command);
+            return;
+        }
+    failed(a, command, -EOPNOTSUPP, "this agent knows no such command");
+}
+
+void uplink_reloads_begin(struct agent *a)
+{
+    for (size_t i = 0; i < a->uplink.n_reloads; i++)
+        a->uplink.reloads[i].served = true;
+}
+
+void uplink_reloads_done(struct agent *a, int result, const struct error *err)
+{
+    struct uplink *u = &a->uplink;
+    size_t left = 0;
+
+    for (size_t i = 0; i < u->n_reloads; i++) {
+        if (u->reloads[i].served)
+            answer(a, u->reloads[i].command, result < 0 ? MSG_FAILED : MSG_DONE, NULL,
+                   result < 0 ? err : NULL);
+        else
+            u->reloads[left++] = u->reloads[i];
+    }
+    u->n_reloads = left;
+    uplink_rows_changed(a);
+}
