@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Commands to hosts, and what came of them.
+#include "base/macro.h"
+#include "registry/command.h"
+#include "server/server.h"
+#include "server/write.h"
+
+#define LIFE_MS UINT64_C(3600000)
+
+static int on_command(void *ctx, const struct registry_command *c)
+{
+    struct jw *out = ctx;
+
+    jw_begin_object(out);
+    write_id(out, "id", c->id);
+    jw_kv_str(out, "name", c->name);
+    write_json(out, "args", c->args);
+    jw_kv_str(out, "by", c->created_by);
+    jw_kv_u64(out, "created", c->created_ms);
+    jw_kv_u64(out, "deadline", c->deadline_ms);
+    jw_kv_str(out, "status", command_state_name(c->state));
+    write_json(out, "result", c->result);
+    write_text(out, "error", c->error);
+    jw_end_object(out);
+    return 0;
+}
+
+int route_host_commands(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
+{
+    const struct registry_page page = page_of(rq, 50);
+    struct registry_next next = {};
+    int r;
+
+    begin_items(out);
+    r = registry_command_list(s->registry, api_path(rq, "id"), &page, on_command, out, &next, err);
+    end_items(out, &next);
+    return r;
+}
+
+int route_host_command(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
+{
+    struct json_object *args = api_get(api_body(rq), "args");
+    uint64_t id = 0;
+    int r = registry_command_create(
+        s->registry, api_actor(rq), api_path(rq, "id"), api_get_str(api_body(rq), "name", ""),
+        args ? json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN) : NULL, LIFE_MS, &id,
+        err);
+
+    if (r < 0)
+        return r;
+    return registry_command_get(s->registry, id, on_command, out, err);
+}
