@@ -15,7 +15,7 @@ const struct command cli_commands[] = {
     {words, operands, values, summary, &id##_options, cmd_##id},
 #include "cli/commands.def"
 };
-const size_t cli_n_commands = ARRAY_SIZE(cli_commands);
+STATIC_ASSERT(ARRAY_SIZE(cli_commands) == CLI_N_COMMANDS, "one for each row");
 
 struct options cli_command_options(const struct command *command)
 {
@@ -47,6 +47,7 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_HELP: p->help = true; return 0;
     case OPT_JSON: p->cli->json = true; return 0;
     case OPT_SOCKET: p->cli->socket = arg; return 0;
+    case OPT_SERVER: p->cli->server = arg; return 0;
     case OPT_COLOR:
         if (color_mode_parse(arg, &p->color) == 0)
             return 0;
@@ -103,6 +104,21 @@ int cli_usage(const struct cli *cli, const struct error *err)
     return CLI_USAGE;
 }
 
+int cli_operands(const struct cli *cli, int least, int most)
+{
+    struct error err = {};
+
+    if (cli->n_operands > most)
+        (void)error_set(&err, -EINVAL, "'%s' is not expected here", cli->operands[most]);
+    else if (cli->n_operands < least)
+        (void)error_set(&err, -EINVAL, "something is missing");
+    else
+        return -1;
+    if (cli->command->operands)
+        error_expected(&err, "safeguard %s %s", cli->command->words, cli->command->operands);
+    return cli_usage(cli, &err);
+}
+
 int cli_print(const struct strbuf *sb, int status)
 {
     int r = sb->failed ? -ENOMEM : write_all(STDOUT_FILENO, sb_str(sb), sb->len);
@@ -155,6 +171,11 @@ int cli_ask(struct cli *cli, enum control_command command, const char *args, uin
                                              : CLI_FAILED;
 }
 
+size_t cli_length(struct json_object *array)
+{
+    return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
+}
+
 void cli_pretty(struct json_object *value, struct strbuf *sb)
 {
     const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PRETTY |
@@ -166,31 +187,27 @@ void cli_pretty(struct json_object *value, struct strbuf *sb)
 }
 
 static const char description[] =
-    "safeguard protects this host: rules in /etc/safeguard/policies say who may do what to which files, the "
-    "kernel decides by them, and the agent records it. These commands show and check it.";
+    "safeguard protects hosts: rules in /etc/safeguard/policies say who may do what to which files, the "
+    "kernel decides by them, and the agent records it. These commands show and check it: on this host, or, after "
+    "'safeguard login', by a server that many hosts report to.";
 
 static const char statuses[] =
-    "Exit status: 0 fine, 1 the answer is no, 2 wrong usage, 3 no agent answers, 4 failure.";
+    "Exit status: 0 fine, 1 the answer is no, 2 wrong usage, 3 no agent or server answers, 4 failure.";
 
 void cli_help(struct strbuf *sb)
 {
     sb_puts(
         sb,
         "Usage: safeguard COMMAND [OPTION...] [ARGUMENT...]\nprotects this host\n\nCommands:\n");
-    for (size_t i = 0; i < cli_n_commands; i++)
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
         sb_printf(sb, "  %-16s  %s\n", cli_commands[i].words, cli_commands[i].summary);
     sb_printf(sb, "\n'safeguard COMMAND --help' says more about one of them.\n%s\n", statuses);
 }
 
-STATIC_ASSERT(ARRAY_SIZE(cli_commands) <= 16, "room for all of them");
-
-static size_t all_options(struct options ret[16])
+static void all_options(struct options ret[CLI_N_COMMANDS])
 {
-    size_t n = MIN(cli_n_commands, (size_t)16);
-
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
         ret[i] = cli_command_options(&cli_commands[i]);
-    return n;
 }
 
 static const struct options program = {
@@ -202,10 +219,11 @@ static const struct options program = {
 
 void cli_man(struct strbuf *sb)
 {
-    struct options commands[16];
-    size_t n = all_options(commands);
+    struct options commands[CLI_N_COMMANDS];
 
-    options_man(&program, commands, n, 1, SAFEGUARD_VERSION, sb);
+    all_options(commands);
+
+    options_man(&program, commands, CLI_N_COMMANDS, 1, SAFEGUARD_VERSION, sb);
     sb_printf(sb, ".SH EXIT STATUS\n%s\n", statuses + strlen("Exit status: "));
     sb_puts(sb, ".SH SEE ALSO\n.BR safeguard\\-policy (5),\n.BR safeguard\\-agent (8),\n"
                 ".BR safeguard\\-agent.yaml (5)\n");

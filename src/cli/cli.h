@@ -20,7 +20,7 @@ enum {
     CLI_OK = 0,
     CLI_NEGATIVE = 1,    // the answer is no: mistakes were found, something is not as it should be
     CLI_USAGE = 2,       // the command line is wrong
-    CLI_UNREACHABLE = 3, // no agent answers
+    CLI_UNREACHABLE = 3, // no agent, or no server, answers
     CLI_FAILED = 4,      // it could not be done
 };
 
@@ -39,12 +39,17 @@ struct command {
 };
 
 extern const struct command cli_commands[];
-extern const size_t cli_n_commands;
 
 #define COMMAND(id, words, operands, values, summary) \
     extern const struct command_options id##_options; \
     int cmd_##id(struct cli *cli);
 #include "cli/commands.def"
+
+enum {
+    CLI_N_COMMANDS = 0
+#define COMMAND(...) +1
+#include "cli/commands.def"
+};
 
 struct cli {
     const struct command *command;
@@ -54,7 +59,8 @@ struct cli {
     // Common options; filled by cli_parse().
     bool json, color;
     const char *socket;
-    char **operands; // on loan from argv
+    const char *server; // NULL: not named
+    char **operands;    // on loan from argv
     int n_operands;
 };
 
@@ -64,6 +70,7 @@ enum {
     OPT_JSON,
     OPT_COLOR,
     OPT_SOCKET,
+    OPT_SERVER,
     OPT_OWN,
 };
 
@@ -86,9 +93,19 @@ enum {
             OPT_SOCKET, "FILE"                                                               \
     }
 
+#define ROW_SERVER                                                                              \
+    {                                                                                           \
+        0, "server", "URL",                                                                     \
+            "the server to ask (default: $SAFEGUARD_SERVER, or the one that was logged in to)", \
+            OPTION_ARG, OPT_SERVER, NULL                                                        \
+    }
+
 // Reads the command line. `fn` gets the options from OPT_OWN on, may be NULL. -1: go on; else the exit
 // status: help was shown, or the line was wrong and that was said.
 int cli_parse(struct cli *cli, option_fn fn, void *ctx);
+
+// Are there as many operands as have to be? -1: yes; else the exit status.
+int cli_operands(const struct cli *cli, int least, int most);
 
 // The options of a command as base/options.h takes them.
 struct options cli_command_options(const struct command *command);
@@ -104,6 +121,9 @@ int cli_print(const struct strbuf *sb, int status);
 // was said already.
 int cli_ask(struct cli *cli, enum control_command command, const char *args, uint32_t timeout_ms,
             struct json_object **ret_result);
+
+// The length of an array, 0 for anything else.
+size_t cli_length(struct json_object *array);
 
 // Writes a JSON value, indented, with a newline.
 void cli_pretty(struct json_object *value, struct strbuf *sb);

@@ -74,44 +74,77 @@ static void put_zsh_options(struct strbuf *sb, const struct command *c)
     }
 }
 
-static void zsh(struct strbuf *sb)
-{
-    sb_puts(sb, "#compdef safeguard\n\n_safeguard() {\n    local -a words_here\n"
-                "    if (( CURRENT == 2 )); then\n        words_here=(\n");
-    for (size_t i = 0; i < cli_n_commands; i++) {
-        const struct command *c = &cli_commands[i];
+// What stands for all commands that share a first word, where no command has that word alone.
+static const struct {
+    const char *word, *summary;
+} groups[] = {
+#define COMMAND(...)
+#define COMMAND_GROUP(word, summary) {word, summary},
+#include "cli/commands.def"
+};
 
-        // One entry for the commands that share a first word.
-        if (i > 0 && first_word(c) == first_word(c - 1) &&
-            !strncmp(c->words, c[-1].words, first_word(c)))
-            continue;
-        sb_puts(sb, "            '");
-        sb_add(sb, c->words, first_word(c));
-        sb_putc(sb, ':');
-        put_quoted(sb, *second_word(c) ? "check, show and explain policies" : c->summary, ":\\");
-        sb_puts(sb, "'\n");
-    }
-    sb_puts(sb,
-            "        )\n        _describe command words_here\n        return\n    fi\n"
-            "    if [[ $words[2] == policy ]] && (( CURRENT == 3 )); then\n        words_here=(\n");
-    for (size_t i = 0; i < cli_n_commands; i++)
-        if (*second_word(&cli_commands[i])) {
+static bool begins_with(const struct command *c, const char *word)
+{
+    return first_word(c) == strlen(word) && !strncmp(c->words, word, strlen(word));
+}
+
+// The words that may follow a first one.
+static void put_zsh_second(struct strbuf *sb, const char *word, bool only)
+{
+    sb_printf(sb,
+              "    if [[ $words[2] == %s ]] && (( CURRENT == 3 )); then\n        words_here=(\n",
+              word);
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
+        if (*second_word(&cli_commands[i]) && begins_with(&cli_commands[i], word)) {
             sb_printf(sb, "            '%s:", second_word(&cli_commands[i]));
             put_quoted(sb, cli_commands[i].summary, ":\\");
             sb_puts(sb, "'\n");
         }
-    sb_puts(sb, "        )\n        _describe command words_here\n        return\n    fi\n"
-                "    case \"$words[2] $words[3]\" in\n");
-    for (size_t i = 0; i < cli_n_commands; i++) {
-        const struct command *c = &cli_commands[i];
+    sb_printf(sb, "        )\n        _describe command words_here\n%s    fi\n",
+              only ? "        return\n" : "");
+}
 
-        sb_printf(
-            sb,
-            "        '%s'%s)\n            shift %d words; (( CURRENT -= %d ))\n            _arguments",
-            c->words, *second_word(c) ? "" : "*", *second_word(c) ? 2 : 1, *second_word(c) ? 2 : 1);
-        put_zsh_options(sb, c);
-        sb_puts(sb, " ;;\n");
+static void put_zsh_case(struct strbuf *sb, const struct command *c)
+{
+    const int words = *second_word(c) ? 2 : 1;
+
+    sb_printf(
+        sb,
+        "        '%s'%s)\n            shift %d words; (( CURRENT -= %d ))\n            _arguments",
+        c->words, words == 2 ? "" : "\\ *", words, words);
+    put_zsh_options(sb, c);
+    sb_puts(sb, " ;;\n");
+}
+
+static void zsh(struct strbuf *sb)
+{
+    sb_puts(sb, "#compdef safeguard\n\n_safeguard() {\n    local -a words_here\n"
+                "    if (( CURRENT == 2 )); then\n        words_here=(\n");
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
+        if (*second_word(&cli_commands[i]))
+            continue;
+        sb_printf(sb, "            '%s:", cli_commands[i].words);
+        put_quoted(sb, cli_commands[i].summary, ":\\");
+        sb_puts(sb, "'\n");
     }
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+        if (!*groups[i].summary)
+            continue;
+        sb_printf(sb, "            '%s:", groups[i].word);
+        put_quoted(sb, groups[i].summary, ":\\");
+        sb_puts(sb, "'\n");
+    }
+    sb_puts(sb, "        )\n        _describe command words_here\n        return\n    fi\n");
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+        put_zsh_second(sb, groups[i].word, *groups[i].summary);
+    sb_puts(sb, "    case \"$words[2] $words[3]\" in\n");
+    // "hosts label" before "hosts": the first that fits is taken.
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
+        if (*second_word(&cli_commands[i]))
+            put_zsh_case(sb, &cli_commands[i]);
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
+        if (!*second_word(&cli_commands[i]))
+            put_zsh_case(sb, &cli_commands[i]);
     sb_puts(sb, "    esac\n}\n\n_safeguard \"$@\"\n");
 }
 
@@ -145,7 +178,7 @@ static void put_fish_option(struct strbuf *sb, const struct command *c,
 static void fish(struct strbuf *sb)
 {
     sb_puts(sb, "complete -c safeguard -f\n");
-    for (size_t i = 0; i < cli_n_commands; i++) {
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
         const struct command *c = &cli_commands[i];
 
         sb_puts(sb, "complete -c safeguard -n ");
@@ -169,20 +202,20 @@ static void fish(struct strbuf *sb)
         for (size_t k = 0; k < c->options->n_rows; k++)
             put_fish_option(sb, c, &c->options->rows[k]);
     }
-    sb_puts(
-        sb,
-        "complete -c safeguard -n __fish_use_subcommand -a policy -d 'check, show and explain policies'\n");
+    for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+        if (*groups[i].summary)
+            sb_printf(sb, "complete -c safeguard -n __fish_use_subcommand -a %s -d '%s'\n",
+                      groups[i].word, groups[i].summary);
 }
 
 static void bash(struct strbuf *sb)
 {
     const struct options program = {.program = "safeguard"};
-    struct options commands[16];
-    size_t n = MIN(cli_n_commands, ARRAY_SIZE(commands));
+    struct options commands[CLI_N_COMMANDS];
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
         commands[i] = cli_command_options(&cli_commands[i]);
-    options_completion_bash(&program, commands, n, sb);
+    options_completion_bash(&program, commands, CLI_N_COMMANDS, sb);
 }
 
 int cli_completion(const char *shell, struct strbuf *sb)

@@ -12,11 +12,13 @@
 #include "base/fd.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
+#include "cli/remote.h"
 #include "cli/render.h"
 #include "cli/tail.h"
 
 #define EVENTS_FILE   "/var/log/safeguard/events.ndjson"
-#define FOLLOW_BEFORE 10 // lines shown first when following
+#define FOLLOW_BEFORE 10   // lines shown first when following
+#define EXPORT_LIMIT  1000 // of a server, where neither a time nor a number is given
 
 enum {
     OPT_FOLLOW = OPT_OWN,
@@ -51,6 +53,7 @@ static const struct option_row rows[] = {
     ROW_JSON,
     ROW_COLOR,
     ROW_SOCKET,
+    ROW_SERVER,
     ROW_HELP,
 };
 
@@ -60,8 +63,9 @@ const struct command_options events_options = {
         "kernel could only record, audit), who, what, and which rule. With --json the records themselves are "
         "written, one a line.\n\n"
         "The file of records is read with its rotated predecessors; --follow goes on through rotations. Where "
-        "there is no file, records come live from the agent.\n\n"
-        "Exit status: 0 records were shown, 1 none was there, 2 wrong usage, 3 no agent answers, 4 failure.",
+        "there is no file, records come live from the agent. With --server they are those of all hosts that report to the "
+        "server: without --since the last 1,000 of a day.\n\n"
+        "Exit status: 0 records were shown, 1 none was there, 2 wrong usage, 3 no agent or server answers, 4 failure.",
     .rows = rows,
     .n_rows = ARRAY_SIZE(rows),
 };
@@ -222,6 +226,93 @@ static int show_live(struct show *s)
     return r == -EINTR ? CLI_OK : cli_fail(&err);
 }
 
+// A filter that the server applies, so that not everything has to come here; what it lets through is looked at here again.
+static void put_filter(struct strbuf *url, const struct show *s)
+{
+    const char *path = s->filter.path;
+    size_t plain = path ? strcspn(path, "*?[") : 0;
+
+    if (s->filter.denied)
+        url_param(url, "outcome", "denied,would-deny,not-held");
+    // A literal path, or everything behind one.
+    if (path && (!path[plain] || streq(path + plain, "*")))
+        url_param(url, "path", path);
+}
+
+static int on_export(void *ctx, const char *line, size_t len)
+{
+    struct show *s = ctx;
+
+    return take(s, line, len, s->limited) ? 0 : -EPIPE;
+}
+
+// Server-sent events (the WHATWG's HTML standard, 9.2): one line of data each, the record as it came.
+static int on_stream(void *ctx, const char *line, size_t len)
+{
+    const size_t head = strlen("data: ");
+    struct json_object *event, *record;
+    struct show *s = ctx;
+    const char *text;
+    bool well = true;
+
+    if (len <= head || memcmp(line, "data: ", head) != 0)
+        return 0;
+    event = control_json_parse(line + head, len - head);
+    record = control_get(event, "record");
+    if (record) {
+        text = json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN |
+                                                          JSON_C_TO_STRING_NOSLASHESCAPE);
+        well = take(s, text, strlen(text), false);
+    } else if (control_get_u64(event, "lost", 0)) {
+        (void)fprintf(stderr, "safeguard: %llu records were left out, this terminal was too slow\n",
+                      (unsigned long long)control_get_u64(event, "lost", 0));
+    }
+    json_object_put(event);
+    return well ? 0 : -EPIPE;
+}
+
+static int show_remote(struct show *s)
+{
+    _cleanup_(sb_done) struct strbuf before = {}, after = {};
+    _cleanup_(remote_freep) struct remote *r = NULL;
+    struct error err = {};
+    int code;
+
+    code = remote_new(s->cli, &r, &err);
+    if (code < 0)
+        return cli_fail(&err);
+    sb_puts(&before, "/events/export");
+    put_filter(&before, s);
+    if (s->filter.since_ms)
+        url_param_u64(&before, "from", s->filter.since_ms);
+    else
+        url_param(&before, "from", "-24h");
+    if (!s->limited) {
+        s->limited = s->filter.since_ms == 0;
+        s->limit = s->follow ? FOLLOW_BEFORE : EXPORT_LIMIT;
+    }
+    if (s->limited) {
+        s->last = new0(char *, s->limit + 1);
+        if (!s->last)
+            return CLI_FAILED;
+    }
+    code = remote_lines(r, sb_str(&before), on_export, s, &err);
+    if (s->limited && !print_kept(s))
+        code = -EPIPE;
+    if (code == 0 && s->follow) {
+        sb_puts(&after, "/events/stream");
+        put_filter(&after, s);
+        s->limited = false;
+        url_param(&after, "full", "yes");
+        code = remote_lines(r, sb_str(&after), on_stream, s, &err);
+    }
+    if (code == -EPIPE)
+        return CLI_FAILED;
+    if (code < 0)
+        return cli_fail(&err);
+    return s->shown || s->follow ? CLI_OK : CLI_NEGATIVE;
+}
+
 static void on_signal(int signo _unused_)
 {
 }
@@ -245,6 +336,8 @@ int cmd_events(struct cli *cli)
     r = cli_parse(cli, on_option, &s);
     if (r >= 0)
         return r;
+    if (cli->server)
+        return show_remote(&s);
     if (s.follow || s.live)
         end_on_interrupt();
     if (s.live)

@@ -27,24 +27,28 @@ static int match(const struct command *c, int argc, char **argv)
     return n;
 }
 
+// The longest name that fits: "hosts label" is a command, and "hosts" another one.
 static const struct command *find(int argc, char **argv, int *ret_words)
 {
-    for (size_t i = 0; i < cli_n_commands; i++) {
+    const struct command *found = NULL;
+
+    *ret_words = 0;
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
         int n = match(&cli_commands[i], argc, argv);
 
-        if (n > 0) {
+        if (n > *ret_words) {
             *ret_words = n;
-            return &cli_commands[i];
+            found = &cli_commands[i];
         }
     }
-    return NULL;
+    return found;
 }
 
 // "polcy check" as well as "policy chekc": the whole name is compared, with as many words as it has.
 static const char *nearest(int argc, char **argv)
 {
-    const char *names[32], *near = NULL;
-    size_t n = MIN(cli_n_commands, ARRAY_SIZE(names));
+    const char *names[CLI_N_COMMANDS], *near = NULL;
+    const size_t n = CLI_N_COMMANDS;
 
     for (size_t i = 0; i < n; i++)
         names[i] = cli_commands[i].words;
@@ -64,7 +68,7 @@ static int unknown(int argc, char **argv)
     const char *near;
 
     // The first word of commands of two: say which there are.
-    for (size_t i = 0; i < cli_n_commands; i++) {
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
         const char *rest = str_startswith(cli_commands[i].words, argv[1]);
 
         if (rest && *rest == ' ')

@@ -43,6 +43,14 @@ bool event_matches(struct json_object *record, const struct event_filter *f);
 // -EINVAL.
 int parse_since(const char *text, time_t now, uint64_t *ret_ms);
 
+// What a server answers. True when all that is shown is fine. now_ms: since 1970.
+bool render_hosts(struct json_object *items, uint64_t now_ms, bool color, struct strbuf *sb);
+bool render_host(struct json_object *detail, uint64_t now_ms, bool color, struct strbuf *sb);
+void render_alerts(struct json_object *items, uint64_t now_ms, bool color, struct strbuf *sb);
+void render_alert(struct json_object *detail, bool color, struct strbuf *sb);
+void render_tokens(struct json_object *items, bool color, struct strbuf *sb);
+void render_users(struct json_object *items, bool color, struct strbuf *sb);
+
 // Pieces of text that several of these share.
 void put_escaped(struct strbuf *sb, const char *s);
 void put_count(struct strbuf *sb, uint64_t n); // "1,234"

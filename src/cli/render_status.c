@@ -191,6 +191,59 @@ static void put_records(const struct page *p, struct json_object *s)
     sb_putc(p->sb, '\n');
 }
 
+static void put_waiting(const struct page *p, struct json_object *spool)
+{
+    struct json_object *security = control_get(spool, "security"),
+                       *audit = control_get(spool, "audit");
+    uint64_t n = num(security, "waiting") + num(audit, "waiting");
+    uint64_t oldest = MAX(num(security, "oldest_ms"), num(audit, "oldest_ms"));
+
+    if (!spool)
+        return;
+    label(p, "waiting");
+    if (n == 0) {
+        sb_puts(p->sb, "no records\n");
+        return;
+    }
+    put_count(p->sb, n);
+    sb_puts(p->sb, n == 1 ? " record, " : " records, ");
+    put_bytes(p->sb, num(security, "waiting_bytes") + num(audit, "waiting_bytes"));
+    sb_puts(p->sb, " of ");
+    put_bytes(p->sb, num(spool, "max_bytes"));
+    if (oldest) {
+        sb_puts(p->sb, ", for up to ");
+        put_span(p->sb, oldest);
+    }
+    sb_putc(p->sb, '\n');
+}
+
+static void put_server(const struct page *p, struct json_object *s)
+{
+    struct json_object *server = control_get(s, "server"), *link = control_get(server, "link");
+    bool online = streq(str(link, "state"), "online");
+
+    if (!server)
+        return;
+    label(p, "server");
+    put_escaped(p->sb, control_get_str(link, "url", str(server, "url")));
+    sb_puts(p->sb, *control_get_str(link, "url", str(server, "url")) ? ", " : "");
+    colored(p,
+            online                               ? COLOR_GREEN
+            : control_get_bool(link, "stuck", 0) ? COLOR_RED
+                                                 : COLOR_YELLOW,
+            str(link, "state"));
+    if (num(link, "since_ms")) {
+        sb_puts(p->sb, " since ");
+        put_time(p->sb, num(link, "since_ms"));
+    }
+    if (!online && num(link, "last_ok_ms")) {
+        sb_puts(p->sb, ", last heard of ");
+        put_ago(p, num(link, "last_ok_ms"));
+    }
+    sb_putc(p->sb, '\n');
+    put_waiting(p, control_get(server, "spool"));
+}
+
 static void put_losses(const struct page *p, struct json_object *s)
 {
     struct json_object *losses = control_get(s, "losses");
@@ -345,6 +398,7 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_quick(&page, status);
     put_policy(&page, status);
     put_records(&page, status);
+    put_server(&page, status);
     put_losses(&page, status);
     put_scans(&page, status);
     well = put_problems(&page, status);

@@ -67,6 +67,7 @@ static void test_status(void **state)
     (void)state;
     status("status.json", "status.txt", false, false, true);
     status("status.json", "status-all-color.txt", true, true, true);
+    status("status-server.json", "status-server.txt", false, false, true);
     status("status-problems.json", "status-problems.txt", false, false, false);
     status("status-empty.json", "status-empty.txt", false, false, false);
 }
@@ -224,13 +225,37 @@ static void test_load_errors(void **state)
     assert_true(error_is_set(&err));
 }
 
+#define NOW_MS UINT64_C(1700000200000)
+
+// What a server answers; anything in it may be of another type, and names are chosen by whoever runs the host.
+static void test_server_lists(void **state)
+{
+    _cleanup_(sb_done) struct strbuf hosts = {}, host = {}, alerts = {}, alert = {};
+    struct json_object *h = read_json("hosts.json"), *a = read_json("alerts.json"),
+                       *one = read_json("host.json"), *detail = read_json("alert.json");
+
+    (void)state;
+    assert_false(render_hosts(h, NOW_MS, false, &hosts));
+    assert_golden("hosts.txt", &hosts);
+    assert_false(render_host(one, NOW_MS, true, &host));
+    assert_golden("host-color.txt", &host);
+    render_alerts(a, NOW_MS, false, &alerts);
+    assert_golden("alerts.txt", &alerts);
+    render_alert(detail, false, &alert);
+    assert_golden("alert.txt", &alert);
+    json_object_put(h);
+    json_object_put(a);
+    json_object_put(one);
+    json_object_put(detail);
+}
+
 static void test_help(void **state)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
 
     (void)state;
     cli_help(&sb);
-    for (size_t i = 0; i < cli_n_commands; i++) {
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
         struct options o = cli_command_options(&cli_commands[i]);
 
         sb_puts(&sb, "\n----\n");
@@ -245,7 +270,7 @@ static void test_manual(void **state)
 
     (void)state;
     cli_man(&sb);
-    for (size_t i = 0; i < cli_n_commands; i++)
+    for (size_t i = 0; i < CLI_N_COMMANDS; i++)
         assert_non_null(strstr(sb_str(&sb), cli_commands[i].words));
     assert_non_null(strstr(sb_str(&sb), ".SH EXIT STATUS"));
 }
@@ -264,7 +289,7 @@ static void test_completion(void **state)
         _cleanup_(sb_done) struct strbuf sb = {};
 
         assert_int_equal(cli_completion(shells[k], &sb), 0);
-        for (size_t i = 0; i < cli_n_commands; i++) {
+        for (size_t i = 0; i < CLI_N_COMMANDS; i++) {
             const struct command *c = &cli_commands[i];
 
             for (size_t r = 0; r < c->options->n_rows; r++)
@@ -324,12 +349,13 @@ static int in_utc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),     cmocka_unit_test(test_status_of_another_version),
-        cmocka_unit_test(test_events),     cmocka_unit_test(test_events_of_another_version),
-        cmocka_unit_test(test_rules),      cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_check),      cmocka_unit_test(test_load_errors),
-        cmocka_unit_test(test_help),       cmocka_unit_test(test_manual),
-        cmocka_unit_test(test_completion), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_status),       cmocka_unit_test(test_status_of_another_version),
+        cmocka_unit_test(test_events),       cmocka_unit_test(test_events_of_another_version),
+        cmocka_unit_test(test_rules),        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_check),        cmocka_unit_test(test_load_errors),
+        cmocka_unit_test(test_server_lists), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_manual),       cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_numbers),
     };
     int before = unit_count_fds();
     int failed = cmocka_run_group_tests(tests, in_utc, NULL);
