@@ -16,6 +16,21 @@ export VERBOSE BUILD JOBS
 .PHONY: all
 all: $(BUILD)/build.ninja ## build everything into ./build (default)
 	$(Q)$(NINJA)
+	$(Q)ui/tools/make --if-possible
+
+.PHONY: ui
+ui: ## build the web interface into ui/dist
+	$(Q)tools/deps ui
+	$(Q)ui/tools/make
+
+.PHONY: browser
+browser: all ## the web interface in Chromium, against the server and a small fleet
+	$(Q)tests/ui/browser
+
+# After a change of the API: the types of its answers, as the server describes them.
+.PHONY: ui-types
+ui-types: all
+	$(Q)$(BUILD)/src/server/safeguard-server --generate openapi | node ui/tools/types.mjs
 
 # What is missing is installed before the first configuration; after that only ninja runs.
 $(BUILD)/build.ninja:
@@ -68,7 +83,7 @@ install: all ## install; DESTDIR=/somewhere for packages
 
 .PHONY: clean
 clean: ## remove what was built
-	$(Q)rm -rf $(BUILD) build-asan build-fuzz build-tidy
+	$(Q)rm -rf $(BUILD) build-asan build-fuzz build-tidy ui/dist
 
 .PHONY: help
 help: ## this list

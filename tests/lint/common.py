@@ -17,7 +17,7 @@ import subprocess
 from dataclasses import dataclass
 
 SKIPPED_DIRS = re.compile(r"(^|/)(\.git|build|build-[^/]*|node_modules|__pycache__|\.cache)(/|$)")
-GENERATED = re.compile(r"(^|/)(vmlinux[^/]*\.h|[^/]*\.skel\.h|package-lock\.json)$")
+GENERATED = re.compile(r"(^|/)(vmlinux[^/]*\.h|[^/]*\.skel\.h|package-lock\.json)$|^ui/src/api/types\.ts$")
 
 
 @dataclass

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Called by tests/ui/browser: starts the server and a small fleet, and does what people do.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { connect, createServer } from 'node:net';
+
+const { SERVER, FLEET, DIR, LOGS } = process.env;
+const require = createRequire(new URL('../../ui/package.json', import.meta.url));
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+const PASSWORD = 'correct-horse-battery';
+const AGENTS = 4;
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+const port = await new Promise((resolve) => {
+  const s = createServer().listen(0, '127.0.0.1', () => {
+    const { port: free } = s.address();
+    s.close(() => resolve(free));
+  });
+});
+const url = `https://127.0.0.1:${port}`;
+mkdirSync(`${DIR}/data`);
+mkdirSync(`${DIR}/run`);
+const where = ['--data-dir', `${DIR}/data`, '--run-dir', `${DIR}/run`];
+
+const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
+
+function start(name, program, args) {
+  const log = openSync(`${LOGS}/browser-${name}.log`, 'a');
+  const child = spawn(program, args, { stdio: ['ignore', log, log] });
+  writeFileSync(`${DIR}/${name}.pid`, String(child.pid));
+  return child;
+}
+
+const serve = () =>
+  start('server', SERVER, [...where, '--address', '127.0.0.1', '--port', String(port), '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`]);
+
+/** Until something listens at the port. */
+async function ready() {
+  for (let i = 0; i < 300; i++) {
+    const open = await new Promise((resolve) => {
+      const c = connect(port, '127.0.0.1', () => {
+        c.destroy();
+        resolve(true);
+      });
+      c.on('error', () => resolve(false));
+    });
+    if (open) return;
+    await new Promise((r) => setTimeout(r, 100));
+  }
+  throw new Error('the server does not answer');
+}
+
+let passed = 0;
+let failed = 0;
+let page;
+const problems = [];
+
+async function enter(user, path = '/') {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ignoreHTTPSErrors: true, locale: 'en-US' });
+  page = await context.newPage();
+  page.setDefaultTimeout(10_000);
+  page.on('console', (m) => m.type() === 'error' && !/Failed to load resource/.test(m.text()) && problems.push(m.text()));
+  page.on('pageerror', (e) => problems.push(e.stack));
+  page.on('response', (r) => {
+    // 401: nobody is logged in yet. 409: a test asks for it.
+    if (r.status() >= 400 && ![401, 409].includes(r.status()) && r.url().includes('/api/')) problems.push(`${r.status()} ${r.request().method()} ${r.url()}`);
+  });
+  await page.goto(url + path);
+  await page.fill('input[name=username]', user);
+  await page.fill('input[name=password]', PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.shell');
+}
+
+async function test(name, fn) {
+  problems.length = 0;
+  try {
+    await fn();
+    assert.deepEqual(problems, []);
+    passed++;
+    console.log(`ok ${name}`);
+  } catch (e) {
+    failed++;
+    const picture = `${LOGS}/browser-${failed}.png`;
+    await page?.screenshot({ path: picture }).catch(() => undefined);
+    console.log(`-- browser: ${name}\nnot ok ${name}\n   ${String(e.stack).split('\n').slice(0, 8).join('\n   ')}\n   ${problems.join('\n   ')}\n   ${picture}`);
+  }
+}
+
+const has = (text) => page.waitForSelector(`text=${text}`);
+const go = async (path, selector) => {
+  await page.goto(url + path);
+  await page.waitForSelector(selector);
+};
+const quiet = () => page.waitForFunction(() => !document.querySelector('.loading'));
+
+serve();
+await ready();
+for (const role of ['viewer', 'operator', 'admin', 'auditor'])
+  command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
+const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true });
+
+await test('a wrong password is said', async () => {
+  page = await (await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' })).newPage();
+  await page.goto(url);
+  await page.fill('input[name=username]', 'u-viewer');
+  await page.fill('input[name=password]', 'not-the-password');
+  await page.keyboard.press('Enter');
+  await has('User or password is wrong');
+});
+
+await test('without a host the overview says how to enrol one, and hosts come', async () => {
+  await enter('u-admin');
+  await has('No host is enrolled yet');
+  await page.click('text=Make a token');
+  const said = await page.textContent('.copyable code');
+  assert.match(said, /safeguard-agent enrol --server https:\/\/\S+ --token sg1\./);
+  start('fleet', FLEET, ['--token', said.split(' ').pop(), '--agents', String(AGENTS), '--dir', `${DIR}/fleet`, '--seconds', '600', '--period-ms', '500']);
+  await page.waitForFunction((n) => document.querySelector('.tile-figure')?.textContent === String(n), AGENTS, { timeout: 60_000 });
+  await go('/hosts', 'tbody tr');
+  await page.waitForFunction((n) => document.querySelectorAll('tbody tr').length === n, AGENTS);
+});
+
+await test('records: the list, one record, its processes', async () => {
+  await enter('u-operator', '/records');
+  await page.waitForSelector('.rows-box .row');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog .tree-actor');
+  await page.click('dialog summary');
+  await page.waitForSelector('dialog .json-key');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('dialog[open]').count(), 0);
+});
+
+await test('records: a host by its name, and what is not wanted', async () => {
+  await page.fill('input[type=search]', 'host:fleet-00001 outcome:denied');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.chip:has-text("fleet-00001")');
+  await quiet();
+  const names = new Set(await page.locator('.rows-box .row-host').allTextContents());
+  assert.deepEqual([...names], ['fleet-00001']);
+  await page.fill('input[type=search]', '-rule:shadow');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.chip-not');
+  await has('No record matches');
+});
+
+await test('records come live', async () => {
+  await go('/records?live=1', '.rows-box .row');
+  const n = await page.locator('.rows-box .row').count();
+  await page.waitForFunction((before) => document.querySelectorAll('.rows-box .row').length > before, n);
+});
+
+await test('records are exported as lines', async () => {
+  await go('/records', 'a[download]');
+  const [status, first] = await page.evaluate(async () => {
+    const r = await fetch(document.querySelector('a[download]').href);
+    return [r.status, (await r.text()).split('\n')[0]];
+  });
+  assert.equal(status, 200);
+  assert.equal(JSON.parse(first).class_uid, 1001);
+});
+
+await test('an alert: taken, commented, resolved', async () => {
+  await go('/alerts', 'tbody tr');
+  await page.click('tbody a >> nth=0');
+  await page.click('dialog button:has-text("Acknowledge")');
+  await page.waitForSelector('dialog .state:has-text("acknowledged")');
+  await page.click('dialog button:has-text("Take it")');
+  await page.waitForSelector('dialog .headline:has-text("u-operator")');
+  await page.fill('dialog textarea', 'the backup, see \u202egnp');
+  await page.click('dialog form button[type=submit]');
+  await page.waitForSelector('dialog .comments .odd');
+  await page.click('dialog button:has-text("Resolve")');
+  await page.waitForSelector('dialog .state:has-text("resolved")');
+});
+
+await test('a policy: mistakes stand where they are, mended it is saved', async () => {
+  await go('/policies?new=1', '.ed-area');
+  await page.fill('.ed-area', 'safeguard: 1\nname: t\nmode: enforce\nfiles:\n  # 中文 𝒳\n  - {path: /etc/shadow, acess: read, do: dny}\n');
+  await page.waitForSelector('.bad-error');
+  assert.deepEqual(await page.locator('.bad-error').allTextContents(), ['acess', 'dny']);
+  assert.ok(await page.isDisabled('.savebar button'));
+  await page.fill('.ed-area', (await page.inputValue('.ed-area')).replace('acess', 'access').replace('dny', 'deny'));
+  await page.waitForFunction(() => !document.querySelector('.bad-error') && !/Checking/.test(document.querySelector('.ed-status').textContent));
+  await page.fill('.savebar input', 'nobody reads the hashes');
+  await page.click('text=Try on the last');
+  await has('This would have denied');
+  await page.click('.savebar button');
+  await has('The policy is made');
+});
+
+await test('a roll-out: from stage to stage, and back', async () => {
+  await page.click('text=Start the roll-out');
+  await page.click('text=Go on to stage 2');
+  await has('stage 2 of 4');
+  await page.waitForFunction((n) => document.querySelectorAll('section:last-of-type tbody tr, section tbody tr').length >= n, AGENTS);
+  await page.click('button:has-text("Roll back")');
+  await page.click('dialog button[type=submit]');
+  await page.waitForSelector('.state:has-text("rolled back")');
+});
+
+await test('somebody else saved meanwhile', async () => {
+  await go('/policies?name=50-example.yaml', '.ed-area');
+  await page.evaluate(async () => {
+    const s = await (await fetch('/api/v1/session')).json();
+    const p = await (await fetch('/api/v1/policies/50-example.yaml')).json();
+    await fetch('/api/v1/policies/50-example.yaml', {
+      method: 'PUT',
+      headers: { 'X-CSRF-Token': s.csrf, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ text: `${p.text}# theirs\n`, base: p.policy.version, comment: 'x' }),
+    });
+  });
+  await page.fill('.ed-area', `${await page.inputValue('.ed-area')}# mine\n`);
+  await page.fill('.savebar input', 'mine');
+  await page.click('.savebar button:not(:disabled)');
+  await page.click('text=Go on upon version 2');
+  await page.click('.savebar button:not(:disabled)');
+  await has('Saved as version 3');
+  await go('/policies?name=50-example.yaml&tab=versions', '.diff-added');
+});
+
+for (const role of ['viewer', 'operator', 'admin', 'auditor'])
+  await test(`${role}: every page that is shown may be read, and axe finds nothing serious`, async () => {
+    await enter(`u-${role}`);
+    const links = await page.locator('.rail-nav a').evaluateAll((list) => list.map((a) => a.getAttribute('href')));
+    assert.ok(links.length >= 5);
+    for (const link of links) {
+      await go(link, 'main h1');
+      await quiet();
+      assert.deepEqual(await page.locator('.failure').allTextContents(), [], link);
+      const { violations } = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`);
+      const bad = violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 120)}`);
+      assert.deepEqual(bad, [], link);
+    }
+  });
+
+await test('the trail has what was done, and who did it', async () => {
+  await go('/audit', 'tbody tr');
+  for (const action of ['rollout', 'policy', 'alert']) await page.waitForSelector(`tbody td:has-text("${action}")`);
+  await page.waitForSelector('tbody td:has-text("u-operator")');
+});
+
+await test('an administrator revokes a host, by its name', async () => {
+  await enter('u-admin', '/hosts');
+  await page.click('td.cell-name a:has-text("fleet-00003")');
+  await page.click('.page-do .button-danger');
+  await page.fill('dialog input', 'fleet-00003');
+  await page.click('dialog button[type=submit]');
+  await has('This agent is refused');
+});
+
+await test('a one-time code logs in, once', async () => {
+  const link = /https:\S+/.exec(command(['user', 'code', 'u-auditor']))[0].replace(/^https:\/\/[^/]+/, url);
+  page = await (await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' })).newPage();
+  await page.goto(link);
+  await page.waitForSelector('.account-who:has-text("u-auditor")');
+  page = await (await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' })).newPage();
+  await page.goto(link);
+  await has('The one-time code was not accepted');
+});
+
+await test('the server is killed and comes back: the page goes on', async () => {
+  await enter('u-viewer', '/hosts');
+  await page.waitForSelector('tbody tr');
+  process.kill(Number(readFileSync(`${DIR}/server.pid`, 'utf8')), 'SIGKILL');
+  await page.click('.rail a[href="/alerts"]');
+  await page.waitForSelector('.banner');
+  serve();
+  await ready();
+  await page.click('.failure button');
+  await page.waitForSelector('tbody tr');
+  assert.equal(await page.locator('.stage > .banner').count(), 0);
+});
+
+await browser.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);

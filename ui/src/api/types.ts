@@ -1,0 +1,923 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Made by tools/types.mjs of what safeguard-server --generate openapi prints: not to be edited.
+// Times are ms since 1970.
+
+/** what a user may do */
+export type Role = 'viewer' | 'operator' | 'admin' | 'auditor';
+
+/** what was decided */
+export type Outcome = 'denied' | 'would-deny' | 'audited' | 'allowed' | 'not-held' | 'other';
+
+/** how a host is */
+export type HostState = 'ok' | 'degraded' | 'silent' | 'cloned' | 'revoked' | 'retired';
+
+/** policy: rules are enforced as they say; monitor: nothing is denied */
+export type Mode = 'policy' | 'monitor';
+
+/** what was done about it */
+export type AlertStatus = 'new' | 'acknowledged' | 'resolved' | 'false-positive';
+
+/** how far it is */
+export type RolloutState = 'running' | 'paused' | 'done' | 'rolled-back';
+
+/** names and values that tell hosts apart */
+export type Labels = Record<string, string>;
+
+/** what to ask for the next page with; null: there is none */
+export type Cursor = string | null;
+
+/** why it did not work */
+export interface Error {
+  error: ErrorBody;
+}
+
+export interface ErrorBody {
+  /** a stable word for programs */
+  code: string;
+  /** what is wrong, for people */
+  what: string;
+  /** what would have been right */
+  expected?: string;
+  /** what to do about it */
+  cure?: string;
+  /** number of the request, as in the server's log */
+  request?: string;
+}
+
+export interface Alive {
+  ok: boolean;
+}
+
+export interface Login {
+  user: string;
+  password: string;
+}
+
+export interface LoginOnce {
+  /** the code that the command line gave */
+  code: string;
+}
+
+/** who is signed in */
+export interface Session {
+  user: string;
+  roles: Role[];
+  /** to be sent as X-CSRF-Token with every change; null for API tokens */
+  csrf: string | null;
+  /** the server's clock */
+  time: number;
+}
+
+export interface PasswordChange {
+  old: string;
+  new: string;
+}
+
+export interface Overview {
+  hosts: HostCounts;
+  denials_24h: number;
+  would_deny_24h: number;
+  audited_24h: number;
+  alerts: AlertCounts;
+  /** records that were lost, where; as the hosts report since they started */
+  losses: Losses;
+  ingest: IngestRate;
+  store: StoreSize;
+}
+
+export interface HostCounts {
+  total: number;
+  ok: number;
+  degraded: number;
+  silent: number;
+  cloned: number;
+  revoked: number;
+}
+
+export interface AlertCounts {
+  new: number;
+  acknowledged: number;
+}
+
+export interface Losses {
+  /** between the kernel and the agent */
+  agents: number;
+  /** dropped on hosts while the server could not be reached */
+  spool: number;
+  /** numbers of streams that never came to this server, since it started */
+  server: number;
+}
+
+export interface IngestRate {
+  /** records a second, of the last minute */
+  per_s: number;
+}
+
+export interface StoreSize {
+  bytes: number;
+  /** the oldest record */
+  oldest_ms: number | null;
+}
+
+export interface Rollup {
+  from: number;
+  to: number;
+  /** milliseconds */
+  step: number;
+  series: Series[];
+  /** the time for counting was over: what is older is not all there */
+  complete_from?: number;
+}
+
+export interface Series {
+  key: string;
+  label: string;
+  /** one a step */
+  points: number[];
+}
+
+export interface Top {
+  items: TopItem[];
+  /** the time for counting was over: what is older is not all there */
+  complete_from?: number;
+  /** there are very many keys: a count may be too small by that much, and what is rarer may be missing */
+  error_max?: number;
+}
+
+export interface TopItem {
+  key: string;
+  label: string;
+  count: number;
+}
+
+export interface Timeline {
+  from: number;
+  to: number;
+  /** milliseconds */
+  step: number;
+  /** one a step: outcome and number */
+  points: (Record<string, number>)[];
+  /** the time for counting was over: what is older is not all there */
+  complete_from?: number;
+}
+
+export interface Events {
+  items: Event[];
+  next: Cursor;
+  /** the search ended before it had looked at everything */
+  truncated: boolean;
+}
+
+/** the columns of a record */
+export interface Event {
+  id: string;
+  host: string;
+  host_name: string;
+  /** when it happened */
+  time: number;
+  /** when the server got it */
+  received: number;
+  /** class_uid of OCSF */
+  class: number;
+  /** activity_id of OCSF */
+  activity: number;
+  /** severity_id of OCSF */
+  severity: number;
+  outcome: Outcome;
+  /** how many equal ones it stands for */
+  count: number;
+  rule: string | null;
+  policy: string | null;
+  user: string | null;
+  program: string | null;
+  path: string | null;
+  message: string | null;
+}
+
+/** a record with all that it says */
+export interface EventDetail {
+  id: string;
+  host: string;
+  host_name: string;
+  time: number;
+  received: number;
+  class: number;
+  activity: number;
+  severity: number;
+  outcome: Outcome;
+  count: number;
+  rule: string | null;
+  policy: string | null;
+  user: string | null;
+  program: string | null;
+  path: string | null;
+  message: string | null;
+  /** the record in OCSF; null when what came could not be read */
+  record: unknown;
+  /** what came, when it could not be read */
+  raw?: string;
+  /** the process and its ancestors, the oldest first */
+  process_tree: TreeProcess[];
+}
+
+export interface TreeProcess {
+  pid: number | null;
+  name: string | null;
+  path: string | null;
+  uid?: string | null;
+  user?: string | null;
+  cmd_line?: string | null;
+}
+
+export interface Hosts {
+  items: Host[];
+  next: Cursor;
+}
+
+export interface Host {
+  id: string;
+  name: string;
+  state: HostState;
+  /** why it is in this state */
+  reason: string | null;
+  labels: Labels;
+  os: string;
+  kernel: string;
+  arch: string;
+  /** of the agent */
+  version: string;
+  last_seen: number | null;
+  enrolled: number;
+  bundle: HostBundle;
+  denials_24h: number;
+  /** of one processor, by the agent */
+  cpu_permille: number | null;
+  /** bytes of memory of the agent */
+  rss: number | null;
+}
+
+/** which policies the host should have, and has */
+export interface HostBundle {
+  wanted: string | null;
+  applied: string | null;
+  state: 'none' | 'waiting' | 'applied' | 'failed';
+}
+
+export interface HostDetail {
+  host: Host;
+  /** one a hook */
+  health: HealthRow[];
+  problems: Problem[];
+  /** what the agent reports of itself */
+  resources: Record<string, unknown>;
+  /** what the agent could not keep */
+  losses: Record<string, unknown>;
+  policies: HostPolicy[];
+}
+
+export interface HealthRow {
+  /** the hook */
+  id: string;
+  state: string;
+  attach: string | null;
+  /** when it was last seen to deny */
+  proved_ms: number | null;
+  reason: string | null;
+  cure: string | null;
+}
+
+export interface Problem {
+  what: string;
+  cure?: string | null;
+}
+
+export interface HostPolicy {
+  policy: string;
+  version: number;
+  mode: Mode;
+  state: 'waiting' | 'applied' | 'failed';
+}
+
+export interface HostChange {
+  /** all of them */
+  labels: Labels;
+}
+
+export interface StateTable {
+  table: string;
+  checksum: string | null;
+  rows: StateRow[];
+}
+
+export interface StateRow {
+  key: string;
+  value: unknown;
+  changed: number;
+}
+
+export interface CommandNew {
+  name: string;
+  args?: Record<string, unknown>;
+}
+
+export interface Command {
+  id: string;
+  name: string;
+  args: Record<string, unknown>;
+  by: string;
+  created: number;
+  deadline: number;
+  status: 'waiting' | 'sent' | 'done' | 'failed' | 'expired';
+  result: unknown;
+  error: string | null;
+}
+
+export interface Commands {
+  items: Command[];
+  next: Cursor;
+}
+
+export interface Strangers {
+  items: Stranger[];
+  next: Cursor;
+}
+
+/** a host with a certificate of this server's that the database does not know */
+export interface Stranger {
+  id: string;
+  name: string;
+  machine_id: string;
+  os: string;
+  address: string | null;
+  first_seen: number;
+  last_seen: number;
+}
+
+export interface StrangerAdopt {
+  labels?: Labels;
+}
+
+export interface EnrolmentTokens {
+  items: EnrolmentToken[];
+}
+
+export interface EnrolmentToken {
+  id: string;
+  created: number;
+  expires: number | null;
+  by: string;
+  /** null: any number */
+  uses_left: number | null;
+  used: number;
+  /** that hosts get */
+  labels: Labels;
+  comment?: string | null;
+}
+
+export interface EnrolmentTokenNew {
+  /** how many hosts; default: 1, null: any number */
+  uses?: number | null;
+  /** milliseconds; default: one hour */
+  expires_in?: number;
+  labels?: Labels;
+  comment?: string;
+}
+
+export interface EnrolmentTokenMade {
+  token: EnrolmentToken;
+  /** what an agent is given; shown this once */
+  text: string;
+  /** the command to run on a host */
+  command: string;
+}
+
+export interface Policies {
+  items: Policy[];
+}
+
+export interface Policy {
+  /** file name, as 50-web.yaml */
+  name: string;
+  /** the newest */
+  version: number;
+  /** labels of the hosts that it is for; empty: all */
+  selector: string;
+  /** of the newest version */
+  author: string;
+  changed: number;
+  comment: string;
+  /** the one that runs */
+  rollout: Rollout | null;
+  hosts: PolicyCounts;
+}
+
+export interface PolicyCounts {
+  /** hosts that the selector picks */
+  selected: number;
+  applied: number;
+  waiting: number;
+  failed: number;
+}
+
+export interface PolicyDetail {
+  policy: Policy;
+  /** of the newest version */
+  text: string;
+  check?: PolicyCheck;
+}
+
+export interface PolicyNew {
+  name: string;
+  /** YAML */
+  text: string;
+  selector?: string;
+  comment?: string;
+}
+
+export interface PolicyWrite {
+  text: string;
+  comment?: string;
+  /** the version that was changed: refused when there is a newer one */
+  base: number;
+}
+
+export interface PolicyChange {
+  selector: string;
+}
+
+export interface PolicyVersions {
+  /** the newest first */
+  items: PolicyVersion[];
+}
+
+export interface PolicyVersion {
+  version: number;
+  author: string;
+  comment: string;
+  created: number;
+}
+
+export interface PolicyVersionDetail {
+  version: number;
+  author: string;
+  comment: string;
+  created: number;
+  text: string;
+}
+
+export interface PolicyHosts {
+  items: PolicyHost[];
+  next: Cursor;
+}
+
+export interface PolicyHost {
+  host: string;
+  name: string;
+  /** that it should have */
+  version: number | null;
+  mode: Mode | null;
+  state: 'waiting' | 'applied' | 'failed' | 'silent';
+  /** when the host last proved that it denies */
+  proved: number | null;
+  reason: string | null;
+}
+
+export interface PolicyText {
+  name: string;
+  text: string;
+}
+
+export interface PolicyCheck {
+  errors: number;
+  warnings: number;
+  diagnostics: Diagnostic[];
+}
+
+export interface Diagnostic {
+  severity: 'error' | 'warning' | 'note';
+  /** from 1; 0: of the whole file */
+  line: number;
+  /** from 1, in characters */
+  column: number;
+  /** characters that it is about */
+  width: number;
+  message: string;
+  expected?: string | null;
+  cure?: string | null;
+  /** the line */
+  source?: string | null;
+}
+
+export interface PolicyDryrun {
+  name: string;
+  text: string;
+  /** default: 24 hours ago */
+  from?: number;
+  /** default: now */
+  to?: number;
+}
+
+export interface PolicyDryrunResult {
+  /** that were looked at */
+  records: number;
+  denied: number;
+  allowed: number;
+  audited: number;
+  /** decided otherwise than then */
+  changed: number;
+  /** there were more records than are looked at */
+  truncated: boolean;
+  /** that would be denied most */
+  programs: TopItem[];
+  paths: TopItem[];
+  samples: DryrunSample[];
+}
+
+export interface DryrunSample {
+  event: string;
+  time: number;
+  host: string;
+  program: string | null;
+  path: string | null;
+  was: Outcome;
+  now: Outcome;
+  /** that decides now */
+  rule: string | null;
+}
+
+export interface Rollouts {
+  items: Rollout[];
+  next: Cursor;
+}
+
+export interface Rollout {
+  id: string;
+  policy: string;
+  version: number;
+  /** the version that hosts had; null: none */
+  before: number | null;
+  stages: Stage[];
+  /** the current one, from 0 */
+  stage: number;
+  state: RolloutState;
+  by: string;
+  created: number;
+  changed: number;
+  /** of the current stage */
+  hosts: PolicyCounts;
+}
+
+export interface Stage {
+  /** per cent of the hosts */
+  share: number;
+  mode: Mode;
+}
+
+export interface RolloutNew {
+  version: number;
+  /** each of at least the share of the one before */
+  stages: Stage[];
+}
+
+export interface Alerts {
+  items: Alert[];
+  next: Cursor;
+}
+
+export interface Alert {
+  id: string;
+  title: string;
+  status: AlertStatus;
+  /** severity_id of OCSF */
+  severity: number;
+  class: number;
+  outcome: Outcome;
+  host: string;
+  host_name: string;
+  rule: string | null;
+  policy: string | null;
+  program: string | null;
+  user: string | null;
+  /** of the newest record */
+  path: string | null;
+  count: number;
+  first_seen: number;
+  last_seen: number;
+  owner: string | null;
+  comments: number;
+}
+
+export interface AlertDetail {
+  alert: Alert;
+  /** comments and changes, the oldest first */
+  history: AlertNote[];
+  exception: ExceptionProposal | null;
+}
+
+export interface AlertNote {
+  time: number;
+  by: string;
+  kind: 'comment' | 'status' | 'owner' | 'exception';
+  text: string;
+}
+
+export interface AlertChange {
+  status?: AlertStatus;
+  /** null: nobody */
+  owner?: string | null;
+}
+
+export interface CommentNew {
+  text: string;
+}
+
+export interface ExceptionNew {
+  reason: string;
+  /** how wide it is: this path by this program, all by this program, all by this user */
+  scope: 'path' | 'program' | 'user';
+}
+
+export interface ExceptionProposal {
+  policy: string;
+  /** the policy with the exception */
+  text: string;
+  reason?: string;
+}
+
+export interface AlertsBulk {
+  ids: string[];
+  status?: AlertStatus;
+  owner?: string | null;
+}
+
+export interface BulkResult {
+  changed: number;
+  /** ids that there are none of */
+  missing: string[];
+}
+
+export interface Users {
+  items: User[];
+}
+
+export interface User {
+  name: string;
+  roles: Role[];
+  /** may sign in */
+  enabled: boolean;
+  /** false: signs in by codes that work once only */
+  has_password: boolean;
+  created: number;
+  last_login: number | null;
+}
+
+export interface UserNew {
+  name: string;
+  roles: Role[];
+  /** missing: one is made and shown this once */
+  password?: string;
+}
+
+export interface UserMade {
+  user: User;
+  /** the one that was made */
+  password: string | null;
+}
+
+export interface UserChange {
+  roles?: Role[];
+  password?: string;
+  enabled?: boolean;
+}
+
+export interface Tokens {
+  items: Token[];
+}
+
+export interface Token {
+  id: string;
+  name: string;
+  /** whose it is */
+  user: string;
+  roles: Role[];
+  created: number;
+  expires: number | null;
+  last_used: number | null;
+}
+
+export interface TokenNew {
+  name: string;
+  /** default: all that the user has */
+  roles?: Role[];
+  /** milliseconds; default: 90 days */
+  expires_in?: number;
+}
+
+export interface TokenMade {
+  token: Token;
+  /** shown this once */
+  text: string;
+}
+
+export interface Audit {
+  items: AuditEntry[];
+  next: Cursor;
+}
+
+export interface AuditEntry {
+  id: number;
+  time: number;
+  actor: string;
+  address: string | null;
+  action: string;
+  object: string | null;
+  detail: unknown;
+  /** of this row and of all before it; in exports */
+  hash?: string;
+}
+
+export interface Channels {
+  items: Channel[];
+}
+
+export interface Channel {
+  id: string;
+  name: string;
+  kind: 'webhook' | 'syslog' | 'email';
+  /** URL or address */
+  target: string;
+  /** at least */
+  severity: number;
+  enabled: boolean;
+  has_secret: boolean;
+  /** messages */
+  sent: number;
+  /** given up */
+  failed: number;
+  /** for which there was no room */
+  dropped: number;
+  /** the last try */
+  last_sent: number | null;
+  last_error: string | null;
+}
+
+export interface ChannelNew {
+  name: string;
+  kind: 'webhook' | 'syslog' | 'email';
+  target: string;
+  /** signs webhooks; never shown again */
+  secret?: string;
+  severity?: number;
+  enabled?: boolean;
+}
+
+export interface ChannelChange {
+  name?: string;
+  target?: string;
+  secret?: string;
+  severity?: number;
+  enabled?: boolean;
+}
+
+export interface ChannelTest {
+  sent: boolean;
+  error: string | null;
+}
+
+export interface Settings {
+  items: Setting[];
+}
+
+export interface Setting {
+  key: string;
+  value: unknown;
+  default: unknown;
+  help: string;
+  type: 'bool' | 'count' | 'bytes' | 'ms' | 'text';
+  /** of a text: bytes */
+  min: number;
+  max: number;
+}
+
+export interface SettingsChange {
+  /** null: the default */
+  set: Record<string, unknown>;
+}
+
+export interface ServerHealth {
+  version: string;
+  started: number;
+  state: 'ok' | 'degraded';
+  problems: Problem[];
+  /** of one processor */
+  cpu_permille: number;
+  /** bytes */
+  rss: number;
+  http: HttpHealth;
+  ingest: IngestHealth;
+  store: StoreHealth;
+  /** of the server */
+  certificate_expires: number | null;
+  ca_expires: number | null;
+}
+
+export interface HttpHealth {
+  connections: number;
+  /** agents that wait for policies and commands */
+  parked: number;
+  /** clients of live views */
+  events: number;
+  /** since the start */
+  requests: number;
+  errors_4xx: number;
+  errors_5xx: number;
+  refused_busy: number;
+  timed_out: number;
+}
+
+export interface IngestHealth {
+  /** since the start */
+  batches: number;
+  records: number;
+  duplicates: number;
+  /** numbers of streams that never came */
+  missing: number;
+  unreadable: number;
+  /** batches that found the queue full or the store without room; agents send them again */
+  refused: number;
+  /** batches */
+  waiting: number;
+  /** records a second, of the last minute */
+  per_s: number;
+}
+
+export interface StoreHealth {
+  records: number;
+  bytes: number;
+  oldest_ms: number | null;
+  /** on its file system */
+  free_bytes: number | null;
+}
+
+export const events_params: Record<string, 'one' | 'list'> = {
+  from: 'one',
+  to: 'one',
+  host: 'list',
+  class: 'list',
+  severity: 'one',
+  outcome: 'list',
+  rule: 'one',
+  policy: 'one',
+  user: 'one',
+  program: 'one',
+  path: 'one',
+  q: 'one',
+  order: 'one',
+  cursor: 'one',
+  limit: 'one',
+};
+
+export const events_stream_params: Record<string, 'one' | 'list'> = {
+  host: 'list',
+  class: 'list',
+  severity: 'one',
+  outcome: 'list',
+  rule: 'one',
+  policy: 'one',
+  user: 'one',
+  program: 'one',
+  path: 'one',
+  q: 'one',
+};
+
+export const events_export_params: Record<string, 'one' | 'list'> = {
+  from: 'one',
+  to: 'one',
+  host: 'list',
+  class: 'list',
+  severity: 'one',
+  outcome: 'list',
+  rule: 'one',
+  policy: 'one',
+  user: 'one',
+  program: 'one',
+  path: 'one',
+  q: 'one',
+};
+
+export const events_timeline_params: Record<string, 'one' | 'list'> = {
+  buckets: 'one',
+  from: 'one',
+  to: 'one',
+  host: 'list',
+  class: 'list',
+  severity: 'one',
+  outcome: 'list',
+  rule: 'one',
+  policy: 'one',
+  user: 'one',
+  program: 'one',
+  path: 'one',
+  q: 'one',
+};

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Made-up hosts, records, alerts and policies for tools/dev.mjs, out of the records in tests/golden/ocsf. For
+// looking at pages while they are written; nothing of the product is tested with it.
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+export const now = Date.now();
+const HOUR = 3_600_000;
+
+// The same pages every time: screenshots can be compared.
+let seed = 7;
+function random() {
+  seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+  return seed / 0x7fffffff;
+}
+const pick = (list) => list[Math.floor(random() * list.length)];
+
+const golden = readdirSync(`${root}tests/golden/ocsf`)
+  .filter((f) => f.endsWith('.json'))
+  .map((f) => JSON.parse(readFileSync(`${root}tests/golden/ocsf/${f}`, 'utf8')));
+
+const uuid = (n) => `${String(n).padStart(8, '0')}-5afe-4000-8000-0123456789ab`;
+const names = ['web1', 'web2', 'web3', 'db1', 'db2', 'build-runner-07', 'mail', 'bastion', 'edge-fra-1', 'edge-sin-1', 'laptop\u202egnp.exe', 'cache1'];
+const states = ['ok', 'ok', 'ok', 'degraded', 'ok', 'silent', 'ok', 'ok', 'ok', 'ok', 'cloned', 'revoked'];
+const reasons = {
+  degraded: 'hook file_open: the self-test was neither refused nor recorded (it passed)',
+  silent: 'nothing was heard for 42 minutes',
+  cloned: 'the machine id changed while the boot id came back',
+  revoked: 'revoked by ada',
+};
+
+export const hosts = names.map((name, i) => ({
+  id: uuid(i + 1),
+  name,
+  state: states[i],
+  reason: reasons[states[i]] ?? null,
+  labels: { env: i % 3 ? 'prod' : 'test', role: name.replace(/[^a-z].*$/, '') || 'misc' },
+  os: i % 4 === 3 ? 'openEuler 24.03 LTS' : 'Debian GNU/Linux 12 (bookworm)',
+  kernel: i % 4 === 3 ? '6.6.0-28.0.0.34.oe2403' : '6.12.117-amd64',
+  arch: i % 5 === 4 ? 'aarch64' : 'x86_64',
+  version: '0.1.0',
+  last_seen: now - (states[i] === 'silent' ? 42 * 60_000 : 1000 * (i + 2)),
+  enrolled: now - (40 + i) * 24 * HOUR,
+  bundle: { wanted: 'b1', applied: i === 3 ? 'b0' : 'b1', state: i === 3 ? 'failed' : i === 5 ? 'waiting' : 'applied' },
+  denials_24h: Math.floor(random() * 40),
+  cpu_permille: Math.floor(random() * 9),
+  rss: 21_000_000 + Math.floor(random() * 6_000_000),
+}));
+
+const programs = ['/usr/bin/cat', '/usr/bin/python3.11', '/usr/sbin/nginx', '/usr/bin/vim.basic', '/tmp/.x\u001b[31mevil', '/usr/bin/rsync', '/usr/bin/tar'];
+const paths = ['/etc/shadow', '/srv/www/html/index.php', '/root/.ssh/authorized_keys', '/etc/passwd', '/boot/grub/grub.cfg', '/srv/vault/\nkeys', '/etc/cron.d/backup'];
+const rules = ['shadow', 'web-roots', 'ssh-keys', 'persistence', 'boot', 'credentials'];
+
+function outcomeOf(r) {
+  if (/did not prevent/.test(r.message ?? '')) return 'not-held';
+  if (r.action_id === 2) return 'denied';
+  if (r.disposition_id === 15) return 'would-deny';
+  if (r.unmapped?.verdict === 'audit' || r.disposition_id === 17) return 'audited';
+  return r.class_uid === 1001 ? 'audited' : 'other';
+}
+
+export function makeEvent(i, time) {
+  const record = structuredClone(pick(golden));
+  const host = pick(hosts.slice(0, 9));
+  const program = pick(programs);
+  const p = record.actor?.process;
+  if (p?.file && random() < 0.8) {
+    p.file.path = program;
+    p.file.name = program.slice(program.lastIndexOf('/') + 1);
+    p.name = p.file.name.slice(0, 15);
+  }
+  if (record.file && random() < 0.7) record.file.path = pick(paths);
+  record.time = time;
+  const rule = record.unmapped?.rule ? pick(rules) : null;
+  if (rule) record.unmapped.rule = rule;
+  record.message = record.message
+    ?.replace(/^cat /, `${p?.name ?? '?'} `)
+    .replace('/etc/shadow', record.file?.path ?? '/etc/shadow')
+    .replace('rule shadow', `rule ${rule}`);
+  return {
+    id: `r${i}.${host.id.slice(0, 8)}`,
+    host: host.id,
+    host_name: host.name,
+    time,
+    received: time + 300 + Math.floor(random() * 900),
+    class: record.class_uid ?? 0,
+    activity: record.activity_id ?? 0,
+    severity: record.severity_id ?? 1,
+    outcome: outcomeOf(record),
+    count: record.count ?? (random() < 0.1 ? 14 : 1),
+    rule,
+    policy: record.policy?.name ?? null,
+    user: p?.user?.name ?? p?.user?.uid ?? null,
+    program: p?.file?.path ?? null,
+    path: record.file?.path ?? null,
+    message: record.message ?? '',
+    record,
+    process_tree: [],
+  };
+}
+
+export const events = [];
+let at = now - 2000;
+for (let i = 0; i < 3000; i++) {
+  events.push(makeEvent(i, Math.floor(at)));
+  at -= random() * 55_000 * (random() < 0.02 ? 20 : 1);
+}
+
+const policyFiles = readdirSync(`${root}policies`).filter((f) => f.endsWith('.yaml'));
+export const policies = policyFiles.map((name, i) => {
+  const text = readFileSync(`${root}policies/${name}`, 'utf8');
+  const versions = [1, 2, 3].slice(0, 1 + (i % 3)).map((n) => ({
+    version: n,
+    author: pick(['otto', 'olga']),
+    comment: n === 1 ? 'first version' : 'the backup may read it: it ran into the rule every night',
+    created: now - (20 - n * 3) * 24 * HOUR,
+    text: n === 1 + (i % 3) ? text : text.replace('mode: monitor', 'mode: monitor  # first').split('\n').slice(0, -6 * (3 - n)).join('\n'),
+  }));
+  const selected = i === 6 ? 3 : 9;
+  return {
+    policy: {
+      name,
+      version: versions.length,
+      selector: i === 6 ? 'role=web' : '',
+      author: versions[versions.length - 1].author,
+      changed: versions[versions.length - 1].created,
+      comment: versions[versions.length - 1].comment,
+      rollout: null,
+      hosts: { selected, applied: selected - (i === 1 ? 2 : 0), waiting: i === 1 ? 1 : 0, failed: i === 1 ? 1 : 0 },
+    },
+    text,
+    versions,
+  };
+});
+
+export const rollouts = [
+  {
+    id: '41',
+    policy: policyFiles[1],
+    version: 2,
+    before: 1,
+    stages: [
+      { share: 10, mode: 'monitor' },
+      { share: 100, mode: 'monitor' },
+      { share: 10, mode: 'policy' },
+      { share: 100, mode: 'policy' },
+    ],
+    stage: 1,
+    state: 'running',
+    by: 'olga',
+    created: now - 26 * HOUR,
+    changed: now - 3 * HOUR,
+    hosts: { selected: 9, applied: 7, waiting: 1, failed: 1 },
+  },
+  { id: '12', policy: policyFiles[1], version: 1, before: null, stages: [{ share: 100, mode: 'monitor' }], stage: 1, state: 'done', by: 'otto', created: now - 300 * HOUR, changed: now - 200 * HOUR, hosts: { selected: 9, applied: 9, waiting: 0, failed: 0 } },
+];
+policies[1].policy.rollout = rollouts[0];
+
+export const alerts = Array.from({ length: 38 }, (_, i) => {
+  const e = events.filter((x) => x.rule)[i * 3];
+  return {
+    id: String(100 + i),
+    title: e.message,
+    status: i < 16 ? 'new' : i < 24 ? 'acknowledged' : i < 32 ? 'resolved' : 'false-positive',
+    severity: [3, 4, 2, 3, 5][i % 5],
+    class: e.class,
+    outcome: e.outcome,
+    host: e.host,
+    host_name: e.host_name,
+    rule: e.rule,
+    policy: e.policy,
+    program: e.program,
+    user: e.user,
+    path: e.path,
+    count: i % 7 === 0 ? 1203 : 1 + (i % 9),
+    first_seen: e.time - 9 * HOUR,
+    last_seen: e.time,
+    owner: i >= 16 ? 'olga' : null,
+    comments: 1,
+    event: e.id,
+  };
+});
+
+const status = JSON.parse(readFileSync(`${root}tests/golden/cli/status-problems.json`, 'utf8'));
+
+export function hostDetail(h) {
+  const bad = h.state === 'degraded';
+  return {
+    host: h,
+    health: status.hooks.map((k) => ({
+      id: k.id,
+      state: bad ? k.state : k.state === 'failed' ? 'proved' : k.state,
+      attach: k.attach ?? null,
+      proved_ms: k.proved_ms ? now - 48_000 : null,
+      reason: bad ? (k.reason ?? null) : k.state === 'failed' ? null : (k.reason ?? null),
+      cure: bad ? (k.cure ?? null) : null,
+    })),
+    problems: bad ? status.problems.map(({ what, cure }) => ({ what, cure })) : [],
+    resources: { ...status.resources, clock_ms: h.name === 'db2' ? 94_000 : 120 },
+    losses: bad ? status.losses : {},
+    policies: policies.slice(0, 6).map((p, i) => ({ policy: p.policy.name, version: p.policy.version, mode: i ? 'policy' : 'monitor', state: i === 1 && bad ? 'failed' : 'applied' })),
+  };
+}
