@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import termios
 import time
@@ -21,6 +22,13 @@ class Failed(Exception):
     pass
 
 
+def free_port():
+    """Of its own for each case: they run beside one another."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 class Terminal:
     """A command that believes that a person sits before it."""
 
@@ -30,7 +38,7 @@ class Terminal:
         self.work = work
         self.status = None
         environment = {**os.environ, "TMPDIR": work, "TERM": "xterm", "NO_COLOR": "1", "WHERE": "vm",
-                       **variables}
+                       "PORT": str(free_port()), **variables}
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.execvpe(command[0], command, environment)

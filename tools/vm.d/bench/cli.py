@@ -130,6 +130,8 @@ def _machine_options(p, timeout):
                    help="copy a file or directory to /opt/safeguard/share/NAME of the guest")
     p.add_argument("--env", action="append", default=[], metavar="K=V",
                    help="set a variable in the command's environment")
+    p.add_argument("--forward", action="append", default=[], metavar="PORT[:GUEST]",
+                   help="a TCP port of this machine's loopback that leads to the guest's eth0 (10.0.2.15)")
     p.add_argument("--boot-time", action="store_true", help="say how long the guest took to start")
 
 
@@ -142,7 +144,8 @@ def _request(options, command, tty):
         kvm=options.kvm, tty=tty, build=_build(options.build), out=getattr(options, "out", ""),
         shares=[_share(text) for text in options.share],
         environment=dict(_variable(text) for text in options.env),
-        window=machine.window_size() if tty else (24, 80), boot_time=options.boot_time)
+        window=machine.window_size() if tty else (24, 80), boot_time=options.boot_time,
+        forwards=[_ports(text) for text in options.forward])
 
 
 def _build(chosen):
@@ -164,6 +167,14 @@ def _share(text):
     if name.startswith("/") or ".." in name.split("/"):
         raise BenchError(f"--share {text}: NAME is a relative path below /opt/safeguard/share.")
     return os.path.realpath(source), name
+
+
+def _ports(text):
+    ours, _, theirs = text.partition(":")
+    for port in (ours, theirs or ours):
+        if not port.isdigit() or not 0 < int(port) < 65536:
+            raise BenchError(f"--forward {text}: expected PORT or PORT:GUEST, ports from 1 to 65535.")
+    return int(ours), int(theirs or ours)
 
 
 def _variable(text):

@@ -135,10 +135,11 @@ class Cpio:
         self.stream.write(b"\0" * (-self.stream.tell() % 512))
 
 
-def boot_archive(kernel, memory_root, root="plain"):
+def boot_archive(kernel, memory_root, root="plain", network=False):
     """Path of the part of the initramfs that depends on the kernel only."""
     init = init_program()
-    names = kernels.BOOT_MODULES + (kernels.MEMORY_ROOT_MODULES if memory_root else ())
+    names = (kernels.BOOT_MODULES + (kernels.MEMORY_ROOT_MODULES if memory_root else ()) +
+             (kernels.NETWORK_MODULES if network else ()))
     root_kb = root_image(root).stat().st_size // 1024
     parameters = {"brd": f"rd_nr=1 rd_size={root_kb}"}
     path = kernel.home / f"boot-{digest(init.name, names, root_kb)}.cpio"
@@ -182,7 +183,7 @@ def run_archive(stream, request, memory_root):
                  b"".join(os.fsencode(f"{k}={v}") + b"\0" for k, v in environment.items()))
     options = {"tty": int(request.tty), "memory_root": int(memory_root),
                "collect": int(bool(request.out)), "systemd": int(request.root == "systemd"), "rows": request.window[0],
-               "columns": request.window[1]}
+               "columns": request.window[1], "network": int(bool(request.forwards))}
     archive.data("sg/options", "".join(f"{k}={v}\n" for k, v in options.items()).encode())
     _add_programs(archive, request.build, request.root)
     for source, name in request.shares:

@@ -17,6 +17,7 @@ from .common import (PARTS, BenchError, cache_directory, link, locked, published
 # Modules that init loads before it can see its disks and its port; some kernels have them built in.
 BOOT_MODULES = ("virtio_pci", "virtio_blk", "virtio_console", "ext4")
 MEMORY_ROOT_MODULES = ("brd",)
+NETWORK_MODULES = ("virtio_net",)
 
 # What the tests need from a kernel; a flavour without one of them is not used.
 NEEDED = ("OVERLAY_FS", "EXT4_FS", "BLK_DEV_LOOP", "BLK_DEV_RAM", "FUSE_FS", "SECURITY_APPARMOR",

@@ -50,6 +50,7 @@ class Request:
     shares: list = dataclasses.field(default_factory=list)
     environment: dict = dataclasses.field(default_factory=dict)
     window: tuple = (24, 80)
+    forwards: list = dataclasses.field(default_factory=list)  # (port of this machine, port of the guest)
     boot_time: bool = False
 
 
@@ -104,6 +105,13 @@ def command_line(request, kernel, program, images, port, console, initrd):
     for name, path, how in images:
         drives += ["-drive", f"if=none,id={name},file={path},format=raw,{how}",
                    "-device", f"virtio-blk-pci,drive={name}"]
+    network = []
+    if request.forwards:
+        # The guest reaches nobody; who is on this machine reaches these ports.
+        ports = "".join(f",hostfwd=tcp:127.0.0.1:{ours}-10.0.2.15:{theirs}"
+                        for ours, theirs in request.forwards)
+        network = ["-netdev", f"user,id=net,restrict=on{ports}",
+                   "-device", "virtio-net-pci,netdev=net,romfile="]
     return [
         *program.command(), "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-name", f"safeguard-{kernel.release}", "-machine", "pc", *accel, "-cpu", cpu,
@@ -112,7 +120,7 @@ def command_line(request, kernel, program, images, port, console, initrd):
         "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
         "-device", "virtio-serial-pci,max_ports=2", "-chardev", f"socket,id=port,fd={port}",
         "-device", "virtserialport,chardev=port,nr=1,name=safeguard",
-        *drives, "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+        *drives, *network, "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
     ]
 
 
@@ -167,8 +175,8 @@ class Session:
     def _launch(self):
         initrd = self.work / "initrd"
         with open(initrd, "wb") as stream:
-            with open(guest.boot_archive(self.kernel, self.request.icount, self.request.root),
-                      "rb") as boot:
+            with open(guest.boot_archive(self.kernel, self.request.icount, self.request.root,
+                                         bool(self.request.forwards)), "rb") as boot:
                 shutil.copyfileobj(boot, stream)
             guest.run_archive(stream, self.request, self.request.icount)
         self.socket, theirs = socket.socketpair()

@@ -12,6 +12,7 @@
 // What the host asks for, read from /sg/options in the initramfs, one "name=value" a line.
 struct options {
     bool tty;         // the command gets a terminal; otherwise pipes and an empty input
+    bool network;     // the host forwards ports to us
     bool memory_root; // copy the root image to a RAM disk first (see tools/vm.d/README.md)
     bool collect;     // send what the command leaves in /out
     bool systemd;     // systemd becomes the init; the command follows multi-user.target
@@ -38,7 +39,7 @@ void early_mounts(void);
 void load_modules(const char *list);
 void read_options(struct options *ret);
 void enter_root(const struct options *o);
-void prepare_system(void);
+void prepare_system(const struct options *o);
 void await_device(const char *path);
 
 // systemd.c: makes process 1 systemd and returns in a child of it, once multi-user.target is reached.

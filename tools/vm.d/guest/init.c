@@ -59,7 +59,7 @@ int main(void)
     channel_open("/dev/vport0p1");
     read_options(&options);
     enter_root(&options);
-    prepare_system();
+    prepare_system(&options);
     if (options.systemd)
         hand_over_to_systemd();
     run_command(&options, &status);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,8 +139,8 @@ void read_options(struct options *ret)
     struct {
         const char *name;
         unsigned value;
-    } rows[] = {{"tty", 0},     {"memory_root", 0}, {"collect", 0},
-                {"systemd", 0}, {"rows", 0},        {"columns", 0}};
+    } rows[] = {{"tty", 0},  {"memory_root", 0}, {"collect", 0}, {"systemd", 0},
+                {"rows", 0}, {"columns", 0},     {"network", 0}};
     char line[128];
     FILE *f = fopen("/sg/options", "re");
 
@@ -163,6 +164,7 @@ void read_options(struct options *ret)
         .systemd = rows[3].value,
         .rows = rows[4].value,
         .columns = rows[5].value,
+        .network = rows[6].value,
         .command = read_vector("/sg/command"),
         .environment = read_vector("/sg/environment"),
     };
@@ -266,7 +268,28 @@ static void loopback_up(void)
     (void)close(fd);
 }
 
-void prepare_system(void)
+// The one interface, with the address that QEMU's own network gives its guest. There is no way out: the host forwards ports
+// and nothing else.
+static void network_up(void)
+{
+    struct ifreq request = {.ifr_name = "eth0"};
+    struct sockaddr_in *address = (struct sockaddr_in *)&request.ifr_addr;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    address->sin_family = AF_INET;
+    address->sin_addr.s_addr = htonl(0x0a00020f); // 10.0.2.15
+    if (fd < 0 || ioctl(fd, SIOCSIFADDR, &request) < 0)
+        fail("cannot set the address of eth0");
+    address->sin_addr.s_addr = htonl(0xffffff00);
+    if (ioctl(fd, SIOCSIFNETMASK, &request) < 0)
+        fail("cannot set the network of eth0");
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+        fail("cannot set eth0 up");
+    (void)close(fd);
+}
+
+void prepare_system(const struct options *o)
 {
     static const struct mount_row rows[] = {
         {"proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, false},
@@ -293,4 +316,6 @@ void prepare_system(void)
     if (sethostname("guest", 5) < 0)
         fail("cannot set the host name");
     loopback_up();
+    if (o->network)
+        network_up();
 }
