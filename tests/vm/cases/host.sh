@@ -36,9 +36,12 @@ ctrl_c() {
     status=$?
 }
 
-mkdir -p "$tree/build/src/cli" "$tree/build/src/agent"
+mkdir -p "$tree/build/src/cli" "$tree/build/src/agent" "$tree/build/src/server"
 cp /opt/safeguard/bin/safeguard "$tree/build/src/cli/"
 cp /opt/safeguard/bin/safeguard-agent "$tree/build/src/agent/"
+cp /opt/safeguard/bin/safeguard-server "$tree/build/src/server/"
+# As an installed system has it.
+tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
 
 if [[ ${1:-} == no ]]; then
     "$tree/tools/run" >"$out" 2>&1
