@@ -10,11 +10,11 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/prompt.h"
 #include "base/strutil.h"
 #include "cli/authority.h"
 #include "cli/cli.h"
 #include "cli/profile.h"
-#include "cli/prompt.h"
 #include "cli/remote.h"
 #include "control/message.h"
 

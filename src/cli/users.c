@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/prompt.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
-#include "cli/prompt.h"
 #include "cli/remote.h"
 #include "cli/render.h"
 #include "control/message.h"
@@ -60,22 +60,6 @@ const struct command_options user_add_options = {
     .n_rows = ARRAY_SIZE(add_rows),
 };
 
-static int read_twice(bool from_stdin, char **ret_password, struct error *err)
-{
-    _cleanup_(prompt_wipep) char *first = NULL, *second = NULL;
-    int r;
-
-    r = prompt_password("Password: ", from_stdin, &first, err);
-    if (r == 0 && !from_stdin) {
-        r = prompt_password("Once more: ", false, &second, err);
-        if (r == 0 && !streq(first, second))
-            r = error_set(err, -EINVAL, "these were two different passwords");
-    }
-    if (r == 0)
-        *ret_password = TAKE_PTR(first);
-    return r;
-}
-
 static void add_body(const char *name, const char *password, char *const *roles,
                      struct strbuf *body)
 {
@@ -105,7 +89,7 @@ static int add_user(struct cli *cli, const struct user *u)
     status = cli_remote(cli, &r);
     if (status != 0)
         return status;
-    if (read_twice(u->from_stdin, &password, &err) < 0)
+    if (prompt_new_password(u->from_stdin, &password, &err) < 0)
         return cli_fail(&err);
     add_body(cli->operands[0], password, u->roles, &body);
     status = cli_call(cli, r, "POST", "/users", &body, NULL);

@@ -10,7 +10,6 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
-#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,10 +18,10 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/options.h"
+#include "base/prompt.h"
 #include "base/strutil.h"
 #include "server/server.h"
 
-#define SECRET_MAX   1024
 #define SPARE_FDS    512 // beside connections
 #define COMMAND_MAX  30  // tenths of a second that a command may take
 #define STARTING_MAX 100 // tenths of a second that a server may take to start
@@ -132,54 +131,14 @@ static int settle_config(struct server_config *config, const struct command_line
 
 // Commands ---------------------------------------------------------------------------------------
 
-static int read_line(char *buf, size_t size)
+static int ask_secret(int wants, char **ret_secret)
 {
-    size_t len;
+    const bool from_stdin = !isatty(STDIN_FILENO);
+    struct error err = {};
+    int r = wants == 2 ? prompt_new_password(from_stdin, ret_secret, &err)
+                       : prompt_password("Password: ", from_stdin, ret_secret, &err);
 
-    if (!fgets(buf, (int)size, stdin))
-        return -ENODATA;
-    len = strcspn(buf, "\n");
-    if (buf[len] != '\n' && len == size - 1)
-        return -E2BIG;
-    buf[len] = '\0';
-    return 0;
-}
-
-static int prompt(const char *what, char *buf, size_t size)
-{
-    struct termios before, quiet;
-    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-    int r;
-
-    if (terminal) {
-        quiet = before;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-        (void)fprintf(stderr, "%s: ", what);
-    }
-    r = read_line(buf, size);
-    if (terminal) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        (void)fputc('\n', stderr);
-    }
-    return r;
-}
-
-static int ask_secret(int wants, char *buf, size_t size)
-{
-    char again[SECRET_MAX + 2];
-    int r = prompt("Password", buf, size);
-
-    if (r == 0 && wants == 2 && isatty(STDIN_FILENO)) {
-        r = prompt("The same again", again, sizeof(again));
-        if (r == 0 && !streq(buf, again)) {
-            (void)fputs("the two differ\n", stderr);
-            r = -EINVAL;
-        }
-        explicit_bzero(again, sizeof(again));
-    } else if (r < 0) {
-        (void)fputs("a password is expected on standard input\n", stderr);
-    }
+    error_print(&err, stderr);
     return r;
 }
 
@@ -215,7 +174,7 @@ static int settle_command(struct server *s, int argc, char **argv, const char *s
 static int run_command(struct server *s, int argc, char **argv)
 {
     _cleanup_(sb_done) struct strbuf out = {}, errs = {};
-    char secret[SECRET_MAX + 2] = "";
+    _cleanup_(prompt_wipep) char *secret = NULL;
     struct error err = {};
     int wants, r, status = EXIT_FAILURE;
 
@@ -224,10 +183,9 @@ static int run_command(struct server *s, int argc, char **argv)
         (void)fputs(sb_str(&errs), stderr);
         return 2;
     }
-    if (wants > 0 && ask_secret(wants, secret, sizeof(secret)) < 0)
+    if (wants > 0 && ask_secret(wants, &secret) < 0)
         return EXIT_FAILURE;
-    r = settle_command(s, argc, argv, wants ? secret : NULL, &out, &errs, &status, &err);
-    explicit_bzero(secret, sizeof(secret));
+    r = settle_command(s, argc, argv, secret, &out, &errs, &status, &err);
     error_print(&err, stderr);
     (void)fputs(sb_str(&out), stdout);
     (void)fputs(sb_str(&errs), stderr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/prompt.h"
+#include "base/prompt.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,8 @@ static int read_line(int fd, char ret_line[PASSWORD_MAX + 1])
 
         if (got < 0)
             return negative_errno();
+        if (got == 0 && n == 0)
+            return -ENODATA;
         if (got == 0 || c == '\n')
             break;
         if (n == PASSWORD_MAX)
@@ -40,7 +42,7 @@ static int read_line(int fd, char ret_line[PASSWORD_MAX + 1])
     if (n > 0 && ret_line[n - 1] == '\r')
         n--;
     ret_line[n] = '\0';
-    return n ? 0 : -ENODATA;
+    return 0;
 }
 
 static int ask_hidden(int tty, const char *question, char line[PASSWORD_MAX + 1])
@@ -76,13 +78,30 @@ int prompt_password(const char *question, bool from_stdin, char **ret_password, 
     }
     r = from_stdin ? read_line(STDIN_FILENO, line) : ask_hidden(tty, question, line);
     if (r < 0)
-        (void)error_set(err, r, r == -ENODATA ? "no password was given" : "no password: %m");
+        (void)error_set(err, r,
+                        r == -ENODATA ? "a password is expected on standard input"
+                                      : "no password: %m");
     copy = r < 0 ? NULL : strdup(line);
     explicit_bzero(line, sizeof(line));
     if (r == 0 && !copy)
         r = error_set(err, -ENOMEM, "%m");
     if (r == 0)
         *ret_password = copy;
+    return r;
+}
+
+int prompt_new_password(bool from_stdin, char **ret_password, struct error *err)
+{
+    _cleanup_(prompt_wipep) char *first = NULL, *second = NULL;
+    int r;
+
+    r = prompt_password("Password: ", from_stdin, &first, err);
+    if (r == 0 && !from_stdin)
+        r = prompt_password("Once more: ", false, &second, err);
+    if (r == 0 && !from_stdin && !streq(first, second))
+        r = error_set(err, -EINVAL, "these were two different passwords");
+    if (r == 0)
+        *ret_password = TAKE_PTR(first);
     return r;
 }
 
@@ -96,5 +115,5 @@ int prompt_yes(const char *question, struct error *err)
         return error_set(err, -ENOTTY, "there is no terminal to ask");
     (void)write_all(tty, question, strlen(question));
     r = read_line(tty, line);
-    return r == 0 ? streq(line, "yes") : r == -ENODATA ? 0 : error_set(err, r, "%m");
+    return r == 0 ? streq(line, "yes") : error_set(err, r, "%m");
 }
