@@ -56,13 +56,8 @@ int route_events(struct server *s, struct api_request *rq, struct jw *out, struc
 
 // One ---------------------------------------------------------------------------------------------
 
-static int on_detail(void *ctx, const struct store_row *row)
+static void put_record(struct jw *out, const struct store_row *row)
 {
-    struct list *l = ctx;
-    struct jw *out = l->out;
-
-    jw_begin_object(out);
-    event_json_members(out, row, host_names_get(&l->names, row->host));
     jw_key(out, "record");
     if (row->columns.unreadable) {
         jw_null(out);
@@ -70,6 +65,16 @@ static int on_detail(void *ctx, const struct store_row *row)
     } else {
         jw_raw(out, row->line, row->len);
     }
+}
+
+static int on_detail(void *ctx, const struct store_row *row)
+{
+    struct list *l = ctx;
+    struct jw *out = l->out;
+
+    jw_begin_object(out);
+    event_json_members(out, row, host_names_get(&l->names, row->host));
+    put_record(out, row);
     jw_kv_array(out, "process_tree");
     if (!row->columns.unreadable)
         tree_json_write(out, row->line, row->len);
@@ -172,6 +177,7 @@ struct live {
     struct host_names names;
     struct api_events *events;
     struct strbuf line;
+    bool full; // the record itself, too
 };
 
 static void live_free(struct live *l)
@@ -204,7 +210,11 @@ static void on_new(void *ctx, const struct store_row *rows, size_t n)
             continue;
         sb_reset(&l->line);
         jw_init(&jw, &l->line);
-        event_json_write(&jw, &rows[i], host_names_get(&l->names, rows[i].host));
+        jw_begin_object(&jw);
+        event_json_members(&jw, &rows[i], host_names_get(&l->names, rows[i].host));
+        if (l->full)
+            put_record(&jw, &rows[i]);
+        jw_end_object(&jw);
         if (jw_finish(&jw) == 0)
             (void)api_events_push(l->events, rows[i].id, "record", l->line.s, l->line.len);
     }
@@ -225,6 +235,7 @@ static int live_new(struct server *s, struct api_request *rq, struct live **ret,
     }
     l->tail = s->tail;
     l->names.registry = s->registry;
+    l->full = api_query_bool(rq, "full", false);
     r = event_filter_keep(&filter.f, &l->filter);
     r = r < 0 ? error_set(err, r, "no memory for a live view")
               : store_matcher_new(l->filter, &l->matcher, err);

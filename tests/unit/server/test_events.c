@@ -209,6 +209,7 @@ static void test_charts(void **state _unused_)
 
 struct watcher {
     struct peer peer;
+    const char *target;
     pthread_t thread;
 };
 
@@ -216,13 +217,13 @@ static void *watch(void *ctx)
 {
     struct watcher *watcher = ctx;
 
-    (void)peer_get(&watcher->peer, "/api/v1/events/stream?rule=web&q=shadow");
+    (void)peer_get(&watcher->peer, watcher->target);
     return NULL;
 }
 
-static void test_live(void **state _unused_)
+static void watch_live(const char *target, bool full)
 {
-    struct watcher watcher = {};
+    struct watcher watcher = {.target = target};
     struct world w;
 
     world_begin(&w);
@@ -240,6 +241,7 @@ static void test_live(void **state _unused_)
     assert_true(peer_says(&watcher.peer, "\"path\":\"/etc/shadow\""));
     assert_true(peer_says(&watcher.peer, "\"host_name\":\"web-1\""));
     assert_false(peer_says(&watcher.peer, "/srv/www"));
+    assert_int_equal(peer_says(&watcher.peer, "\"record\":{\"class_uid\":1001,"), full);
     // Who has gone is noticed with the next thing that is said to him.
     while (tail_len(w.rig->server.tail) > 0) {
         denial(&w, 1, "/etc/shadow", 0);
@@ -247,6 +249,12 @@ static void test_live(void **state _unused_)
     }
     peer_done(&watcher.peer);
     world_end(&w);
+}
+
+static void test_live(void **state _unused_)
+{
+    watch_live("/api/v1/events/stream?rule=web&q=shadow", false);
+    watch_live("/api/v1/events/stream?rule=web&q=shadow&full=yes", true);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_list), cmocka_unit_test(test_unreadable),

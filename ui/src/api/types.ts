@@ -193,6 +193,8 @@ export interface Event {
   program: string | null;
   path: string | null;
   message: string | null;
+  /** the record in OCSF, where it was asked for */
+  record?: unknown;
 }
 
 /** a record with all that it says */
@@ -889,6 +891,7 @@ export const events_stream_params: Record<string, 'one' | 'list'> = {
   program: 'one',
   path: 'one',
   q: 'one',
+  full: 'one',
 };
 
 export const events_export_params: Record<string, 'one' | 'list'> = {
