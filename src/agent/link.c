@@ -39,104 +39,11 @@ bool uplink_wanted(const struct agent *a)
     return a->config.server_url[0] || access(a->uplink.identity_path, F_OK) == 0;
 }
 
-// What the link asks of the spool, in the link's thread.
-
-static struct spool *spool_of(void *ctx)
-{
-    struct agent *a = ctx;
-
-    return a->uplink.spool;
-}
-
-static void wake(const struct agent *a)
-{
-    struct link *link = __atomic_load_n(&a->uplink.link, __ATOMIC_ACQUIRE);
-
-    if (link)
-        link_wake(link);
-}
-
-static int source_streams(void *ctx, struct msg_stream ret[MSG_STREAMS_MAX])
-{
-    struct spool_stream streams[MSG_STREAMS_MAX];
-    size_t n = spool_streams(spool_of(ctx), streams, MSG_STREAMS_MAX);
-
-    for (size_t i = 0; i < n; i++)
-        ret[i] = (struct msg_stream){
-            .class = streams[i].class,
-            .id = streams[i].id,
-            .first = streams[i].first,
-            .next = streams[i].next,
-            .acked = streams[i].acked,
-        };
-    return (int)n;
-}
-
-static int source_lease(void *ctx, enum stream_class class, uint32_t max_records, size_t max_bytes,
-                        struct record_lease *ret)
-{
-    struct spool_lease lease;
-    int r = spool_lease(spool_of(ctx), class, max_records, max_bytes, &lease);
-
-    if (r > 0)
-        *ret = (struct record_lease){
-            .class = lease.class,
-            .stream = lease.stream,
-            .first_seq = lease.first_seq,
-            .n = lease.n,
-            .data = lease.data,
-            .len = lease.len,
-        };
-    return r;
-}
-
-static int source_commit(void *ctx, enum stream_class class, const struct stream_id *id,
-                         uint64_t acked)
-{
-    struct spool *s = spool_of(ctx);
-    struct spool_counters c;
-    int r = spool_commit(s, class, id, acked);
-
-    // More than was ever handed out, and less than was numbered since: this host was set back, and has gone on.
-    if (r == -ERANGE)
-        r = spool_new_stream(s, class, id);
-    // A lease ends with its segment: that it was short does not mean that it was the last one.
-    spool_counters(s, class, &c);
-    if (c.waiting)
-        wake(ctx);
-    return r;
-}
-
-static int source_rollback(void *ctx, enum stream_class class)
-{
-    spool_rollback(spool_of(ctx), class);
-    return 0;
-}
-
-// Which of them the server is ahead of is not said: all that wait.
-static int source_new_stream(void *ctx)
-{
-    struct spool_stream streams[MSG_STREAMS_MAX];
-    struct spool *s = spool_of(ctx);
-    size_t n = spool_streams(s, streams, MSG_STREAMS_MAX);
-    int r = 0;
-
-    for (size_t i = 0; i < n && r == 0; i++)
-        r = spool_new_stream(s, streams[i].class, &streams[i].id);
-    return r;
-}
-
-// The spool was written to, by the thread that writes it.
-static void on_written(void *ctx)
-{
-    wake(ctx);
-}
-
 static int on_link(void *ctx, int fd _unused_, uint32_t events _unused_)
 {
     struct agent *a = ctx;
 
-    link_dispatch(a->uplink.link);
+    link_dispatch(a->uplink.feed.link);
     return 0;
 }
 
@@ -145,7 +52,7 @@ static void on_status(void *ctx)
     struct agent *a = ctx;
     struct link_status status;
 
-    link_status(a->uplink.link, &status);
+    link_status(a->uplink.feed.link, &status);
     if (status.state == a->uplink.told_state)
         return;
     a->uplink.told_state = status.state;
@@ -169,19 +76,19 @@ static int start_spool(struct agent *a, struct error *err)
         .max_bytes = a->config.spool_size,
         .max_age_ms = a->config.spool_age,
         .boot_id = a->host.boot_id,
-        .written = on_written,
-        .ctx = a,
+        .written = feed_written,
+        .ctx = &a->uplink.feed,
     };
     struct sink_options sink = {};
     int r;
 
-    r = spool_new(&options, &a->uplink.spool, err);
+    r = spool_new(&options, &a->uplink.feed.spool, err);
     if (r < 0)
         return r;
-    sink.spool = a->uplink.spool;
+    sink.spool = a->uplink.feed.spool;
     r = output_new(a->loop, &sink, &a->uplink.out);
     if (r < 0) {
-        a->uplink.spool = spool_free(a->uplink.spool);
+        a->uplink.feed.spool = spool_free(a->uplink.feed.spool);
         return error_set(err, r, "records for the server cannot be kept: %m");
     }
     losses_spool_opened(a);
@@ -200,8 +107,7 @@ static int start_link(struct agent *a, struct error *err)
         .host = {a->host.hostname, a->host.machine_id, a->host.boot_id, a->host.os_name,
                  a->host.kernel, a->host.arch},
         .version = SAFEGUARD_VERSION,
-        .source = {a, source_streams, source_lease, source_commit, source_rollback,
-                   source_new_stream},
+        .source = feed_source(&u->feed),
         .handlers = {a, uplink_bundle, uplink_command, on_status},
     };
     int r;
@@ -212,7 +118,7 @@ static int start_link(struct agent *a, struct error *err)
     r = link_new(&options, &link, err);
     if (r < 0)
         return r;
-    __atomic_store_n(&u->link, link, __ATOMIC_RELEASE);
+    __atomic_store_n(&u->feed.link, link, __ATOMIC_RELEASE);
     r = loop_add_fd(a->loop, link_fd(link), EPOLLIN, on_link, a, &u->source);
     return r < 0 ? error_set(err, r, "the link to the server cannot be watched: %m") : 0;
 }
@@ -229,9 +135,9 @@ void uplink_start(struct agent *a)
         return;
     u->clock_offset_ns = boottime_to_realtime_offset_ns();
     u->told_state = LINK_STATE_COUNT;
-    if (!u->spool)
+    if (!u->feed.spool)
         r = start_spool(a, &err);
-    if (r == 0 && !u->link)
+    if (r == 0 && !u->feed.link)
         r = start_link(a, &err);
     if (r < 0 && !told)
         (void)log_error_struct(&err);
@@ -285,9 +191,9 @@ void uplink_tick(struct agent *a)
     struct uplink *u = &a->uplink;
 
     look_at_out(a);
-    if ((!u->spool || !u->link || !u->source) && now_ns(CLOCK_MONOTONIC) >= u->retry_ns)
+    if ((!u->feed.spool || !u->feed.link || !u->source) && now_ns(CLOCK_MONOTONIC) >= u->retry_ns)
         uplink_start(a);
-    if (!u->link)
+    if (!u->feed.link)
         return;
     uplink_policies_tick(a);
     uplink_rows_tick(a);
@@ -317,8 +223,8 @@ bool uplink_stop(struct agent *a)
     u->source = loop_source_free(u->source);
     if (!stop_out(a))
         return false;
-    u->link = link_free(u->link);
-    u->spool = spool_free(u->spool);
+    u->feed.link = link_free(u->feed.link);
+    u->feed.spool = spool_free(u->feed.spool);
     uplink_policies_stop(a);
     free(u->identity_path);
     free(u->policies_path);

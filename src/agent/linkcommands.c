@@ -16,9 +16,9 @@ static void answer(struct agent *a, const char *command, enum msg_status status,
 
     if (err)
         m.error = *err;
-    if (!a->uplink.link)
+    if (!a->uplink.feed.link)
         return;
-    r = link_result(a->uplink.link, &m);
+    r = link_result(a->uplink.feed.link, &m);
     if (r < 0)
         (void)log_warning_code(r, "the server will not hear what became of its command %s: %m",
                                command);
@@ -89,7 +89,7 @@ static bool is_late(struct agent *a, const struct msg_command *command)
 
     if (!command->deadline_ms)
         return false;
-    link_status(a->uplink.link, &status);
+    link_status(a->uplink.feed.link, &status);
     return now + (status.skew_known ? status.skew_ms : 0) > (int64_t)command->deadline_ms;
 }
 

@@ -19,9 +19,10 @@ static void put(struct agent *a, const char *key, struct strbuf *sb, struct jw *
     static const char too_long[] = "{\"too_long\":true}";
 
     if (jw_finish(jw) == 0 && sb->len <= STATE_VALUE_MAX)
-        (void)link_state_put(a->uplink.link, UPLINK_TABLE, key, sb->s, sb->len);
+        (void)link_state_put(a->uplink.feed.link, UPLINK_TABLE, key, sb->s, sb->len);
     else
-        (void)link_state_put(a->uplink.link, UPLINK_TABLE, key, too_long, sizeof(too_long) - 1);
+        (void)link_state_put(a->uplink.feed.link, UPLINK_TABLE, key, too_long,
+                             sizeof(too_long) - 1);
     sb_reset(sb);
 }
 

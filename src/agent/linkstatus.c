@@ -22,8 +22,8 @@ static void put_link(struct agent *a, struct jw *jw)
     struct link_status s = {};
 
     jw_kv_object(jw, "link");
-    if (a->uplink.link) {
-        link_status(a->uplink.link, &s);
+    if (a->uplink.feed.link) {
+        link_status(a->uplink.feed.link, &s);
         jw_kv_str(jw, "state", link_state_word(s.state));
         jw_kv_str(jw, "help", link_state_help(s.state));
         jw_kv_bool(jw, "stuck", link_state_stuck(s.state));
@@ -70,7 +70,7 @@ static void put_queue(struct spool *s, enum stream_class class, struct jw *jw)
 
 static void put_spool(struct agent *a, struct jw *jw)
 {
-    struct spool *s = a->uplink.spool;
+    struct spool *s = a->uplink.feed.spool;
     struct spool_health h;
 
     jw_key(jw, "spool");
@@ -110,7 +110,7 @@ static void link_problems(const struct agent *a, uplink_problem_fn fn, void *ctx
     struct link_status s;
     char text[1400];
 
-    link_status(a->uplink.link, &s);
+    link_status(a->uplink.feed.link, &s);
     if (link_state_stuck(s.state)) {
         (void)snprintf(text, sizeof(text), "the server: %s%s%s", link_state_help(s.state),
                        s.error.what[0] ? ": " : "", s.error.what);
@@ -148,11 +148,11 @@ void uplink_problems(const struct agent *a, uplink_problem_fn fn, void *ctx)
                        u->refusal.what);
         fn(ctx, "high", u->refusal.cure, text);
     }
-    if (u->link)
+    if (u->feed.link)
         link_problems(a, fn, ctx);
-    if (!u->spool || !u->out)
+    if (!u->feed.spool || !u->out)
         return;
-    spool_health(u->spool, &h);
+    spool_health(u->feed.spool, &h);
     output_counters(u->out, &out);
     if (h.error || out.failing_since) {
         (void)snprintf(text, sizeof(text), "records for the server cannot be kept: %s",

@@ -40,9 +40,9 @@ static uint64_t spool_dropped(const struct agent *a, enum stream_class class)
     struct spool_counters c;
     uint64_t n = 0;
 
-    if (!a->uplink.spool)
+    if (!a->uplink.feed.spool)
         return 0;
-    spool_counters(a->uplink.spool, class, &c);
+    spool_counters(a->uplink.feed.spool, class, &c);
     for (int i = 0; i < SPOOL_REASONS; i++)
         n += c.dropped[i].records;
     return n;
@@ -94,7 +94,7 @@ static void tell_spool(struct agent *a, const struct row *row, enum stream_class
     _cleanup_(sb_done) struct strbuf text = {};
     size_t n_numbers = 1;
 
-    (void)spool_untold(a->uplink.spool, class, loss);
+    (void)spool_untold(a->uplink.feed.spool, class, loss);
     sb_printf(&text, "%llu %s", (unsigned long long)n, row->text);
     for (int i = 0; i < SPOOL_REASONS; i++) {
         if (!loss[i].records && !loss[i].bytes)
@@ -111,7 +111,7 @@ static void tell_spool(struct agent *a, const struct row *row, enum stream_class
                                .cure = row->cure,
                                .numbers = numbers,
                                .n_numbers = n_numbers});
-    spool_told(a->uplink.spool, class, loss);
+    spool_told(a->uplink.feed.spool, class, loss);
 }
 
 static void tell(struct agent *a, const struct row *row, uint64_t n, const char *when)
@@ -189,7 +189,7 @@ void losses_spool_opened(struct agent *a)
 
         if (class < 0)
             continue;
-        (void)spool_untold(a->uplink.spool, (enum stream_class) class, loss);
+        (void)spool_untold(a->uplink.feed.spool, (enum stream_class) class, loss);
         for (int k = 0; k < SPOOL_REASONS; k++)
             untold += loss[k].records;
         a->losses.reported[i] = value(a, &rows[i]) - untold;

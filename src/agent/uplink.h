@@ -3,7 +3,8 @@
 // What ties this host to its server: records go into the spool, which the link empties; policies and commands come
 // down; what the agent knows about itself goes up as rows of a table. Part of struct agent, for its files alone.
 //
-//   link.c           spool and link: when there are any, and what each is asked for by the other
+//   link.c           spool and link: when there are any
+//   feed.c           what each is asked for by the other
 //   linkrows.c       the rows of the state table "health"
 //   linkpolicies.c   policies of the server: kept, tried, put in force or refused
 //   linkcommands.c   commands of the server and their results
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/feed.h"
 #include "agent/output.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -44,9 +46,8 @@ struct uplink_reload {
 
 struct uplink {
     char *identity_path, *policies_path, *trying_path;
-    struct spool *spool;
+    struct feed feed;
     struct output *out; // lines for the spool
-    struct link *link;
     struct loop_source *source;
     struct error error;             // why there is no spool, or no link
     uint64_t retry_ns;              // CLOCK_MONOTONIC

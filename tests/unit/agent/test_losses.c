@@ -108,7 +108,7 @@ static struct agent *new_agent(void)
     struct agent *a = calloc(1, sizeof(*a));
 
     assert_non_null(a);
-    a->uplink.spool = THERE;
+    a->uplink.feed.spool = THERE;
     a->uplink.out = THERE;
     return a;
 }

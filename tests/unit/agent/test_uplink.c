@@ -129,7 +129,7 @@ static void enrol_host(struct desk *d)
 {
     (void)snprintf(d->b.identity, sizeof(d->b.identity), "%s/%s", d->dir, UPLINK_IDENTITY);
     bench_enrol(&d->b, 0);
-    link_retry(d->a->uplink.link);
+    link_retry(d->a->uplink.feed.link);
 }
 
 static void add(struct desk *d, enum stream_class class, int n)
@@ -160,7 +160,7 @@ static struct link_status status_of(struct desk *d)
 {
     struct link_status s;
 
-    link_status(d->a->uplink.link, &s);
+    link_status(d->a->uplink.feed.link, &s);
     return s;
 }
 
@@ -183,7 +183,7 @@ static uint64_t waits(struct desk *d, enum stream_class class)
 {
     struct spool_counters c;
 
-    spool_counters(d->a->uplink.spool, class, &c);
+    spool_counters(d->a->uplink.feed.spool, class, &c);
     return c.waiting;
 }
 
@@ -259,7 +259,7 @@ static void test_days_without_a_server(void **state)
     }
     UNTIL(&d, status_of(&d).state == LINK_retrying);
     peer_start(&d.b.peer, port);
-    link_retry(d.a->uplink.link);
+    link_retry(d.a->uplink.feed.link);
     UNTIL(&d, all_came(&d));
     assert_int_equal(d.b.peer.n_duplicates, 0);
     end(&d);
@@ -309,7 +309,7 @@ static void set_back(int after)
     add(&d, STREAM_AUDIT, after);
     UNTIL(&d, waits(&d, STREAM_AUDIT) == (uint64_t)after);
     peer_start(&d.b.peer, port);
-    link_retry(d.a->uplink.link);
+    link_retry(d.a->uplink.feed.link);
     UNTIL(&d, all_came(&d)); // none was taken for another
     assert_true(d.b.peer.n_streams > 2);
     end(&d);
@@ -341,7 +341,7 @@ static void test_many_segments(void **state)
         begin_agent(&d);
     }
     peer_start(&d.b.peer, port);
-    link_retry(d.a->uplink.link);
+    link_retry(d.a->uplink.feed.link);
     UNTIL(&d, all_came(&d));
     end(&d);
 }
