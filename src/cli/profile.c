@@ -10,9 +10,9 @@
 #include "base/strbuf.h"
 #include "base/strutil.h"
 #include "control/message.h"
+#include "transport/token.h"
 
 #define PROFILES_MAX ((size_t)1 << 20) // bytes of the file
-#define DEFAULT_PORT 8443
 
 void profile_done(struct profile *p)
 {
@@ -206,48 +206,19 @@ int profile_remove(const char *url, struct error *err)
     return r;
 }
 
-static int bad_url(const char *text, struct error *err)
-{
-    (void)error_set(err, -EINVAL, "'%s' is no address of a server", text);
-    error_expected(err, "HOST, HOST:PORT or https://HOST[:PORT]");
-    return -EINVAL;
-}
-
-// Behind the host: nothing, or ":PORT".
-static bool port_valid(const char *s)
-{
-    uint32_t port;
-
-    return !*s || (*s == ':' && parse_u32(s + 1, &port) == 0 && port > 0 && port < 65536);
-}
-
 int server_url_parse(const char *text, char **ret_url, struct error *err)
 {
-    const char *host = str_startswith(text, "https://"), *end;
     _cleanup_(sb_done) struct strbuf sb = {};
-    _cleanup_free_ char *place = NULL;
-    size_t len;
+    char url[TOKEN_URL_MAX + 1];
+    int r;
 
-    host = host ? host : text;
-    len = strlen(host);
-    if (len > 0 && host[len - 1] == '/')
-        len--;
-    place = strndup(host, len);
-    if (!place)
+    // People leave out what goes without saying.
+    sb_printf(&sb, "%s%s", strstr(text, "://") ? "" : "https://", text);
+    if (sb.failed)
         return error_set(err, -ENOMEM, "%m");
-    if (*place == '[') {
-        end = strchr(place, ']');
-        if (!end || strspn(place + 1, "0123456789abcdefABCDEF:.%") != (size_t)(end - place - 1))
-            return bad_url(text, err);
-        end++;
-    } else {
-        end = place +
-              strspn(place, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_");
-    }
-    if (end == place || !port_valid(end))
-        return bad_url(text, err);
-    sb_printf(&sb, "https://%s", place);
-    if (!*end)
-        sb_printf(&sb, ":%d", DEFAULT_PORT);
-    return sb_finish(&sb, ret_url) < 0 ? error_set(err, -ENOMEM, "%m") : 0;
+    r = server_url_normalise(sb_str(&sb), url, err);
+    if (r < 0)
+        return r;
+    *ret_url = strdup(url);
+    return *ret_url ? 0 : error_set(err, -ENOMEM, "%m");
 }

@@ -29,5 +29,5 @@ int profile_save(const struct profile *p, struct error *err);
 int profile_remove(const char *url, struct error *err);
 
 // "host", "host:port" and "https://host[:port][/]" become "https://host:port" (8443 where none is given). -EINVAL with err:
-// another scheme, a user, a path.
+// another scheme, a user, a path (transport/token.h).
 int server_url_parse(const char *text, char **ret_url, struct error *err);

@@ -98,6 +98,8 @@ static int url_parts(CURLU *u, char ret_url[TOKEN_URL_MAX + 1], struct error *er
         r = not_a_url(err, "has more than a host and a port");
     else if (curl_url_get(u, CURLUPART_PORT, &port, 0))
         port = NULL;
+    else if (streq(port, "0"))
+        r = not_a_url(err, "has a port at which nobody can listen");
     if (r == 0) {
         if (port)
             n = snprintf(text, sizeof(text), "https://%s:%s", host, port);
@@ -125,8 +127,9 @@ int server_url_normalise(const char *url, char ret_url[TOKEN_URL_MAX + 1], struc
         return not_a_url(err, "is missing");
     if (strnlen(url, TOKEN_URL_MAX + 1) > TOKEN_URL_MAX)
         return not_a_url(err, "is too long");
+    // '%' would be taken apart, and the host be another one than the text says.
     for (const char *c = url; *c; c++)
-        if (*c <= ' ' || *c > '~' || strchr("\\\"'<>`", *c))
+        if (*c <= ' ' || *c > '~' || strchr("\\\"'<>`%", *c))
             return not_a_url(err, "has a character that cannot be in it");
     u = curl_url();
     if (!u)

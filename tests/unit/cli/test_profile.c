@@ -112,7 +112,7 @@ static void test_addresses(void **state)
         {"", NULL},
         {"a/b", NULL},
         {"https://ann@server", NULL},
-        {"server:", NULL},
+        {"server:", "https://server:8443"},
         {"server:0", NULL},
         {"server:65536", NULL},
         {"server:8443x", NULL},
