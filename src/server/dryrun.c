@@ -35,8 +35,9 @@ struct trial {
     const struct check *check;
     const char *name; // of the file
     struct json_tokener *tokener;
-    uint64_t records, denied, allowed, audited, changed;
-    struct map *programs, *paths; // that would be denied → uint64_t
+    uint64_t records, allowed, audited, changed;
+    uint64_t denied;              // accesses, of which a record may have many
+    struct map *programs, *paths; // that it would deny → uint64_t
     struct sample samples[DRYRUN_SAMPLES_MAX];
     size_t n_samples;
 };
@@ -163,15 +164,13 @@ static int compare_file(const struct trial *t, struct json_object *record)
     return strcmp(slash ? slash + 1 : file, t->name);
 }
 
-static enum store_outcome judge(const struct trial *t, struct json_object *record,
-                                enum store_outcome was, const struct policy_decision *d)
+// True: the policy decides. An earlier one, or none, decided before this one is asked; a later one only if this says nothing.
+static bool is_asked(const struct trial *t, struct json_object *record,
+                     const struct policy_decision *d)
 {
     int order = compare_file(t, record);
 
-    if (order == 0)
-        return outcome_of(d);
-    // An earlier policy, or none, decided before this one is asked; a later one only if this says nothing.
-    return order > 0 && d->overall.matched ? outcome_of(d) : was;
+    return order == 0 || (order > 0 && d->overall.matched);
 }
 
 static void count_key(struct map *m, const char *s, uint64_t n)
@@ -214,16 +213,19 @@ static void take_sample(struct trial *t, const struct store_row *row, const stru
     }
 }
 
-static void add(struct trial *t, const struct store_row *row, const struct facts *f,
-                enum store_outcome now, const struct policy_decision *d)
+// `own`: the policy that is tried decides.
+static void add(struct trial *t, const struct store_row *row, const struct facts *f, bool own,
+                const struct policy_decision *d)
 {
+    enum store_outcome now = own ? outcome_of(d) : row->columns.outcome;
     uint64_t n = row->columns.count;
 
     t->records++;
-    t->denied += now == STORE_DENIED || now == STORE_WOULD_DENY;
     t->audited += now == STORE_AUDITED;
     t->allowed += now == STORE_ALLOWED;
-    if (now == STORE_DENIED || now == STORE_WOULD_DENY) {
+    // What other policies deny is not its doing.
+    if (own && (now == STORE_DENIED || now == STORE_WOULD_DENY)) {
+        t->denied += n;
         count_key(t->programs, f->query.facts.exe, n);
         count_key(t->paths, f->query.path, n);
     }
@@ -245,7 +247,7 @@ static int on_row(void *ctx, const struct store_row *row)
     json_tokener_reset(t->tokener);
     o = json_tokener_parse_ex(t->tokener, row->line, (int)row->len);
     if (o && read_facts(t, o, &f) && policy_explain(t->check->image, &f.query, &d) == 0)
-        add(t, row, &f, judge(t, o, row->columns.outcome, &d), &d);
+        add(t, row, &f, is_asked(t, o, &d), &d);
     json_object_put(o);
     return 0;
 }

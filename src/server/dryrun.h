@@ -4,7 +4,7 @@
 // can be judged: denials, what would have been denied, and what a policy had recorded; an access that no rule spoke of left no
 // record.
 //
-// A record that another policy decided stays what it was, unless that policy comes later in the order of names and a rule of this
+// A record that another policy decided stays what it was (and its denial is none of this one's), unless that policy comes later in the order of names and a rule of this
 // one matches. One that this policy decided, in the version of then, and that no rule of the new one matches, is allowed.
 #pragma once
 

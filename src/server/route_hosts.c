@@ -117,7 +117,7 @@ static void write_host(struct server *s, const struct registry_host *h, const st
     jw_end_object(out);
     jw_kv_u64(out, "denials_24h", n ? *n : 0);
     write_number(out, "cpu_permille", resources, "cpu_permille");
-    write_number(out, "rss", resources, "rss");
+    write_number(out, "rss", resources, "resident_bytes");
     jw_end_object(out);
     json_object_put(resources);
 }
@@ -182,8 +182,9 @@ static int on_hook(void *ctx, const struct registry_state_row *row)
     struct json_object *o = json_tokener_parse(row->value), *proved;
     struct jw *out = ctx;
 
-    // Rows of hooks say how they are attached; the others are about the agent as a whole.
-    if (json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, "attach", NULL)) {
+    // Rows of hooks say how they are attached and in which state they are; the others are about the agent as a whole.
+    if (json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, "attach", NULL) &&
+        api_get_str(o, "state", NULL)) {
         proved = api_get(o, "proved_ms");
         jw_begin_object(out);
         jw_kv_str(out, "id", row->key);

@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "tests/unit/server/rig.h"
+#include "tests/unit/server/say.h"
 
 #include "model/state.h"
 #include "registry/cert.h"
@@ -305,6 +306,41 @@ static void test_state(void **state _unused_)
     rig_free(rig);
 }
 
+// What the page of a host shows of what its agent said: rows about the agent as a whole are no hooks.
+static void test_shown(void **state _unused_)
+{
+    static const struct {
+        const char *key, *value;
+    } rows[] = {
+        {"agent", "{\"version\":\"1\",\"attach\":\"lsm\"}"},
+        {"file_close", "{\"state\":\"off\",\"attach\":null}"},
+        {"resources", "{\"resident_bytes\":4096,\"cpu_permille\":7}"},
+    };
+    struct rig *rig = rig_new();
+    char target[128], text[STATE_CHECKSUM_TEXT];
+    struct peer op;
+    struct agent a;
+    uint64_t sum = 0;
+
+    say_as(rig, &op, "op", ROLE_OPERATOR);
+    agent_new(&a, rig);
+    assert_int_equal(agent_hello(&a, NULL), 200);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        state_checksum_format(sum, text);
+        sum ^= state_row_hash(rows[i].key, rows[i].value, strlen(rows[i].value));
+        send_state(&a, i ? text : NULL, rows[i].key, rows[i].value, sum, 200);
+    }
+    (void)snprintf(target, sizeof(target), "/api/v1/hosts/%s", a.id);
+    say(&op, "host", target, NULL, 200);
+    expect_said(&op, "health.0.id", "file_close");
+    assert_null(said(&op, "health.1"));
+    expect_said(&op, "host.rss", "4096");
+    expect_said(&op, "host.cpu_permille", "7");
+    agent_done(&a);
+    peer_done(&op);
+    rig_free(rig);
+}
+
 static void test_renewal(void **state _unused_)
 {
     struct rig *rig = rig_new();
@@ -337,4 +373,4 @@ static void test_renewal(void **state _unused_)
 UNIT_MAIN(cmocka_unit_test(test_enrolment), cmocka_unit_test(test_who_may_speak),
           cmocka_unit_test(test_records), cmocka_unit_test(test_restart),
           cmocka_unit_test(test_commands_and_results), cmocka_unit_test(test_state),
-          cmocka_unit_test(test_renewal))
+          cmocka_unit_test(test_shown), cmocka_unit_test(test_renewal))

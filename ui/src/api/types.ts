@@ -523,6 +523,7 @@ export interface PolicyDryrun {
 export interface PolicyDryrunResult {
   /** that were looked at */
   records: number;
+  /** accesses that this policy denies */
   denied: number;
   allowed: number;
   audited: number;

@@ -36,8 +36,7 @@ function Notes({ h }: { h: Host }) {
 }
 
 /** How far the host's clock is from the server's, when the agent says so. */
-function Clock({ off }: { off: unknown }) {
-  if (typeof off !== 'number') return <span class="faint">–</span>;
+function Clock({ off }: { off: number }) {
   if (Math.abs(off) < 2000) return <>{t('host.clockOk')}</>;
   return <span class="warn-text">{t(off > 0 ? 'host.clockAhead' : 'host.clockBehind', { time: duration(off) })}</span>;
 }
@@ -71,9 +70,11 @@ function Facts({ d, onLabels }: { d: HostDetail; onLabels: () => void }) {
       <Fact name={t('host.agent')}>
         <Raw text={h.version} />
       </Fact>
-      <Fact name={t('host.clock')}>
-        <Clock off={d.resources.clock_ms} />
-      </Fact>
+      {typeof d.resources.clock_ms === 'number' && (
+        <Fact name={t('host.clock')}>
+          <Clock off={d.resources.clock_ms} />
+        </Fact>
+      )}
       <Fact name={t('host.cpu')}>
         <span class="num">{percent(h.cpu_permille)}</span>
       </Fact>

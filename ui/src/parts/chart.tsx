@@ -34,6 +34,9 @@ interface Props {
   completeFrom?: number;
 }
 
+/** Steps of the scale: what is counted has no halves. */
+const WHOLE = Array.from({ length: 40 }, (_, i) => ([1, 2, 5][i % 3] ?? 1) * 10 ** Math.floor(i / 3));
+
 /** The canvas wants colours, the theme has them as properties: the browser works them out. */
 function colours(box: HTMLElement, names: string[]): Record<string, string> {
   const probe = document.createElement('span');
@@ -86,7 +89,7 @@ function options(p: Props, box: HTMLElement, width: number, tip: HTMLElement): u
     scales: { x: { time: true, range: () => [p.from / 1000, (p.from + n * p.step) / 1000] }, y: { range: (_u, _min, max) => [0, Math.max(4, max * 1.08)] } },
     axes: [
       { ...axis, grid: { show: false }, space: 64, size: 26, values: tick(p.step) },
-      { ...axis, size: 46, space: 36, values: (_u, s) => s.map((v) => (Number.isInteger(v) ? short(v) : '')) },
+      { ...axis, size: 46, space: 36, incrs: WHOLE, values: (_u, s) => s.map((v) => (Number.isInteger(v) ? short(v) : '')) },
     ],
     series: [
       {},
