@@ -24,8 +24,12 @@ ui: ## build the web interface into ui/dist
 	$(Q)ui/tools/make
 
 .PHONY: browser
-browser: all ## the web interface in Chromium, against the server and a small fleet
-	$(Q)tests/ui/browser
+browser: all ## the web interface in Chromium, against a fleet, and against an agent in a virtual machine
+	$(Q)tests/run browser
+
+.PHONY: screenshots
+screenshots: all ## the pictures in docs/images, of a server and an agent in a virtual machine
+	$(Q)tests/browser/run pictures
 
 # After a change of the API: the types of its answers, as the server describes them.
 .PHONY: ui-types

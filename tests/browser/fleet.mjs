@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Called by tests/ui/browser: starts the server and a small fleet, and does what people do.
+// Called by tests/browser/run: starts the server and a small fleet, and does what people do.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { connect, createServer } from 'node:net';
+import { launch, Walk } from './pages.mjs';
 
 const { SERVER, FLEET, DIR, LOGS } = process.env;
-const require = createRequire(new URL('../../ui/package.json', import.meta.url));
-const { chromium } = require('playwright-core');
-const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 const PASSWORD = 'correct-horse-battery';
 const AGENTS = 4;
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 const port = await new Promise((resolve) => {
   const s = createServer().listen(0, '127.0.0.1', () => {
@@ -30,7 +26,7 @@ const where = ['--data-dir', `${DIR}/data`, '--run-dir', `${DIR}/run`];
 const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
 
 function start(name, program, args) {
-  const log = openSync(`${LOGS}/browser-${name}.log`, 'a');
+  const log = openSync(`${LOGS}/fleet-${name}.log`, 'a');
   const child = spawn(program, args, { stdio: ['ignore', log, log] });
   writeFileSync(`${DIR}/${name}.pid`, String(child.pid));
   return child;
@@ -55,21 +51,10 @@ async function ready() {
   throw new Error('the server does not answer');
 }
 
-let passed = 0;
-let failed = 0;
 let page;
-const problems = [];
 
 async function enter(user, path = '/') {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ignoreHTTPSErrors: true, locale: 'en-US' });
-  page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  page.on('console', (m) => m.type() === 'error' && !/Failed to load resource/.test(m.text()) && problems.push(m.text()));
-  page.on('pageerror', (e) => problems.push(e.stack));
-  page.on('response', (r) => {
-    // 401: nobody is logged in yet. 409: a test asks for it.
-    if (r.status() >= 400 && ![401, 409].includes(r.status()) && r.url().includes('/api/')) problems.push(`${r.status()} ${r.request().method()} ${r.url()}`);
-  });
+  page = await walk.open();
   await page.goto(url + path);
   await page.fill('input[name=username]', user);
   await page.fill('input[name=password]', PASSWORD);
@@ -77,36 +62,17 @@ async function enter(user, path = '/') {
   await page.waitForSelector('.shell');
 }
 
-async function test(name, fn) {
-  problems.length = 0;
-  try {
-    await fn();
-    assert.deepEqual(problems, []);
-    passed++;
-    console.log(`ok ${name}`);
-  } catch (e) {
-    failed++;
-    const picture = `${LOGS}/browser-${failed}.png`;
-    await page?.screenshot({ path: picture }).catch(() => undefined);
-    console.log(`-- browser: ${name}\nnot ok ${name}\n   ${String(e.stack).split('\n').slice(0, 8).join('\n   ')}\n   ${problems.join('\n   ')}\n   ${picture}`);
-  }
-}
-
-const has = (text) => page.waitForSelector(`text=${text}`);
-const go = async (path, selector) => {
-  await page.goto(url + path);
-  await page.waitForSelector(selector);
-};
-const quiet = () => page.waitForFunction(() => !document.querySelector('.loading'));
-
 serve();
 await ready();
 for (const role of ['viewer', 'operator', 'admin', 'auditor'])
   command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true });
+// 401: nobody is logged in yet. 409: a test asks for it.
+const browser = await launch();
+const walk = new Walk('fleet', browser, url, { expected: [401, 409] });
+const { has, go, quiet, accessible } = walk;
 
-await test('a wrong password is said', async () => {
-  page = await (await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' })).newPage();
+await walk.test('a wrong password is said', async () => {
+  page = await walk.open({ watched: false });
   await page.goto(url);
   await page.fill('input[name=username]', 'u-viewer');
   await page.fill('input[name=password]', 'not-the-password');
@@ -114,7 +80,7 @@ await test('a wrong password is said', async () => {
   await has('User or password is wrong');
 });
 
-await test('without a host the overview says how to enrol one, and hosts come', async () => {
+await walk.test('without a host the overview says how to enrol one, and hosts come', async () => {
   await enter('u-admin');
   await has('No host is enrolled yet');
   await page.click('text=Make a token');
@@ -126,7 +92,7 @@ await test('without a host the overview says how to enrol one, and hosts come', 
   await page.waitForFunction((n) => document.querySelectorAll('tbody tr').length === n, AGENTS);
 });
 
-await test('records: the list, one record, its processes', async () => {
+await walk.test('records: the list, one record, its processes', async () => {
   await enter('u-operator', '/records');
   await page.waitForSelector('.rows-box .row');
   await page.keyboard.press('j');
@@ -138,7 +104,7 @@ await test('records: the list, one record, its processes', async () => {
   assert.equal(await page.locator('dialog[open]').count(), 0);
 });
 
-await test('records: a host by its name, and what is not wanted', async () => {
+await walk.test('records: a host by its name, and what is not wanted', async () => {
   await page.fill('input[type=search]', 'host:fleet-00001 outcome:denied');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.chip:has-text("fleet-00001")');
@@ -151,13 +117,13 @@ await test('records: a host by its name, and what is not wanted', async () => {
   await has('No record matches');
 });
 
-await test('records come live', async () => {
+await walk.test('records come live', async () => {
   await go('/records?live=1', '.rows-box .row');
   const n = await page.locator('.rows-box .row').count();
   await page.waitForFunction((before) => document.querySelectorAll('.rows-box .row').length > before, n);
 });
 
-await test('records are exported as lines', async () => {
+await walk.test('records are exported as lines', async () => {
   await go('/records', 'a[download]');
   const [status, first] = await page.evaluate(async () => {
     const r = await fetch(document.querySelector('a[download]').href);
@@ -167,7 +133,7 @@ await test('records are exported as lines', async () => {
   assert.equal(JSON.parse(first).class_uid, 1001);
 });
 
-await test('an alert: taken, commented, resolved', async () => {
+await walk.test('an alert: taken, commented, resolved', async () => {
   await go('/alerts', 'tbody tr');
   await page.click('tbody a >> nth=0');
   await page.click('dialog button:has-text("Acknowledge")');
@@ -181,7 +147,7 @@ await test('an alert: taken, commented, resolved', async () => {
   await page.waitForSelector('dialog .state:has-text("resolved")');
 });
 
-await test('a policy: mistakes stand where they are, mended it is saved', async () => {
+await walk.test('a policy: mistakes stand where they are, mended it is saved', async () => {
   await go('/policies?new=1', '.ed-area');
   await page.fill('.ed-area', 'safeguard: 1\nname: t\nmode: enforce\nfiles:\n  # 中文 𝒳\n  - {path: /etc/shadow, acess: read, do: dny}\n');
   await page.waitForSelector('.bad-error');
@@ -196,7 +162,7 @@ await test('a policy: mistakes stand where they are, mended it is saved', async 
   await has('The policy is made');
 });
 
-await test('a roll-out: from stage to stage, and back', async () => {
+await walk.test('a roll-out: from stage to stage, and back', async () => {
   await page.click('text=Start the roll-out');
   await page.click('text=Go on to stage 2');
   await has('stage 2 of 4');
@@ -206,7 +172,7 @@ await test('a roll-out: from stage to stage, and back', async () => {
   await page.waitForSelector('.state:has-text("rolled back")');
 });
 
-await test('somebody else saved meanwhile', async () => {
+await walk.test('somebody else saved meanwhile', async () => {
   await go('/policies?name=50-example.yaml', '.ed-area');
   await page.evaluate(async () => {
     const s = await (await fetch('/api/v1/session')).json();
@@ -227,7 +193,7 @@ await test('somebody else saved meanwhile', async () => {
 });
 
 for (const role of ['viewer', 'operator', 'admin', 'auditor'])
-  await test(`${role}: every page that is shown may be read, and axe finds nothing serious`, async () => {
+  await walk.test(`${role}: every page that is shown may be read, and axe finds nothing serious`, async () => {
     await enter(`u-${role}`);
     const links = await page.locator('.rail-nav a').evaluateAll((list) => list.map((a) => a.getAttribute('href')));
     assert.ok(links.length >= 5);
@@ -235,19 +201,17 @@ for (const role of ['viewer', 'operator', 'admin', 'auditor'])
       await go(link, 'main h1');
       await quiet();
       assert.deepEqual(await page.locator('.failure').allTextContents(), [], link);
-      const { violations } = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`);
-      const bad = violations.filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 120)}`);
-      assert.deepEqual(bad, [], link);
+      await accessible(link);
     }
   });
 
-await test('the trail has what was done, and who did it', async () => {
+await walk.test('the trail has what was done, and who did it', async () => {
   await go('/audit', 'tbody tr');
   for (const action of ['rollout', 'policy', 'alert']) await page.waitForSelector(`tbody td:has-text("${action}")`);
   await page.waitForSelector('tbody td:has-text("u-operator")');
 });
 
-await test('an administrator revokes a host, by its name', async () => {
+await walk.test('an administrator revokes a host, by its name', async () => {
   await enter('u-admin', '/hosts');
   await page.click('td.cell-name a:has-text("fleet-00003")');
   await page.click('.page-do .button-danger');
@@ -256,17 +220,17 @@ await test('an administrator revokes a host, by its name', async () => {
   await has('This agent is refused');
 });
 
-await test('a one-time code logs in, once', async () => {
+await walk.test('a one-time code logs in, once', async () => {
   const link = /https:\S+/.exec(command(['user', 'code', 'u-auditor']))[0].replace(/^https:\/\/[^/]+/, url);
-  page = await (await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' })).newPage();
+  page = await walk.open({ watched: false });
   await page.goto(link);
   await page.waitForSelector('.account-who:has-text("u-auditor")');
-  page = await (await browser.newContext({ ignoreHTTPSErrors: true, locale: 'en-US' })).newPage();
+  page = await walk.open({ watched: false });
   await page.goto(link);
   await has('The one-time code was not accepted');
 });
 
-await test('the server is killed and comes back: the page goes on', async () => {
+await walk.test('the server is killed and comes back: the page goes on', async () => {
   await enter('u-viewer', '/hosts');
   await page.waitForSelector('tbody tr');
   process.kill(Number(readFileSync(`${DIR}/server.pid`, 'utf8')), 'SIGKILL');
@@ -280,5 +244,4 @@ await test('the server is killed and comes back: the page goes on', async () => 
 });
 
 await browser.close();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+process.exit(walk.end());
