@@ -290,6 +290,7 @@ static bool wait_ready(struct up *u, const struct child *c)
 static int start_server(struct up *u, struct error *err)
 {
     _cleanup_free_ char *port = text("%u", u->port), *log = text("%s/server.log", u->dir);
+    const char *ui = u->ui_dir ? u->ui_dir : u->ui_found;
     char *argv[] = {u->server_program,
                     (char[]){"--data-dir"},
                     u->server_dir,
@@ -301,8 +302,8 @@ static int start_server(struct up *u, struct error *err)
                     port,
                     (char[]){"--url"},
                     (char *)u->open_url,
-                    (char[]){"--ui-dir"},
-                    u->ui_dir ? (char *)u->ui_dir : u->ui_found,
+                    ui ? (char[]){"--ui-dir"} : NULL,
+                    (char *)ui,
                     NULL};
     int r;
 
