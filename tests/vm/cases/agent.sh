@@ -25,6 +25,7 @@ YAML
 check "the policy is right" safeguard policy check "$policies"
 check "the agent starts" start_agent safeguard-agent --log-level debug
 check "status" safeguard status
+check "without a server nothing of the link is loaded" bash -c "! grep -E 'libcurl|libssl|libldap' /proc/$agent/maps"
 safeguard status --json >/tmp/status.json
 check "the hook of opens proved itself" grep -qE '"file_open"' /tmp/status.json
 check "no hook failed its test" bash -c '! safeguard status | grep -q "^  failed"'
