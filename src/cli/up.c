@@ -292,17 +292,17 @@ static int start_server(struct up *u, struct error *err)
     _cleanup_free_ char *port = text("%u", u->port), *log = text("%s/server.log", u->dir);
     const char *ui = u->ui_dir ? u->ui_dir : u->ui_found;
     char *argv[] = {u->server_program,
-                    (char[]){"--data-dir"},
+                    (char *)"--data-dir",
                     u->server_dir,
-                    (char[]){"--run-dir"},
+                    (char *)"--run-dir",
                     u->server_run,
-                    (char[]){"--address"},
+                    (char *)"--address",
                     (char *)u->address,
-                    (char[]){"--port"},
+                    (char *)"--port",
                     port,
-                    (char[]){"--url"},
+                    (char *)"--url",
                     (char *)u->open_url,
-                    ui ? (char[]){"--ui-dir"} : NULL,
+                    ui ? (char *)"--ui-dir" : NULL,
                     (char *)ui,
                     NULL};
     int r;
@@ -326,8 +326,8 @@ static int start_server(struct up *u, struct error *err)
 static int ask_server(struct up *u, const char *const *words, size_t n, const char *input,
                       char **ret_line, struct error *err)
 {
-    char *argv[20] = {u->server_program, (char[]){"--data-dir"}, u->server_dir,
-                      (char[]){"--run-dir"}, u->server_run};
+    char *argv[20] = {u->server_program, (char *)"--data-dir", u->server_dir, (char *)"--run-dir",
+                      u->server_run};
     _cleanup_(sb_done) struct strbuf answer = {};
     int r;
 
@@ -344,15 +344,9 @@ static int ask_server(struct up *u, const char *const *words, size_t n, const ch
 static int enrol(struct up *u, struct error *err)
 {
     const char *const words[] = {"token", "create", "--uses", "1", "--expires", "10m"};
-    char *argv[] = {u->agent_program,
-                    (char[]){"enrol"},
-                    (char[]){"--server"},
-                    u->url,
-                    (char[]){"--token"},
-                    (char[]){"-"},
-                    (char[]){"--state-dir"},
-                    u->agent_dir,
-                    NULL};
+    char *argv[] = {
+        u->agent_program, (char *)"enrol",       (char *)"--server", u->url, (char *)"--token",
+        (char *)"-",      (char *)"--state-dir", u->agent_dir,       NULL};
     _cleanup_free_ char *identity = text("%s/identity.json", u->agent_dir), *token = NULL;
     _cleanup_(sb_done) struct strbuf answer = {};
     int r;
@@ -372,25 +366,25 @@ static int start_agent(struct up *u, struct error *err)
                         *output = text("%s/events.ndjson", u->agent_dir),
                         *spool = text("%s/spool", u->agent_dir);
     char *argv[24] = {u->agent_program,
-                      (char[]){"--state-dir"},
+                      (char *)"--state-dir",
                       u->agent_dir,
-                      (char[]){"--policy-dir"},
+                      (char *)"--policy-dir",
                       (char *)u->policy_dir,
-                      (char[]){"--run-dir"},
+                      (char *)"--run-dir",
                       (char *)u->run_dir,
-                      (char[]){"--output-path"},
+                      (char *)"--output-path",
                       output,
-                      (char[]){"--spool-dir"},
+                      (char *)"--spool-dir",
                       spool,
-                      (char[]){"--mode"},
-                      u->monitor ? (char[]){"monitor"} : (char[]){"policy"}};
+                      (char *)"--mode",
+                      u->monitor ? (char *)"monitor" : (char *)"policy"};
     size_t n = 13;
     int r;
 
     if (!log || !output || !spool)
         return error_set(err, -ENOMEM, "%m");
     if (u->pin_dir) {
-        argv[n++] = (char[]){"--pin-dir"};
+        argv[n++] = (char *)"--pin-dir";
         argv[n++] = (char *)u->pin_dir;
     }
     u->agent = (struct child){.name = "safeguard-agent",
@@ -463,14 +457,10 @@ static int come_up(struct up *u, struct error *err)
 // The agent first: what it still has to tell finds a server. What it loaded is taken out also when it has died.
 static void go_down(struct up *u)
 {
-    char *argv[] = {(char[]){"safeguard"},
-                    (char[]){"stop"},
-                    (char[]){"--detach"},
-                    (char[]){"--socket"},
-                    u->socket,
-                    u->pin_dir ? (char[]){"--pin-dir"} : NULL,
-                    (char *)u->pin_dir,
-                    NULL};
+    char *argv[] = {(char *)"safeguard", (char *)"stop",
+                    (char *)"--detach",  (char *)"--socket",
+                    u->socket,           u->pin_dir ? (char *)"--pin-dir" : NULL,
+                    (char *)u->pin_dir,  NULL};
     _cleanup_(sb_done) struct strbuf answer = {};
     struct error err = {};
 
