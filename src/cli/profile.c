@@ -219,6 +219,8 @@ int server_url_parse(const char *text, char **ret_url, struct error *err)
     r = server_url_normalise(sb_str(&sb), url, err);
     if (r < 0)
         return r;
+    if (str_endswith(url, ":0"))
+        return error_set(err, -EINVAL, "'%s' has a port at which nobody can listen", text);
     *ret_url = strdup(url);
     return *ret_url ? 0 : error_set(err, -ENOMEM, "%m");
 }

@@ -98,8 +98,6 @@ static int url_parts(CURLU *u, char ret_url[TOKEN_URL_MAX + 1], struct error *er
         r = not_a_url(err, "has more than a host and a port");
     else if (curl_url_get(u, CURLUPART_PORT, &port, 0))
         port = NULL;
-    else if (streq(port, "0"))
-        r = not_a_url(err, "has a port at which nobody can listen");
     if (r == 0) {
         if (port)
             n = snprintf(text, sizeof(text), "https://%s:%s", host, port);
