@@ -42,12 +42,19 @@ PY
 }
 
 mkdir -p /tmp/home
-(cd "$installed" && find . -type f -printf '%m %P\n' | sort -k 2) >/tmp/list
+# The pages have their content in their names, and are there where they could be built.
+(cd "$installed" && find . -type f ! -path './usr/share/safeguard/ui/*' -printf '%m %P\n' | sort -k 2) >/tmp/list
 check "the files and their modes" diff "$share/cases/install.list" /tmp/list
+pages=$installed/usr/share/safeguard/ui
+if [[ -d $pages ]]; then
+    check "the pages are whole" bash -c "test -s '$pages/index.html' && ls '$pages'/app-*.js '$pages'/app-*.css >/dev/null"
+    check "  ... and have the right modes" bash -c "! find '$pages' -type f ! -perm 644 | grep ."
+fi
 cp -a "$installed/." /
-check "the programs start" bash -c "safeguard version && safeguard-agent --version"
+check "the programs start" bash -c "safeguard version && safeguard-agent --version && safeguard-server --version"
 
-for page in man1/safeguard.1 man5/safeguard-policy.5 man5/safeguard-agent.yaml.5 man8/safeguard-agent.8; do
+for page in man1/safeguard.1 man5/safeguard-policy.5 man5/safeguard-agent.yaml.5 man8/safeguard-agent.8 \
+    man5/safeguard-server.yaml.5 man8/safeguard-server.8; do
     file=/usr/share/man/$page
     check "$page is found" man -w "${page##*.}" "$(basename "${page%.*}")"
     check "$page: mandoc has no warning" quiet mandoc -T lint -W warning "$file"
