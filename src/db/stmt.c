@@ -240,23 +240,32 @@ int db_do(struct db *db, struct error *err, const char *sql, const char *types, 
     return db_run(st, err);
 }
 
+// Runs a statement to its first row. 1: its first column has a value; 0: there is no row, or it is null.
+static int first_value(struct db *db, struct error *err, const char *sql, const char *types,
+                       va_list *ap, struct db_stmt **ret_stmt)
+{
+    int r = db_query(db, sql, ret_stmt, err);
+
+    if (r < 0)
+        return r;
+    bind_all(*ret_stmt, types, ap);
+    r = db_step(*ret_stmt, err);
+    return r <= 0 || db_col_null(*ret_stmt, 0) ? MIN(r, 0) : 1;
+}
+
 int db_get_i64(struct db *db, struct error *err, int64_t *ret_value, const char *sql,
                const char *types, ...)
 {
     _cleanup_(db_donep) struct db_stmt *st = NULL;
     va_list ap;
-    int r = db_query(db, sql, &st, err);
+    int r;
 
-    if (r < 0)
-        return r;
     va_start(ap, types);
-    bind_all(st, types, &ap);
+    r = first_value(db, err, sql, types, &ap, &st);
     va_end(ap);
-    r = db_step(st, err);
-    if (r <= 0 || db_col_null(st, 0))
-        return MIN(r, 0);
-    *ret_value = db_col_i64(st, 0);
-    return 1;
+    if (r > 0)
+        *ret_value = db_col_i64(st, 0);
+    return r;
 }
 
 int db_get_str(struct db *db, struct error *err, char **ret_s, const char *sql, const char *types,
@@ -264,17 +273,12 @@ int db_get_str(struct db *db, struct error *err, char **ret_s, const char *sql, 
 {
     _cleanup_(db_donep) struct db_stmt *st = NULL;
     va_list ap;
-    int r = db_query(db, sql, &st, err);
+    int r;
 
-    if (r < 0)
-        return r;
     va_start(ap, types);
-    bind_all(st, types, &ap);
+    r = first_value(db, err, sql, types, &ap, &st);
     va_end(ap);
-    r = db_step(st, err);
-    if (r <= 0 || db_col_null(st, 0))
-        return MIN(r, 0);
-    if (db_col_dup(st, 0, ret_s) < 0)
+    if (r > 0 && db_col_dup(st, 0, ret_s) < 0)
         return error_set(err, -ENOMEM, "%s: no memory for a value", db->path);
-    return 1;
+    return r;
 }
