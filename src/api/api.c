@@ -87,6 +87,8 @@ static void settle_limits(struct api *api, const struct api_options *o)
         .queue = OR(o->queue, 1024u),
         .events = OR(o->events, 256u),
         .streams = OR(o->streams, 8u),
+        .handshakes = OR(o->handshakes, 64u),
+        .handshake_timeout_ms = OR(o->handshake_timeout_ms, 10000u),
         .head_timeout_ms = OR(o->head_timeout_ms, 30000u),
         .body_timeout_ms = OR(o->body_timeout_ms, 30000u),
         .idle_timeout_ms = OR(o->idle_timeout_ms, 75000u),
@@ -176,7 +178,7 @@ int api_stop(struct api *api, uint64_t timeout_ms)
     uint64_t until = now_ms() + timeout_ms;
 
     atomic_store(&api->stopping, true);
-    http_quiesce(api);
+    door_stop(api);
     parking_wake_all(api->parking, API_STOPPING);
     events_end_all(api);
     if (!wait_for(&api->suspended, until))
@@ -203,6 +205,7 @@ struct api *api_free(struct api *api)
     }
     (void)tls_free(api->tls);
     (void)conns_free(api->conns);
+    api->door = door_free(api->door);
     (void)parking_free(api->parking);
     (void)router_free(api->router);
     (void)files_unref(api->files);
@@ -231,7 +234,8 @@ void api_counters(struct api *api, struct api_counters *ret)
         .body_bytes = atomic_load(&api->body_bytes[0]) + atomic_load(&api->body_bytes[1]),
     };
 
-    c.connections = conns_len(api->conns, &c.connections_accepted, &c.connections_timed_out);
+    c.connections = conns_len(api->conns, &c);
+    c.waiting = door_waiting(api->door);
     for (size_t i = 0; i < ARRAY_SIZE(api->pools); i++) {
         size_t queued, running;
 

@@ -108,6 +108,8 @@ struct api_identity {
     char session[96];     // of a session: what the hook wants back in api_session_id()
     char csrf[96];        // of a session: what X-CSRF-Token has to be
     uint32_t roles;
+    // Of an agent, in ms since 1970: until then it is not asked again whose certificate the connection showed. 0: each time.
+    uint64_t until_ms;
 };
 
 struct api_certificate {
@@ -153,20 +155,23 @@ struct api_options {
     unsigned events;                  // clients of server-sent events at once; 0: 256
     unsigned streams;                 // exports at once; 0: 8
     size_t body_bytes;                // memory for bodies of all requests; 0: 256 MiB
-    unsigned head_timeout_ms;         // for TLS, request line and headers; 0: 30,000
-    unsigned body_timeout_ms;         // for a body (and 1 s for each 16 KiB); 0: 30,000
-    unsigned idle_timeout_ms;         // of a connection between two requests; 0: 75,000
-    unsigned ping_ms; // server-sent events: a ping when so long nothing came; 0: 15,000
+    unsigned handshakes;              // at once, of which three quarters from one address; 0: 64
+    unsigned handshake_timeout_ms;    // for TLS; a third of it while others wait; 0: 10,000
+    unsigned head_timeout_ms; // for the first message, and for request line and headers; 0: 30,000
+    unsigned body_timeout_ms; // for a body (and 1 s for each 16 KiB); 0: 30,000
+    unsigned idle_timeout_ms; // of a connection between two requests; 0: 75,000
+    unsigned ping_ms;         // server-sent events: a ping when so long nothing came; 0: 15,000
     struct api_tables tables;
     struct api_hooks hooks;
     struct server *server;
 };
 
 struct api_counters {
-    uint64_t connections_accepted, connections_timed_out, requests, refused_busy, errors_4xx,
-        errors_5xx;
+    uint64_t connections_accepted, connections_refused, connections_timed_out, requests,
+        refused_busy, errors_4xx, errors_5xx;
     uint64_t events_sent, events_lost;
-    size_t connections, parked, events, streams, queued, running, body_bytes;
+    uint64_t refused_ms; // when a connection was refused last, since 1970; 0: never
+    size_t connections, shaking, waiting, parked, events, streams, queued, running, body_bytes;
 };
 
 // Checks the tables, loads the UI, starts the workers; nobody is served yet, so that the caller can keep *ret_api where handlers look

@@ -6,9 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +20,6 @@
 
 // Of a connection, for its headers and for what is on its way. Untouched parts of it are no memory.
 #define CONNECTION_MEMORY ((size_t)24 << 10)
-#define LISTEN_BACKLOG    1024
 #define MHD_TIMEOUT_S     120u // nothing at all came or went; phases have their own, shorter ends
 #define DRAIN_MAX         ((uint64_t)8 << 20)
 
@@ -158,7 +155,7 @@ static enum MHD_Result send_answer(struct api_request *rq)
         return MHD_NO;
     add_headers(rq, response);
     rq->phase = PHASE_SENDING;
-    conn_set(rq->api->conns, rq->conn, endless ? CONN_BUSY : CONN_SENDING, 0);
+    conn_set(rq->conn, endless ? CONN_BUSY : CONN_SENDING, 0);
     result = MHD_queue_response(rq->connection, rq->answer.status, response);
     MHD_destroy_response(response);
     return result;
@@ -202,7 +199,7 @@ static enum MHD_Result run(struct api_request *rq)
     atomic_fetch_add(&api->suspended, 1);
     rq->phase = PHASE_RUNNING;
     rq->job.fn = run_job;
-    conn_set(api->conns, rq->conn, CONN_BUSY, 0);
+    conn_set(rq->conn, CONN_BUSY, 0);
     if (atomic_load(&api->stopping)) {
         r = -ESHUTDOWN;
     } else {
@@ -231,7 +228,7 @@ static bool has_body(const struct api_request *rq)
 
 static void look_at_peer(struct api_request *rq)
 {
-    struct tls_peer *peer = conn_peer(rq->conn);
+    struct tls_peer *peer = &rq->conn->peer;
 
     if (!rq->route || rq->route->row->access != API_AGENT || rq->failed)
         return;
@@ -255,15 +252,15 @@ static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection,
 
     if (!conn)
         return MHD_NO;
-    target = *conn_target(conn) ? *conn_target(conn) : url;
+    target = conn->target ? conn->target : url;
     format_address(connection, address, sizeof(address));
     if (request_new(api, method, target, get_header, connection, address, &rq) < 0)
         return MHD_NO;
     rq->connection = connection;
     rq->conn = conn;
     *con_cls = rq;
-    free(*conn_target(conn));
-    *conn_target(conn) = NULL;
+    free(conn->target);
+    conn->target = NULL;
     look_at_peer(rq);
     // Somebody who waits for leave to send does not get it.
     if (rq->failed && has_body(rq) && (rq->close_after || api_header(rq, "Expect"))) {
@@ -272,7 +269,7 @@ static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection,
     }
     if (has_body(rq)) {
         (void)parse_u64(strempty(api_header(rq, "Content-Length")), &length);
-        conn_set(api->conns, conn, CONN_BODY, MIN(length, DRAIN_MAX) / 16); // 16 KiB a second
+        conn_set(conn, CONN_BODY, MIN(length, DRAIN_MAX) / 16); // 16 KiB a second
     }
     return MHD_YES;
 }
@@ -301,29 +298,27 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     return run(rq);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection _unused_, void **con_cls,
-                         enum MHD_RequestTerminationCode why _unused_)
+static void on_completed(void *cls _unused_, struct MHD_Connection *connection _unused_,
+                         void **con_cls, enum MHD_RequestTerminationCode why _unused_)
 {
-    struct api *api = cls;
     struct api_request *rq = *con_cls;
 
     *con_cls = NULL;
     if (!rq)
         return;
-    conn_set(api->conns, rq->conn, CONN_IDLE, 0);
+    conn_set(rq->conn, CONN_IDLE, 0);
     (void)request_free(rq);
 }
 
 // The request line has come, as it was sent.
-static void *on_target(void *cls, const char *uri, struct MHD_Connection *connection)
+static void *on_target(void *cls _unused_, const char *uri, struct MHD_Connection *connection)
 {
-    struct api *api = cls;
     struct conn *conn = conn_of(connection);
 
     if (conn) {
-        free(*conn_target(conn));
-        *conn_target(conn) = xstrndup(uri, API_TARGET_MAX + 1);
-        conn_set(api->conns, conn, CONN_HEAD, 0);
+        free(conn->target);
+        conn->target = xstrndup(uri, API_TARGET_MAX + 1);
+        conn_set(conn, CONN_HEAD, 0);
     }
     return NULL;
 }
@@ -331,123 +326,89 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *connec
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
                           enum MHD_ConnectionNotificationCode code)
 {
-    struct api *api = cls;
+    struct http_loop *loop = cls;
     const union MHD_ConnectionInfo *info;
+    struct conn *conn;
 
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
         if (*socket_context)
-            conn_free(api->conns, *socket_context);
+            conn_free(*socket_context);
         *socket_context = NULL;
         return;
     }
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    *socket_context = info ? conn_new(api->conns, info->connect_fd) : NULL;
-    tls_attach(api->tls, connection);
+    conn = info ? conn_begin(loop->api->conns, info->connect_fd, loop) : NULL;
+    *socket_context = conn;
+    if (conn)
+        tls_attach(connection, conn);
 }
 
-// Listening -------------------------------------------------------------------------------------
-
-static int listen_on(const struct addrinfo *ai, int *ret_fd)
-{
-    _cleanup_close_ int fd = -1;
-    const int on = 1, off = 0;
-
-    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return negative_errno();
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (ai->ai_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
-        return negative_errno();
-    *ret_fd = TAKE_FD(fd);
-    return 0;
-}
-
-static int listen_at(const char *address, const char *port, int *ret_fd, struct error *err)
-{
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                   .ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    int r = getaddrinfo(address, port, &hints, &found);
-
-    if (r != 0 || !found)
-        return error_set(err, -EINVAL, "'%s' is not an address: %s", address, gai_strerror(r));
-    r = listen_on(found, ret_fd);
-    freeaddrinfo(found);
-    return r;
-}
-
-static int start_listening(struct api *api, struct error *err)
-{
-    const char *address = api->options.address ? api->options.address : "::";
-    struct sockaddr_storage bound = {};
-    socklen_t len = sizeof(bound);
-    in_port_t number;
-    char port[8];
-    int r;
-
-    (void)snprintf(port, sizeof(port), "%u", api->options.port);
-    r = listen_at(address, port, &api->listen_fd, err);
-    // A kernel without IPv6.
-    if (r == -EAFNOSUPPORT && !api->options.address)
-        r = listen_at("0.0.0.0", port, &api->listen_fd, err);
-    if (r < 0 && error_is_set(err))
-        return r;
-    if (r < 0)
-        return error_set(err, r, "port %s of %s: %m", port, address);
-    if (getsockname(api->listen_fd, (struct sockaddr *)&bound, &len) < 0)
-        return error_set(err, negative_errno(), "%m");
-    // At one place in both families.
-    memcpy(&number, (const char *)&bound + offsetof(struct sockaddr_in, sin_port), sizeof(number));
-    api->port = ntohs(number);
-    return 0;
-}
+// Loops -----------------------------------------------------------------------------------------
 
 // What libmicrohttpd says about connections of others is no news; what matters is counted.
 static void no_log(void *cls _unused_, const char *fmt _unused_, va_list ap _unused_)
 {
 }
 
-int http_start(struct api *api, struct error *err)
+static int start_loop(struct api *api, struct http_loop *loop)
 {
     const char *ca = api->options.ca_pem;
     const struct MHD_OptionItem trust[] = {
         {ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, (void *)(uintptr_t)ca},
         {MHD_OPTION_END, 0, NULL},
     };
-    int r = start_listening(api, err);
+    const union MHD_DaemonInfo *info;
 
-    if (r < 0)
-        return r;
-    api->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+    loop->api = api;
+    // How many connections there may be is the door's to say.
+    loop->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TLS | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC,
         0, NULL, NULL, on_request, api, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, api->listen_fd, MHD_OPTION_THREAD_POOL_SIZE,
-        api->options.loops ? api->options.loops : 2, MHD_OPTION_CONNECTION_LIMIT,
-        api->limits.connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        api->limits.connections_per_address, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_TIMEOUT, MHD_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api, MHD_OPTION_URI_LOG_CALLBACK,
-        on_target, api, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_HTTPS_PRIORITIES,
-        TLS_PRIORITIES, MHD_OPTION_HTTPS_CERT_CALLBACK, tls_retrieve, MHD_OPTION_ARRAY, trust,
-        MHD_OPTION_END);
-    if (!api->daemon)
-        return error_set(err, -EIO, "the HTTP server does not start");
+        MHD_OPTION_CONNECTION_LIMIT, api->limits.connections + 1,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+        MHD_TIMEOUT_S, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, loop, MHD_OPTION_URI_LOG_CALLBACK, on_target,
+        NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_HTTPS_PRIORITIES, TLS_PRIORITIES,
+        MHD_OPTION_HTTPS_CERT_CALLBACK, tls_retrieve, MHD_OPTION_ARRAY, trust, MHD_OPTION_END);
+    if (!loop->daemon)
+        return -EIO;
+    info = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    loop->epoll_fd = info ? info->epoll_fd : -1;
     return 0;
 }
 
-void http_quiesce(struct api *api)
+int http_start(struct api *api, struct error *err)
 {
-    if (api->daemon)
-        (void)MHD_quiesce_daemon(api->daemon);
+    unsigned n = api->options.loops ? api->options.loops : 2;
+    int r = listen_start(api, err);
+
+    if (r < 0)
+        return r;
+    api->loops = new0(struct http_loop, n);
+    if (!api->loops)
+        return error_set(err, -ENOMEM, "%m");
+    for (; api->n_loops < n && r == 0; api->n_loops += r == 0)
+        r = start_loop(api, &api->loops[api->n_loops]);
+    if (r == 0)
+        r = door_start(api);
+    return r < 0 ? error_set(err, r, "the HTTP server does not start: %m") : 0;
+}
+
+int http_serve(struct api *api, int fd, const struct sockaddr *from, socklen_t len)
+{
+    struct http_loop *loop = &api->loops[(unsigned)fd % api->n_loops];
+
+    return MHD_add_connection(loop->daemon, fd, from, len) == MHD_YES ? 0 : -ENOMEM;
 }
 
 void http_stop(struct api *api)
 {
-    if (api->daemon)
-        MHD_stop_daemon(api->daemon);
-    api->daemon = NULL;
+    door_stop(api);
+    for (unsigned i = 0; i < api->n_loops; i++)
+        MHD_stop_daemon(api->loops[i].daemon);
+    api->n_loops = 0;
+    free(api->loops);
+    api->loops = NULL;
     api->listen_fd = safe_close(api->listen_fd);
 }

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "api/api.h"
 #include "api/router.h"
@@ -17,10 +18,10 @@
 #define REQUEST_ID_SIZE   32
 
 struct MHD_Connection;
-struct MHD_Daemon;
 struct asset;
 struct conn;
 struct conns;
+struct door;
 struct files;
 struct parking;
 struct stream;
@@ -105,6 +106,7 @@ struct api {
     struct api_options options; // texts inside are owned copies or static
     struct api_limits {
         unsigned connections, connections_per_address, queue, events, streams;
+        unsigned handshakes, handshake_timeout_ms;
         unsigned head_timeout_ms, body_timeout_ms, idle_timeout_ms, ping_ms;
         size_t body_bytes;
     } limits;
@@ -114,8 +116,10 @@ struct api {
     struct workers *pools[2]; // people, agents: neither waits for the other
     struct parking *parking;
     struct conns *conns;
+    struct door *door;
     struct tls *tls;
-    struct MHD_Daemon *daemon;
+    struct http_loop *loops;
+    unsigned n_loops;
     int listen_fd;
     uint16_t port;
     char id_prefix[9];
@@ -210,29 +214,51 @@ void files_answer(struct api_request *rq);
 // content is on loan as long as the files are held.
 const char *asset_content(const struct asset *a, size_t *ret_len);
 
+// listen.c ---------------------------------------------------------------------------------------
+
+int listen_start(struct api *api, struct error *err);
+
 // http.c -----------------------------------------------------------------------------------------
+
+struct MHD_Daemon;
+
+// One of libmicrohttpd's, with a thread of its own.
+struct http_loop {
+    struct MHD_Daemon *daemon;
+    struct api *api;
+    int epoll_fd; // what its thread waits for
+    uint64_t rested_ns;
+};
 
 int http_start(struct api *api, struct error *err);
 void http_resume(struct api_request *rq); // the answer is there
-void http_quiesce(struct api *api);
 void http_stop(struct api *api);
+// Gives a connection that was let in to a loop, with its descriptor, which is closed also on failure.
+int http_serve(struct api *api, int fd, const struct sockaddr *from, socklen_t len);
+
+// door.c -----------------------------------------------------------------------------------------
+
+int door_start(struct api *api);
+void door_stop(
+    struct api *api); // nobody comes in any more; those that were not yet in are sent away
+struct door *door_free(struct door *d);
+// As many more may shake hands, or be there, as before.
+void door_wake(struct door *d);
+size_t door_waiting(struct door *d); // that have said something and are not yet in
 
 // conn.c -----------------------------------------------------------------------------------------
 
-enum conn_phase { CONN_FIRST, CONN_IDLE, CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SENDING };
-
-int conns_new(struct api *api, struct conns **ret);
-struct conns *conns_free(struct conns *c);
-struct conn *conn_new(struct conns *c, int fd);
-void conn_free(struct conns *c, struct conn *conn);
-void conn_set(struct conns *c, struct conn *conn, enum conn_phase phase, uint64_t more_ms);
-void conns_tick(struct conns *c, uint64_t now_ms);
-size_t conns_len(struct conns *c, uint64_t *ret_accepted, uint64_t *ret_timed_out);
-// What the loop keeps with the connection.
-char **conn_target(struct conn *conn);
-struct tls_peer *conn_peer(struct conn *conn);
-
-// tls.c ------------------------------------------------------------------------------------------
+enum conn_phase {
+    CONN_SILENT,  // accepted; nothing has come
+    CONN_WAITING, // its first words have come; as many as may are shaking hands
+    CONN_SHAKING,
+    CONN_FIRST,
+    CONN_IDLE,
+    CONN_HEAD,
+    CONN_BODY,
+    CONN_BUSY,
+    CONN_SENDING,
+};
 
 struct tls_peer {
     enum { PEER_UNKNOWN, PEER_NONE, PEER_GOOD, PEER_BAD } verdict;
@@ -242,10 +268,50 @@ struct tls_peer {
     size_t len;
 };
 
+struct conn {
+    int fd;
+    // Of the loop that serves it, from conn_begin() on.
+    struct conns *conns;
+    struct http_loop *loop;
+    bool shaken;
+    char *target; // as it was sent
+    struct tls_peer peer;
+    struct api_identity *known; // of its certificate; owned
+    // Of conn.c, under its lock.
+    struct conn *next, *previous;
+    struct address *address;
+    enum conn_phase phase;
+    uint64_t deadline_ms; // 0: none
+    uint64_t let_in_ms;
+    bool handed; // to a loop, which has not begun with it
+    bool ended;
+};
+
+int conns_new(struct api *api, struct conns **ret);
+struct conns *conns_free(struct conns *c);
+// A socket that was accepted. -ENOSPC: there are as many connections as may be; -EUSERS: from this address. The descriptor
+// stays the caller's.
+int conn_new(struct conns *c, int fd, const struct sockaddr *from, struct conn **ret);
+// Before the descriptor is closed, so that a number that was used again is never touched.
+void conn_free(struct conn *conn);
+void conn_set(struct conn *conn, enum conn_phase phase, uint64_t more_ms);
+// From now on it counts as one that shakes hands. -EAGAIN: as many do as may; -EUSERS: of its address; -ENOMEM.
+int conn_let_in(struct conn *conn);
+// The connection that was let in with this descriptor; NULL: it was given up.
+struct conn *conn_begin(struct conns *c, int fd, struct http_loop *loop);
+void conn_shaken(struct conn *conn);
+void conns_tick(struct conns *c, uint64_t now_ms);
+bool conns_full(struct conns *c);
+// How many there are; the counters that are about them are filled in.
+size_t conns_len(struct conns *c, struct api_counters *ret);
+
+// tls.c ------------------------------------------------------------------------------------------
+
 int tls_new(const struct api_options *o, struct tls **ret, struct error *err);
 struct tls *tls_free(struct tls *t);
 int tls_set(struct tls *t, const char *certificate_pem, const char *key_pem, struct error *err);
 // Who is at the other end; asked once a connection.
 void tls_look(struct MHD_Connection *connection, struct tls_peer *peer);
-void tls_attach(struct tls *t, struct MHD_Connection *connection);
+// Its certificate, and how it is read until hands are shaken.
+void tls_attach(struct MHD_Connection *connection, struct conn *conn);
 void tls_peer_done(struct tls_peer *peer);

@@ -6,6 +6,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <microhttpd.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,12 @@
 #include "api/internal.h"
 #include "api/tls.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/macro.h"
 
-#define CHAIN_MAX 4
+#define CHAIN_MAX        4
+#define REST_MS          4
+#define BETWEEN_RESTS_NS (NS_PER_MS / 5)
 
 struct pair {
     struct pair *next; // older ones: connections may still use them
@@ -115,12 +119,51 @@ static gnutls_session_t session_of(struct MHD_Connection *connection)
     return info ? (gnutls_session_t)info->tls_session : NULL;
 }
 
-void tls_attach(struct tls *t, struct MHD_Connection *connection)
+// Until hands are shaken libmicrohttpd asks again and again, without waiting, whether more has come: from three bytes of
+// anybody on it takes a whole processor. So its loop is made to rest here, until something happens to any of its connections.
+static void rest(struct http_loop *loop)
+{
+    struct pollfd any = {.fd = loop->epoll_fd, .events = POLLIN};
+
+    if (now_ns(CLOCK_MONOTONIC) - loop->rested_ns < BETWEEN_RESTS_NS)
+        return;
+    (void)poll(&any, 1, REST_MS);
+    loop->rested_ns = now_ns(CLOCK_MONOTONIC);
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *mem, size_t len)
+{
+    struct conn *conn = ptr;
+    ssize_t n = recv(conn->fd, mem, len, 0);
+
+    if (n < 0 && errno == EAGAIN && !conn->shaken) {
+        rest(conn->loop);
+        errno = EAGAIN;
+    }
+    return n;
+}
+
+static int on_finished(gnutls_session_t session, unsigned type _unused_, unsigned when _unused_,
+                       unsigned incoming, const gnutls_datum_t *message _unused_)
+{
+    struct conn *conn = gnutls_session_get_ptr(session);
+
+    if (incoming && !conn->shaken)
+        conn_shaken(conn);
+    return 0;
+}
+
+void tls_attach(struct MHD_Connection *connection, struct conn *conn)
 {
     gnutls_session_t session = session_of(connection);
 
-    if (session)
-        gnutls_session_set_ptr(session, t);
+    if (!session)
+        return;
+    gnutls_session_set_ptr(session, conn);
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
+                                       on_finished);
+    gnutls_transport_set_ptr2(session, conn, (gnutls_transport_ptr_t)(intptr_t)conn->fd);
+    gnutls_transport_set_pull_function(session, pull);
 }
 
 int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *names _unused_,
@@ -128,7 +171,8 @@ int tls_retrieve(gnutls_session_t session, const gnutls_datum_t *names _unused_,
                  int n_algorithms _unused_, gnutls_pcert_st **pcert, unsigned int *pcert_length,
                  gnutls_privkey_t *pkey)
 {
-    struct tls *t = gnutls_session_get_ptr(session);
+    struct conn *conn = gnutls_session_get_ptr(session);
+    struct tls *t = conn ? conn->loop->api->tls : NULL;
     struct pair *p;
 
     if (!t)

@@ -25,6 +25,9 @@
 #include "transport/ca.h"
 #include "transport/token.h"
 
+// Hands are shaken by the loops: a fleet that comes back at once is let in by all processors. Beyond that: libmicrohttpd goes
+// through all suspended connections of a loop when one of them goes on, and every agent's poll is one.
+#define LOOPS     16
 #define STOP_MS   5000
 #define NAMES_MAX 32
 
@@ -221,8 +224,7 @@ static int make_api(struct server *s, const char *key, const char *chain, struct
         .names = (const char *const *)s->names,
         .ui_dir = ui ? c->ui_dir : NULL,
         .threads = MAX(c->threads, 1u),
-        // Hands are shaken by the loops: a fleet that comes back at once is let in by all processors.
-        .loops = (unsigned)CLAMP(sysconf(_SC_NPROCESSORS_ONLN), 2L, 8L),
+        .loops = LOOPS,
         .connections = MAX(c->connections, 16u),
         .connections_per_address = MAX(c->connections_per_address, 4u),
         .tables = server_tables,

@@ -3,12 +3,12 @@
 // Answers that come later: parked requests, events, streams; and what happens when the server stops meanwhile.
 #include "tests/unit/unit.h"
 
-#include <arpa/inet.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "tests/unit/api/raw.h"
 #include "tests/unit/api/routes.h"
 
 struct asker {
@@ -348,27 +348,6 @@ static void test_busy(void **state _unused_)
     rig_free(rig);
 }
 
-static int connect_to(struct rig *rig)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(api_port(rig->api)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-// True when the other side closed it within a second or so.
-static bool is_closed(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    char byte;
-
-    return poll(&p, 1, 3000) == 1 && recv(fd, &byte, 1, 0) <= 0;
-}
-
 static size_t give_slowly(char *buf, size_t size _unused_, size_t n _unused_, void *ctx)
 {
     (void)ctx;
@@ -392,8 +371,8 @@ static void test_slow_senders(void **state _unused_)
     peer_agent(&rig->ca, PEER_AGENT, &key, &certificate);
     rig_start(rig);
     // Nothing at all, not even TLS.
-    fd = connect_to(rig);
-    assert_true(is_closed(fd));
+    fd = raw_connect(rig->api, INADDR_LOOPBACK);
+    assert_true(raw_is_closed(fd));
     (void)close(fd);
     // A body of a byte now and then.
     peer_certificate(p, key, certificate);
@@ -409,29 +388,8 @@ static void test_slow_senders(void **state _unused_)
     rig_free(rig);
 }
 
-static void test_too_many_connections(void **state _unused_)
-{
-    struct rig *rig = rig_new();
-    int fds[4];
-
-    rig->options.connections_per_address = 3;
-    rig_start(rig);
-    for (unsigned i = 0; i < 3; i++)
-        fds[i] = connect_to(rig);
-    for (struct api_counters c = {}; c.connections < 3;) {
-        api_counters(rig->api, &c);
-        (void)poll(NULL, 0, 1);
-    }
-    fds[3] = connect_to(rig);
-    assert_true(is_closed(fds[3]));
-    for (unsigned i = 0; i < 4; i++)
-        (void)close(fds[i]);
-    rig_free(rig);
-}
-
 UNIT_MAIN(cmocka_unit_test(test_park), cmocka_unit_test(test_no_wake_is_missed),
           cmocka_unit_test(test_many_parked), cmocka_unit_test(test_events),
           cmocka_unit_test(test_slow_reader_of_events), cmocka_unit_test(test_too_many_events),
           cmocka_unit_test(test_lines), cmocka_unit_test(test_stop_while_busy),
-          cmocka_unit_test(test_busy), cmocka_unit_test(test_slow_senders),
-          cmocka_unit_test(test_too_many_connections))
+          cmocka_unit_test(test_busy), cmocka_unit_test(test_slow_senders))
