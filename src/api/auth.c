@@ -3,9 +3,12 @@
 // Who asks, whether he may, and whether it was he who meant to: certificates, cookies, tokens, roles, CSRF.
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "api/internal.h"
+#include "base/alloc.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 
@@ -118,10 +121,29 @@ static int unknown(struct api_request *rq, int r, struct error *err, const char 
     return rq->answer.code[0] ? r : api_fail(rq, r, 401, "unauthorized");
 }
 
+// A certificate is checked once a connection: signatures cost more than all else about a small request.
+static bool is_known(struct api_request *rq)
+{
+    const struct api_identity *known = rq->conn ? rq->conn->known : NULL;
+
+    if (!known || now_ns(CLOCK_REALTIME) / NS_PER_MS >= known->until_ms)
+        return false;
+    rq->identity = *known;
+    return true;
+}
+
+static void keep_known(struct api_request *rq)
+{
+    if (!rq->conn || rq->identity.until_ms == 0)
+        return;
+    free(rq->conn->known);
+    rq->conn->known = memdup(&rq->identity, sizeof(rq->identity)); // without memory: asked again
+}
+
 static int by_certificate(struct api_request *rq, struct error *err)
 {
     const struct api_hooks *hooks = &rq->api->options.hooks;
-    const struct tls_peer *peer = rq->conn ? conn_peer(rq->conn) : NULL;
+    const struct tls_peer *peer = rq->conn ? &rq->conn->peer : NULL;
     int r;
 
     if (!hooks->agent || !rq->certificate.der) {
@@ -130,7 +152,11 @@ static int by_certificate(struct api_request *rq, struct error *err)
                                                           : "no certificate of an agent was shown");
         return api_fail(rq, -EACCES, 401, "certificate");
     }
+    if (is_known(rq))
+        return 0;
     r = hooks->agent(rq->api->options.server, &rq->certificate, &rq->identity, err);
+    if (r == 0)
+        keep_known(rq);
     if (r == -EACCES || r == -EKEYEXPIRED)
         (void)api_fail(rq, r, 401, r == -EACCES ? "certificate" : "expired");
     return r < 0 ? unknown(rq, r, err, "this certificate is not known") : 0;

@@ -72,5 +72,6 @@ int who_agent(struct server *s, const struct api_certificate *certificate, struc
     ret->kind = ACTOR_AGENT;
     (void)snprintf(ret->name, sizeof(ret->name), "%s", info.agent_id);
     (void)snprintf(ret->session, sizeof(ret->session), "%s", info.serial);
+    ret->until_ms = (uint64_t)MAX(info.not_after_ms, INT64_C(0));
     return 0;
 }
