@@ -20,10 +20,11 @@
 #include "store/store.h"
 #include "transport/ca.h"
 
-#define DAY_MS         ((uint64_t)86400000)
-#define STUCK_MS       10000
-#define FREE_WARN      ((uint64_t)1 << 30)
-#define CERT_WARN_DAYS 7
+#define DAY_MS           ((uint64_t)86400000)
+#define STUCK_MS         10000
+#define FREE_WARN        ((uint64_t)1 << 30)
+#define CERT_WARN_DAYS   7
+#define REFUSED_SHOWN_MS (15 * 60 * 1000ull)
 
 int route_healthz(struct server *s _unused_, struct api_request *rq _unused_, struct jw *out,
                   struct error *err _unused_)
@@ -154,6 +155,9 @@ static void write_problems(struct server *s, struct health *h, struct jw *out)
         h->upkeep.certificate_ends_ms < server_now() + CERT_WARN_DAYS * DAY_MS)
         problem(h, out, "the server's certificate ends soon and was not renewed",
                 "look for the reason in the server's log");
+    if (h->http.refused_ms + REFUSED_SHOWN_MS > server_now())
+        problem(h, out, "connections of an address that has as many as it may were refused",
+                "where many hosts are behind one address, raise connections_per_address");
     if (!s->config.ui_dir || access(s->config.ui_dir, F_OK) < 0)
         problem(h, out, "the files of the web interface are missing",
                 "install them, or set ui_dir");
@@ -165,12 +169,14 @@ static void write_parts(const struct health *h, struct jw *out)
 {
     jw_kv_object(out, "http");
     jw_kv_u64(out, "connections", h->http.connections);
+    jw_kv_u64(out, "coming", h->http.shaking + h->http.waiting);
     jw_kv_u64(out, "parked", h->http.parked);
     jw_kv_u64(out, "events", h->http.events);
     jw_kv_u64(out, "requests", h->http.requests);
     jw_kv_u64(out, "errors_4xx", h->http.errors_4xx);
     jw_kv_u64(out, "errors_5xx", h->http.errors_5xx);
     jw_kv_u64(out, "refused_busy", h->http.refused_busy);
+    jw_kv_u64(out, "refused_address", h->http.connections_refused);
     jw_kv_u64(out, "timed_out", h->http.connections_timed_out);
     jw_end_object(out);
     jw_kv_object(out, "ingest");

@@ -827,6 +827,8 @@ export interface ServerHealth {
 
 export interface HttpHealth {
   connections: number;
+  /** that have begun and are not yet in */
+  coming: number;
   /** agents that wait for policies and commands */
   parked: number;
   /** clients of live views */
@@ -836,6 +838,9 @@ export interface HttpHealth {
   errors_4xx: number;
   errors_5xx: number;
   refused_busy: number;
+  /** connections of an address that has as many as it may */
+  refused_address: number;
+  /** connections that took too long over something */
   timed_out: number;
 }
 

@@ -146,6 +146,8 @@ export const manage = {
   'server.requests': ['Requests since the start', '启动以来的请求'],
   'server.errors': ['Errors, 4xx / 5xx', '错误 4xx / 5xx'],
   'server.busy': ['Refused while busy', '繁忙时拒绝'],
+  'server.coming': ['Being let in', '正在接入'],
+  'server.refusedAddress': ['Refused: too many of one address', '因同一地址连接过多而拒绝'],
   'server.memory': ['Memory', '内存'],
   'server.cpu': ['CPU', 'CPU'],
 } satisfies Record<string, Pair>;

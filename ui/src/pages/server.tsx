@@ -104,6 +104,9 @@ function Http({ s }: { s: ServerHealth }) {
       <Fact name={t('server.connections')}>
         <N n={h.connections} />
       </Fact>
+      <Fact name={t('server.coming')}>
+        <N n={h.coming} />
+      </Fact>
       <Fact name={t('server.agents')}>
         <N n={h.parked} />
       </Fact>
@@ -120,6 +123,9 @@ function Http({ s }: { s: ServerHealth }) {
       </Fact>
       <Fact name={t('server.busy')}>
         <N n={h.refused_busy} bad />
+      </Fact>
+      <Fact name={t('server.refusedAddress')}>
+        <N n={h.refused_address} bad />
       </Fact>
     </dl>
   );
