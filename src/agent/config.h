@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/conf.h"
 #include "base/error.h"
 #include "base/options.h"
 #include "policy/diag.h"
 
 #define CONFIG_PATH_DEFAULT "/etc/safeguard/agent.yaml"
-#define CONFIG_FILE_MAX     ((size_t)1 << 20)
 
 // In the order of the words in config.def.
 enum config_mode { CONFIG_MODE_POLICY, CONFIG_MODE_MONITOR };

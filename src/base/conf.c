@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@
 
 #define PATH_LEN_MAX 4096
 #define TEXT_LEN_MAX 4096
-#define COUNT_MAX    65535
+#define COUNT_MAX    UINT32_C(65535)
+
+#define DURATION_MAX_MS (UINT64_C(3653) * 24 * 3600 * 1000)
 
 static const char *const arg_names[] = {
     [CONF_PATH] = "PATH", [CONF_TEXT] = "TEXT", [CONF_SIZE] = "SIZE",   [CONF_DURATION] = "TIME",
@@ -23,9 +26,7 @@ static const char *const expected[] = {
     [CONF_PATH] = "an absolute path of at most 4095 bytes, without control characters",
     [CONF_TEXT] = "a line of text, without control characters",
     [CONF_SIZE] = "a number of bytes, such as 64K or 100M",
-    [CONF_DURATION] = "a time, such as 90s or 7d",
-    [CONF_COUNT] = "a number from 0 to 65535",
-    [CONF_WORD] = "one of the words",
+    [CONF_DURATION] = "a time, such as 90s or 7d, of at most ten years",
     [CONF_BOOL] = "yes or no",
 };
 
@@ -54,6 +55,24 @@ static int set_text(char **field, const char *text, bool path)
     return 0;
 }
 
+static int set_form(char **field, const struct conf_form *form, const char *text)
+{
+    char kept[TEXT_LEN_MAX] = "";
+    int r = *text ? form->keep(text, kept, sizeof(kept)) : 0;
+
+    return r < 0 ? -EINVAL : set_text(field, kept, false);
+}
+
+static int set_duration(uint64_t *field, const char *text)
+{
+    uint64_t ms;
+
+    if (parse_duration_ms(text, &ms) < 0 || ms > DURATION_MAX_MS)
+        return -EINVAL;
+    *field = ms;
+    return 0;
+}
+
 static int set_word(uint32_t *field, const char *values, const char *text)
 {
     _cleanup_(strv_freep) char **words = NULL;
@@ -69,11 +88,16 @@ static int set_word(uint32_t *field, const char *values, const char *text)
     return -EINVAL;
 }
 
-static int set_count(uint32_t *field, const char *text)
+static uint32_t most_of(const struct conf_row *row)
+{
+    return row->most ? row->most : COUNT_MAX;
+}
+
+static int set_count(uint32_t *field, const struct conf_row *row, const char *text)
 {
     uint32_t value;
 
-    if (parse_u32(text, &value) < 0 || value > COUNT_MAX)
+    if (parse_u32(text, &value) < 0 || value > most_of(row))
         return -EINVAL;
     *field = value;
     return 0;
@@ -83,19 +107,25 @@ static int set_field(void *field, const struct conf_row *row, const char *text)
 {
     switch (row->kind) {
     case CONF_PATH: return set_text(field, text, true);
-    case CONF_TEXT: return set_text(field, text, false);
+    case CONF_TEXT:
+        return row->form ? set_form(field, row->form, text) : set_text(field, text, false);
     case CONF_SIZE: return parse_size(text, field) < 0 ? -EINVAL : 0;
-    case CONF_DURATION: return parse_duration_ms(text, field) < 0 ? -EINVAL : 0;
-    case CONF_COUNT: return set_count(field, text);
+    case CONF_DURATION: return set_duration(field, text);
+    case CONF_COUNT: return set_count(field, row, text);
     case CONF_WORD: return set_word(field, row->values, text);
     case CONF_BOOL: return parse_bool(text, field) < 0 ? -EINVAL : 0;
     }
     return -EINVAL;
 }
 
-const char *conf_expected(const struct conf_row *row)
+static void say_expected(struct error *err, const struct conf_row *row)
 {
-    return row->kind == CONF_WORD ? row->values : expected[row->kind];
+    if (row->kind == CONF_WORD)
+        error_expected(err, "one of: %s", row->values);
+    else if (row->kind == CONF_COUNT)
+        error_expected(err, "a number from 0 to %u", most_of(row));
+    else
+        error_expected(err, "%s", row->form ? row->form->expected : expected[row->kind]);
 }
 
 int conf_set(const struct conf *c, void *values, size_t number, const char *text, struct error *err)
@@ -105,7 +135,7 @@ int conf_set(const struct conf *c, void *values, size_t number, const char *text
 
     if (r == -EINVAL) {
         (void)error_set(err, r, "%s: '%s' is not valid", row->key, text);
-        error_expected(err, row->kind == CONF_WORD ? "one of: %s" : "%s", conf_expected(row));
+        say_expected(err, row);
     } else if (r < 0) {
         (void)error_set(err, r, "%s: %m", row->key);
     }
@@ -137,6 +167,18 @@ void conf_done(const struct conf *c, void *values)
         }
 }
 
+const char *conf_word(const struct conf_row *row, uint32_t value, char *buf, size_t size)
+{
+    const char *word = row->values;
+
+    for (uint32_t i = 0; i < value && *word; i++) {
+        word += strcspn(word, " ");
+        word += *word == ' ';
+    }
+    (void)snprintf(buf, size, "%.*s", (int)strcspn(word, " "), word);
+    return buf;
+}
+
 size_t conf_find(const struct conf *c, const char *key)
 {
     size_t i;
@@ -151,7 +193,7 @@ void conf_option_rows(const struct conf *c, int first_id, struct option_row *ret
     for (size_t i = 0; i < c->n_rows; i++)
         ret_rows[i] = (struct option_row){
             .long_name = c->rows[i].option,
-            .arg = arg_names[c->rows[i].kind],
+            .arg = c->rows[i].form ? c->rows[i].form->arg : arg_names[c->rows[i].kind],
             .help = c->rows[i].help,
             .kind = OPTION_ARG,
             .id = first_id + (int)i,

@@ -15,10 +15,18 @@ enum conf_kind {
     CONF_PATH,     // char *: an absolute path
     CONF_TEXT,     // char *: any line of text, may be empty
     CONF_SIZE,     // uint64_t: bytes
-    CONF_DURATION, // uint64_t: milliseconds
-    CONF_COUNT,    // uint32_t: 0 to 65535
+    CONF_DURATION, // uint64_t: milliseconds, at most ten years
+    CONF_COUNT,    // uint32_t: 0 to 65535, or to the row's `most`
     CONF_WORD,     // uint32_t: one of `values`, its number from 0
     CONF_BOOL,     // bool
+};
+
+// What a text has to be beyond its kind (CONF_TEXT).
+struct conf_form {
+    const char *arg;      // for the help: "URL"
+    const char *expected; // for messages
+    // The text as it is kept, or -EINVAL.
+    int (*keep)(const char *text, char *ret, size_t size);
 };
 
 struct conf_row {
@@ -28,7 +36,9 @@ struct conf_row {
     const char *values; // CONF_WORD: the words; others: what completion offers, or ""
     const char *help;
     enum conf_kind kind;
-    size_t offset; // of the member
+    size_t offset;                // of the member
+    uint32_t most;                // CONF_COUNT; 0: 65535
+    const struct conf_form *form; // CONF_TEXT; NULL: none
 };
 
 struct conf {
@@ -44,8 +54,8 @@ void conf_done(const struct conf *c, void *values);
 int conf_set(const struct conf *c, void *values, size_t number, const char *text,
              struct error *err);
 
-// What a setting of this row has to be, for messages.
-const char *conf_expected(const struct conf_row *row);
+// The word of a CONF_WORD with this value; buf is returned.
+const char *conf_word(const struct conf_row *row, uint32_t value, char *buf, size_t size);
 // The number of the row with this key, or n_rows.
 size_t conf_find(const struct conf *c, const char *key);
 
