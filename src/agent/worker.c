@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/ioprio.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -14,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/thread.h"
 
 #define JOIN_SEC 2
 
@@ -25,7 +25,6 @@ struct worker {
     size_t n, max;
     atomic_bool stopping;
     bool started, stopped, background;
-    char name[16];
     int event_fd;
     struct loop_source *source;
 };
@@ -59,7 +58,6 @@ static void *run(void *arg)
     struct worker *w = arg;
     struct job *job;
 
-    (void)pthread_setname_np(pthread_self(), w->name);
     if (w->background)
         give_way();
     (void)pthread_mutex_lock(&w->lock);
@@ -99,22 +97,6 @@ static int on_event(void *ctx, int fd, uint32_t events _unused_)
     return 0;
 }
 
-// Threads see no signals: they are the loop's.
-static int start(struct worker *w)
-{
-    sigset_t all, old;
-    int r;
-
-    (void)sigfillset(&all);
-    r = pthread_sigmask(SIG_SETMASK, &all, &old);
-    if (r != 0)
-        return -r;
-    r = pthread_create(&w->thread, NULL, run, w);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    w->started = r == 0;
-    return -r;
-}
-
 int worker_new(struct loop *loop, const char *name, size_t max_jobs, bool background,
                struct worker **ret_worker)
 {
@@ -125,14 +107,14 @@ int worker_new(struct loop *loop, const char *name, size_t max_jobs, bool backgr
         return -ENOMEM;
     w->max = max_jobs;
     w->background = background;
-    (void)snprintf(w->name, sizeof(w->name), "%s", name);
     (void)pthread_mutex_init(&w->lock, NULL);
     (void)pthread_cond_init(&w->wake, NULL);
     w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->event_fd < 0)
         return negative_errno();
     r = loop_add_fd(loop, w->event_fd, EPOLLIN, on_event, w, &w->source);
-    r = r < 0 ? r : start(w);
+    r = r < 0 ? r : thread_start(&w->thread, name, 0, run, w);
+    w->started = r == 0;
     if (r < 0)
         return r;
     *ret_worker = TAKE_PTR(w);

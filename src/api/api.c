@@ -2,11 +2,9 @@
 #include "api/api.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 
 #include "api/internal.h"
@@ -14,6 +12,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/strutil.h"
+#include "base/thread.h"
 
 #define TICK_MS  250
 #define FLUSH_MS 500 // for answers that are on their way when the server stops
@@ -30,7 +29,6 @@ static void *keep(void *ctx)
 {
     struct api *api = ctx;
 
-    (void)prctl(PR_SET_NAME, "api-keeper");
     (void)pthread_mutex_lock(&api->keeper_lock);
     while (!api->keeper_stop) {
         uint64_t until = now_ms() + TICK_MS;
@@ -50,21 +48,13 @@ static void *keep(void *ctx)
 
 static int start_keeper(struct api *api)
 {
-    pthread_condattr_t attr;
-    sigset_t all, before;
     int r;
 
     (void)pthread_mutex_init(&api->keeper_lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&api->keeper_wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&api->keeper, NULL, keep, api);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cond_init_monotonic(&api->keeper_wake);
+    r = thread_start(&api->keeper, "api-keeper", 0, keep, api);
     api->keeper_runs = r == 0;
-    return -r;
+    return r;
 }
 
 static void stop_keeper(struct api *api)

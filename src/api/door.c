@@ -5,13 +5,11 @@
 // waits in a row instead of having all its handshakes half done and none finished in time; whoever connects and says
 // nothing costs a descriptor, and goes first when descriptors run out.
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/thread.h"
 
 #define EVENTS        128
 #define ACCEPTS       64  // in a row, before those that wait are looked at
@@ -252,7 +251,6 @@ static void *keep(void *ctx)
     struct epoll_event events[EVENTS];
     eventfd_t times;
 
-    (void)prctl(PR_SET_NAME, "api-door");
     while (!atomic_load(&d->stop)) {
         int n = epoll_wait(d->epoll_fd, events, EVENTS, d->listening ? -1 : AGAIN_MS);
         bool accepts = false, woken = n == 0;
@@ -275,19 +273,6 @@ static void *keep(void *ctx)
     return NULL;
 }
 
-static int start_thread(struct door *d)
-{
-    sigset_t all, before;
-    int r;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(&d->thread, NULL, keep, d);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    d->runs = r == 0;
-    return -r;
-}
-
 int door_start(struct api *api)
 {
     struct door *d = new0(struct door, 1);
@@ -304,7 +289,9 @@ int door_start(struct api *api)
         r = negative_errno();
     api->door = d;
     r = r < 0 ? r : watch(d, EPOLL_CTL_ADD, d->wake_fd, EPOLLIN, &d->wake_fd);
-    return r < 0 ? r : start_thread(d);
+    r = r < 0 ? r : thread_start(&d->thread, "api-door", 0, keep, d);
+    d->runs = r == 0;
+    return r;
 }
 
 void door_stop(struct api *api)

@@ -3,13 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/thread.h"
 
 #define STACK_SIZE ((size_t)512 << 10)
 
@@ -27,7 +26,6 @@ static void *work(void *ctx)
 {
     struct workers *p = ctx;
 
-    (void)prctl(PR_SET_NAME, "api-worker");
     (void)pthread_mutex_lock(&p->lock);
     for (;;) {
         struct job *job = p->first;
@@ -54,29 +52,9 @@ static void *work(void *ctx)
     return NULL;
 }
 
-// Signals are for the main thread.
-static int start_thread(struct workers *p, pthread_t *ret)
-{
-    sigset_t all, before;
-    pthread_attr_t attr;
-    int r;
-
-    (void)sigfillset(&all);
-    r = pthread_attr_init(&attr);
-    if (r != 0)
-        return -r;
-    (void)pthread_attr_setstacksize(&attr, STACK_SIZE);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = pthread_create(ret, &attr, work, p);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attr);
-    return -r;
-}
-
 int workers_new(unsigned threads, size_t queue_max, struct workers **ret)
 {
     struct workers *p = new0(struct workers, 1);
-    pthread_condattr_t attr;
     int r = 0;
 
     if (!p)
@@ -89,13 +67,10 @@ int workers_new(unsigned threads, size_t queue_max, struct workers **ret)
     p->queue_max = queue_max;
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->work, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&p->ended, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    cond_init_monotonic(&p->ended);
     for (unsigned i = 0; i < threads && r == 0; i++) {
         (void)pthread_mutex_lock(&p->lock);
-        r = start_thread(p, &p->threads[p->n_threads]);
+        r = thread_start(&p->threads[p->n_threads], "api-worker", STACK_SIZE, work, p);
         if (r == 0) {
             p->n_threads++;
             p->alive++;

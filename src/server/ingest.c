@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/thread.h"
 #include "server/counting.h"
 
 #define COMMIT_BATCHES 256u
@@ -314,7 +313,6 @@ static void *write_loop(void *ctx)
     bool stopping = false;
     size_t n;
 
-    (void)prctl(PR_SET_NAME, "ingest");
     store_follow(in->options.store, on_rows, in);
     if (counting_catch_up(in->counting, true, &err) < 0)
         tell(in, &err);
@@ -339,8 +337,6 @@ static void *write_loop(void *ctx)
 int ingest_new(const struct ingest_options *options, struct ingest **ret, struct error *err)
 {
     struct ingest *in = new0(struct ingest, 1);
-    pthread_condattr_t attr;
-    sigset_t all, before;
     int r;
 
     r = in ? counting_new(options->store, options->registry, &in->counting) : -ENOMEM;
@@ -351,15 +347,9 @@ int ingest_new(const struct ingest_options *options, struct ingest **ret, struct
     in->options = *options;
     in->flushed_ms = now_ms();
     (void)pthread_mutex_init(&in->lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&in->work, &attr);
-    (void)pthread_cond_init(&in->ended_cond, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&in->thread, NULL, write_loop, in);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cond_init_monotonic(&in->work);
+    cond_init_monotonic(&in->ended_cond);
+    r = thread_start(&in->thread, "ingest", 0, write_loop, in);
     if (r < 0) {
         (void)ingest_free(in);
         return error_set(err, r, "no thread for the store: %m");

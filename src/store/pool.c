@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/random.h>
 
 #include "base/alloc.h"
+#include "base/thread.h"
 
 #define THREADS_MAX 64
 
@@ -58,18 +58,13 @@ static void *run(void *arg)
 
 static int start_threads(struct pool *p, unsigned threads)
 {
-    sigset_t all, before;
     int r = 0;
 
-    // Signals are for the program's own threads.
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     while (r == 0 && p->n_threads < MIN(threads, (unsigned)THREADS_MAX)) {
-        r = pthread_create(&p->threads[p->n_threads], NULL, run, p);
+        r = thread_start(&p->threads[p->n_threads], "store-digest", 0, run, p);
         p->n_threads += r == 0;
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return p->n_threads > 0 || threads == 0 ? 0 : -r;
+    return p->n_threads > 0 || threads == 0 ? 0 : r;
 }
 
 int pool_new(unsigned threads, struct pool **ret_pool)

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/thread.h"
 #include "transport/link_private.h"
 
 #define LINGER_MS      1000
@@ -240,19 +240,6 @@ static struct link *allocate(const struct link_options *options)
     return l;
 }
 
-// Signals are for the caller's threads.
-static int start_thread(struct link *l)
-{
-    sigset_t all, old;
-    int r;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    r = -pthread_create(&l->thread, NULL, link_run, l);
-    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return r;
-}
-
 static int check_options(const struct link_options *o, struct error *err)
 {
     const struct link_source *s = &o->source;
@@ -280,7 +267,7 @@ int link_new(const struct link_options *options, struct link **ret_link, struct 
     l->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r = l->wake_fd < 0 || l->event_fd < 0 ? negative_errno() : frame_writer_new(&l->writer);
     if (r == 0)
-        r = start_thread(l);
+        r = thread_start(&l->thread, "link", 0, link_run, l);
     if (r < 0) {
         free_parts(l);
         return error_set(err, r, "the link cannot be started: %m");
