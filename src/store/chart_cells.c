@@ -23,7 +23,7 @@ static bool one_column(const struct filter *filter, struct cell_plan *plan)
     const struct store_filter *f = &filter->f;
     unsigned columns = 0;
 
-    if (f->activity || f->n_classes || filter->query.n ||
+    if (!filter_excludes_nothing(filter) || f->activity || f->n_classes || filter->query.n ||
         (f->streams && f->streams != (1u << STREAM_CLASSES) - 1))
         return false;
     for (unsigned i = 0; i < FILTER_TEXTS; i++) {
@@ -64,7 +64,8 @@ bool chart_plan(const struct chart *c, bool minutes, struct cell_plan *ret_plan)
             return false;
         plan.dim = c->by;
     }
-    plan.hosts = c->by == STORE_BY_HOST || c->filter->f.n_hosts > 0;
+    plan.hosts = c->by == STORE_BY_HOST || c->filter->f.n_hosts > 0 ||
+                 (c->filter->f.not_hosts && c->filter->f.not_hosts[0]);
     if (plan.hosts && minutes && !has_minutes_of_hosts(plan.dim))
         return false;
     *ret_plan = plan;
@@ -143,7 +144,6 @@ static int add_rows(struct cell_read *x, uint32_t host, struct series *host_seri
     struct chart *c = x->c;
     uint64_t unit = x->step == CELL_HOUR ? MS_PER_HOUR : MS_PER_MINUTE;
     _cleanup_(db_donep) struct db_stmt *q = NULL;
-    unsigned outcomes = c->filter->f.outcomes;
     int r = db_query(x->db,
                      "SELECT bucket, key, outcome, records, extra FROM cells "
                      "WHERE step = ?1 AND dim = ?2 AND host = ?3 AND bucket >= ?4 AND bucket < ?5",
@@ -157,7 +157,7 @@ static int add_rows(struct cell_read *x, uint32_t host, struct series *host_seri
         uint32_t key = (uint32_t)db_col_u64(q, 1), outcome = (uint32_t)db_col_u64(q, 2);
         struct series *one;
 
-        if ((outcomes && !(outcomes & 1u << outcome % 32)) || (x->key >= 0 && key != x->key) ||
+        if (!filter_outcome_matches(c->filter, outcome) || (x->key >= 0 && key != x->key) ||
             (x->plan->numbers && (key < x->plan->number || key > x->plan->number_max)))
             continue;
         one = series_for(c, x->db, x->plan, &x->keys, key, outcome, host_series, c->err);
@@ -253,7 +253,6 @@ static int add_paths_of_day(struct chart *c, const struct cell_plan *plan, enum 
 {
     struct db *db = NULL;
     struct db_stmt *q = NULL;
-    unsigned outcomes = c->filter->f.outcomes;
     int64_t dropped = 0;
     int r = day_reader(c->st, day, &db, c->err);
 
@@ -275,7 +274,7 @@ static int add_paths_of_day(struct chart *c, const struct cell_plan *plan, enum 
             const char *path = strempty(db_col_str(q, 1));
             struct series *one;
 
-            if (outcomes && !(outcomes & 1u << db_col_u64(q, 2) % 32))
+            if (!filter_outcome_matches(c->filter, (unsigned)db_col_u64(q, 2)))
                 continue;
             one = series_get(&c->series, path, strlen(path));
             if (!one) {

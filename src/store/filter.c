@@ -24,6 +24,19 @@ static const char *text_in(const struct store_filter *f, enum filter_text which)
     }
 }
 
+static const char *const *not_texts_in(const struct store_filter *f, enum filter_text which)
+{
+    switch (which) {
+    case FILTER_RULE: return f->not_rules;
+    case FILTER_POLICY: return f->not_policies;
+    case FILTER_USER: return f->not_users;
+    case FILTER_PROGRAM: return f->not_programs;
+    case FILTER_PATH: return f->not_paths;
+    case FILTER_TEXTS:
+    default: return NULL;
+    }
+}
+
 struct store_str filter_text_of(const struct store_columns *c, enum filter_text which)
 {
     switch (which) {
@@ -43,13 +56,49 @@ static int check_bounds(const struct store_filter *f, struct error *err)
         return error_set(err, -EINVAL, "the end of the time is not after its beginning");
     if (f->n_hosts > STORE_HOSTS_MAX)
         return error_set(err, -EINVAL, "more than %d hosts", STORE_HOSTS_MAX);
-    if (f->n_classes > STORE_CLASSES_MAX)
+    for (size_t i = 0; f->not_hosts && f->not_hosts[i]; i++)
+        if (i == STORE_NOT_MAX)
+            return error_set(err, -EINVAL, "more than %d hosts", STORE_NOT_MAX);
+    if (f->n_classes > STORE_CLASSES_MAX || f->n_not_classes > STORE_CLASSES_MAX)
         return error_set(err, -EINVAL, "more than %d classes", STORE_CLASSES_MAX);
-    if (f->outcomes >= 1u << STORE_OUTCOMES || f->streams >= 1u << STREAM_CLASSES)
+    if ((f->outcomes | f->not_outcomes) >= 1u << STORE_OUTCOMES ||
+        f->streams >= 1u << STREAM_CLASSES)
         return error_set(err, -EINVAL, "there is no such outcome or stream");
     if (f->text && strlen(f->text) > STORE_TEXT_MAX)
         return error_set(err, -EINVAL, "text: more than %d bytes", STORE_TEXT_MAX);
     return 0;
+}
+
+static int prepare_pattern(const char *s, enum filter_text which, struct filter_pattern *ret,
+                           struct error *err)
+{
+    size_t len = strlen(s);
+
+    if (len > VALUE_MAX)
+        return error_set(err, -EINVAL, "%s: more than %d bytes", text_names[which], VALUE_MAX);
+    ret->s = s;
+    ret->prefix = len > 0 && s[len - 1] == '*';
+    ret->len = len - ret->prefix;
+    return 0;
+}
+
+static int prepare_texts(struct filter *f, enum filter_text which, struct error *err)
+{
+    const char *const *not = not_texts_in(&f->f, which);
+    struct filter_pattern *pattern = &f->texts[which];
+    const char *s = text_in(&f->f, which);
+    int r = s ? prepare_pattern(s, which, pattern, err) : 0;
+
+    if (pattern->prefix && pattern->len == 0)
+        pattern->s = NULL; // "*" is everything
+    for (size_t i = 0; r == 0 && not &&not [i]; i++) {
+        if (i == STORE_NOT_MAX)
+            return error_set(err, -EINVAL, "%s: more than %d values that are not wanted",
+                             text_names[which], STORE_NOT_MAX);
+        r = prepare_pattern(not [i], which, &f -> not_texts[which][i], err);
+        f->n_not_texts[which] = i + 1;
+    }
+    return r;
 }
 
 int filter_prepare(const struct store_filter *filter, struct filter *ret_filter, struct error *err)
@@ -64,20 +113,10 @@ int filter_prepare(const struct store_filter *filter, struct filter *ret_filter,
         ret_filter->f.class_uid = filter->classes[0];
         ret_filter->f.n_classes = 0;
     }
-    for (unsigned i = 0; i < FILTER_TEXTS; i++) {
-        struct filter_pattern *pattern = &ret_filter->texts[i];
-
-        pattern->s = text_in(filter, (enum filter_text)i);
-        if (!pattern->s)
-            continue;
-        pattern->len = strlen(pattern->s);
-        if (pattern->len > VALUE_MAX)
-            return error_set(err, -EINVAL, "%s: more than %d bytes", text_names[i], VALUE_MAX);
-        pattern->prefix = pattern->len > 0 && pattern->s[pattern->len - 1] == '*';
-        pattern->len -= pattern->prefix;
-        if (pattern->prefix && pattern->len == 0)
-            pattern->s = NULL; // "*" is everything
-    }
+    for (unsigned i = 0; i < FILTER_TEXTS && r == 0; i++)
+        r = prepare_texts(ret_filter, (enum filter_text)i, err);
+    if (r < 0)
+        return r;
     return text_query_parse(filter->text, &ret_filter->query, err);
 }
 
@@ -95,12 +134,21 @@ bool filter_pattern_matches(const struct filter_pattern *pattern, const char *s,
     return pattern->len == 0 || memcmp(s, pattern->s, pattern->len) == 0;
 }
 
+bool filter_text_excluded(const struct filter *f, enum filter_text which, const char *s, size_t len)
+{
+    for (size_t i = 0; i < f->n_not_texts[which]; i++)
+        if (filter_pattern_matches(&f->not_texts[which][i], s, len))
+            return true;
+    return false;
+}
+
 bool filter_texts_match(const struct filter *f, const struct store_columns *c)
 {
     for (unsigned i = 0; i < FILTER_TEXTS; i++) {
         struct store_str text = filter_text_of(c, (enum filter_text)i);
 
-        if (!filter_pattern_matches(&f->texts[i], text.s, text.len))
+        if (!filter_pattern_matches(&f->texts[i], text.s, text.len) ||
+            filter_text_excluded(f, (enum filter_text)i, text.s, text.len))
             return false;
     }
     return true;
@@ -113,7 +161,7 @@ bool filter_columns_match(const struct filter *f, const struct store_columns *c)
     if (c->time_ms < w->from_ms || (w->to_ms && c->time_ms >= w->to_ms))
         return false;
     if (!filter_class_matches(f, c->class_uid) || (w->activity && c->activity != w->activity) ||
-        c->severity < w->severity_min || (w->outcomes && !(w->outcomes & 1u << c->outcome)))
+        c->severity < w->severity_min || !filter_outcome_matches(f, c->outcome))
         return false;
     return filter_texts_match(f, c);
 }
@@ -122,14 +170,35 @@ bool filter_class_matches(const struct filter *f, uint32_t class_uid)
 {
     if (f->f.class_uid && class_uid != f->f.class_uid)
         return false;
+    for (size_t i = 0; i < f->f.n_not_classes; i++)
+        if (f->f.not_classes[i] == class_uid)
+            return false;
     for (size_t i = 0; i < f->f.n_classes; i++)
         if (f->f.classes[i] == class_uid)
             return true;
     return f->f.n_classes == 0;
 }
 
+bool filter_outcome_matches(const struct filter *f, unsigned outcome)
+{
+    unsigned bit = 1u << outcome % 32;
+
+    return (!f->f.outcomes || f->f.outcomes & bit) && !(f->f.not_outcomes & bit);
+}
+
+bool filter_excludes_nothing(const struct filter *f)
+{
+    for (unsigned i = 0; i < FILTER_TEXTS; i++)
+        if (f->n_not_texts[i])
+            return false;
+    return f->f.n_not_classes == 0;
+}
+
 bool filter_host_matches(const struct filter *f, const char *host)
 {
+    for (size_t i = 0; f->f.not_hosts && f->f.not_hosts[i]; i++)
+        if (streq(f->f.not_hosts[i], host))
+            return false;
     for (size_t i = 0; i < f->f.n_hosts; i++)
         if (streq(f->f.hosts[i], host))
             return true;

@@ -25,6 +25,8 @@ struct filter_pattern {
 struct filter {
     struct store_filter f;
     struct filter_pattern texts[FILTER_TEXTS];
+    struct filter_pattern not_texts[FILTER_TEXTS][STORE_NOT_MAX];
+    size_t n_not_texts[FILTER_TEXTS];
     struct text_query query;
 };
 
@@ -33,10 +35,16 @@ int filter_prepare(const struct store_filter *filter, struct filter *ret_filter,
 void filter_done(struct filter *f);
 
 bool filter_pattern_matches(const struct filter_pattern *pattern, const char *s, size_t len);
+// Whether the text is one of those that are not wanted.
+bool filter_text_excluded(const struct filter *f, enum filter_text which, const char *s,
+                          size_t len);
 bool filter_texts_match(const struct filter *f,
                         const struct store_columns *c); // rule, policy, user, program, path
 // All but host, stream and text.
 bool filter_columns_match(const struct filter *f, const struct store_columns *c);
+bool filter_outcome_matches(const struct filter *f, unsigned outcome);
 bool filter_class_matches(const struct filter *f, uint32_t class_uid);
+// No text is excluded, and no class.
+bool filter_excludes_nothing(const struct filter *f);
 bool filter_host_matches(const struct filter *f, const char *host);
 struct store_str filter_text_of(const struct store_columns *c, enum filter_text which);

@@ -139,9 +139,10 @@ int scan_open(struct scan *s, struct sqlite_store *st, const struct filter *filt
     for (size_t i = 0; i < s->n_views; i++)
         s->days[i].view = &s->views[i];
     for (unsigned i = 0; i < FILTER_TEXTS; i++)
-        s->asked[i] = filter->texts[i].s != NULL;
-    s->asked[COLS_STRINGS] = filter->f.class_uid || filter->f.n_classes || filter->f.activity ||
-                             filter->f.severity_min || filter->f.outcomes;
+        s->asked[i] = filter->texts[i].s || filter->n_not_texts[i];
+    s->asked[COLS_STRINGS] = filter->f.class_uid || filter->f.n_classes ||
+                             filter->f.n_not_classes || filter->f.activity ||
+                             filter->f.severity_min || filter->f.outcomes || filter->f.not_outcomes;
     return 0;
 }
 
@@ -386,24 +387,25 @@ const struct cols_names *scan_names(struct scan *s, const struct scan_run *run)
 }
 
 // Which entries of a column's dictionary the pattern lets through; false: none. A whole text is compared by its hash: that lets
-// nothing out, and what it lets in by chance, one text in four thousand millions, a list drops when it has the record itself.
+// nothing out, and what it lets in by chance, one text in four thousand millions, a list drops when it has the record itself. What is
+// not wanted is compared as it is: a hash would drop records by chance.
 static bool match_strings(struct scan *s, const struct scan_run *run, enum filter_text column)
 {
     const struct filter_pattern *p = &s->filter->texts[column];
-    uint32_t hash = cols_hash(p->s, MIN(p->len, (size_t)COLS_NAME_MAX));
-    bool any = false;
+    uint32_t hash = p->s ? cols_hash(p->s, MIN(p->len, (size_t)COLS_NAME_MAX)) : 0;
+    bool names = p->prefix || s->filter->n_not_texts[column], any = false;
 
-    if (p->prefix && !scan_names(s, run))
+    if (names && !scan_names(s, run))
         return false;
     for (uint32_t i = 0; i < run->cols.strings[column].n; i++) {
         bool *allowed = &s->allowed[column][i];
 
-        if (p->prefix) {
+        *allowed = !p->s || p->prefix || cols_hash_at(&run->cols, column, i) == hash;
+        if (names && *allowed) {
             struct store_str name = cols_names_at(&s->names, column, i);
 
-            *allowed = filter_pattern_matches(p, name.s, name.len);
-        } else {
-            *allowed = cols_hash_at(&run->cols, column, i) == hash;
+            *allowed = (!p->prefix || filter_pattern_matches(p, name.s, name.len)) &&
+                       !filter_text_excluded(s->filter, column, name.s, name.len);
         }
         any |= *allowed;
     }
@@ -422,7 +424,7 @@ static bool match_kinds(struct scan *s, const struct scan_run *run)
         *allowed = filter_class_matches(s->filter, k.class_uid) &&
                    (!f->activity || k.activity == f->activity) &&
                    k.severity >= MIN(f->severity_min, 255u) &&
-                   (!f->outcomes || f->outcomes & 1u << k.outcome);
+                   filter_outcome_matches(s->filter, k.outcome);
         any |= *allowed;
     }
     return any;

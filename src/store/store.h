@@ -111,6 +111,7 @@ int store_streams(struct store *st, store_stream_fn fn, void *ctx, struct error 
 #define STORE_LIMIT_MAX   1000
 #define STORE_HOSTS_MAX   256
 #define STORE_CLASSES_MAX 32
+#define STORE_NOT_MAX     32
 #define STORE_TEXT_MAX    1024
 
 // A record. Everything is on loan until the function that got it returns.
@@ -151,6 +152,13 @@ struct store_filter {
     // whole ("shadow" in /etc/shadow), with '*' at its end also as the beginning of one; "/etc/shadow" and text in "double quotes" must
     // stand together. Case of ASCII letters does not matter.
     const char *text;
+    // None of these, whatever is asked for above. Lists end with NULL, or are NULL; at most STORE_NOT_MAX values each.
+    const char *const *not_hosts, *const *not_rules, *const *not_policies,
+                                                         *const *not_users, *const *not_programs,
+                                                                                *const *not_paths;
+    const uint32_t *not_classes; // n_not_classes at most STORE_CLASSES_MAX
+    size_t n_not_classes;
+    unsigned not_outcomes; // bits
 };
 // 0, or -EINVAL and what is wrong with which field.
 int store_filter_check(const struct store_filter *filter, struct error *err);

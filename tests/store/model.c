@@ -115,6 +115,40 @@ struct made_record *model_find(struct model *m, const char *host, const struct s
 
 // ---- filters
 
+static const char *const *some_of(struct model *m, const char *const *from, size_t n,
+                                  const char *to[3])
+{
+    size_t many = model_random(m, 3);
+
+    for (size_t i = 0; i < many; i++)
+        to[i] = from[model_random(m, n)];
+    return many ? to : NULL;
+}
+
+// What is not wanted.
+static void model_not(struct model *m, struct model_filter *f)
+{
+    static const char *const texts[5][5] = {
+        {"shadow", "shadow*", "r\"q", "none", ""},
+        {"web-host", "b*", "", "x", "w*"},
+        {"root", "a*", "j\xc3\xb6rg", "", "nobody"},
+        {"/usr/bin/cat", "/usr/bin/*", "/usr/sbin/*", "", "/usr/bin/ca*"},
+        {"/etc/shadow", "/etc/ssh/*", "/root/a*b", "rel*", ""},
+    };
+    const char *const *lists[5];
+
+    for (size_t i = 0; i < 5; i++)
+        lists[i] = some_of(m, texts[i], 5, f->not_texts[i]);
+    f->f.not_rules = lists[0];
+    f->f.not_policies = lists[1];
+    f->f.not_users = lists[2];
+    f->f.not_programs = lists[3];
+    f->f.not_paths = lists[4];
+    f->not_classes[0] = model_random(m, 2) ? 1001 : 1007;
+    f->f.not_classes = f->not_classes;
+    f->f.n_not_classes = model_random(m, 4) == 0;
+}
+
 void model_filter(struct model *m, struct model_filter *f)
 {
     *f = (struct model_filter){};
@@ -162,6 +196,16 @@ void model_filter(struct model *m, struct model_filter *f)
     }
     f->f.hosts = f->hosts;
     f->f.classes = f->classes;
+    if (model_random(m, 4) == 0)
+        model_not(m, f);
+    // These are counted in tables, too.
+    if (model_random(m, 5) == 0)
+        f->f.not_outcomes = (unsigned)model_random(m, 1u << STORE_OUTCOMES);
+    if (model_random(m, 6) == 0) {
+        f->not_hosts[0] = model_host((unsigned)model_random(m, MODEL_HOSTS));
+        f->not_hosts[1] = model_host((unsigned)model_random(m, MODEL_HOSTS));
+        f->f.not_hosts = f->not_hosts;
+    }
 }
 
 static bool fits(const char *pattern, const char *s)
@@ -192,6 +236,23 @@ static bool says(const char *word, const struct made_record *r)
     return false;
 }
 
+static bool any_fits(const char *const *patterns, const char *s)
+{
+    for (size_t i = 0; patterns && patterns[i]; i++)
+        if (fits(patterns[i], s))
+            return true;
+    return false;
+}
+
+static bool is_unwanted(const struct store_filter *f, const struct made_record *r)
+{
+    return any_fits(f->not_hosts, model_host(r->host)) || any_fits(f->not_rules, r->rule) ||
+           any_fits(f->not_policies, r->policy) || any_fits(f->not_users, r->user) ||
+           any_fits(f->not_programs, r->program) || any_fits(f->not_paths, r->path) ||
+           (f->n_not_classes && f->not_classes[0] == r->class_uid) ||
+           f->not_outcomes & 1u << r->outcome;
+}
+
 bool model_matches(const struct model_filter *w, const struct made_record *r)
 {
     const struct store_filter *f = &w->f;
@@ -207,5 +268,5 @@ bool model_matches(const struct model_filter *w, const struct made_record *r)
            (!f->outcomes || f->outcomes & 1u << r->outcome) &&
            (!f->streams || f->streams & 1u << r->class) && fits(f->rule, r->rule) &&
            fits(f->policy, r->policy) && fits(f->user, r->user) && fits(f->program, r->program) &&
-           fits(f->path, r->path) && (!w->word || says(w->word, r));
+           fits(f->path, r->path) && !is_unwanted(f, r) && (!w->word || says(w->word, r));
 }

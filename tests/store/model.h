@@ -25,8 +25,9 @@ struct made_record *model_find(struct model *m, const char *host, const struct s
 struct model_filter {
     struct store_filter f;
     const char *hosts[MODEL_HOSTS];
-    uint32_t classes[2];
-    const char *word; // of f.text: one that stands alone in messages
+    uint32_t classes[2], not_classes[2];
+    const char *not_hosts[3], *not_texts[5][3]; // rule, policy, user, program, path
+    const char *word;                           // of f.text: one that stands alone in messages
     char text[256];
 };
 void model_filter(struct model *m, struct model_filter *f);

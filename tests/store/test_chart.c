@@ -128,6 +128,9 @@ void test_chart_random(void **state)
             filter.f.text = filter.word = NULL;
             filter.f.activity = filter.f.streams = 0;
             filter.f.path = filter.f.program = NULL;
+            filter.f.not_rules = filter.f.not_policies = filter.f.not_users = NULL;
+            filter.f.not_programs = filter.f.not_paths = NULL;
+            filter.f.n_not_classes = 0;
         }
         if (by != STORE_BY_PATH) {
             c.n = 0;
