@@ -7,26 +7,37 @@
 #include "base/strutil.h"
 #include "server/server.h"
 
-static int read_classes(const struct api_request *rq, struct event_filter *ret, struct error *err)
+static int read_classes(const struct api_request *rq, const char *name, uint32_t *classes,
+                        size_t *ret_n, struct error *err)
 {
-    const char *const *list = api_query_list(rq, "class");
+    const char *const *list = api_query_list(rq, name);
+    size_t n;
 
-    for (size_t i = 0; list && list[i] && i < STORE_CLASSES_MAX; i++) {
-        if (parse_u32(list[i], &ret->classes[i]) < 0) {
-            (void)error_set(err, -EINVAL, "class: '%.64s' is no class", list[i]);
+    for (n = 0; list && list[n] && n < STORE_CLASSES_MAX; n++)
+        if (parse_u32(list[n], &classes[n]) < 0) {
+            (void)error_set(err, -EINVAL, "%s: '%.64s' is no class", name, list[n]);
             error_expected(err, "numbers of OCSF, as 1001 or 1007");
             return -EINVAL;
         }
-        ret->f.n_classes++;
-    }
-    ret->f.classes = ret->classes;
+    *ret_n = n;
     return 0;
+}
+
+static unsigned read_outcomes(const struct api_request *rq, const char *name)
+{
+    const char *const *list = api_query_list(rq, name);
+    enum store_outcome outcome;
+    unsigned bits = 0;
+
+    for (size_t i = 0; list && list[i]; i++)
+        if (store_outcome_find(list[i], &outcome) == 0)
+            bits |= 1u << outcome;
+    return bits;
 }
 
 int event_filter_read(const struct api_request *rq, struct event_filter *ret, struct error *err)
 {
-    const char *const *outcomes = api_query_list(rq, "outcome");
-    enum store_outcome outcome;
+    int r;
 
     *ret = (struct event_filter){
         .f = {.from_ms = api_query_time(rq, "from", 0),
@@ -38,14 +49,22 @@ int event_filter_read(const struct api_request *rq, struct event_filter *ret, st
               .user = api_query_str(rq, "user", NULL),
               .program = api_query_str(rq, "program", NULL),
               .path = api_query_str(rq, "path", NULL),
-              .text = api_query_str(rq, "q", NULL)},
+              .text = api_query_str(rq, "q", NULL),
+              .outcomes = read_outcomes(rq, "outcome"),
+              .not_hosts = api_query_list(rq, "not_host"),
+              .not_rules = api_query_list(rq, "not_rule"),
+              .not_policies = api_query_list(rq, "not_policy"),
+              .not_users = api_query_list(rq, "not_user"),
+              .not_programs = api_query_list(rq, "not_program"),
+              .not_paths = api_query_list(rq, "not_path"),
+              .not_outcomes = read_outcomes(rq, "not_outcome"),
+              .classes = ret->classes,
+              .not_classes = ret->not_classes},
     };
     while (ret->f.hosts && ret->f.hosts[ret->f.n_hosts])
         ret->f.n_hosts++;
-    for (size_t i = 0; outcomes && outcomes[i]; i++)
-        if (store_outcome_find(outcomes[i], &outcome) == 0)
-            ret->f.outcomes |= 1u << outcome;
-    return read_classes(rq, ret, err);
+    r = read_classes(rq, "class", ret->classes, &ret->f.n_classes, err);
+    return r < 0 ? r : read_classes(rq, "not_class", ret->not_classes, &ret->f.n_not_classes, err);
 }
 
 int event_filter_read_times(const struct api_request *rq, struct event_filter *ret,
@@ -64,10 +83,21 @@ int event_filter_read_times(const struct api_request *rq, struct event_filter *r
 
 // ---- copies
 
+enum {
+    KEPT_HOSTS,
+    KEPT_NOT_HOSTS,
+    KEPT_RULES,
+    KEPT_POLICIES,
+    KEPT_USERS,
+    KEPT_PROGRAMS,
+    KEPT_PATHS,
+    KEPT_LISTS
+};
+
 struct kept {
     struct store_filter f;
-    char **hosts;
-    uint32_t classes[STORE_CLASSES_MAX];
+    char **lists[KEPT_LISTS];
+    uint32_t classes[STORE_CLASSES_MAX], not_classes[STORE_CLASSES_MAX];
     char *texts[6];
 };
 
@@ -77,40 +107,68 @@ struct store_filter *event_filter_free(struct store_filter *f)
 
     if (!k)
         return NULL;
-    strv_free(k->hosts);
+    for (size_t i = 0; i < ARRAY_SIZE(k->lists); i++)
+        strv_free(k->lists[i]);
     for (size_t i = 0; i < ARRAY_SIZE(k->texts); i++)
         free(k->texts[i]);
     free(k);
     return NULL;
 }
 
+static int keep_texts(struct kept *k)
+{
+    const char **texts[] = {&k->f.rule,    &k->f.policy, &k->f.user,
+                            &k->f.program, &k->f.path,   &k->f.text};
+
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        if (*texts[i] && !(k->texts[i] = strdup(*texts[i])))
+            return -ENOMEM;
+        *texts[i] = k->texts[i];
+    }
+    return 0;
+}
+
+static int keep_lists(struct kept *k)
+{
+    const char *const **lists[KEPT_LISTS] = {
+        [KEPT_HOSTS] = &k->f.hosts,     [KEPT_NOT_HOSTS] = &k->f.not_hosts,
+        [KEPT_RULES] = &k->f.not_rules, [KEPT_POLICIES] = &k->f.not_policies,
+        [KEPT_USERS] = &k->f.not_users, [KEPT_PROGRAMS] = &k->f.not_programs,
+        [KEPT_PATHS] = &k->f.not_paths,
+    };
+    int r = 0;
+
+    for (size_t i = 0; i < KEPT_LISTS && r == 0; i++) {
+        for (size_t at = 0; *lists[i] && (*lists[i])[at] && r == 0; at++)
+            r = strv_append(&k->lists[i], (*lists[i])[at]);
+        *lists[i] = (const char *const *)k->lists[i];
+    }
+    return r;
+}
+
+static void keep_classes(const uint32_t **classes, size_t n, uint32_t *kept)
+{
+    if (n)
+        memcpy(kept, *classes, MIN(n, (size_t)STORE_CLASSES_MAX) * sizeof(*kept));
+    *classes = kept;
+}
+
 int event_filter_keep(const struct store_filter *f, struct store_filter **ret)
 {
-    const char *texts[] = {f->rule, f->policy, f->user, f->program, f->path, f->text};
     struct kept *k = new0(struct kept, 1);
-    int r = k ? 0 : -ENOMEM;
+    int r;
 
-    for (size_t i = 0; r == 0 && i < f->n_hosts; i++)
-        r = strv_append(&k->hosts, f->hosts[i]);
-    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
-        if (texts[i] && !(k->texts[i] = strdup(texts[i])))
-            r = -ENOMEM;
+    if (!k)
+        return -ENOMEM;
+    k->f = *f;
+    keep_classes(&k->f.classes, f->n_classes, k->classes);
+    keep_classes(&k->f.not_classes, f->n_not_classes, k->not_classes);
+    r = keep_texts(k);
+    r = r < 0 ? r : keep_lists(k);
     if (r < 0) {
-        if (k)
-            event_filter_free(&k->f);
+        event_filter_free(&k->f);
         return r;
     }
-    k->f = *f;
-    memcpy(k->classes, f->classes,
-           MIN(f->n_classes, (size_t)STORE_CLASSES_MAX) * sizeof(*f->classes));
-    k->f.classes = k->classes;
-    k->f.hosts = (const char *const *)k->hosts;
-    k->f.rule = k->texts[0];
-    k->f.policy = k->texts[1];
-    k->f.user = k->texts[2];
-    k->f.program = k->texts[3];
-    k->f.path = k->texts[4];
-    k->f.text = k->texts[5];
     *ret = &k->f;
     return 0;
 }

@@ -11,7 +11,7 @@
 
 struct event_filter {
     struct store_filter f; // points into what follows, or into the request
-    uint32_t classes[STORE_CLASSES_MAX];
+    uint32_t classes[STORE_CLASSES_MAX], not_classes[STORE_CLASSES_MAX];
 };
 
 // Strings stay the request's. -EINVAL with err: a class that is no number.

@@ -76,6 +76,8 @@ test('the server is asked only what it knows', () => {
   assert.equal(q.get('from'), '-24h');
   assert.equal(q.has('not_rule'), false);
   assert.equal(toRequest(f, { not_rule: 'one' }).get('not_rule'), 'a');
+  const lists = fromQuery(new URLSearchParams('not_rule=a&not_rule=b&not_rule=c,d'));
+  assert.equal(toRequest(lists, { not_rule: 'list' }).get('not_rule'), 'a,b');
   for (const name of toRequest(f, events_params).keys()) assert.ok(name in events_params);
   assert.equal(toRequest(f, events_stream_params).has('from'), false);
 });

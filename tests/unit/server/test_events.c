@@ -110,6 +110,18 @@ static void test_list(void **state _unused_)
     assert_int_equal(items(&w.viewer), 5);
     say(&w.viewer, "events", "/api/v1/events?host=00000000-0000-4000-8000-000000000000", NULL, 200);
     assert_int_equal(items(&w.viewer), 0);
+    // What is not wanted.
+    say(&w.viewer, "events", "/api/v1/events?not_path=/etc/*&not_class=1007", NULL, 200);
+    assert_int_equal(items(&w.viewer), 1);
+    expect_said(&w.viewer, "items.0.path", "/srv/www/x");
+    say(&w.viewer, "events", "/api/v1/events?not_program=/usr/bin/dog,/usr/bin/cat", NULL, 200);
+    assert_int_equal(items(&w.viewer), 3);
+    say(&w.viewer, "events", "/api/v1/events?rule=web&not_user=ann", NULL, 200);
+    assert_int_equal(items(&w.viewer), 0);
+    (void)snprintf(target, sizeof(target), "/api/v1/events?not_host=%s", w.host.id);
+    say(&w.viewer, "events", target, NULL, 200);
+    assert_int_equal(items(&w.viewer), 0);
+    say(&w.viewer, "events", "/api/v1/events?not_class=files", NULL, 400);
     say(&w.viewer, "events", "/api/v1/events?class=files", NULL, 400);
     say(&w.viewer, "events", "/api/v1/events?cursor=x", NULL, 400);
     say(&w.viewer, "events", "/api/v1/events?q=%22no+end", NULL, 400);
@@ -164,6 +176,8 @@ static void test_export(void **state _unused_)
         lines++;
     assert_int_equal(lines, 300);
     assert_int_equal(strncmp(sb_str(&w.viewer.answer.body), "{\"class_uid\":1001,", 18), 0);
+    assert_int_equal(peer_get(&w.viewer, "/api/v1/events/export?not_rule=w*,x"), 200);
+    assert_int_equal(strncmp(sb_str(&w.viewer.answer.body), "{\"class_uid\":1007,", 18), 0);
     assert_int_equal(peer_get(&w.viewer, "/api/v1/events/export?class=x"), 400);
     world_end(&w);
 }
@@ -194,6 +208,14 @@ static void test_charts(void **state _unused_)
     assert_null(said(&w.viewer, "items.2"));
     say(&w.viewer, "top", "/api/v1/top?by=host&outcome=denied", NULL, 200);
     expect_said(&w.viewer, "items.0.count", "7");
+    say(&w.viewer, "top", "/api/v1/top?by=path&not_path=/etc/*", NULL, 200);
+    expect_said(&w.viewer, "items.0.key", "/srv/www/x");
+    assert_null(said(&w.viewer, "items.1"));
+    say(&w.viewer, "top", "/api/v1/top?by=host&not_outcome=denied", NULL, 200);
+    expect_said(&w.viewer, "items.0.count", "3");
+    (void)snprintf(target, sizeof(target), "/api/v1/top?by=host&not_host=%s", w.host.id);
+    say(&w.viewer, "top", target, NULL, 200);
+    assert_null(said(&w.viewer, "items.0"));
     (void)snprintf(target, sizeof(target), "/api/v1/events/timeline?buckets=24&from=%llu&to=%llu",
                    (unsigned long long)(w.now_ms - 24 * HOUR_MS),
                    (unsigned long long)(w.now_ms + 60000));
@@ -201,6 +223,9 @@ static void test_charts(void **state _unused_)
     say(&w.viewer, "events_timeline", "/api/v1/events/timeline?q=shadow&buckets=1&from=-24h", NULL,
         200);
     expect_said(&w.viewer, "points.0.denied", "5");
+    say(&w.viewer, "events_timeline",
+        "/api/v1/events/timeline?not_path=/etc/shadow&buckets=1&from=-24h", NULL, 200);
+    expect_said(&w.viewer, "points.0.denied", "2");
     say(&w.viewer, "events_timeline", "/api/v1/events/timeline?class=x", NULL, 400);
     world_end(&w);
 }
@@ -255,6 +280,7 @@ static void test_live(void **state _unused_)
 {
     watch_live("/api/v1/events/stream?rule=web&q=shadow", false);
     watch_live("/api/v1/events/stream?rule=web&q=shadow&full=yes", true);
+    watch_live("/api/v1/events/stream?not_path=/srv/*&not_class=1007", false);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_list), cmocka_unit_test(test_unreadable),

@@ -75,8 +75,8 @@ export function isList(field: Field): boolean {
 }
 
 /**
- * What the server is asked. `known` are the parameters that it takes here: what it does not know (to leave
- * out a value, say) is done by isExcluded() on what comes.
+ * What the server is asked. `known` are the parameters that it takes here. What cannot be said to it (to leave
+ * out a value with a comma) is done by isExcluded() on what comes.
  */
 export function toRequest(f: Filters, known: Record<string, 'one' | 'list'>): URLSearchParams {
   const query = new URLSearchParams();
