@@ -89,6 +89,9 @@ int registry_alert_list(struct registry *rg, const struct registry_alert_filter 
                         struct registry_next *ret_next, struct error *err);
 int registry_alert_get(struct registry *rg, uint64_t id, registry_alert_fn fn, void *ctx,
                        struct error *err);
+// How many were seen for the first time in each of n steps from from_ms on (milliseconds since 1970, like step_ms).
+int registry_alert_starts(struct registry *rg, uint64_t from_ms, uint64_t step_ms,
+                          uint64_t *ret_counts, size_t n, struct error *err);
 int registry_alert_counts(struct registry *rg, uint64_t ret_counts[ALERT_STATES],
                           struct error *err);
 

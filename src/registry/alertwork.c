@@ -155,6 +155,28 @@ int registry_alert_counts(struct registry *rg, uint64_t ret_counts[ALERT_STATES]
     return r;
 }
 
+int registry_alert_starts(struct registry *rg, uint64_t from_ms, uint64_t step_ms,
+                          uint64_t *ret_counts, size_t n, struct error *err)
+{
+    _cleanup_(reading_done) struct reading rd = {};
+    _cleanup_(db_donep) struct db_stmt *st = NULL;
+    // What began since was seen since: the index of what was seen when is enough.
+    int r =
+        reading_query(rg,
+                      "SELECT (first_ms - ?1) / ?2, count(*) FROM alerts WHERE last_ms >= ?1 AND "
+                      "first_ms >= ?1 AND first_ms < ?1 + ?2 * ?3 GROUP BY 1",
+                      &rd, &st, err);
+
+    memset(ret_counts, 0, n * sizeof(*ret_counts));
+    if (r < 0)
+        return r;
+    db_bind(st, "uuu", from_ms, step_ms, (uint64_t)n);
+    while ((r = db_step(st, err)) > 0)
+        if (db_col_u64(st, 0) < n)
+            ret_counts[db_col_u64(st, 0)] = db_col_u64(st, 1);
+    return r;
+}
+
 static int add_comment(struct change *c, uint64_t id, const char *kind, const char *text,
                        struct error *err)
 {

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/macro.h"
 #include "base/strutil.h"
+#include "registry/alert.h"
 #include "server/event_filter.h"
 #include "server/host_names.h"
 #include "server/server.h"
@@ -18,6 +19,8 @@
 #define SERIES      10
 #define TOP         10
 #define BUCKETS     60
+#define STEPS_MAX   2000
+#define HOUR_MS     UINT64_C(3600000)
 #define AIMED_STEPS 96 // where no step is asked for
 
 static void write_frame(struct jw *out, const struct store_chart *chart)
@@ -203,4 +206,35 @@ int route_events_timeline(struct server *s, struct api_request *rq, struct jw *o
     write_limits(out, &chart);
     jw_end_object(out);
     return r;
+}
+
+int route_alerts_timeline(struct server *s, struct api_request *rq, struct jw *out,
+                          struct error *err)
+{
+    uint64_t to_ms = api_query_time(rq, "to", server_now() + 1),
+             from_ms = api_query_time(rq, "from", to_ms - MIN(to_ms, EVENT_DAY_MS)),
+             step_ms = api_query_u64(rq, "step", HOUR_MS);
+    uint64_t counts[STEPS_MAX];
+    size_t n;
+    int r;
+
+    if (to_ms <= from_ms)
+        return error_set(err, -EINVAL, "the end of the time is not after its beginning");
+    from_ms = from_ms / step_ms * step_ms;
+    if ((to_ms - from_ms) / step_ms >= STEPS_MAX)
+        return error_set(err, -EINVAL, "more than %d steps", STEPS_MAX);
+    n = (size_t)((to_ms - from_ms + step_ms - 1) / step_ms);
+    r = registry_alert_starts(s->registry, from_ms, step_ms, counts, n, err);
+    if (r < 0)
+        return r;
+    jw_begin_object(out);
+    write_frame(out, &(struct store_chart){.from_ms = from_ms,
+                                           .to_ms = from_ms + n * step_ms,
+                                           .step_ms = step_ms});
+    jw_kv_array(out, "points");
+    for (size_t i = 0; i < n; i++)
+        jw_u64(out, counts[i]);
+    jw_end_array(out);
+    jw_end_object(out);
+    return 0;
 }

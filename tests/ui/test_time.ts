@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bytes, count, percent, short } from '../../ui/src/lib/num.ts';
-import { absolute, bucket, compact, DAY, duration, HOUR, MINUTE, parseTime, relative, stepFor } from '../../ui/src/lib/time.ts';
+import { absolute, compact, DAY, duration, HOUR, MINUTE, parseTime, relative, stepFor } from '../../ui/src/lib/time.ts';
 
 const now = Date.UTC(2026, 0, 31, 14, 3, 11, 123);
 
@@ -67,9 +67,4 @@ test('numbers', () => {
   assert.equal(bytes(41e9), '38.2 GiB');
   assert.equal(bytes(undefined), '–');
   assert.equal(percent(3), '0.3 %');
-});
-
-test('values fall into their steps, and those outside nowhere', () => {
-  assert.deepEqual(bucket([[0, 1], [9, 2], [10, 4], [29, 8], [30, 16], [-1, 32]], 0, 10, 3), [3, 4, 8]);
-  assert.deepEqual(bucket([], 0, 10, 0), [0]);
 });

@@ -266,6 +266,7 @@ static void test_list(void **state)
     char host[HOST_ID_SIZE], program[32];
     struct registry_next next = {};
     struct copy c = {};
+    uint64_t starts[3];
     unsigned pages = 0;
     struct error err = {};
 
@@ -277,6 +278,13 @@ static void test_list(void **state)
         in[i].severity = 1 + i % 6;
         (void)count(f, host, STREAM_A, i + 1, &in[i], 1);
     }
+    // T0 - 4 to T0, five in each millisecond.
+    ok(registry_alert_starts(f->rg, T0 - 3, 2, starts, ARRAY_SIZE(starts), E));
+    assert_int_equal(starts[0], 10);
+    assert_int_equal(starts[1], 10);
+    assert_int_equal(starts[2], 0);
+    ok(registry_alert_starts(f->rg, T0, 60000, starts, 1, E));
+    assert_int_equal(starts[0], 5);
     do {
         ok(registry_alert_list(f->rg, NULL,
                                &(struct registry_page){.cursor = next.cursor, .limit = 10},

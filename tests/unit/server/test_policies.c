@@ -252,6 +252,14 @@ static void test_alerts(void **state _unused_)
     expect_said(&op, "items.0.count", "3");
     expect_said(&op, "items.0.user", "ann");
     expect_said(&op, "items.0.title", "cat tried");
+    say(&op, "alerts_timeline", "/api/v1/alerts/timeline", NULL, 200);
+    say(&op, "alerts_timeline",
+        "/api/v1/alerts/timeline?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z&step=86400000",
+        NULL, 200);
+    expect_said(&op, "points.0", "0");
+    say(&op, "alerts_timeline", "/api/v1/alerts/timeline?from=2020-01-01T00:00:00Z&step=60000",
+        NULL, 400);
+    say(&op, "alerts_timeline", "/api/v1/alerts/timeline?from=-1h&to=-2h", NULL, 400);
     say(&op, "alerts", "/api/v1/alerts?status=resolved", NULL, 200);
     assert_null(said(&op, "items.0"));
     (void)snprintf(target, sizeof(target), "/api/v1/alerts/%s", id);

@@ -36,6 +36,7 @@ static const struct {
     {"events_stream", "voa"},
     {"events_export", "voa"},
     {"events_timeline", "voa"},
+    {"alerts_timeline", "voa"},
     {"hosts", "voda"},
     {"host", "voda"},
     {"host_change", "o"},

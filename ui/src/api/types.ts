@@ -583,6 +583,16 @@ export interface RolloutNew {
   stages: Stage[];
 }
 
+export interface AlertTimeline {
+  /** a whole step */
+  from: number;
+  to: number;
+  /** milliseconds */
+  step: number;
+  /** one a step: alerts that were seen for the first time */
+  points: number[];
+}
+
 export interface Alerts {
   items: Alert[];
   next: Cursor;

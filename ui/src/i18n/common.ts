@@ -163,7 +163,6 @@ export const common = {
   'overview.over': ['What was refused, would have been refused, and was audited', '已拒绝、本应拒绝与已审计的访问'],
   'overview.alertsOver': ['Alerts by the time they were first seen', '按首次出现时间统计的告警'],
   'overview.alertsFirst': ['alerts', '告警'],
-  'overview.alertsSome': ['Only the {n} alerts that were seen last are counted.', '仅统计最近出现的 {n} 条告警。'],
   'overview.topRules': ['Rules that speak most', '触发最多的规则'],
   'overview.topPrograms': ['Programs that meet rules most', '触发规则最多的程序'],
   'overview.topNone': ['Nothing met a rule in this time.', '此期间没有触发任何规则。'],

@@ -107,13 +107,3 @@ export function stepFor(span: number, points: number): number {
   for (const s of stepSizes) if (span / s <= points) return s;
   return stepSizes[stepSizes.length - 1] as number;
 }
-
-/** Sums of values by their time: n steps from `from` on; what lies outside is left out. */
-export function bucket(values: [time: number, value: number][], from: number, step: number, n: number): number[] {
-  const out = new Array<number>(Math.max(1, n)).fill(0);
-  for (const [time, value] of values) {
-    const i = Math.floor((time - from) / step);
-    if (i >= 0 && i < out.length) out[i] = (out[i] as number) + value;
-  }
-  return out;
-}

@@ -4,14 +4,14 @@
 // waits for a decision, and was anything lost.
 
 import { useState } from 'preact/hooks';
-import { api, serverNow } from '../api/client.ts';
+import { api } from '../api/client.ts';
 import { useData } from '../api/data.ts';
-import type { Alert, EnrolmentTokenMade, Host, Overview, Rollup, Top as TopAnswer } from '../api/types.ts';
+import type { Alert, AlertTimeline, EnrolmentTokenMade, Host, Overview, Rollup, Top as TopAnswer } from '../api/types.ts';
 import type { Page } from '../api/ui.ts';
 import { t } from '../i18n/index.ts';
 import { bytes, count, short } from '../lib/num.ts';
 import { outcomeKey, type Outcome } from '../lib/ocsf.ts';
-import { bucket, DAY, HOUR, stepFor } from '../lib/time.ts';
+import { DAY, HOUR, stepFor } from '../lib/time.ts';
 import { Chart, Incomplete } from '../parts/chart.tsx';
 import { Button, Copyable, Segments, useAction } from '../parts/controls.tsx';
 import { Empty, Failure, Show } from '../parts/states.tsx';
@@ -172,35 +172,24 @@ function Over({ span }: { span: number }) {
   );
 }
 
-/** As many as one page of the API has; beyond that the chart says that it does not show all. */
-const ALERTS_MAX = 500;
-
 function AlertsOver({ span }: { span: number }) {
-  const step = stepFor(span, 96);
   const data = useData(
     `alerts-over ${span}`,
-    (signal) => api.get<Page<Alert>>('alerts', { limit: ALERTS_MAX }, signal),
+    (signal) =>
+      api.get<AlertTimeline>('alerts/timeline', { from: `-${span / HOUR}h`, step: stepFor(span, 96) }, signal),
     60_000,
   );
   return (
     <Show data={data} lines={3}>
-      {({ items, next }) => {
-        const to = serverNow();
-        const from = Math.floor((to - span) / step) * step;
-        const bins = bucket(items.map((a) => [a.first_seen, 1]), from, step, Math.ceil((to - from) / step));
-        return (
-          <>
-            <Chart
-              label={t('overview.alertsOver')}
-              from={from}
-              step={step}
-              height={100}
-              series={[{ key: 'alerts', label: t('overview.alertsFirst'), colour: 'accent', points: bins }]}
-            />
-            {next && <p class="faint">{t('overview.alertsSome', { n: items.length })}</p>}
-          </>
-        );
-      }}
+      {(a) => (
+        <Chart
+          label={t('overview.alertsOver')}
+          from={a.from}
+          step={a.step}
+          height={100}
+          series={[{ key: 'alerts', label: t('overview.alertsFirst'), colour: 'accent', points: a.points }]}
+        />
+      )}
     </Show>
   );
 }
