@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "api/framing.h"
 #include "api/internal.h"
 #include "api/tls.h"
 #include "base/alloc.h"
@@ -241,13 +242,28 @@ static void look_at_peer(struct api_request *rq)
                                                     : "no certificate of an agent was shown");
 }
 
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind _unused_, const char *name,
+                                 size_t name_len, const char *value, size_t value_len)
+{
+    framing_add(cls, name, name_len, strempty(value), value ? value_len : 0);
+    return MHD_YES;
+}
+
+static const char *framing_problem(struct MHD_Connection *connection, const char *version)
+{
+    struct framing framing = {};
+
+    (void)MHD_get_connection_values_n(connection, MHD_HEADER_KIND, on_header, &framing);
+    return framing_end(&framing, version);
+}
+
 static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection, const char *method,
-                             const char *url, void **con_cls)
+                             const char *url, const char *version, void **con_cls)
 {
     struct conn *conn = conn_of(connection);
     char address[API_ADDRESS_SIZE];
     struct api_request *rq;
-    const char *target;
+    const char *target, *problem;
     uint64_t length = 0;
 
     if (!conn)
@@ -261,6 +277,12 @@ static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection,
     *con_cls = rq;
     free(conn->target);
     conn->target = NULL;
+    problem = framing_problem(connection, version);
+    if (problem) {
+        request_refuse_as(rq, 400, "invalid", "%s", problem);
+        rq->close_after = true; // where this request ends is anybody's guess
+        return send_answer(rq);
+    }
     look_at_peer(rq);
     // Somebody who waits for leave to send does not get it.
     if (rq->failed && has_body(rq) && (rq->close_after || api_header(rq, "Expect"))) {
@@ -275,13 +297,13 @@ static enum MHD_Result begin(struct api *api, struct MHD_Connection *connection,
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version _unused_,
-                                  const char *upload, size_t *upload_size, void **con_cls)
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **con_cls)
 {
     struct api_request *rq = *con_cls;
 
     if (!rq)
-        return begin(cls, connection, method, url, con_cls);
+        return begin(cls, connection, method, url, version, con_cls);
     if (*upload_size > 0) {
         (void)request_body(rq, upload, *upload_size);
         *upload_size = 0;

@@ -85,7 +85,6 @@ static void test_password_change(void **state _unused_)
     rig_peer(rig, &other);
     peer_be(&p, "anna");
     peer_be(&other, "anna");
-    peer_header(&p, "Content-Type: application/json");
     assert_int_equal(peer_send(&p, "POST", "/api/v1/session/password",
                                "{\"old\":\"wrong\",\"new\":\"another horse battery\"}"),
                      403);
