@@ -326,8 +326,9 @@ int ca_check_agent(const struct ca *ca, const void *der, size_t len, uint64_t no
     r = verify_agent(ca, cert, now_ms, err);
     if (r < 0 && r != -ESTALE)
         return r;
-    if (!*info.agent_id)
-        return error_set(err, -EACCES, "the certificate names no agent");
+    // One that says no purpose is one for all to OpenSSL, and none that this CA made.
+    if (!*info.agent_id || X509_get_extended_key_usage(cert) != XKU_SSL_CLIENT)
+        return error_set(err, -EACCES, "the certificate is not one of an agent");
     *ret_info = info;
     return r;
 }

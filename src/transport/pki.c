@@ -138,6 +138,8 @@ static int bad_request(struct error *err, const char *what)
     return r;
 }
 
+#define PEM_BEGIN "-----BEGIN "
+
 int pki_read_request(const char *pem, EVP_PKEY **ret_key, struct error *err)
 {
     _cleanup_(bio_freep) BIO *bio = NULL;
@@ -150,6 +152,8 @@ int pki_read_request(const char *pem, EVP_PKEY **ret_key, struct error *err)
     req = bio ? PEM_read_bio_X509_REQ(bio, NULL, no_password, NULL) : NULL;
     if (!req)
         return bad_request(err, "the request for a certificate cannot be read");
+    if (strstr(strstr(pem, PEM_BEGIN) + 1, PEM_BEGIN))
+        return bad_request(err, "there is more than one request for a certificate");
     key = X509_REQ_get0_pubkey(req);
     if (!key || pki_check_key(key) < 0)
         return bad_request(err, "the request for a certificate has another kind of key");

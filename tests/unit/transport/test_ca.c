@@ -257,6 +257,58 @@ static void test_other_certificates_are_no_agents(void **state)
     close_bench(&b);
 }
 
+// An agent's certificate, signed anew by its CA with other purposes; NULL: none at all.
+static int check_with_purposes(struct bench *b, const char *pem, const char *purposes)
+{
+    _cleanup_cert_ X509 *cert = cert_of(pem);
+    _cleanup_key_ EVP_PKEY *key = NULL;
+    X509_EXTENSION *extension;
+    unsigned char *der = NULL;
+    struct cert_info info;
+    struct error err = {};
+    char path[4096];
+    int len, r;
+    FILE *f;
+
+    f = fopen(unit_path_in(path, sizeof(path), b->dir, "ca/ca.pem"), "re");
+    assert_non_null(f);
+    key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
+    (void)fclose(f);
+    assert_non_null(key);
+    X509_EXTENSION_free(X509_delete_ext(cert, X509_get_ext_by_NID(cert, NID_ext_key_usage, -1)));
+    if (purposes) {
+        extension = X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, purposes);
+        assert_int_equal(X509_add_ext(cert, extension, -1), 1);
+        X509_EXTENSION_free(extension);
+    }
+    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+    len = i2d_X509(cert, &der);
+    assert_true(len > 0);
+    r = ca_check_agent(b->ca, der, (size_t)len, b->now, &info, &err);
+    OPENSSL_free(der);
+    return r;
+}
+
+static void test_purposes(void **state)
+{
+    _cleanup_free_ char *csr = NULL, *pem = NULL;
+    struct cert_info info;
+    struct error err = {};
+    struct bench b;
+    char *key = NULL;
+
+    (void)state;
+    open_bench(&b);
+    assert_int_equal(identity_new_key(&key, &csr, &err), 0);
+    pem = sign(&b, csr, &info);
+    assert_int_equal(check_with_purposes(&b, pem, "clientAuth"), 0);
+    assert_int_equal(check_with_purposes(&b, pem, NULL), -EACCES);
+    assert_int_equal(check_with_purposes(&b, pem, "serverAuth"), -EACCES);
+    assert_int_equal(check_with_purposes(&b, pem, "clientAuth,serverAuth"), -EACCES);
+    identity_key_free(key);
+    close_bench(&b);
+}
+
 // A request of `key`, signed by `signer`, that asks for a name and for being a CA.
 static char *request(EVP_PKEY *key, EVP_PKEY *signer)
 {
@@ -326,8 +378,10 @@ static void test_requests(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         assert_int_equal(ca_sign_agent(b.ca, texts[i], AGENT, b.now, &pem, &info, &err), -EBADMSG);
     {
-        _cleanup_free_ char *csr = request(key, key);
+        _cleanup_free_ char *csr = request(key, key), *two = NULL;
 
+        assert_true(asprintf(&two, "%s%s", csr, csr) > 0);
+        assert_int_equal(ca_sign_agent(b.ca, two, AGENT, b.now, &pem, &info, &err), -EBADMSG);
         assert_int_equal(ca_sign_agent(b.ca, csr, "root", b.now, &pem, &info, &err), -EINVAL);
         assert_int_equal(ca_sign_agent(b.ca, csr, NULL, b.now, &pem, &info, &err), -EINVAL);
     }
@@ -462,6 +516,7 @@ static void test_server_names_that_are_none(void **state)
 UNIT_MAIN(cmocka_unit_test(test_made_once), cmocka_unit_test(test_made_by_one),
           cmocka_unit_test(test_damaged_file_is_not_replaced),
           cmocka_unit_test(test_ca_certificate), cmocka_unit_test(test_agent_certificate),
-          cmocka_unit_test(test_other_certificates_are_no_agents), cmocka_unit_test(test_requests),
-          cmocka_unit_test(test_names_of_agents), cmocka_unit_test(test_server_certificate),
+          cmocka_unit_test(test_other_certificates_are_no_agents), cmocka_unit_test(test_purposes),
+          cmocka_unit_test(test_requests), cmocka_unit_test(test_names_of_agents),
+          cmocka_unit_test(test_server_certificate),
           cmocka_unit_test(test_server_names_that_are_none))
