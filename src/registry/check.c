@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_valid.h"
 #include "base/strutil.h"
 #include "base/utf8.h"
 #include "registry/internal.h"
@@ -101,7 +102,7 @@ int check_json(struct error *err, const char *what, const char *json, size_t max
     // With its NUL: a bare number ends only there.
     o = json_tokener_parse_ex(tokener, json, (int)len + 1);
     good = json_tokener_get_error(tokener) == json_tokener_success &&
-           json_tokener_get_parse_end(tokener) >= len &&
+           json_tokener_get_parse_end(tokener) >= len && json_valid(json, len, JSON_DEPTH_MAX) &&
            (!object || json_object_is_type(o, json_type_object));
     json_object_put(o);
     json_tokener_free(tokener);

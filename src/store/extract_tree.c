@@ -4,6 +4,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "base/json_valid.h"
 #include "store/extract_internal.h"
 
 #define DEPTH_MAX 32
@@ -69,6 +70,9 @@ bool extract_tree(struct extract_job *job)
     struct json_object *root;
     bool good;
 
+    // Readable records are handed on as they are, to readers who are less patient than json-c.
+    if (!json_valid(job->line, job->len, DEPTH_MAX))
+        return false;
     if (!x->tokener) {
         x->tokener = json_tokener_new_ex(DEPTH_MAX);
         if (!x->tokener)

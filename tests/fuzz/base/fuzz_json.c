@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whatever the calls and the bytes, jw either says that it was misused, or what it wrote is one
+// What json_valid() takes, json-c takes, too. Whatever the calls and the bytes, jw either says that it was misused, or what it wrote is one
 // JSON value (read back by json-c) of valid UTF-8; and utf8_escape() gives valid UTF-8 without
 // control characters.
 #include <json-c/json.h>
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
+#include "base/json_valid.h"
 #include "base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -58,11 +59,31 @@ static void check_escape(const uint8_t *data, size_t size)
     }
 }
 
+static bool parsed(const char *text, size_t len)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(JW_MAX_DEPTH + 1);
+    bool good;
+
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+    // With its NUL: a bare number ends only there.
+    json_object_put(json_tokener_parse_ex(tokener, text, (int)len + 1));
+    good = json_tokener_get_error(tokener) == json_tokener_success;
+    json_tokener_free(tokener);
+    return good;
+}
+
+static void check_valid(const uint8_t *data, size_t size)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+
+    sb_add(&sb, data, size);
+    if (json_valid((const char *)data, size, JW_MAX_DEPTH) && !parsed(sb_str(&sb), size))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
-    enum json_tokener_error why;
-    struct json_tokener *tokener;
     struct jw jw;
 
     jw_init(&jw, &sb);
@@ -70,14 +91,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (jw_finish(&jw) == 0) {
         if (!utf8_valid(sb_str(&sb), sb.len))
             abort();
-        tokener = json_tokener_new_ex(JW_MAX_DEPTH + 1);
-        json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-        json_object_put(json_tokener_parse_ex(tokener, sb_str(&sb), (int)sb.len + 1));
-        why = json_tokener_get_error(tokener);
-        if (why != json_tokener_success)
+        if (!json_valid(sb_str(&sb), sb.len, JW_MAX_DEPTH) || !parsed(sb_str(&sb), sb.len))
             abort();
-        json_tokener_free(tokener);
     }
+    check_valid(data, size);
     check_escape(data, size);
     return 0;
 }

@@ -82,7 +82,13 @@ static void test_bad_rows(void **state)
     static const struct registry_state_row bad[] = {{"", "1", 0},     {NULL, "1", 0},
                                                     {"a\nb", "1", 0}, {"a", "{", 0},
                                                     {"a", "1 2", 0},  {"a", "", 0},
-                                                    {"\xff", "1", 0}};
+                                                    {"\xff", "1", 0},
+                                                    {"a", "NaN", 0},
+                                                    {"a", "-Infinity", 0},
+                                                    {"a", "1.", 0},
+                                                    {"a", "\"a\tb\"", 0},
+                                                    {"a", "\"\x1b\"", 0},
+                                                    {"a", "\"\xed\xa0\x80\"", 0}};
     const struct registry_state_row good = {"a", "1", 0};
     struct fixture *f = *state;
     char host[HOST_ID_SIZE], sum[17], table[8];
