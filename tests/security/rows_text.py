@@ -1,0 +1,689 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text from hosts: in every field that they fill in, everything that somebody might take for a command, a tag or a line of his own."""
+
+import json
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import uuid
+
+from link import Host, record
+from rig import CLI, PASSWORD, ROOT, Answer, Person, Row, Wire, ask, free_port, head_of, query
+
+TEXTS = {
+    "SQL": "'); DROP TABLE hosts; --",
+    "SQL that is always true": "x' OR '1'='1",
+    "the query language of the index": 'NEAR("a" "b") AND * OR NOT col:x ^y {z} -w',
+    "an open quote": 'a"b\'c`d',
+    "wildcards": "%_*?[a-z]\\%",
+    "HTML": "<script>window.__hit=1</script><img src=x onerror=window.__hit=1>",
+    "HTML of an attribute": "\"><svg/onload=window.__hit=1>'",
+    "an address of JavaScript": "javascript:window.__hit=1//",
+    "escapes of a terminal": "\x1b[2J\x1b[31m\x1b]0;title\x07\x9b31m",
+    "lines": "one\ntwo\r\nthree\rfour\u2028five\u2029six",
+    "a header": "x\r\nBcc: all@example.org\r\nSet-Cookie: a=b\r\n\r\nbody",
+    "an event of a live view": "x\n\nevent: record\ndata: {\"forged\":true}\n\n",
+    "order of letters": "evil\u202egpj.exe\u2066\u2069\u200f",
+    "nothing to be seen": "a\u200b\u00ad\ufeff\U000e0041b",
+    "a formula": "=cmd|' /C calc'!A0",
+    "formats": "%s%n%x {0} ${jndi:ldap://x/a} $(id) `id` {{7*7}}",
+    "a path": "../../../../etc/passwd\\..\\..",
+    "JSON": '{"a":[1,"b"]}","c":"',
+    "long": "L" * 3000,
+    "without a blank, in other letters": "\u4e2d\u6587\U0001f600\u0301" * 200,
+}
+# Bytes that have no place in a line of a log, a terminal, or a header.
+CONTROLS = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbb\xbf")
+
+# Where hosts put text: a name, and a record with the text in that place.
+FIELDS = {
+    "path": lambda t: {"file": {"path": "/" + t, "name": t}},
+    "program": lambda t: {"actor": {"process": {"pid": 7, "uid": "b:7:1", "name": t, "file": {"path": "/" + t, "name": t}}}},
+    "arguments": lambda t: {"actor": {"process": {"pid": 7, "uid": "b:7:1", "name": "p", "cmd_line": t, "file": {"path": "/p"}}}},
+    "working directory": lambda t: {"actor": {"process": {"pid": 7, "name": "p", "working_directory": t, "file": {"path": "/p"}}}},
+    "user": lambda t: {"actor": {"user": {"name": t, "uid": t}, "session": {"uid": t}, "process": {"pid": 7, "file": {"path": "/p"}}}},
+    "parent": lambda t: {"actor": {"process": {"pid": 7, "uid": "b:7:1", "file": {"path": "/p"}, "parent_process": {
+        "pid": 6, "uid": t, "name": t, "cmd_line": t, "file": {"path": t}}, "ancestry": [{"uid": t, "path": t}]}}},
+    "container": lambda t: {"actor": {"process": {"pid": 7, "file": {"path": "/p"}, "container": {"uid": t, "name": t}}}},
+    "message": lambda t: {"message": t},
+    "rule": lambda t: {"unmapped": {"rule": t, "rule_file": t, "rule_line": 1, "hook": t}, "policy": {"name": t}},
+    "device": lambda t: {"device": {"hostname": t, "uid": t, "os": {"name": t}}},
+    "a member's name": lambda t: {"unmapped": {t: t}},
+    "metadata": lambda t: {"metadata": {"uid": t, "version": t, "product": {"name": t}}, "time_dt": t},
+}
+LINES = [
+    b"not json", b"", b"null", b'["array"]', b'{"message":"cut', b'{"a":"\xff\xfe"}', b'{"a":"\xed\xa0\x80"}', b'{"a":"nul \0"}',
+    b'{"message":"\x1b[31m raw"}', b'{"message":"a\rb"}', b'{"message":"a\tb"}', b'{"a":NaN}', b'{"a":-Infinity}', b'{"a":1.}',
+    b'{"a":1,}', b"{'a':1}", b"[" * 5000, b'{"a":' * 3000 + b"1" + b"}" * 3000, b'{"class_uid":1001,"class_uid":1007}',
+    b'{"time":1e300,"class_uid":-5,"severity_id":99999999999999999999}', b'{"time":-1}', b'{"message":"\\ud800"}', b'{"class_uid":"x","time":{}}',
+]
+
+
+def tamed(text):
+    """As names of hosts are kept: nothing in them that ends a line or drives a terminal."""
+    return re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]", "?", text)
+
+
+def strict(data):
+    """As a browser reads it: UTF-8, no NaN."""
+    def refuse(word):
+        raise ValueError(word)
+    return json.loads(data.decode("utf-8"), parse_constant=refuse)
+
+
+# Records --------------------------------------------------------------------------------------------
+
+
+def host_of_text(r):
+    if not hasattr(r, "text_host"):
+        r.text_host = Host(r, "text")
+        r.text_host.hello()
+    return r.text_host
+
+
+def live_view(r):
+    """Begun before anything is sent; ended by who reads it."""
+    r.live = Wire(r.server.port, timeout=20)
+    r.live.send(head_of(r, "GET", query("/api/v1/events/stream", host=host_of_text(r).id, full="true"), r.viewer.headers("GET")))
+    status, headers = r.live.head()
+    return Answer(status, headers)
+
+
+def sends_all(r):
+    """Every text in every field: one record each."""
+    h = host_of_text(r)
+    r.sent = {}
+    for number, (field, make) in enumerate(FIELDS.items()):
+        lines = []
+        for k, text in enumerate(TEXTS.values()):
+            over = make(text)
+            over.setdefault("unmapped", {}).setdefault("rule", f"r{number}")
+            mark = f"mark{number}x{k}"
+            over["unmapped"]["mark"] = mark
+            line = record(number * 100 + k, **over)
+            r.sent[mark] = json.loads(line)
+            lines.append(line)
+        answer = h.send(lines)
+        if answer.status != 200:
+            return answer
+    return answer
+
+
+def all_items(r, **q):
+    out, cursor = [], None
+    while True:
+        page = r.viewer.get("/api/v1/events", limit=500, **q, **({"cursor": cursor} if cursor else {}))
+        body = strict(page.body)
+        out += body["items"]
+        cursor = body["next"]
+        if not cursor:
+            return out
+
+
+def given_back(r):
+    items = all_items(r, host=r.text_host.id)
+    if len(items) != len(r.sent):
+        return f"{len(items)} of {len(r.sent)} records are listed"
+    seen = set()
+    with Wire(r.server.port) as w:
+        for i in items:
+            one = strict(ask(r, "GET", f"/api/v1/events/{i['id']}", r.viewer.headers("GET"), wire=w).body)
+            mark = one["record"]["unmapped"]["mark"]
+            if one["record"] != r.sent[mark]:
+                return f"{mark} was changed: {one['record']}"
+            if i["path"] not in (None, r.sent[mark]["file"]["path"]):
+                return f"{mark}: the path is {i['path']!r}"
+            seen.add(mark)
+    return seen == set(r.sent) or "some are missing"
+
+
+def export(r):
+    r.exported = r.viewer.get("/api/v1/events/export", host=r.text_host.id)
+    return r.exported
+
+
+def exported_well(r):
+    lines = r.exported.body.split(b"\n")
+    if lines.pop() != b"":
+        return "the last line has no end"
+    got = {}
+    for line in lines:
+        if CONTROLS.search(re.sub(rb"\xe2\x80.|\xe2\x81.|\xc2.|\xef\xbb\xbf", b"", line)):
+            return f"a control character in {line[:200]!r}"
+        one = strict(line)
+        got[one["unmapped"]["mark"]] = one
+    return got == r.sent or f"{len(got)} of {len(r.sent)}"
+
+
+def live_view_is_whole(r):
+    """Events are of three kinds, each with data that is JSON; nothing that a host said is an event of its own."""
+    text, end = b"", time.monotonic() + 20
+    wanted = len(r.sent)
+    records = []
+    while len(records) < wanted and time.monotonic() < end:
+        while b"\r\n" not in r.live.buffer:
+            if not r.live._more():
+                return "it ended"
+        n = int(r.live._until(b"\r\n"), 16)
+        text += r.live._exactly(n)
+        r.live._exactly(2)
+        *whole, text = text.split(b"\n\n")
+        for event in whole:
+            fields = dict(line.split(b": ", 1) for line in event.split(b"\n") if line and not line.startswith(b":"))
+            if not set(fields) <= {b"id", b"event", b"data", b"retry"} or fields.get(b"event", b"record") not in (b"record", b"lost", b"ping"):
+                return f"{event[:300]!r}"
+            if fields.get(b"event") == b"record":
+                records.append(strict(fields[b"data"]))
+            elif fields.get(b"event") == b"lost":
+                wanted -= strict(fields[b"data"]).get("lost", 1)
+    r.live.close()
+    forged = [x for x in records if "forged" in x]
+    return len(records) >= wanted and not forged or f"{len(records)} of {wanted} came, {forged}"
+
+
+def finds(parameter, of):
+    """Each text by itself, in its field: found, and nothing else."""
+    def send(r):
+        for k, text in enumerate(TEXTS.values()):
+            wanted = of(text)
+            if len(wanted.encode()) > 256 or any(ord(c) < 32 or ord(c) == 127 for c in wanted) or wanted.endswith("*"):
+                continue  # longer than may be asked for, or not to be asked for in an address
+            a = r.viewer.get("/api/v1/events", host=r.text_host.id, **{parameter: wanted}, limit=1000)
+            if a.status != 200:
+                a.why = repr(wanted)
+                return a
+            for i in strict(a.body)["items"]:
+                if i[parameter] != wanted:
+                    return Answer(0, why=f"{wanted!r} found {i}")
+            r.found = len(strict(a.body)["items"])
+            if r.found == 0:
+                return Answer(0, why=f"{wanted!r} is not found")
+        return a
+    return send
+
+
+def any_words(r):
+    """Whatever is looked for: an answer, never an error of the index."""
+    for text in [*TEXTS.values(), '"', "'", "*", "a*", "AND", "NOT", "NEAR", "a NEAR b", "-", "--", "(", ")", "a:b", "^", '""', '"a', "\\", "%", ";DROP TABLE x"]:
+        for target in ("/api/v1/events", "/api/v1/events/timeline", "/api/v1/hosts", "/api/v1/alerts"):
+            a = r.viewer.get(target, q=text[:80])
+            said_why = any(ord(c) < 32 or ord(c) == 127 for c in text[:80]) or text[:80].count('"') % 2
+            if a.status != 200 and not (said_why and a.status == 400):
+                a.why = f"{target} {text!r}"
+                return a
+            strict(a.body)
+    return r.viewer.get("/api/v1/hosts")
+
+
+def tables_are_there(r):
+    for person, target in ((r.viewer, "/api/v1/hosts"), (r.viewer, "/api/v1/events"), (r.viewer, "/api/v1/alerts"), (r.admin, "/api/v1/users")):
+        if not strict(person.get(target).body)["items"]:
+            return f"nothing is left at {target}"
+    return True
+
+
+def charts(r):
+    for by in ("rule", "program", "user", "path", "host"):
+        a = r.viewer.get("/api/v1/top", by=by, limit=100)
+        if a.status != 200:
+            return a
+        strict(a.body)
+    a = r.viewer.get("/api/v1/rollup", by="program", limit=50)
+    strict(a.body)
+    return a
+
+
+def odd_lines(r):
+    r.odd = Host(r, "odd")
+    r.odd.hello()
+    for line in LINES:
+        a = r.odd.send([line])
+        if a.status != 200:
+            a.why = repr(line[:60])
+            return a
+    return a
+
+
+def odd_lines_are_shown(r):
+    """Each is there, and is JSON to everybody, whatever it was."""
+    items = all_items(r, host=r.odd.id)
+    for i in items:
+        strict(r.viewer.get(f"/api/v1/events/{i['id']}").body)
+    lines = r.viewer.get("/api/v1/events/export", host=r.odd.id).body.split(b"\n")[:-1]
+    for line in lines:
+        strict(line)
+    return len(items) == len(lines) == len(LINES) or f"{len(items)} listed, {len(lines)} exported, {len(LINES)} sent"
+
+
+RECORDS = [
+    # name, what is sent, what must come back, what must be true afterwards
+    Row("a live view is open", live_view, "200"),
+    Row(f"{len(TEXTS)} texts in {len(FIELDS)} fields of records are stored", sends_all, "200", given_back),
+    Row("  ... shown live", lambda r: Answer(200), "200", live_view_is_whole),
+    Row("  ... exported, a line each", export, "200", exported_well),
+    Row("  ... found by their path", finds("path", lambda t: "/" + t), "200"),
+    Row("  ... found by their user", finds("user", lambda t: t), "200"),
+    Row("  ... found by their rule", finds("rule", lambda t: t), "200"),
+    Row("  ... found by their program", finds("program", lambda t: "/" + t), "200"),
+    Row("  ... counted in charts", charts, "200"),
+    Row("words that are no words are looked for", any_words, "200", tables_are_there),
+    Row(f"{len(LINES)} lines that are no records are kept and shown", odd_lines, "200", odd_lines_are_shown),
+]
+
+
+# Hosts ----------------------------------------------------------------------------------------------
+
+
+def hosts_of_text(r):
+    """All that a host says of itself."""
+    r.named = {}
+    for text in TEXTS.values():
+        said = text.encode()[:250].decode(errors="ignore")
+        h = Host(r, said, machine_id=uuid.uuid4().hex, os=said, kernel=said, arch=said[:60])
+        a = h.hello(version=said[:60])
+        if a.status != 200:
+            return a
+        h.send([record(1)])
+        r.named[h.id] = text
+    return a
+
+
+def hosts_are_clean(r):
+    """Without control characters, cut at a character, and otherwise as they said."""
+    listed = {h["id"]: h for h in strict(r.viewer.get("/api/v1/hosts", limit=1000).body)["items"]}
+    for host, text in r.named.items():
+        for key in ("name", "os", "kernel"):
+            said = listed[host][key]
+            if not tamed(text).startswith(said) or len(said) < min(len(text), 15) or tamed(said) != said:
+                return f"{key} {said!r} for {text!r}"
+        detail = strict(r.viewer.get(f"/api/v1/hosts/{host}").body)
+        if detail["host"]["name"] != listed[host]["name"]:
+            return f"{detail['host']['name']!r}"
+    return True
+
+
+def labels(r):
+    """By people: as they said, or refused."""
+    host = next(iter(r.named))
+    refused = 0
+    for text in TEXTS.values():
+        a = r.operator.ask("PATCH", f"/api/v1/hosts/{host}", {"labels": {"note": text[:60]}})
+        refused += a.status == 400
+        if a.status not in (200, 400):
+            return a
+        if a.status == 200 and strict(a.body)["host"]["labels"]["note"] != text[:60]:
+            return Answer(0, why=f"{text!r} became {a.json['host']['labels']}")
+        b = r.viewer.get("/api/v1/hosts", label=f"note={text[:60]}")
+        if b.status not in (200, 400):
+            return b
+    return r.viewer.get(f"/api/v1/hosts/{host}")
+
+
+def state_of_text(r):
+    h = host_of_text(r)
+    rows = {tamed(text)[:60]: json.dumps(text) for text in TEXTS.values()}
+    r.rows = rows
+    return h.send_state("notes", rows)
+
+
+def state_is_given_back(r):
+    got = strict(r.viewer.get(f"/api/v1/hosts/{r.text_host.id}/state/notes").body)["rows"]
+    got = {row["key"]: row["value"] for row in got}
+    return got == {k: json.loads(v) for k, v in r.rows.items()} or f"{got}"
+
+
+def bad_state(r):
+    """What json-c takes for JSON and browsers do not."""
+    for value in ("NaN", "-Infinity", "1.", '"a\tb"', '"\x01"'):
+        a = r.text_host.send_state("odd", {"k": value})
+        if a.status == 200:
+            return a
+    return a
+
+
+def results(r):
+    h = host_of_text(r)
+    r.results = {}
+    for text in TEXTS.values():
+        made = r.operator.must("POST", f"/api/v1/hosts/{h.id}/commands", {"name": "status"})
+        a = h.post("/agent/v1/result", {"command": made["id"], "status": "failed", "result": {text[:40]: text}, "error": {"what": text[:900], "cure": text[:400]}})
+        if a.status not in (200, 400):
+            return a
+        r.results[made["id"]] = text if a.status == 200 else None
+    return a
+
+
+def results_are_given_back(r):
+    items = strict(r.viewer.get(f"/api/v1/hosts/{r.text_host.id}/commands", limit=200).body)["items"]
+    for c in items:
+        text = r.results.get(c["id"])
+        if text and c["result"] != {text[:40]: text}:
+            return f"{c['result']!r} for {text!r}"
+    return sum(t is not None for t in r.results.values()) >= 15 or f"{r.results}"
+
+
+def people(r):
+    """Texts of people: names are names, the rest is as they said."""
+    for text in TEXTS.values():
+        for target, body in (("/api/v1/users", {"name": text[:60], "roles": ["viewer"], "password": "long enough for it"}),
+                             ("/api/v1/channels", {"name": text[:60], "kind": "webhook", "target": "https://127.0.0.1:9/x"}),
+                             ("/api/v1/enrolment-tokens", {"comment": text[:200], "labels": {"a": text[:50]}})):
+            a = r.admin.ask("POST", target, body)
+            if a.status not in (201, 400):
+                a.why = f"{target} {text!r}"
+                return a
+            if a.status == 201 and "token" in target:
+                r.server.secret("a token of text", a.json["text"])
+        a = r.operator.ask("POST", "/api/v1/policies", {"name": f"{text[:60]}.yaml", "text": text, "comment": text[:500]})
+        if a.status not in (201, 400, 409):
+            return a
+        a = r.viewer.ask("POST", "/api/v1/policies/check", {"name": "x.yaml", "text": text})
+        if a.status != 200:
+            a.why = repr(text)
+            return a
+        strict(a.body)
+    return a
+
+
+def lists_are_readable(r):
+    for person, target in ((r.admin, "/api/v1/users"), (r.admin, "/api/v1/channels"), (r.admin, "/api/v1/enrolment-tokens"), (r.viewer, "/api/v1/policies"),
+                           (r.auditor, "/api/v1/audit?limit=1000"), (r.admin, "/api/v1/settings")):
+        strict(person.get(target).body)
+    for c in strict(r.admin.get("/api/v1/channels").body)["items"]:
+        if c["name"] != "kept":
+            r.admin.must("DELETE", f"/api/v1/channels/{c['id']}")
+    trail = r.auditor.get("/api/v1/audit/export").body.split(b"\n")[:-1]
+    for line in trail:
+        strict(line)
+        if CONTROLS.search(re.sub(rb"\xe2\x80.|\xe2\x81.|\xc2.|\xef\xbb\xbf", b"", line)):
+            return f"{line[:200]!r}"
+    return len(trail) > 50 or f"{len(trail)} lines"
+
+
+HOSTS = [
+    Row("what hosts say of themselves", hosts_of_text, "200", hosts_are_clean),
+    Row("labels", labels, "200"),
+    Row("rows of state", state_of_text, "200", state_is_given_back),
+    Row("rows of state that no browser could read", bad_state, "400"),
+    Row("what came of commands", results, "200 | 400", results_are_given_back),
+    Row("what people say", people, "200", lists_are_readable),
+]
+
+
+# Messages -------------------------------------------------------------------------------------------
+
+
+class Catcher:
+    """A webhook, a mail server and a syslog server of this machine, which keep what they are told, byte by byte."""
+
+    def __init__(self):
+        self.hooks, self.mails, self.datagrams = [], [], []
+        self.http, self.smtp = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.udp.bind(("127.0.0.1", 0))
+        for serve in (self._http, self._smtp, self._udp):
+            threading.Thread(target=serve, daemon=True).start()
+
+    def _http(self):
+        while True:
+            s, _ = self.http.accept()
+            with s:
+                s.settimeout(10)
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    data += s.recv(65536)
+                head, body = data.split(b"\r\n\r\n", 1)
+                length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+                while len(body) < length:
+                    body += s.recv(65536)
+                self.hooks.append((head, body))
+                s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def _smtp(self):
+        while True:
+            s, _ = self.smtp.accept()
+            with s, s.makefile("rwb") as f:
+                said, mail, in_data = [], b"", False
+
+                def answer(text):
+                    f.write(text)
+                    f.flush()
+                answer(b"220 x\r\n")
+                for line in f:
+                    if in_data:
+                        if line == b".\r\n":
+                            in_data = False
+                            self.mails.append((said, mail))
+                            answer(b"250 ok\r\n")
+                        mail += line
+                        continue
+                    said.append(line)
+                    word = line[:4].upper()
+                    if word == b"DATA":
+                        in_data, mail = True, b""
+                        answer(b"354 go on\r\n")
+                    elif word == b"QUIT":
+                        answer(b"221 bye\r\n")
+                        break
+                    else:
+                        answer(b"250 ok\r\n")
+
+    def _udp(self):
+        while True:
+            self.datagrams.append(self.udp.recv(65536))
+
+
+def channels(r):
+    r.catcher = c = Catcher()
+    smtp = f"smtp://127.0.0.1:{c.smtp.getsockname()[1]}"
+    r.admin.must("PATCH", "/api/v1/settings", {"set": {"smtp.url": smtp, "notify.per_minute": 600}})
+    r.server.secret("the webhook's secret", "a secret of the webhook 7f3a")
+    for kind, target in (("webhook", f"http://127.0.0.1:{c.http.getsockname()[1]}/hook"), ("email", "a@example.org"),
+                         ("syslog", f"udp://127.0.0.1:{c.udp.getsockname()[1]}")):
+        r.admin.must("POST", "/api/v1/channels", {"name": kind, "kind": kind, "target": target, "severity": 1, "secret":
+                                                  r.server.secrets["the webhook's secret"] if kind == "webhook" else ""})
+    h = Host(r, "alerts\r\nBcc: x@example.org")
+    h.hello()
+    r.alert_host = h.id
+    lines = []
+    for k, text in enumerate(TEXTS.values()):
+        lines.append(record(k, message=text, unmapped={"rule": text, "policy": text}, file={"path": "/" + text},
+                            actor={"user": {"name": text}, "process": {"pid": k, "name": text, "file": {"path": "/" + text}}}))
+    r.alerts = len({line for line in lines})
+    return h.send(lines)
+
+
+def wait_for(r, got):
+    end = time.monotonic() + 25
+    while len(got) < r.alerts and time.monotonic() < end:
+        time.sleep(0.1)
+    return len(got) >= r.alerts
+
+
+def webhooks(r):
+    if not wait_for(r, r.catcher.hooks):
+        return f"{len(r.catcher.hooks)} of {r.alerts} came"
+    for head, body in list(r.catcher.hooks):
+        one = strict(body)
+        names = [line.split(b":")[0].lower() for line in head.split(b"\r\n")[1:]]
+        if not set(names) <= {b"host", b"user-agent", b"accept", b"content-type", b"safeguard-delivery", b"safeguard-signature", b"content-length"}:
+            return f"{head!r}"
+        if CONTROLS.search(json.dumps(one, ensure_ascii=False).encode().replace(b"\xe2\x80", b"").replace(b"\xe2\x81", b"").replace(b"\xef\xbb\xbf", b"")):
+            return f"{body!r}"
+    return True
+
+
+HEADER = re.compile(rb"(Date|From|To|Subject|Message-ID|Auto-Submitted|MIME-Version|Content-Type|Content-Transfer-Encoding): [\x20-\x7e]*")
+
+
+def mails(r):
+    if not wait_for(r, r.catcher.mails):
+        return f"{len(r.catcher.mails)} of {r.alerts} came"
+    for said, mail in list(r.catcher.mails):
+        rcpt = [line for line in said if line.upper().startswith(b"RCPT")]
+        if [line.strip() for line in rcpt] != [b"RCPT TO:<a@example.org>"]:
+            return f"{said}"
+        head, body = mail.split(b"\r\n\r\n", 1)
+        head = head.replace(b"\r\n ", b" ")
+        names = [line.split(b":")[0] for line in head.split(b"\r\n")]
+        if len(set(names)) != len(names) or not all(HEADER.fullmatch(line) for line in head.split(b"\r\n")):
+            return f"{head!r}"
+        if not re.fullmatch(rb"([A-Za-z0-9+/=]{1,76}\r\n)*", body):
+            return f"{body!r}"
+        import base64
+        if CONTROLS.search(base64.b64decode(body)):
+            return f"{base64.b64decode(body)!r}"
+    return True
+
+
+def datagrams(r):
+    if not wait_for(r, r.catcher.datagrams):
+        return f"{len(r.catcher.datagrams)} of {r.alerts} came"
+    form = re.compile(rb'<\d+>1 \S+ \S+ safeguard \d+ alert \[safeguard@32473( [A-Za-z]+="([^"\\\]]|\\["\\\]])*")*\] \xef\xbb\xbf.*', re.DOTALL)
+    for d in list(r.catcher.datagrams):
+        if not form.fullmatch(d) or CONTROLS.search(d.replace(b"\xef\xbb\xbf", b"", 1)) or b"\n" in d:
+            return f"{d!r}"
+    return True
+
+
+def alerts_listed(r):
+    items = strict(r.viewer.get("/api/v1/alerts", host=r.alert_host, limit=500).body)["items"]
+    for i in items:
+        strict(r.viewer.get(f"/api/v1/alerts/{i['id']}").body)
+        for key in ("title", "rule", "program", "path", "user"):
+            if i[key] and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in i[key]):
+                return f"{key}: {i[key]!r}"
+    return len(items) >= len(TEXTS) - 2 or f"{len(items)} alerts"
+
+
+def exception(r):
+    """The change of a policy that an alert proposes: text of hosts becomes text of YAML, not more of it."""
+    text = "safeguard: 1\nname: t\nmode: enforce\nfiles:\n  - {path: /etc/shadow, access: read, do: deny, id: shadow}\n"
+    r.operator.ask("POST", "/api/v1/policies", {"name": "60-shadow.yaml", "text": text})
+    for i in strict(r.viewer.get("/api/v1/alerts", limit=500).body)["items"]:
+        a = r.operator.ask("POST", f"/api/v1/alerts/{i['id']}/exception", {"reason": "x\n  - {path: /**, do: allow}", "scope": "program"})
+        if a.status not in (200, 400, 404, 409):
+            return a
+        if a.status == 200:
+            proposal = strict(a.body)
+            check = r.viewer.must("POST", "/api/v1/policies/check", {"name": proposal["policy"], "text": proposal["text"]})
+            if check["errors"] or re.search(r"(?m)^\s*- \{path: /\*\*, do: allow\}", proposal["text"]):
+                return Answer(0, why=proposal["text"])
+    return r.viewer.get("/api/v1/alerts")
+
+
+MESSAGES = [
+    Row("alerts of all texts, with a webhook, mail and syslog", channels, "200", alerts_listed),
+    Row("  ... webhooks are one object, with headers of ours alone", lambda r: Answer(200), "200", webhooks),
+    Row("  ... mail has no header and no line of theirs", lambda r: Answer(200), "200", mails),
+    Row("  ... syslog has one line each, with its parameters closed", lambda r: Answer(200), "200", datagrams),
+    Row("exceptions for them", exception, "200"),
+]
+
+
+# What is typed ----------------------------------------------------------------------------------------
+
+
+def cli(r, *words, **more):
+    env = {**os.environ, "XDG_CONFIG_HOME": str(r.place / "config"), "TERM": "xterm-256color"}
+    return subprocess.run([CLI, *words], capture_output=True, env=env, **more)
+
+
+def typed(*words):
+    """A command, and that nothing of what it prints drives a terminal."""
+    def send(r):
+        if not (r.place / "config").exists():
+            first = r.server.command("ca", "show").split("\n")[0].split()[-1]
+            done = cli(r, "login", r.server.url, "--user", "u-viewer", "--password-stdin", "--fingerprint", first, input=(PASSWORD + "\n").encode())
+            if done.returncode != 0:
+                raise RuntimeError(done.stderr)
+            kept = json.loads((r.place / "config/safeguard/servers.json").read_text())
+            r.server.secret("the token of the command line", kept["servers"][kept["last"]]["token"])
+        done = cli(r, *[w.format(host=r.text_host.id, url=r.server.url) for w in words])
+        r.printed = done.stdout + done.stderr
+        return Answer(200 if done.returncode in (0, 1) and len(r.printed) > 1000 else 0, why=f"{done.returncode} {done.stderr[:300]}")
+    return send
+
+
+def tame(r):
+    found = CONTROLS.search(r.printed)
+    return not found or f"{r.printed[max(0, found.start() - 60):found.end() + 60]!r}"
+
+
+def tame_json(r):
+    for line in r.printed.splitlines():
+        strict(line)
+    return not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", r.printed) or "a control character"
+
+
+TYPED = [
+    Row("safeguard hosts", typed("hosts"), "200", tame),
+    Row("safeguard hosts, one of them", typed("hosts", "{host}"), "200 | closed", tame),
+    Row("safeguard events", typed("events", "--server", "{url}", "--limit", "1000"), "200", tame),
+    Row("safeguard events --json", typed("events", "--server", "{url}", "--json", "--limit", "1000"), "200", tame_json),
+    Row("safeguard alerts", typed("alerts"), "200", tame),
+]
+
+
+# What is written ------------------------------------------------------------------------------------------
+
+
+def log(r):
+    return Answer(200 if r.server.log.stat().st_size > 1000 else 0)
+
+
+def log_is_tame(r):
+    found = CONTROLS.search(r.server.log.read_bytes())
+    text = r.server.log.read_bytes()
+    if found:
+        return f"{text[max(0, found.start() - 80):found.end() + 80]!r}"
+    odd = [line for line in text.decode().splitlines() if not line.startswith("safeguard-server: ")]
+    return not odd or f"{odd[:5]}"
+
+
+def no_secret(r):
+    """Each password, token, session and secret of this test, in every file of the server, in its log, and in what anybody may read."""
+    wanted = dict(r.server.secrets)
+    for name, text in list(wanted.items()):
+        if text.startswith("sg1."):
+            import base64
+            body = text[4:]
+            raw = base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))
+            wanted[f"{name}, its secret"] = raw[32:48]
+            wanted[f"{name}, its secret in hexadecimal"] = raw[32:48].hex()
+    files = [p for p in [*r.server.data.rglob("*"), r.server.log] if p.is_file()]
+    bad = []
+    for p in files:
+        data = p.read_bytes()
+        for name, text in wanted.items():
+            if (text if isinstance(text, bytes) else text.encode()) in data:
+                bad.append(f"{name} is in {p.relative_to(r.place)}")
+    said = r.auditor.get("/api/v1/audit/export").body + r.admin.get("/api/v1/settings").body + r.admin.get("/api/v1/channels").body
+    bad += [f"{name} is in the trail, settings or channels" for name, text in wanted.items() if (text if isinstance(text, bytes) else text.encode()) in said]
+    print(f"# {len(wanted)} secrets, {len(files)} files", flush=True)
+    return not bad and len(wanted) > 20 or "\n".join(bad[:20]) or f"only {len(wanted)} secrets"
+
+
+def private(r):
+    """What the server keeps is for its user alone."""
+    bad = [str(p) for p in [r.server.data, *r.server.data.rglob("*")] if p.stat().st_mode & 0o077]
+    return not bad or f"{bad}"
+
+
+WRITTEN = [
+    Row("the server's log has whole lines, and nothing that drives a terminal", log, "200", log_is_tame),
+    Row("no secret is in any file, log, trail or setting", log, "200", no_secret),
+    Row("what is kept is for the server alone", log, "200", private),
+]
+
+
+def run(r, results):
+    results.rows("records", RECORDS, r)
+    results.rows("hosts and people", HOSTS, r)
+    results.rows("messages", MESSAGES, r)
+    results.rows("what people type", TYPED, r)
+    results.rows("what is written", WRITTEN, r)
