@@ -22,8 +22,9 @@ struct reader {
     uint32_t n_nodes;
     struct yaml_node *root;
     uint32_t n_documents;
-    bool bad;  // something was reported
-    bool stop; // nothing after it can be read
+    uint32_t warned; // the last line with a character that turns its direction
+    bool bad;        // something was reported
+    bool stop;       // nothing after it can be read
 };
 
 static void parser_freep(struct fy_parser **p)
@@ -365,15 +366,31 @@ static void report_syntax(struct reader *rd, const struct strbuf *said)
     report(rd, line, column, 1, "this is not YAML: %.*s", (int)strcspn(at, "\n"), at);
 }
 
+// What looks like one rule and is another: these turn the direction in which the text around them is shown.
+static void warn_of_direction(struct reader *rd, uint32_t cp, uint32_t line, uint32_t column)
+{
+    struct policy_diag *d;
+
+    if ((!(cp >= 0x202a && cp <= 0x202e) && !(cp >= 0x2066 && cp <= 0x2069)) || rd->warned == line)
+        return;
+    rd->warned = line;
+    d = policy_diag_add(
+        rd->diags, POLICY_WARNING, rd->source->name, line, column,
+        "a character that cannot be seen (U+%04X) changes the order in which this line is shown",
+        cp);
+    policy_diag_source(rd->diags, d, rd->source->text, rd->source->len, 1);
+    policy_diag_cure(rd->diags, d, "remove it, unless you know why it is there");
+}
+
 // What libfyaml does not say well, or at all.
 static bool check_bytes(struct reader *rd)
 {
     const char *s = rd->source->text;
-    uint32_t line = 1, column = 1;
+    uint32_t line = 1, column = 1, cp = 0;
     bool indent = true;
 
     for (size_t pos = 0; pos < rd->source->len;) {
-        size_t n = utf8_decode(s + pos, rd->source->len - pos, NULL);
+        size_t n = utf8_decode(s + pos, rd->source->len - pos, &cp);
         unsigned char c = (unsigned char)s[pos];
         struct policy_diag *d;
 
@@ -391,6 +408,7 @@ static bool check_bytes(struct reader *rd)
             report(rd, line, column, 1, "a control character (0x%02x) cannot be here", c);
             return false;
         }
+        warn_of_direction(rd, cp, line, column);
         indent = c == '\n' || (indent && c == ' ');
         column = c == '\n' ? 1 : column + 1;
         line += c == '\n';
