@@ -12,6 +12,7 @@ import { t } from '../i18n/index.ts';
 import { withValue, type Field as FilterField, type Filters } from '../lib/filters.ts';
 import { count } from '../lib/num.ts';
 import { activityKey, classKey } from '../lib/ocsf.ts';
+import { shapeOf } from '../lib/shape.ts';
 import { plain } from '../lib/text.ts';
 import { absolute, duration } from '../lib/time.ts';
 import { processTree } from '../lib/tree.ts';
@@ -24,7 +25,7 @@ import { ProcessTree } from '../parts/tree.tsx';
 import { sentence } from './sentence.ts';
 
 function recordOf(e: EventFull): OcsfRecord | null {
-  return e.record && typeof e.record === 'object' ? (e.record as OcsfRecord) : null;
+  return shapeOf(e.record);
 }
 
 export type Narrow = ((kind: 'only' | 'not', field: FilterField, value: string) => void) | null;
@@ -236,7 +237,7 @@ export function RecordBody({ e, narrow }: { e: EventFull; narrow: Narrow }) {
       <details class="part">
         <summary>{t('record.raw')}</summary>
         {r ? (
-          <Json value={r} />
+          <Json value={e.record} />
         ) : (
           <>
             <p class="faint">{t('record.rawNone')}</p>

@@ -7,7 +7,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { clockOffset, serverNow } from '../api/client.ts';
 import { lang, t, tOr } from '../i18n/index.ts';
 import { outcomeKey, outcomeOf, severityKey } from '../lib/ocsf.ts';
-import { pieces } from '../lib/text.ts';
+import { pieces, plain } from '../lib/text.ts';
 import { absolute, compact, relative, zoneOf } from '../lib/time.ts';
 import { useStore } from '../lib/store.ts';
 
@@ -139,7 +139,8 @@ export function StateTag({ state, table }: { state: string; table: string }) {
   return (
     <span class={`state tone-${tones[state] ?? 'mute'}`}>
       <span class="dot" aria-hidden="true" />
-      {tOr(`${table}.${state}`, state)}
+      {/* Hosts say it, too: what is none of our words is theirs. */}
+      {tOr(`${table}.${state}`, plain(String(state), 40))}
     </span>
   );
 }
