@@ -46,11 +46,23 @@ def block(lines, packed=None, records=None, raw=None, zero=0):
                        len(packed), zero) + packed
 
 
+def in_blocks(lines):
+    """As many lines together as a block takes."""
+    parts, size = [[]], 0
+    for line in lines:
+        if parts[-1] and size + len(line) + 1 > 131072:
+            parts.append([])
+            size = 0
+        parts[-1].append(line)
+        size += len(line) + 1
+    return parts
+
+
 def frame(stream, first, lines=(), blocks=None, magic=b"SGB1", version=1, kind=0, records=None, n_blocks=None,
           raw=None, body=None, check=None, zero=0, zero_too=0):
     """A whole frame; every number that is not given is the right one."""
     if blocks is None:
-        blocks = [block(lines)]
+        blocks = [block(part) for part in in_blocks(lines)]
     rest = b"".join(blocks)
     head = struct.pack("<4sBBH16sQIIII", magic, version, kind, zero, stream, first,
                        len(lines) if records is None else records, len(blocks) if n_blocks is None else n_blocks,

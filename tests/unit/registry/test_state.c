@@ -79,9 +79,12 @@ static void test_deltas(void **state)
 
 static void test_bad_rows(void **state)
 {
-    static const struct registry_state_row bad[] = {{"", "1", 0},     {NULL, "1", 0},
-                                                    {"a\nb", "1", 0}, {"a", "{", 0},
-                                                    {"a", "1 2", 0},  {"a", "", 0},
+    static const struct registry_state_row bad[] = {{"", "1", 0},
+                                                    {NULL, "1", 0},
+                                                    {"a\nb", "1", 0},
+                                                    {"a", "{", 0},
+                                                    {"a", "1 2", 0},
+                                                    {"a", "", 0},
                                                     {"\xff", "1", 0},
                                                     {"a", "NaN", 0},
                                                     {"a", "-Infinity", 0},

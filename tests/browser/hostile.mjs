@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Called by tests/browser/run: a fleet whose every word is hostile (tests/security/guests.py), people who write no better, and
+// every page, drawer and dialog. What hosts and people said is text, and nothing but text; no page breaks or grows over its edge.
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { launch, Walk } from './pages.mjs';
+
+const { SERVER, DIR, LOGS } = process.env;
+const PASSWORD = 'correct-horse-battery';
+const EVIL = '<img src=x onerror="window.__hit=1"><script>window.__hit=1</script>\u202egnp.exe';
+const LONG = 'L'.repeat(59);
+
+const port = await new Promise((resolve) => {
+  const s = createServer().listen(0, '127.0.0.1', () => {
+    const { port: free } = s.address();
+    s.close(() => resolve(free));
+  });
+});
+const url = `https://127.0.0.1:${port}`;
+const data = `${DIR}/hostile`;
+for (const d of ['', '/run', '/hosts']) mkdirSync(data + d);
+const where = ['--data-dir', data, '--run-dir', `${data}/run`];
+const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
+
+const log = openSync(`${LOGS}/hostile-server.log`, 'w');
+const server = spawn(SERVER, [...where, '--address', '127.0.0.1', '--port', String(port), '--url', url, '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`], {
+  stdio: ['ignore', log, log],
+});
+writeFileSync(`${DIR}/hostile.pid`, String(server.pid));
+
+for (let i = 0; i < 300; i++) {
+  const open = await new Promise((resolve) => {
+    const c = connect(port, '127.0.0.1', () => (c.destroy(), resolve(true)));
+    c.on('error', () => resolve(false));
+  });
+  if (open) break;
+  await new Promise((r) => setTimeout(r, 50));
+}
+for (const role of ['operator', 'admin', 'auditor']) command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
+
+const token = command(['token', 'create', '--uses', '0']).split('\n')[0];
+const { hosts, odd } = JSON.parse(execFileSync('python3', ['tests/security/guests.py', String(port), data], { input: token, encoding: 'utf8', maxBuffer: 1 << 24 }));
+
+const browser = await launch();
+// 401: nobody is logged in yet. 400 and 409: what people say may be refused.
+const walk = new Walk('hostile', browser, url, { expected: [401, 400, 409, 404] });
+let page;
+
+/** Somebody logged in, on a screen, in a language; what a page must never do is listened to from its beginning. */
+async function enter(role, { lang = 'en', phone = false } = {}) {
+  page = await walk.open(phone ? { viewport: { width: 390, height: 844 }, hasTouch: true } : {});
+  await page.addInitScript((l) => {
+    window.__broken = [];
+    addEventListener('securitypolicyviolation', (e) => window.__broken.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
+    localStorage.setItem('sg.lang', l);
+    localStorage.setItem('lang', l);
+  }, lang);
+  page.on('dialog', (d) => {
+    walk.problems.push(`a dialog: ${d.message()}`);
+    void d.dismiss();
+  });
+  page.on('request', (r) => !r.url().startsWith(url) && !/^(data|blob):/.test(r.url()) && walk.problems.push(`a request elsewhere: ${r.url()}`));
+  await page.goto(url);
+  await page.fill('input[name=username]', `u-${role}`);
+  await page.fill('input[name=password]', PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.shell');
+}
+
+/** What must hold of every page, whatever is on it. */
+async function whole(name) {
+  await walk.quiet();
+  const found = await page.evaluate((origin) => {
+    const wrong = [...window.__broken];
+    if (window.__hit !== undefined) wrong.push('a script of theirs ran');
+    const root = document.documentElement;
+    if (root.scrollWidth > root.clientWidth) {
+      const wide = [...document.querySelectorAll('body *')].filter((e) => e.getBoundingClientRect().right > root.clientWidth + 1);
+      const clipped = (e) => {
+        for (let p = e.parentElement; p; p = p.parentElement) if (getComputedStyle(p).overflowX !== 'visible') return true;
+        return false;
+      };
+      const by = wide.find((e) => !clipped(e)) ?? wide[0];
+      wrong.push(`${root.scrollWidth} of ${root.clientWidth} pixels: ${by?.outerHTML.slice(0, 200)}`);
+    }
+    for (const e of document.querySelectorAll('script:not([src]), iframe, object, embed, base, body img, [onerror], [onload], [onclick], [srcdoc]'))
+      wrong.push(`an element of theirs: ${e.outerHTML.slice(0, 120)}`);
+    for (const a of document.querySelectorAll('[href], [src], [action], [formaction]'))
+      for (const key of ['href', 'src', 'action', 'formaction']) {
+        const v = a.getAttribute(key);
+        if (v !== null && !(v.startsWith('#') || new URL(v, location.href).origin === origin)) wrong.push(`an address of theirs: ${v.slice(0, 120)}`);
+      }
+    const odd = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]/;
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let n = texts.nextNode(); n; n = texts.nextNode())
+      if (odd.test(n.data) && !n.parentElement.closest('.ed-scroll, script, style')) wrong.push(`a character that is not shown: ${JSON.stringify(n.data.slice(0, 80))} in ${n.parentElement.outerHTML.slice(0, 120)}`);
+    for (const e of document.querySelectorAll('[title], [aria-label]'))
+      for (const key of ['title', 'aria-label']) if (odd.test(e.getAttribute(key) ?? '')) wrong.push(`${key}: ${JSON.stringify(e.getAttribute(key).slice(0, 80))}`);
+    if (odd.test(document.title)) wrong.push(`the title: ${document.title}`);
+    for (const e of document.querySelectorAll('.crash, .failure')) wrong.push(`it says: ${e.textContent.slice(0, 200)}`);
+    return [...new Set(wrong)].slice(0, 6);
+  }, url);
+  assert.deepEqual(found, [], name);
+}
+
+const visit = async (path, selector = 'main h1') => {
+  await walk.go(path, selector);
+  await whole(path);
+};
+
+const shown = async (text) => {
+  const body = await page.evaluate(() => document.body.innerText);
+  assert.ok(body.includes(text), `${text} is not shown`);
+};
+
+/** As the page itself would ask. */
+const ask = (method, path, body) =>
+  page.evaluate(
+    async ([m, p, b]) => {
+      const s = await (await fetch('/api/v1/session')).json();
+      const r = await fetch(`/api/v1/${p}`, { method: m, headers: { 'X-CSRF-Token': s.csrf, 'Content-Type': 'application/json' }, body: b && JSON.stringify(b) });
+      return [r.status, await r.json().catch(() => null)];
+    },
+    [method, path, body],
+  );
+
+const ids = Object.keys(hosts);
+const html = ids.find((id) => hosts[id].startsWith('<script>'));
+
+await walk.test('people write no better than hosts', async () => {
+  await enter('operator');
+  const text = `# ${EVIL}\nsafeguard: 1\nname: t\nmode: monitor\nfiles:\n  - {path: "/srv/${LONG}/**", access: read, do: audit}\n`;
+  for (const [name, comment] of [['50-evil.yaml', EVIL], [`${LONG.toLowerCase()}.yaml`, LONG.repeat(10)]]) {
+    const [status, made] = await ask('POST', 'policies', { name, text, comment });
+    assert.equal(status, 201, JSON.stringify(made));
+    const [, policy] = await ask('PUT', `policies/${name}`, { text: `${text}# more\n`, base: 1, comment });
+    assert.equal(policy.policy.version, 2);
+    assert.equal((await ask('POST', `policies/${name}/rollouts`, { version: 2, stages: [{ share: 50, mode: 'monitor' }, { share: 100, mode: 'policy' }] }))[0], 201);
+  }
+  for (const id of ids.slice(0, 3)) assert.equal((await ask('PATCH', `hosts/${id}`, { labels: { note: LONG, tag: '<b>x</b>' } }))[0] < 500, true);
+  const [, { items }] = await ask('GET', 'alerts?limit=500');
+  assert.ok(items.length >= 15, `${items.length} alerts`);
+  for (const a of items.slice(0, 4)) {
+    assert.equal((await ask('POST', `alerts/${a.id}/comments`, { text: `${EVIL}\n${LONG.repeat(8)}` }))[0], 201);
+    await ask('PATCH', `alerts/${a.id}`, { status: 'acknowledged', owner: 'u-operator' });
+  }
+  for (const name of [EVIL.slice(0, 60), LONG]) await ask('POST', 'tokens', { name });
+  await enter('admin');
+  for (const name of [EVIL.slice(0, 60), LONG]) {
+    await ask('POST', 'tokens', { name });
+    await ask('POST', 'users', { name: LONG.toLowerCase(), roles: ['viewer'] });
+    await ask('POST', 'channels', { name, kind: 'webhook', target: `https://127.0.0.1:9/${LONG.repeat(10)}?<script>window.__hit=1</script>` });
+    await ask('POST', 'enrolment-tokens', { comment: EVIL + LONG, labels: { note: LONG } });
+  }
+  await ask('PATCH', 'settings', { set: { 'smtp.from': 'a@example.org', public_url: `https://${LONG}.example` } });
+});
+
+for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
+  const on = `${how.lang}, ${how.phone ? 'a phone' : 'a screen'}`;
+
+  for (const role of ['operator', 'admin', 'auditor'])
+    await walk.test(`${on}: every page of ${role}`, async () => {
+      await enter(role, how);
+      const links = await page.evaluate(async () => {
+        document.querySelector('.phonebar button, .menu-button')?.click();
+        await new Promise((r) => setTimeout(r, 200));
+        return [...new Set([...document.querySelectorAll('.rail-nav a, .phonebar a, dialog a, nav a')].map((a) => a.getAttribute('href')))];
+      });
+      assert.ok(links.length >= 5, `${links}`);
+      assert.equal(await page.evaluate(() => document.documentElement.lang.slice(0, 2)), how.lang);
+      for (const link of links) await visit(link);
+    });
+
+  await walk.test(`${on}: every host`, async () => {
+    await enter('operator', how);
+    for (const id of ids) await visit(`/hosts/${id}`);
+    await visit(`/hosts/${html}`);
+    await shown('<script>window.__hit=1</script>');
+    await visit('/hosts?q=%3Cscript%3E');
+  });
+
+  await walk.test(`${on}: hosts whose values are of other types`, async () => {
+    for (const id of odd) await visit(`/hosts/${id}`);
+  });
+
+  await walk.test(`${on}: records, each of them in full`, async () => {
+    for (const id of how.phone ? ids.slice(0, 20).filter((_, i) => i % 3 === 0) : ids) {
+      const [, { items }] = await ask('GET', `events?host=${id}&limit=2`);
+      assert.equal(items.length, 2);
+      await visit(`/records?host=${id}&record=${items[0].id}`, 'dialog[open] .facts');
+    }
+    await visit(`/records?host=${html}`, '.rows-box .row');
+    await page.click('.rows-box .row >> nth=0');
+    await page.click('dialog[open] summary');
+    await page.waitForSelector('dialog .json-key');
+    await whole('the record itself');
+    await shown('<img src=x onerror=window.__hit=1>');
+  });
+
+  await walk.test(`${on}: alerts, each of them in full`, async () => {
+    const [, { items }] = await ask('GET', 'alerts?limit=500');
+    for (const a of items.filter((_, i) => i % (how.phone ? 6 : 2) === 0)) await visit(`/alerts?alert=${a.id}`, 'dialog[open] .headline');
+  });
+
+  await walk.test(`${on}: policies, versions, roll-outs`, async () => {
+    for (const name of ['50-evil.yaml', `${LONG.toLowerCase()}.yaml`])
+      for (const tab of ['', '&tab=versions', '&tab=rollout', '&tab=hosts']) await visit(`/policies?name=${name}${tab}`);
+  });
+}
+
+await walk.test('records whose values are of other types, each of them in full', async () => {
+  await enter('operator');
+  const [, { items }] = await ask('GET', `events?host=${odd.at(-1)}&limit=1000`);
+  assert.ok(items.length > 100, `${items.length} records`);
+  await visit(`/records?host=${odd.at(-1)}`, '.rows-box .row');
+  const broken = [];
+  for (const [n, i] of items.entries()) {
+    // Without a load of the page for each: as a click on the next one does.
+    await page.evaluate((to) => (history.pushState(null, '', to), dispatchEvent(new PopStateEvent('popstate'))), `/records?host=${odd.at(-1)}&record=${i.id}`);
+    await page.waitForSelector('dialog[open] .facts, .failure, .crash', { timeout: 3000 }).catch(() => broken.push(i.id));
+    if (n % 40 === 0) await whole(i.id);
+    if (broken.length > 2) break;
+  }
+  await whole('the last one');
+  assert.deepEqual(broken, []);
+});
+
+await walk.test('dialogs', async () => {
+  await enter('admin', {});
+  await walk.go(`/hosts/${html}`, 'main h1');
+  await page.click('.page-do .button-danger');
+  await page.waitForSelector('dialog[open]');
+  await whole('revoking');
+  for (const path of ['/users', '/tokens', '/enrol', '/channels']) {
+    await walk.go(path, 'main h1');
+    await walk.quiet();
+    for (const button of await page.locator('main button:visible').all()) {
+      if (await page.locator('dialog[open]').count()) await page.keyboard.press('Escape');
+      await button.click({ timeout: 1000 }).catch(() => undefined);
+      await whole(`${path}: ${await button.textContent({ timeout: 500 }).catch(() => '')}`);
+    }
+  }
+});
+
+await browser.close();
+server.kill();
+process.exit(walk.end());
