@@ -99,12 +99,17 @@ static int stream_row(struct append *a, const struct digest *d, struct stream_st
     *ret_s = s;
     if (s->row)
         return 0;
+    // A stream that was forgotten (STREAMS_HOST_MAX) may have a row yet.
     r = db_do(
         a->st->w.db, a->err,
-        "INSERT INTO streams (host, stream, class, acked, missing, received_ms) VALUES (?1, ?2, ?3, 0, 0, 0)",
+        "INSERT INTO streams (host, stream, class, acked, missing, received_ms) VALUES (?1, ?2, ?3, 0, 0, 0)"
+        " ON CONFLICT (host, stream) DO NOTHING",
         "sbi", s->host, s->stream.b, (size_t)STREAM_ID_SIZE, (int64_t)s->class);
-    s->row = r == 0 ? db_last_id(a->st->w.db) : 0;
-    return r;
+    if (r == 0)
+        r = db_get_i64(a->st->w.db, a->err, &s->row,
+                       "SELECT id FROM streams WHERE host = ?1 AND stream = ?2", "sb", s->host,
+                       s->stream.b, (size_t)STREAM_ID_SIZE);
+    return r < 0 ? r : 0;
 }
 
 // The first free id in the quarter of a second in which the run ends, or in the next one that has some.

@@ -48,6 +48,7 @@ static void sqlite_close(struct store *base)
     free(st->digests);
     free(st->words);
     cells_done(&st->w.cells);
+    map_free(st->stream_hosts);
     map_free(st->streams);
     (void)safe_close(st->lock_fd);
     (void)pthread_mutex_destroy(&st->lock);
@@ -73,7 +74,8 @@ static int sqlite_open(const char *where, const struct store_options *options,
     st->base.options = *options;
     (void)pthread_mutex_init(&st->lock, NULL);
     st->dir = strdup(where);
-    r = st->dir && map_new(MAP_STR, STREAMS_MAX, free, &st->streams) == 0
+    r = st->dir && map_new(MAP_STR, STREAMS_MAX, free, &st->streams) == 0 &&
+                map_new(MAP_STR, 0, free, &st->stream_hosts) == 0
             ? 0
             : error_set(err, -ENOMEM, "cannot open the store: %m");
     if (r == 0)

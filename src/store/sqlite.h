@@ -70,7 +70,17 @@ struct stream_state {
     uint64_t acked, missing, received_ms; // committed
     uint64_t new_acked, new_missing;      // with what is being appended
     int64_t row;                          // in the file that is written to; 0: not there yet
-    bool touched;
+    bool touched;                         // part of the append that runs
+    struct stream_state *next;            // of the same host
+};
+
+// Streams of a host that are remembered. A host has two for each of its boots, and at most 16 at a time that it still asks
+// about; one that makes a stream for each record makes itself forget, and nobody else.
+#define STREAMS_HOST_MAX 1024
+
+struct stream_host {
+    struct stream_state *first;
+    size_t n;
 };
 
 // A quarter of a second whose ids are used up, and where there were free ones last: somebody may send any number of records of one
@@ -115,6 +125,7 @@ struct sqlite_store {
     struct day **days; // by name, the newest last
     size_t n_days, cap_days;
     struct map *streams;      // host and stream → struct stream_state
+    struct map *stream_hosts; // host → struct stream_host
     struct store_stats stats; // what counts since it was opened
     uint32_t corrupt_files;
 };

@@ -22,27 +22,80 @@ static size_t key_of(const char *host, const struct stream_id *id, char ret_key[
     return len + 1 + STREAM_ID_SIZE;
 }
 
+static int host_of(struct sqlite_store *st, const char *host, struct stream_host **ret_host)
+{
+    struct stream_host *h = map_get_str(st->stream_hosts, host);
+    int r;
+
+    if (!h) {
+        h = new0(struct stream_host, 1);
+        if (!h)
+            return -ENOMEM;
+        r = map_put_str(st->stream_hosts, host, h);
+        if (r < 0) {
+            free(h);
+            return r;
+        }
+    }
+    *ret_host = h;
+    return 0;
+}
+
+// The one of which nothing came for longest, and which the append that runs does not need.
+static void forget_oldest(struct sqlite_store *st, struct stream_host *h)
+{
+    struct stream_state **oldest = NULL, *s;
+    char key[STREAM_KEY_MAX];
+
+    for (struct stream_state **at = &h->first; *at; at = &(*at)->next)
+        if (!(*at)->touched && (!oldest || (*at)->received_ms < (*oldest)->received_ms))
+            oldest = at;
+    if (!oldest)
+        return;
+    s = *oldest;
+    *oldest = s->next;
+    h->n--;
+    (void)map_delete_mem(st->streams, key, key_of(s->host, &s->stream, key));
+}
+
+static int add_stream(struct sqlite_store *st, const char *host, const struct stream_id *id,
+                      enum stream_class class, struct stream_state **ret_state)
+{
+    char key[STREAM_KEY_MAX];
+    struct stream_host *h = NULL;
+    struct stream_state *s;
+    int r = host_of(st, host, &h);
+
+    if (r < 0)
+        return r;
+    s = new0(struct stream_state, 1);
+    if (!s)
+        return -ENOMEM;
+    (void)snprintf(s->host, sizeof(s->host), "%s", host);
+    s->stream = *id;
+    s->class = class;
+    if (h->n >= STREAMS_HOST_MAX)
+        forget_oldest(st, h);
+    r = map_put_mem(st->streams, key, key_of(host, id, key), s);
+    if (r < 0) {
+        free(s);
+        return r;
+    }
+    s->next = h->first;
+    h->first = s;
+    h->n++;
+    *ret_state = s;
+    return 0;
+}
+
 static int get_locked(struct sqlite_store *st, const char *host, const struct stream_id *id,
                       enum stream_class class, struct stream_state **ret_state)
 {
     char key[STREAM_KEY_MAX];
-    size_t len = key_of(host, id, key);
-    struct stream_state *s = map_get_mem(st->streams, key, len);
-    int r;
+    struct stream_state *s = map_get_mem(st->streams, key, key_of(host, id, key));
 
-    if (!s) {
-        s = new0(struct stream_state, 1);
-        if (!s)
-            return -ENOMEM;
-        (void)snprintf(s->host, sizeof(s->host), "%s", host);
-        s->stream = *id;
-        s->class = class;
-        r = map_put_mem(st->streams, key, len, s);
-        if (r < 0) {
-            free(s);
-            return r;
-        }
-    }
+    if (!s)
+        return add_stream(st, host, id, class, ret_state);
     *ret_state = s;
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
+#include "store/sqlite.h"
 #include "tests/store/suite.h"
 
 const char *const suite_scheme = "sqlite";
@@ -364,8 +365,58 @@ static void test_one_moment(void **state)
     fixture_end(&f);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_one_moment), cmocka_unit_test(test_retention_by_age),
-          cmocka_unit_test(test_retention_by_bytes),
+static int append_to(struct fixture *f, const char *host, unsigned stream)
+{
+    struct store_appended a = {};
+
+    f->now_ms += 10; // which of them is the oldest
+    assert_int_equal(append_text(f, host, stream, 1, "{\"message\":\"x\"}\n", &a), 0);
+    return (int)a.n_stored;
+}
+
+static uint64_t acked(struct fixture *f, const char *host, unsigned stream)
+{
+    const struct stream_id id = stream_of(stream);
+    uint64_t seq = 0;
+
+    assert_int_equal(store_acked(f->st, host, &id, &seq), 0);
+    return seq;
+}
+
+// A host that makes one stream after the other forgets its own, and no other host's.
+static void test_streams_are_bounded(void **state)
+{
+    const unsigned n = STREAMS_HOST_MAX + 20;
+    struct fixture f;
+
+    (void)state;
+    fixture_begin(&f);
+    assert_int_equal(append_to(&f, "other", 0), 1);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(append_to(&f, HOST, i), 1);
+    assert_int_equal(acked(&f, "other", 0), 1);
+    assert_int_equal(acked(&f, HOST, 0), 0);
+    assert_int_equal(acked(&f, HOST, 19), 0);
+    assert_int_equal(acked(&f, HOST, 20), 1);
+    assert_int_equal(acked(&f, HOST, n - 1), 1);
+    // One that was forgotten has a row in the file yet, and goes on; those that are known stay exact.
+    assert_int_equal(append_to(&f, HOST, 3), 1);
+    assert_int_equal(append_to(&f, HOST, 3), 0);
+    assert_int_equal(append_to(&f, HOST, n - 1), 0);
+    fixture_reopen(&f);
+    assert_int_equal(acked(&f, "other", 0), 1);
+    assert_int_equal(acked(&f, HOST, 0), 0);
+    assert_int_equal(acked(&f, HOST, 3), 1);
+    assert_int_equal(acked(&f, HOST, n - 1), 1);
+    assert_int_equal(append_to(&f, HOST, n - 1), 0);
+    assert_int_equal(append_to(&f, "other", 0), 0);
+    assert_int_equal(append_to(&f, HOST, n), 1);
+    assert_int_equal(count(&f), n + 3);
+    fixture_end(&f);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_one_moment), cmocka_unit_test(test_streams_are_bounded),
+          cmocka_unit_test(test_retention_by_age), cmocka_unit_test(test_retention_by_bytes),
           cmocka_unit_test(test_retention_under_a_reader), cmocka_unit_test(test_corrupt_at_open),
           cmocka_unit_test(test_corrupt_in_use), cmocka_unit_test(test_two_servers),
           cmocka_unit_test(test_open_bad), cmocka_unit_test(test_half_made_file),
