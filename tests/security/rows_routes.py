@@ -24,6 +24,8 @@ MATTERS = {
     ("PATCH", "/api/v1/settings"): "admin", ("POST", "/api/v1/channels"): "admin", ("POST", "/api/v1/channels/{id}/test"): "admin",
     ("GET", "/api/v1/events"): "viewer operator auditor", ("GET", "/api/v1/events/export"): "viewer operator auditor",
     ("GET", "/api/v1/events/stream"): "viewer operator auditor", ("PATCH", "/api/v1/alerts/{id}"): "operator",
+    ("GET", "/api/v1/channels"): "admin auditor", ("GET", "/api/v1/settings"): "admin auditor",
+    ("GET", "/api/v1/enrolment-tokens"): "admin auditor", ("GET", "/api/v1/strangers"): "admin auditor",
     ("GET", "/api/v1/hosts"): "viewer operator admin auditor", ("POST", "/api/v1/tokens"): "viewer operator admin auditor",
 }
 
