@@ -64,10 +64,18 @@ def renegotiates(r):
 
 
 def plain_http(r):
+    """What it asks for, and whom, is not looked at."""
     with socket.create_connection(("127.0.0.1", r.server.port), timeout=10) as s:
-        s.sendall(head_of(r, "GET", "/healthz"))
-        data = s.recv(100)
-    return Answer(200, body=data) if data.startswith(b"HTTP") else Answer()
+        s.sendall(head_of(r, "GET", "/evil", [("Host", "evil.example")]))
+        data = s.recv(4096)
+        try:
+            while part := s.recv(4096):
+                data += part
+        except OSError:
+            pass  # it did not read on
+    if not data.startswith(b"HTTP/1.1 400 "):
+        return Answer(200 if data else 0, body=data)
+    return Answer(400 if b"evil" not in data and b"Location" not in data else 200, body=data)
 
 
 def early_data(r):
@@ -447,7 +455,7 @@ TLS = [
     Row("3DES and RC4 are refused", speaks(V.TLSv1_2, "3DES:RC4"), "closed"),
     Row("renegotiation ends the connection", renegotiates, "closed"),
     Row("data before the handshake is not taken", early_data, "closed"),
-    Row("HTTP without TLS is not answered", plain_http, "closed"),
+    Row("HTTP without TLS is told that it is none", plain_http, "400"),
 ]
 
 CERTIFICATES = [
