@@ -9,10 +9,9 @@
 #include "api/internal.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/strutil.h"
-
-#define SECRET_MAX 256 // bytes of a cookie or token
 
 static const uint32_t roles_of[API_ACCESSES] = {
     [API_SELF] = ROLES_ALL,
@@ -167,7 +166,7 @@ static int by_token(struct api_request *rq, const char *authorization, struct er
     const struct api_hooks *hooks = &rq->api->options.hooks;
     int r;
 
-    if (strncasecmp(authorization, "Bearer ", 7) != 0 || strlen(authorization) > SECRET_MAX ||
+    if (strncasecmp(authorization, "Bearer ", 7) != 0 || strlen(authorization) > AUTH_SECRET_MAX ||
         !hooks->token)
         return unknown(rq, -EACCES, err, "only 'Authorization: Bearer' with a token is known");
     if (rq->route->row->flags & API_COOKIE) {
@@ -178,19 +177,27 @@ static int by_token(struct api_request *rq, const char *authorization, struct er
     return r < 0 ? unknown(rq, r, err, "this token is not known, or no longer") : 0;
 }
 
+static bool read_cookie(const struct api_request *rq, char ret[AUTH_SECRET_MAX + 1])
+{
+    const char *cookie;
+    size_t len;
+
+    cookie = cookie_find(api_header(rq, "Cookie"), API_SESSION_COOKIE, &len);
+    if (!cookie || len == 0 || len > AUTH_SECRET_MAX)
+        return false;
+    memcpy(ret, cookie, len);
+    ret[len] = '\0';
+    return true;
+}
+
 static int by_cookie(struct api_request *rq, struct error *err)
 {
     const struct api_hooks *hooks = &rq->api->options.hooks;
-    char value[SECRET_MAX + 1];
-    const char *cookie;
-    size_t len;
+    char value[AUTH_SECRET_MAX + 1];
     int r;
 
-    cookie = cookie_find(api_header(rq, "Cookie"), API_SESSION_COOKIE, &len);
-    if (!cookie || len == 0 || len > SECRET_MAX || !hooks->session)
+    if (!read_cookie(rq, value) || !hooks->session)
         return unknown(rq, -EACCES, err, "nobody is signed in");
-    memcpy(value, cookie, len);
-    value[len] = '\0';
     r = hooks->session(rq->api->options.server, value, rq->address, &rq->identity, err);
     if (r < 0)
         return unknown(rq, r, err, "the session is over");
@@ -234,4 +241,39 @@ int auth_identify(struct api_request *rq, struct error *err)
     (void)error_set(err, -EACCES, "your roles do not allow this");
     error_cure(err, "ask somebody who has the role, or an admin to give it to you");
     return api_fail(rq, -EACCES, 403, "forbidden");
+}
+
+// Whether it still may be sent -------------------------------------------------------------------
+
+void auth_stand(const struct api_request *rq, struct auth_standing *ret)
+{
+    const char *authorization = api_header(rq, "Authorization");
+
+    *ret = (struct auth_standing){.access = rq->route->row->access,
+                                  .looked_ms = now_ns(CLOCK_MONOTONIC) / NS_PER_MS};
+    (void)snprintf(ret->address, sizeof(ret->address), "%s", rq->address);
+    // As it was found when the request came in.
+    if (rq->identified && rq->identity.kind == ACTOR_TOKEN && authorization) {
+        ret->token = true;
+        (void)snprintf(ret->secret, sizeof(ret->secret), "%s", authorization + strlen("Bearer "));
+    } else if (rq->identified && rq->identity.kind == ACTOR_USER) {
+        (void)read_cookie(rq, ret->secret);
+    }
+}
+
+bool auth_stands(struct api *api, struct auth_standing *s, uint64_t now_ms)
+{
+    const struct api_hooks *hooks = &api->options.hooks;
+    struct api_identity identity = {};
+    struct error err = {};
+    int r;
+
+    if (!s->secret[0] || now_ms < s->looked_ms + MIN(AUTH_AGAIN_MS, api->limits.ping_ms))
+        return true;
+    s->looked_ms = now_ms;
+    r = s->token ? hooks->token(api->options.server, s->secret, s->address, &identity, &err)
+                 : hooks->session(api->options.server, s->secret, s->address, &identity, &err);
+    explicit_bzero(identity.session, sizeof(identity.session));
+    // What cannot be looked up now is looked up again.
+    return r < 0 ? r != -EACCES : api_may(s->access, &identity);
 }

@@ -24,6 +24,7 @@ struct api_events {
     atomic_uint refs;
     void (*gone)(void *ctx);
     void *ctx;
+    struct auth_standing standing; // of the keeper
 
     pthread_mutex_t lock; // of what follows
     struct strbuf queue;
@@ -45,6 +46,7 @@ struct api_events *api_events_unref(struct api_events *ev)
 {
     if (ev && atomic_fetch_sub(&ev->refs, 1) == 1) {
         sb_done(&ev->queue);
+        explicit_bzero(&ev->standing, sizeof(ev->standing));
         (void)pthread_mutex_destroy(&ev->lock);
         free(ev);
     }
@@ -64,6 +66,7 @@ int api_events_begin(struct api_request *rq, void (*gone)(void *ctx), void *ctx,
     ev->gone = gone;
     ev->ctx = ctx;
     ev->last_ms = now_ns(CLOCK_MONOTONIC) / NS_PER_MS;
+    auth_stand(rq, &ev->standing);
     atomic_init(&ev->refs, 2); // the answer's and the caller's
     (void)pthread_mutex_init(&ev->lock, NULL);
     (void)pthread_mutex_lock(&api->lock);
@@ -231,7 +234,7 @@ struct MHD_Response *events_response(struct api_request *rq)
 
 // A client that nothing was sent to for a while gets a ping: so that what is between us does not take the connection for dead,
 // and that we find out when it is.
-void events_tick(struct api *api, uint64_t now_ms)
+static void ping_clients(struct api *api, uint64_t now_ms)
 {
     (void)pthread_mutex_lock(&api->lock);
     for (struct api_events *ev = api->events; ev; ev = ev->next) {
@@ -245,6 +248,50 @@ void events_tick(struct api *api, uint64_t now_ms)
         (void)pthread_mutex_unlock(&ev->lock);
     }
     (void)pthread_mutex_unlock(&api->lock);
+}
+
+// References, so that nobody waits for the database with the lock. NULL: none, or no memory for now.
+static struct api_events **all_clients(struct api *api, size_t *ret_n)
+{
+    struct api_events **all;
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&api->lock);
+    all = api->n_events ? new0(struct api_events *, api->n_events) : NULL;
+    for (struct api_events *ev = api->events; all && ev; ev = ev->next)
+        all[n++] = api_events_ref(ev);
+    (void)pthread_mutex_unlock(&api->lock);
+    *ret_n = n;
+    return all;
+}
+
+// Who was sent away since he came sees nothing more: what waits for him goes, too.
+static void end_strangers(struct api *api, uint64_t now_ms)
+{
+    _cleanup_free_ struct api_events **all = NULL;
+    size_t n;
+
+    all = all_clients(api, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct api_events *ev = all[i];
+
+        if (!auth_stands(api, &ev->standing, now_ms)) {
+            (void)pthread_mutex_lock(&ev->lock);
+            ev->ending = true;
+            sb_reset(&ev->queue);
+            ev->sent = 0;
+            ev->lost = 0;
+            wake_locked(ev);
+            (void)pthread_mutex_unlock(&ev->lock);
+        }
+        (void)api_events_unref(ev);
+    }
+}
+
+void events_tick(struct api *api, uint64_t now_ms)
+{
+    end_strangers(api, now_ms);
+    ping_clients(api, now_ms);
 }
 
 void events_end_all(struct api *api)

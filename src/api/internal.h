@@ -172,6 +172,22 @@ int request_lane(const struct api_request *rq);
 int auth_identify(struct api_request *rq, struct error *err);
 int auth_check_host(struct api_request *rq, struct error *err);
 
+#define AUTH_SECRET_MAX 256  // bytes of a cookie or token
+#define AUTH_AGAIN_MS   5000u // between two looks at whether an answer may go on
+
+// Whom an answer is for that goes on for long. He was let in when it began, and may have been sent away since.
+struct auth_standing {
+    enum api_access access;
+    bool token;
+    char secret[AUTH_SECRET_MAX + 1]; // "": nobody in particular
+    char address[API_ADDRESS_SIZE];
+    uint64_t looked_ms;
+};
+
+void auth_stand(const struct api_request *rq, struct auth_standing *ret);
+// False: his session or token is no more, or his roles are others. Looks every AUTH_AGAIN_MS at the most.
+bool auth_stands(struct api *api, struct auth_standing *s, uint64_t now_ms);
+
 // check.c: the query and the body against the route's rows ----------------------------------------
 
 int check_params(struct api_request *rq, struct error *err);

@@ -9,6 +9,7 @@
 
 #include "api/internal.h"
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/macro.h"
 
 #define BLOCK_SIZE ((size_t)16 << 10)
@@ -21,6 +22,7 @@ struct stream {
     void (*free_ctx)(void *);
     struct strbuf buffer;
     size_t sent;
+    struct auth_standing standing;
     int state; // 1: there is more, 0: that was all, negative: cut
     struct MHD_Connection *connection;
 };
@@ -47,6 +49,7 @@ int api_stream(struct api_request *rq, const char *content_type, api_pull pull, 
                          api->limits.streams);
     }
     *s = (struct stream){.api = api, .pull = pull, .ctx = ctx, .free_ctx = free_ctx, .state = 1};
+    auth_stand(rq, &s->standing);
     rq->answer.stream = s;
     rq->answer.content_type = content_type;
     return HANDLER_STREAM;
@@ -60,6 +63,7 @@ void stream_abandon(struct stream *s)
     if (s->free_ctx)
         s->free_ctx(s->ctx);
     sb_done(&s->buffer);
+    explicit_bzero(&s->standing, sizeof(s->standing));
     free(s);
 }
 
@@ -70,6 +74,8 @@ static void fill(struct job *job)
 
     if (atomic_load(&api->stopping))
         s->state = -ESHUTDOWN;
+    else if (!auth_stands(api, &s->standing, now_ns(CLOCK_MONOTONIC) / NS_PER_MS))
+        s->state = -EACCES;
     else
         s->state = s->pull(s->ctx, &s->buffer);
     if (s->buffer.failed)

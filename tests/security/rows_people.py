@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 
-from rig import PASSWORD, Answer, Person, Row, ask, query
+from rig import PASSWORD, Answer, Person, Row, Wire, ask, head_of, query
 
 NEW = "another horse battery"
 
@@ -137,6 +137,59 @@ def with_cookie(value):
     return lambda r: ask(r, "GET", "/api/v1/session", [("Cookie", value(r) if callable(value) else value)])
 
 
+def looks_on(r, person):
+    """A live view, begun while he may."""
+    w = Wire(r.server.port, timeout=20)
+    w.send(head_of(r, "GET", "/api/v1/events/stream", person.headers("GET")))
+    if w.head()[0] != 200:
+        raise RuntimeError("no live view")
+    return w
+
+
+def ends_soon(w):
+    """The end of the answer, within the seconds after which it is looked at again whom it is for."""
+    end = time.monotonic() + 9
+    w.s.settimeout(0.3)
+    while time.monotonic() < end:
+        if w.buffer.endswith(b"0\r\n\r\n"):
+            return Answer()
+        try:
+            if not w._more():
+                return Answer()
+        except TimeoutError:
+            pass
+    return Answer(200, why="it goes on")
+
+
+def live_views(r):
+    """Each begun before what should end it."""
+    out, off, less = new_user(r, "out"), new_user(r, "off"), new_user(r, "less", "operator")
+    views = [looks_on(r, p) for p in (out, off, less, r.viewer)]
+    token = off.must("POST", "/api/v1/tokens", {"name": "view"})
+    r.server.secret("the token of a view", token["text"])
+    by_it = Person(r)
+    by_it.token = token["text"]
+    views.append(looks_on(r, by_it))
+    out.must("POST", "/api/v1/logout")
+    r.admin.must("PATCH", "/api/v1/users/off", {"enabled": False})
+    r.admin.must("PATCH", "/api/v1/users/less", {"roles": ["admin"]})
+    r.views = views
+    return ends_soon(views[0])
+
+
+def ends_next(n):
+    return lambda r: ends_soon(r.views[n])
+
+
+def goes_on(r):
+    w = r.views[3]
+    w.s.settimeout(0.5)
+    try:
+        return Answer(200) if w._more() and not w.buffer.endswith(b"0\r\n\r\n") else Answer()
+    except TimeoutError:
+        return Answer(200)
+
+
 def disabled(r):
     r.dan = new_user(r, "dan", "operator")
     token = r.dan.must("POST", "/api/v1/tokens", {"name": "script"})
@@ -183,6 +236,11 @@ SESSIONS = [
     Row("  ... by his token", lambda r: r.script.get("/api/v1/hosts"), "401 unauthorized"),
     Row("who has less roles by now", less_roles, "403 forbidden"),
     Row("  ... by his token", lambda r: r.token_answer, "401 unauthorized | 403 forbidden"),
+    Row("a live view ends with log-out", live_views, "closed"),
+    Row("  ... with whom it is for", ends_next(1), "closed"),
+    Row("  ... with his roles", ends_next(2), "closed", lambda r: r.admin.ask("DELETE", "/api/v1/users/less").status == 204),
+    Row("  ... with its token", ends_next(4), "closed"),
+    Row("  ... and not with anything else", goes_on, "200"),
     Row("a session that was not used for too long", too_old, "401 unauthorized"),
 ]
 

@@ -12,6 +12,9 @@
 struct server {
     struct api *api;
     atomic_bool news, hold, wake_inside;
+    // What the hooks say of everybody: known no more, with a role that sees nothing, not to be looked up.
+    atomic_bool sent_away, demoted, unknown;
+    atomic_bool endless; // lines: one now and then, for ever
     atomic_uint waiting, freed, done, last_status;
     struct api_events *_Atomic events;
     unsigned pulls, pull_max;
@@ -150,6 +153,14 @@ static int on_pull(void *ctx, struct strbuf *out)
 {
     struct server *s = ctx;
 
+    if (atomic_load(&s->endless)) {
+        const struct timespec pause = {.tv_nsec = 5000000};
+
+        (void)nanosleep(&pause, NULL);
+        sb_puts(out, "{}\n");
+        atomic_store(&s->waiting, 1);
+        return 1;
+    }
     if (s->pulls == s->pull_max)
         return s->pull_max == 3 ? -EIO : 0;
     for (unsigned i = 0; i < 1000; i++)
@@ -190,6 +201,10 @@ static const struct api_route test_routes[] = {
     {"wait", API_GET, "/api/v1/wait", API_PUBLIC, 0, "", "", "object", route_wait},
     {"slow", API_GET, "/api/v1/slow", API_PUBLIC, 0, "", "", "object", route_slow},
     {"events", API_GET, "/api/v1/events", API_PUBLIC, API_EVENTS, "", "", "object", route_events},
+    {"events_mine", API_GET, "/api/v1/events/mine", API_VIEW, API_EVENTS, "", "", "object",
+     route_events},
+    {"lines_mine", API_GET, "/api/v1/lines/mine", API_VIEW, API_LINES, "", "", "object",
+     route_lines},
     {"lines", API_GET, "/api/v1/lines", API_PUBLIC, API_LINES, "", "", "object", route_lines},
     {"raw", API_POST, "/agent/v1/raw", API_AGENT, API_FRAME, "", "", "object", route_raw},
 };
@@ -237,7 +252,7 @@ static const struct api_tables test_tables = {
 };
 
 // The cookie is the name; "tina" is a token. Whoever is called after a role has it.
-static int hook_session(struct server *s _unused_, const char *cookie, const char *address _unused_,
+static int hook_session(struct server *s, const char *cookie, const char *address _unused_,
                         struct api_identity *ret, struct error *err)
 {
     uint32_t role = streq(cookie, "operator")  ? ROLE_OPERATOR
@@ -246,9 +261,11 @@ static int hook_session(struct server *s _unused_, const char *cookie, const cha
                     : streq(cookie, "auditor") ? ROLE_AUDITOR
                                                : 0;
 
-    if (streq(cookie, "broken"))
+    if (streq(cookie, "broken") || atomic_load(&s->unknown))
         return error_set(err, -EIO, "the disk");
-    if (!role)
+    if (atomic_load(&s->demoted))
+        role = ROLE_ADMIN;
+    if (!role || atomic_load(&s->sent_away))
         return -EACCES;
     ret->kind = ACTOR_USER;
     ret->roles = role;
@@ -258,10 +275,10 @@ static int hook_session(struct server *s _unused_, const char *cookie, const cha
     return 0;
 }
 
-static int hook_token(struct server *s _unused_, const char *token, const char *address _unused_,
+static int hook_token(struct server *s, const char *token, const char *address _unused_,
                       struct api_identity *ret, struct error *err _unused_)
 {
-    if (!streq(token, "tina"))
+    if (!streq(token, "tina") || atomic_load(&s->sent_away))
         return -EACCES;
     ret->kind = ACTOR_TOKEN;
     ret->roles = ROLE_OPERATOR;

@@ -258,6 +258,65 @@ static void test_too_many_events(void **state _unused_)
     rig_free(rig);
 }
 
+#define COOKIE "Cookie: " API_SESSION_COOKIE "=viewer"
+#define TOKEN  "Authorization: Bearer tina"
+
+static void follow(struct asker *a, struct rig *rig, const char *target, const char *header)
+{
+    *a = (struct asker){.rig = rig, .target = target};
+    peer_init(&a->peer, rig->api, &rig->ca);
+    peer_header(&a->peer, header);
+    assert_int_equal(pthread_create(&a->thread, NULL, ask, a), 0);
+}
+
+// Who was let in and is sent away later sees no more, by whatever he was let in.
+static void test_sent_away(void **state _unused_)
+{
+    static const char *const headers[] = {COOKIE, TOKEN, COOKIE};
+
+    for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
+        struct rig *rig = rig_new();
+        struct asker a;
+
+        rig->options.ping_ms = 100;
+        rig_start(rig);
+        follow(&a, rig, "/api/v1/events/mine", headers[i]);
+        while (!atomic_load(&rig->server.events))
+            (void)poll(NULL, 0, 1);
+        // As long as nobody knows, he stays.
+        atomic_store(&rig->server.unknown, true);
+        (void)poll(NULL, 0, 500);
+        assert_int_equal(atomic_load(&rig->server.freed), 0);
+        atomic_store(&rig->server.unknown, false);
+        atomic_store(i == 2 ? &rig->server.demoted : &rig->server.sent_away, true);
+        asker_join(&a);
+        await(&rig->server.freed, 1);
+        assert_int_equal(a.peer.answer.status, 200);
+        assert_int_equal(a.peer.answer.result, CURLE_OK);
+        peer_done(&a.peer);
+        rig_free(rig);
+    }
+}
+
+static void test_sent_away_from_lines(void **state _unused_)
+{
+    struct rig *rig = rig_new();
+    struct asker a;
+
+    rig->options.ping_ms = 100;
+    rig->server.pull_max = 10000000;
+    rig_start(rig);
+    atomic_store(&rig->server.endless, true);
+    follow(&a, rig, "/api/v1/lines/mine", COOKIE);
+    await(&rig->server.waiting, 1);
+    atomic_store(&rig->server.sent_away, true);
+    asker_join(&a);
+    await(&rig->server.freed, 1);
+    assert_int_not_equal(a.peer.answer.result, CURLE_OK);
+    peer_done(&a.peer);
+    rig_free(rig);
+}
+
 static void test_lines(void **state _unused_)
 {
     struct rig *rig = rig_new();
@@ -391,5 +450,6 @@ static void test_slow_senders(void **state _unused_)
 UNIT_MAIN(cmocka_unit_test(test_park), cmocka_unit_test(test_no_wake_is_missed),
           cmocka_unit_test(test_many_parked), cmocka_unit_test(test_events),
           cmocka_unit_test(test_slow_reader_of_events), cmocka_unit_test(test_too_many_events),
+          cmocka_unit_test(test_sent_away), cmocka_unit_test(test_sent_away_from_lines),
           cmocka_unit_test(test_lines), cmocka_unit_test(test_stop_while_busy),
           cmocka_unit_test(test_busy), cmocka_unit_test(test_slow_senders))
