@@ -9,7 +9,6 @@
 #include "api/internal.h"
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/clock.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 

@@ -172,7 +172,7 @@ int request_lane(const struct api_request *rq);
 int auth_identify(struct api_request *rq, struct error *err);
 int auth_check_host(struct api_request *rq, struct error *err);
 
-#define AUTH_SECRET_MAX 256  // bytes of a cookie or token
+#define AUTH_SECRET_MAX 256   // bytes of a cookie or token
 #define AUTH_AGAIN_MS   5000u // between two looks at whether an answer may go on
 
 // Whom an answer is for that goes on for long. He was let in when it began, and may have been sent away since.

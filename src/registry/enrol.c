@@ -161,12 +161,27 @@ static int find_token(struct change *c, const uint8_t secret[ENROL_SECRET_SIZE],
     return r ? db_col_dup(st, 1, &ret->labels) : 0;
 }
 
+// The trail grows for ever, and whoever has an old token may try it as often as he likes: once a minute is told.
+static int was_told(struct change *c, const struct token *token, struct error *err)
+{
+    int64_t one;
+
+    return db_get_i64(
+        c->db, err, &one,
+        "SELECT 1 FROM audit WHERE time_ms BETWEEN ?1 AND ?2 AND action = 'host.enrol-refused' AND target = ?3",
+        "uus", c->now - MIN(c->now, MS_PER_MINUTE), c->now, token->id);
+}
+
 static int refuse(struct change *c, const struct token *token, struct error *err)
 {
-    int r = 0;
+    int r = 1;
 
     // Tokens that never were are anybody's guess: nothing of them is kept.
     if (!streq(token->id, "-"))
+        r = was_told(c, token, err);
+    if (r > 0)
+        r = 0;
+    else if (r == 0)
         r = change_audit(c, err, "host.enrol-refused", token->id, "s", "reason", token->refused);
     if (r == 0)
         r = change_commit(c, err);

@@ -335,6 +335,27 @@ def guesses(r):
     return answer
 
 
+def old_token_again(r):
+    """Whoever has a token that is used up tries it without end: the trail, which grows for ever, is not his."""
+    text, request = used_up(r), make_request(r.host.key)
+    before = r.auditor.get("/api/v1/audit/export").body.count(b'"host.enrol-refused"')
+    for _ in range(40):
+        answer = enrol(r, text, request, facts("again"))
+    r.trail = r.auditor.get("/api/v1/audit/export").body.count(b'"host.enrol-refused"') - before
+    return answer
+
+
+def renewals(r):
+    """Certificates without end."""
+    h = Host(r, "renewing")
+    h.hello()
+    for _ in range(80):
+        answer = h.post("/agent/v1/renew", {"csr": make_request(h.key)})
+        if answer.status != 200:
+            return answer
+    return answer
+
+
 def race(r):
     """One token for one host, and eight that use it in the same moment."""
     text, request, said = r.token(), make_request(r.host.key), []
@@ -509,6 +530,8 @@ ENROLMENT = [
     Row("taken back", with_token(taken_back), "403 token"),
     Row("one bit of its secret is another", with_token(one_bit), "403 token"),
     Row("300 guesses leave nothing", guesses, "403 token", lambda r: r.grown < 1 << 18 or f"{r.grown} bytes are kept of them"),
+    Row("a used-up token forty times is one line of the trail", old_token_again, "403 token", lambda r: r.trail == 1 or f"{r.trail} lines"),
+    Row("certificates without end", renewals, "429"),
     Row("eight hosts at once with a token for one", race, "403 token", lambda r: r.let_in == 1 or f"{r.let_in} came in"),
     Row("a request that asks for more gets a certificate for a host, and no more", wants_more, "200", got_no_more),
     Row("a request with an RSA key", of_kind("rsa", "rsa", "rsa_keygen_bits:2048"), "400 bad-request", token_is_good_yet),
