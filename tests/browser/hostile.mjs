@@ -187,7 +187,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
   });
 
   await walk.test(`${on}: records, each of them in full`, async () => {
-    for (const id of how.phone ? ids.slice(0, 20).filter((_, i) => i % 3 === 0) : ids) {
+    for (const id of ids.filter((_, i) => i % 3 === (how.phone ? 0 : 1))) {
       const [, { items }] = await ask('GET', `events?host=${id}&limit=2`);
       assert.equal(items.length, 2);
       await visit(`/records?host=${id}&record=${items[0].id}`, 'dialog[open] .facts');
@@ -202,7 +202,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
 
   await walk.test(`${on}: alerts, each of them in full`, async () => {
     const [, { items }] = await ask('GET', 'alerts?limit=500');
-    for (const a of items.filter((_, i) => i % (how.phone ? 6 : 2) === 0)) await visit(`/alerts?alert=${a.id}`, 'dialog[open] .headline');
+    for (const a of items.filter((_, i) => i % 5 === (how.phone ? 0 : 1))) await visit(`/alerts?alert=${a.id}`, 'dialog[open] .headline');
   });
 
   await walk.test(`${on}: policies, versions, roll-outs`, async () => {
@@ -214,7 +214,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
 await walk.test('records whose values are of other types, each of them in full', async () => {
   await enter('operator');
   const [, { items }] = await ask('GET', `events?host=${odd.at(-1)}&limit=1000`);
-  assert.ok(items.length > 100, `${items.length} records`);
+  assert.ok(items.length > 60, `${items.length} records`);
   await visit(`/records?host=${odd.at(-1)}`, '.rows-box .row');
   const broken = [];
   for (const [n, i] of items.entries()) {

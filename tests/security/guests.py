@@ -90,10 +90,10 @@ def wrong_lines():
                 at[path[-1]] = wrong
         yield json.dumps(one).encode()
     for key in good:
-        for wrong in WRONG[::3]:
+        for wrong in WRONG[::4]:
             yield json.dumps({**good, key: wrong}).encode()
     for key in good["actor"]["process"]:
-        for wrong in WRONG[1::3]:
+        for wrong in WRONG[1::4]:
             yield json.dumps({**good, "actor": {**good["actor"], "process": {**good["actor"]["process"], key: wrong}}}).encode()
 
 
