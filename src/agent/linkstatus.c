@@ -107,11 +107,19 @@ void uplink_json(struct agent *a, struct jw *jw)
 
 static void link_problems(const struct agent *a, uplink_problem_fn fn, void *ctx)
 {
+    char text[1400], time[RFC3339_MS_SIZE];
     struct link_status s;
-    char text[1400];
 
     link_status(a->uplink.feed.link, &s);
-    if (link_state_stuck(s.state)) {
+    if (s.state == LINK_expired && s.not_after_ms &&
+        format_rfc3339_ms(s.not_after_ms * NS_PER_MS, time, sizeof(time)) == 0) {
+        (void)snprintf(
+            text, sizeof(text),
+            "the certificate of this host expired at %s: the server lets it in no more; what is enforced "
+            "goes on, and records wait on this host",
+            time);
+        fn(ctx, "high", s.error.cure, text);
+    } else if (link_state_stuck(s.state)) {
         (void)snprintf(text, sizeof(text), "the server: %s%s%s", link_state_help(s.state),
                        s.error.what[0] ? ": " : "", s.error.what);
         fn(ctx, "high", s.error.cure, text);

@@ -44,7 +44,7 @@ int ca_sign_agent(const struct ca *ca, const char *csr_pem, const char *agent_id
 // How long an agent is to wait before it renews: 2/3 of the life of what ca_sign_agent() makes.
 uint64_t ca_renew_after_ms(void);
 
-// Whether this certificate was signed by this CA for an agent and is valid at now_ms. -EACCES with err: not of this
+// Whether this certificate was signed by this CA for an agent and is valid at now_ms (0: whenever that was). -EACCES with err: not of this
 // CA, or not of an agent; -ESTALE: it has expired, or is not valid yet (ret_info is filled in then, too); -EBADMSG.
 int ca_check_agent(const struct ca *ca, const void *der, size_t len, uint64_t now_ms,
                    struct cert_info *ret_info, struct error *err);

@@ -11,6 +11,7 @@
 #include "base/macro.h"
 #include "transport/http.h"
 #include "transport/pki.h"
+#include "transport/proof.h"
 #include "transport/token.h"
 
 #define TIMEOUT_MS 30000
@@ -74,6 +75,33 @@ static int exchange(const char *url, struct http_call *call, const struct http_t
     return err->code;
 }
 
+// The identity that is to be replaced, where it is of the same server and of this machine. Whatever is wrong with it, the
+// host can enrol without.
+static struct identity *former_of(const struct enrol_options *o, const struct token *token)
+{
+    _cleanup_(identity_freep) struct identity *id = NULL;
+    struct error ignored = {};
+
+    if (identity_load(o->path, strempty(o->host.machine_id), &id, &ignored) < 0 ||
+        check_ca(id->ca, token, &ignored) < 0)
+        return NULL;
+    return TAKE_PTR(id);
+}
+
+static int write_message(const struct enrol_options *o, const struct token *token, const char *csr,
+                         struct strbuf *body)
+{
+    _cleanup_(identity_freep) struct identity *former = former_of(o, token);
+    struct msg_enrol m = {.token = o->token, .csr = csr, .host = o->host, .version = o->version};
+    _cleanup_free_ char *proof = NULL;
+
+    if (former && proof_make(former->key, csr, &proof, NULL) == 0) {
+        m.former = former->certificate;
+        m.proof = proof;
+    }
+    return msg_enrol_write(body, &m);
+}
+
 static int ask(const struct enrol_options *o, const struct token *token, const char *url,
                struct identity **ret_id, struct error *err)
 {
@@ -92,10 +120,7 @@ static int ask(const struct enrol_options *o, const struct token *token, const c
     if (r == 0)
         r = http_call_init(&call, trust, o->version, &timing, err);
     if (r == 0)
-        r = msg_enrol_write(&call.body, &(struct msg_enrol){.token = o->token,
-                                                            .csr = csr,
-                                                            .host = o->host,
-                                                            .version = o->version});
+        r = write_message(o, token, csr, &call.body);
     if (r == 0)
         r = exchange(url, &call, &timing, total, err);
     if (r == 0)

@@ -6,6 +6,9 @@
 // The server is trusted by the fingerprint in the token alone: the CA has to be in the chain that the server
 // shows, and the server's certificate has to be signed by it for the name that was asked for. All of this
 // is proved before the token's secret leaves the host.
+//
+// A host that was enrolled with this server before proves that (proof.h), and stays the same host there unless the server
+// has a reason against it: it was cloned, revoked or retired.
 #pragma once
 
 #include "transport/identity.h"

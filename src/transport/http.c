@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/macro.h"
 
 #define BUFFER (64L << 10) // of uploads, and of answers
@@ -87,6 +88,7 @@ static int add_header(struct http_call *call, const char *name, const char *valu
 
 static int set_headers(struct http_call *call, const char *type, const char *session)
 {
+    char now[24];
     int r = 0;
 
     curl_slist_free_all(call->headers);
@@ -95,6 +97,10 @@ static int set_headers(struct http_call *call, const char *type, const char *ses
         r = add_header(call, "Content-Type", type);
     if (r == 0 && session)
         r = add_header(call, WIRE_SESSION_HEADER, session);
+    (void)snprintf(now, sizeof(now), "%llu",
+                   (unsigned long long)(now_ns(CLOCK_REALTIME) / NS_PER_MS));
+    if (r == 0)
+        r = add_header(call, WIRE_TIME_HEADER, now);
     if (r == 0) {
         // Without waiting for a word before a long body.
         struct curl_slist *list = curl_slist_append(call->headers, "Expect:");

@@ -110,14 +110,20 @@ static enum link_state state_of(const struct link *l, const struct http_result *
     }
 }
 
-static void with_cure(struct error *err, enum link_state state)
+static void with_cure(const struct link *l, struct error *err, enum link_state state)
 {
-    if (*err->cure)
-        return;
-    if (state == LINK_expired || state == LINK_cloned || state == LINK_unknown ||
-        state == LINK_retired || state == LINK_revoked)
-        error_cure(err, "enrol anew: safeguard-agent enrol --server URL --token TOKEN "
-                        "(a token: safeguard-server token create)");
+    if (state == LINK_expired)
+        error_cure(
+            err,
+            "enrol anew: safeguard-agent enrol --server %s --token TOKEN (a token: safeguard-server token create); it stays "
+            "the same host there, and the records that wait here arrive",
+            l->id->server_url);
+    else if (!*err->cure && (state == LINK_cloned || state == LINK_unknown ||
+                             state == LINK_retired || state == LINK_revoked))
+        error_cure(
+            err,
+            "enrol anew: safeguard-agent enrol --server %s --token TOKEN (a token: safeguard-server token create)",
+            l->id->server_url);
 }
 
 // The server asks for time. Only what it cannot take now waits; all of it when it was hello.
@@ -184,7 +190,7 @@ void link_on_failure(struct link *l, enum work work, const struct http_result *r
     struct error full = *err;
 
     if (state != LINK_STATE_COUNT) {
-        with_cure(&full, state);
+        with_cure(l, &full, state);
         link_down(l, state, &full, 0);
     } else if (result->failure != HTTP_ANSWER || result->status == 0) {
         link_down(l, LINK_retrying, err, 0);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/macro.h"
+#include "transport/proof.h"
 #include "transport/token.h"
 
 #define RENEW_MAX_MS (UINT64_C(366) * 86400 * 1000)
@@ -53,6 +54,10 @@ int msg_enrol_write(struct strbuf *out, const struct msg_enrol *m)
     jw_kv_str(&jw, "csr", m->csr);
     msg_host_write(&jw, &m->host);
     jw_kv_str(&jw, "version", m->version);
+    if (m->former && m->proof) {
+        jw_kv_str(&jw, "former", m->former);
+        jw_kv_str(&jw, "proof", m->proof);
+    }
     jw_end_object(&jw);
     return jw_finish(&jw);
 }
@@ -69,6 +74,10 @@ int msg_enrol_read(const char *text, size_t len, struct msg_enrol *ret, struct e
         r = wire_get_str(m.root, "csr", WIRE_PEM_MAX, &m.csr, err);
     if (r == 0)
         r = wire_get_str(m.root, "version", WIRE_NAME_MAX, &m.version, err);
+    if (r == 0)
+        r = wire_get_str_opt(m.root, "former", WIRE_PEM_MAX, &m.former, err);
+    if (r == 0)
+        r = wire_get_str_opt(m.root, "proof", PROOF_TEXT_MAX - 1, &m.proof, err);
     if (r == 0)
         r = msg_host_read(m.root, &m.host, err);
     if (r < 0) {

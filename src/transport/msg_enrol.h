@@ -2,7 +2,8 @@
 //
 // Messages about certificates, both directions:
 //
-//     POST /agent/v1/enrol {"token","csr","host":{...},"version"} -> {"agent_id","certificate","ca","renew_after_ms"}
+//     POST /agent/v1/enrol {"token","csr","host":{...},"version","former"?,"proof"?}
+//                                                                 -> {"agent_id","certificate","ca","renew_after_ms"}
 //     POST /agent/v1/renew {"csr"}                                -> {"certificate","ca","renew_after_ms"}
 //
 // Texts are on loan: from the caller when a message is written, from `root` when it was read.
@@ -20,6 +21,9 @@ struct msg_enrol {
     const char *csr; // PEM
     struct msg_host host;
     const char *version;
+    // Of a host that was enrolled before (proof.h); NULL both otherwise.
+    const char *former; // its certificate, PEM
+    const char *proof;
     struct json_object *root; // owned when read
 };
 
