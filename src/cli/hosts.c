@@ -234,7 +234,7 @@ static int host_path(struct cli *cli, struct remote *r, const char *named, struc
     int status;
 
     sb_puts(&query, "/hosts");
-    url_param(&query, "q", named);
+    url_param(&query, "name", named);
     status = cli_list(cli, r, sb_str(&query), HOSTS_MAX, &items);
     if (status != 0)
         return status;

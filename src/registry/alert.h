@@ -7,6 +7,8 @@
 // moved in the transaction that counts. A batch that comes again, or a server that was killed between storing and
 // counting, changes nothing: who starts reads the watermarks and counts what the store has above them.
 //
+// Hosts that are in a condition (condition.h) have one each, too; these are raised and resolved by the server.
+//
 // A resolved alert that is seen again is new again; a false positive goes on being counted and stays one. A host has at
 // most ALERTS_HOST_MAX; what would be more is counted by one that says so.
 #pragma once
@@ -69,7 +71,8 @@ struct registry_alert {
     uint64_t first_ms, last_ms, count;
     uint64_t changed_ms; // by a person
     unsigned reopened, comments;
-    bool overflow; // stands for those that would have been too many
+    const char *condition; // of its host, a name of conditions.def; "": it is about records
+    bool overflow;         // stands for those that would have been too many
 };
 
 struct registry_alert_filter {
@@ -107,7 +110,7 @@ int registry_alert_update(struct registry *rg, const struct actor *actor, const 
 struct registry_alert_comment {
     uint64_t id, time_ms;
     const char *author, *text;
-    const char *kind; // "comment", "status", "exception", "seen-again"
+    const char *kind; // "comment", "status", "exception", "seen-again", "over"
 };
 typedef int (*registry_alert_comment_fn)(void *ctx, const struct registry_alert_comment *c);
 int registry_alert_comments(struct registry *rg, uint64_t id, registry_alert_comment_fn fn,

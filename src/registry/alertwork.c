@@ -36,6 +36,7 @@ void alert_read(struct db_stmt *st, struct registry_alert *a)
         .reopened = (unsigned)db_col_u64(st, 20),
         .overflow = db_col_bool(st, 21),
         .comments = (unsigned)db_col_u64(st, 22),
+        .condition = strempty(db_col_str(st, 23)),
     };
 }
 
@@ -311,6 +312,18 @@ static int check_exception(const struct registry_alert_exception *x, struct erro
     return r;
 }
 
+// An exception changes what a rule decides; a host that is silent is none.
+static int check_about_records(struct change *c, uint64_t id, struct error *err)
+{
+    int64_t one = 0;
+    int r = db_get_i64(c->db, err, &one, "SELECT 1 FROM alerts WHERE id = ?1 AND condition <> ''",
+                       "u", id);
+
+    return r <= 0 ? r
+                  : error_set(err, -EINVAL, "alert %llu is about a host, not about a rule",
+                              (unsigned long long)id);
+}
+
 int registry_alert_except(struct registry *rg, const struct actor *actor, uint64_t id,
                           const struct registry_alert_exception *x, struct error *err)
 {
@@ -320,6 +333,8 @@ int registry_alert_except(struct registry *rg, const struct actor *actor, uint64
 
     if (r == 0)
         r = change_begin(rg, actor, DURABLE, &c, err);
+    if (r == 0)
+        r = check_about_records(&c, id, err);
     if (r == 0)
         r = add_comment(&c, id, "exception", x->reason, err);
     if (r == 0)

@@ -205,8 +205,60 @@ static void random_uuid(char ret[HOST_ID_SIZE])
                    hex + 20);
 }
 
+// Whether a host may stay who it was. 1: it is in the database; 0: it is not, and was never revoked; -EACCES: it may not.
+static int may_stay(struct change *c, const struct registry_former *former,
+                    const struct host_facts *facts, struct error *err)
+{
+    _cleanup_(db_donep) struct db_stmt *st = NULL;
+    int r = check_host(err, former->host);
+
+    if (r == 0)
+        r = check_hex(err, "the serial number", former->serial, 0);
+    if (r == 0)
+        r = db_query(
+            c->db,
+            "SELECT lifecycle, machine_id = ?2, EXISTS (SELECT 1 FROM certs WHERE host = ?1 AND serial = ?3"
+            " AND revoked_ms > 0) FROM hosts WHERE id = ?1",
+            &st, err);
+    if (r < 0)
+        return r;
+    db_bind(st, "sss", former->host, facts->machine_id, former->serial);
+    r = db_step(st, err);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return db_col_i64(st, 0) == 0 && db_col_bool(st, 1) && !db_col_bool(st, 2) ? 1 : -EACCES;
+    r = journal_has(c->rg, former->host, err);
+    return r > 0 ? -EACCES : r;
+}
+
+// With its new certificate; those before it end, in case that somebody else has them.
+static int put_back(struct change *c, const char *host, const struct host_facts *facts,
+                    const char *serial, uint64_t not_after_ms, struct error *err)
+{
+    struct fact name;
+    int r = db_do(
+        c->db, err,
+        "UPDATE certs SET revoked_ms = ?1, reason = 'the host was enrolled again' WHERE host = ?2 AND revoked_ms = 0",
+        "us", c->now, host);
+
+    if (r == 0)
+        r = db_do(
+            c->db, err,
+            "INSERT INTO certs (serial, host, issued_ms, not_after_ms) VALUES (?1, ?2, ?3, ?4)",
+            "ssuu", serial, host, c->now, not_after_ms);
+    // It says hello with what it has now; the session before is another's from here on.
+    if (r == 0)
+        r = db_do(c->db, err, "UPDATE hosts SET session = '', name = ?2 WHERE id = ?1", "ss", host,
+                  fact_clean(&name, facts->name, 64));
+    c->live = (struct live_change){.host = host};
+    change_tell(c, REGISTRY_REVOKED, host);
+    return r;
+}
+
 static int add_host(struct change *c, const struct token *token, const struct host_facts *facts,
-                    registry_sign_fn sign, void *ctx, const char *host, struct error *err)
+                    bool back, registry_sign_fn sign, void *ctx, const char *host,
+                    struct error *err)
 {
     char serial[REGISTRY_ID_MAX] = "";
     uint64_t not_after_ms = 0;
@@ -216,34 +268,47 @@ static int add_host(struct change *c, const struct token *token, const struct ho
     if (r == 0)
         r = check_hex(err, "the serial number", serial, 0);
     if (r == 0)
-        r = host_insert(c, host, facts, token->labels, serial, not_after_ms, err);
+        r = back ? put_back(c, host, facts, serial, not_after_ms, err)
+                 : host_insert(c, host, facts, token->labels, serial, not_after_ms, err);
+    if (r == 0)
+        r = db_do(c->db, err, "DELETE FROM strangers WHERE id = ?1", "s", host);
     if (r == 0)
         r = db_do(c->db, err, "UPDATE enrol_tokens SET used = used + 1 WHERE id = ?1", "s",
                   token->id);
     return r < 0 ? r
-                 : change_audit(c, err, "host.enrol", host, "sssj", "token", token->id, "serial",
-                                serial, "name", fact_clean(&name, facts->name, HOST_FACT_MAX),
-                                "labels", token->labels);
+                 : change_audit(c, err, back ? "host.enrol-again" : "host.enrol", host, "sssj",
+                                "token", token->id, "serial", serial, "name",
+                                fact_clean(&name, facts->name, HOST_FACT_MAX), "labels",
+                                back ? "{}" : token->labels);
 }
 
 int registry_enrol(struct registry *rg, const uint8_t secret[ENROL_SECRET_SIZE],
-                   const struct host_facts *facts, registry_sign_fn sign, void *ctx,
-                   char ret_host[HOST_ID_SIZE], struct error *err)
+                   const struct host_facts *facts, const struct registry_former *former,
+                   registry_sign_fn sign, void *ctx, char ret_host[HOST_ID_SIZE], struct error *err)
 {
     char host[HOST_ID_SIZE];
     struct actor actor = {.kind = ACTOR_AGENT, .name = host, .address = facts->address};
     _cleanup_(change_done) struct change c = {};
     struct token token = {};
-    int r;
+    bool back = false;
+    int r, stays = -EACCES;
 
     random_uuid(host);
+    if (former && check_host(NULL, former->host) == 0)
+        memcpy(host, former->host, sizeof(host));
     r = change_begin(rg, &actor, DURABLE, &c, err);
     if (r == 0)
         r = find_token(&c, secret, &token, err);
-    if (r == 0 && token.refused)
+    if (r == 0 && token.refused) {
         r = refuse(&c, &token, err);
-    else if (r == 0)
-        r = add_host(&c, &token, facts, sign, ctx, host, err);
+    } else if (r == 0) {
+        if (former)
+            stays = may_stay(&c, former, facts, NULL);
+        if (stays < 0)
+            random_uuid(host);
+        back = stays > 0;
+        r = add_host(&c, &token, facts, back, sign, ctx, host, err);
+    }
     free(token.labels);
     if (r == 0)
         r = change_commit(&c, err);

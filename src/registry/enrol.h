@@ -41,7 +41,16 @@ int registry_enrol_token_revoke(struct registry *rg, const struct actor *actor, 
 typedef int (*registry_sign_fn)(void *ctx, const char *host, char ret_serial[REGISTRY_ID_MAX],
                                 uint64_t *ret_not_after_ms, struct error *err);
 
+// The identity that the host proved to have had.
+struct registry_former {
+    const char *host, *serial;
+};
+
+// former (or NULL): where it was good, the host stays the one that it was, with its labels and its history; the certificates
+// that it had are no longer good. It gets a new id when it was cloned, revoked or retired, is another machine, or its
+// certificate was revoked. A database that does not know it takes it in with its old id.
 // -EACCES: no such token, used up, over or revoked (one answer for all of them; the audit trail knows which).
 int registry_enrol(struct registry *rg, const uint8_t secret[ENROL_SECRET_SIZE],
-                   const struct host_facts *facts, registry_sign_fn sign, void *ctx,
-                   char ret_host[HOST_ID_SIZE], struct error *err);
+                   const struct host_facts *facts, const struct registry_former *former,
+                   registry_sign_fn sign, void *ctx, char ret_host[HOST_ID_SIZE],
+                   struct error *err);

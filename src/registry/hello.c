@@ -113,6 +113,21 @@ struct known {
     bool other_machine, same_boot, old_boot;
 };
 
+// The one that has the identity, before the other one is noted beside it.
+static int note_holder(struct change *c, const char *id, struct error *err)
+{
+    return db_do(
+        c->db, err,
+        "INSERT INTO rivals SELECT id, machine_id, boot_id, name, address, enrolled_ms, seen_ms FROM hosts"
+        " WHERE id = ?1 ON CONFLICT (host, machine_id, boot_id) DO NOTHING",
+        "s", id);
+}
+
+static int note_rival(struct change *c, const char *id, const struct facts *f, struct error *err)
+{
+    return rival_note(c, id, f->machine_id.s, f->boot_id.s, f->name.s, f->address.s, err);
+}
+
 static int look_up(struct change *c, const char *id, const struct facts *f, struct known *ret,
                    struct error *err)
 {
@@ -141,6 +156,10 @@ static int refuse_clone(struct change *c, const char *id, const struct facts *f,
                   why, id);
 
     if (r == 0)
+        r = note_holder(c, id, err);
+    if (r == 0)
+        r = note_rival(c, id, f, err);
+    if (r == 0)
         r = change_audit(c, err, "host.cloned", id, "ssss", "reason", why, "machine_id",
                          f->machine_id.s, "boot_id", f->boot_id.s, "name", f->name.s);
     c->live = (struct live_change){.host = id, .refused = true};
@@ -163,6 +182,15 @@ static int admit(struct change *c, const char *id, const struct facts *f, const 
             f->version.s, f->address.s, hello->session, c->now);
     c->live = (struct live_change){.host = id, .session = hello->session};
     return r;
+}
+
+// What its clock said when it asked, against ours.
+static void note_clock(struct change *c, uint64_t time_ms)
+{
+    if (c->live.session && time_ms > 0 && time_ms <= INT64_MAX) {
+        c->live.skew_known = true;
+        c->live.skew_ms = (int64_t)time_ms - (int64_t)c->now;
+    }
 }
 
 static int judge_hello(struct change *c, const char *id, const char *serial, const struct facts *f,
@@ -202,7 +230,7 @@ static int judge_hello(struct change *c, const char *id, const char *serial, con
     hello->admission = HOST_REFUSED_CLONED;
     hello->reason = "two machines used this identity; enrol each of them anew";
     if (known.lifecycle != 0)
-        return 0;
+        return note_rival(c, id, f, err);
     return refuse_clone(c, id, f, known.other_machine ? other_machine : old_boot, err);
 }
 
@@ -223,6 +251,8 @@ int registry_hello(struct registry *rg, const char *id, const char *serial,
         r = change_begin(rg, &actor, RELAXED, &c, err);
     if (r == 0)
         r = judge_hello(&c, id, serial, &f, &hello, err);
+    if (r == 0)
+        note_clock(&c, facts->time_ms);
     if (r == 0)
         r = change_commit(&c, err);
     if (r == 0)

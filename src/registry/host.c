@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "registry/condition.h"
+#include "registry/hostrow.h"
 #include "registry/internal.h"
 #include "registry/label.h"
 
-#define CLOCK_SLACK_MS MS_PER_MINUTE
-#define FILTER_MAX     256
+#define FILTER_MAX 256
 
 const char *host_state_name(enum host_state state)
 {
@@ -39,46 +40,66 @@ const char *host_admission_word(enum host_admission a)
     return (unsigned)a < ARRAY_SIZE(words) ? words[a] : NULL;
 }
 
-#define COLUMNS                                                                                              \
-    "id, name, lifecycle, reason, health, labels, os, kernel, arch, version, machine_id, boot_id, address,"  \
-    " enrolled_ms, seen_ms, (SELECT max(not_after_ms) FROM certs WHERE host = hosts.id AND revoked_ms = 0)," \
-    " bundle_wanted, bundle_applied, bundle_error, bundle_wanted_ms, bundle_applied_ms"
-
-// A time ahead of the clock was written before somebody set it back, and says nothing.
-static bool is_silent(struct registry *rg, uint64_t seen_ms, uint64_t now)
+static enum host_state state_of(const struct registry_host *h, int64_t lifecycle)
 {
-    uint64_t after = registry_setting_u64(rg, SETTING_HOST_SILENT);
-
-    return seen_ms + after < now || seen_ms > now + CLOCK_SLACK_MS;
-}
-
-static enum host_state judge(struct registry *rg, int64_t lifecycle, const char *health,
-                             uint64_t seen_ms, uint64_t now)
-{
-    if (lifecycle >= HOST_CLONED && lifecycle < HOST_STATES)
+    if (lifecycle >= HOST_CLONED && lifecycle <= HOST_RETIRED)
         return (enum host_state)lifecycle;
-    if (is_silent(rg, seen_ms, now))
+    if (h->conditions & CONDITION_BIT(CONDITION_SILENT))
         return HOST_SILENT;
-    return *health ? HOST_DEGRADED : HOST_OK;
+    for (unsigned c = 0; c < CONDITIONS; c++)
+        if (h->conditions & CONDITION_BIT(c) && condition_row((enum host_condition)c)->state)
+            return HOST_DEGRADED;
+    return *h->health ? HOST_DEGRADED : HOST_OK;
 }
 
-static uint64_t seen_of(struct registry *rg, const char *id, uint64_t stored)
+// What is to be told first of all that is wrong.
+static enum host_condition worst_of(const struct registry_host *h)
 {
-    uint64_t seen = live_seen(rg, id);
+    static const enum host_condition first[] = {
+        CONDITION_CLONED,   CONDITION_EXPIRED, CONDITION_SILENT,   CONDITION_UNPROTECTED,
+        CONDITION_DEGRADED, CONDITION_REFUSED, CONDITION_EXPIRING, CONDITION_CLOCK,
+    };
 
-    return seen ? seen : stored;
+    for (size_t i = 0; i < ARRAY_SIZE(first); i++)
+        if (h->conditions & CONDITION_BIT(first[i]))
+            return first[i];
+    return CONDITIONS;
 }
 
-static void read_host(struct registry *rg, struct db_stmt *st, uint64_t now,
-                      struct registry_host *h)
+static void explain(struct registry_host *h, const char *stored)
 {
-    const char *health = strempty(db_col_str(st, 4)), *id = db_col_str(st, 0);
-    uint64_t seen = seen_of(rg, id, db_col_u64(st, 14));
+    _cleanup_(sb_done) struct strbuf sb = {};
+    enum host_condition c = worst_of(h);
 
+    h->reason = h->cure = "";
+    if (h->state == HOST_OK)
+        return;
+    if (h->state >= HOST_CLONED || c == CONDITIONS) {
+        h->reason = h->state == HOST_DEGRADED ? h->health : stored;
+    } else {
+        condition_text(h, c, &sb);
+        (void)snprintf(h->text, sizeof(h->text), "%s", sb_str(&sb));
+        h->reason = h->text;
+    }
+    if (c != CONDITIONS)
+        h->cure = condition_row(c)->cure;
+    else if (h->state == HOST_REVOKED || h->state == HOST_RETIRED)
+        h->cure = "enrol it anew to take it back";
+    else
+        h->cure = condition_row(CONDITION_DEGRADED)->cure;
+}
+
+void host_read(struct registry *rg, struct db_stmt *st, uint64_t now, struct registry_host *h)
+{
+    const char *id = db_col_str(st, 0);
+    int64_t lifecycle = db_col_i64(st, 2);
+    struct live live = {};
+
+    live_get(rg, id, &live);
     *h = (struct registry_host){
         .id = id,
         .name = db_col_str(st, 1),
-        .state = judge(rg, db_col_i64(st, 2), health, seen, now),
+        .health = strempty(db_col_str(st, 4)),
         .labels = db_col_str(st, 5),
         .os = db_col_str(st, 6),
         .kernel = db_col_str(st, 7),
@@ -88,18 +109,23 @@ static void read_host(struct registry *rg, struct db_stmt *st, uint64_t now,
         .boot_id = db_col_str(st, 11),
         .address = db_col_str(st, 12),
         .enrolled_ms = db_col_u64(st, 13),
-        .seen_ms = seen,
+        .seen_ms = live.seen_ms ? live.seen_ms : db_col_u64(st, 14),
         .cert_not_after_ms = db_col_u64(st, 15),
         .bundle_wanted = db_col_str(st, 16),
         .bundle_applied = db_col_str(st, 17),
         .bundle_error = db_col_str(st, 18),
         .bundle_wanted_ms = db_col_u64(st, 19),
         .bundle_applied_ms = db_col_u64(st, 20),
+        .health_severity = (unsigned)db_col_u64(st, 21),
+        .skew_known = live.skew_known || !db_col_null(st, 22),
+        .skew_ms = live.skew_known ? live.skew_ms : db_col_i64(st, 22),
+        .lost = db_col_u64(st, 23),
+        .lost_ms = db_col_u64(st, 24),
+        .told = (uint32_t)db_col_u64(st, 25),
     };
-    h->reason = h->state == HOST_OK         ? ""
-                : h->state == HOST_SILENT   ? "nothing was heard of it for a while"
-                : h->state == HOST_DEGRADED ? health
-                                            : strempty(db_col_str(st, 3));
+    h->conditions = conditions_judge(rg, h, lifecycle, now);
+    h->state = state_of(h, lifecycle);
+    explain(h, strempty(db_col_str(st, 3)));
 }
 
 static bool contains(const char *s, const char *part)
@@ -115,6 +141,8 @@ static int wanted(const struct registry_host_filter *f, const struct selector *s
 
     if ((f->state >= 0 && h->state != (enum host_state)f->state) ||
         (f->states && !(f->states >> h->state & 1)))
+        return 0;
+    if (f->name && !streq(h->name, f->name) && !streq(h->id, f->name))
         return 0;
     if (!str_isempty(f->text) && !contains(h->name, f->text) && !contains(h->id, f->text) &&
         !contains(h->address, f->text) && !contains(h->os, f->text))
@@ -142,7 +170,7 @@ static int walk(struct registry *rg, struct db_stmt *st, struct host_walk *w, st
     int r;
 
     while ((r = db_step(st, err)) > 0) {
-        read_host(rg, st, now, &h);
+        host_read(rg, st, now, &h);
         r = wanted(w->filter, w->selector, &h, err);
         if (r < 0)
             return r;
@@ -180,7 +208,7 @@ int registry_host_list(struct registry *rg, const struct registry_host_filter *f
         r = reading_begin(rg, &rd, err);
     if (r == 0)
         r = db_query(rd.db,
-                     "SELECT " COLUMNS " FROM hosts WHERE ?1 IS NULL OR (name, id) >"
+                     "SELECT " HOST_COLUMNS " FROM hosts WHERE ?1 IS NULL OR (name, id) >"
                      " (SELECT name, id FROM hosts WHERE id = ?1) ORDER BY name, id",
                      &st, err);
     if (r < 0)
@@ -204,7 +232,7 @@ int registry_host_get(struct registry *rg, const char *id, registry_host_fn fn, 
     _cleanup_(reading_done) struct reading rd = {};
     _cleanup_(db_donep) struct db_stmt *st = NULL;
     struct registry_host h;
-    int r = reading_query(rg, "SELECT " COLUMNS " FROM hosts WHERE id = ?1", &rd, &st, err);
+    int r = reading_query(rg, "SELECT " HOST_COLUMNS " FROM hosts WHERE id = ?1", &rd, &st, err);
 
     if (r < 0)
         return r;
@@ -212,7 +240,7 @@ int registry_host_get(struct registry *rg, const char *id, registry_host_fn fn, 
     r = db_step(st, err);
     if (r <= 0)
         return r < 0 ? r : not_found(err, "host", id);
-    read_host(rg, st, registry_now(rg), &h);
+    host_read(rg, st, registry_now(rg), &h);
     return fn(ctx, &h);
 }
 
@@ -231,11 +259,13 @@ int registry_host_counts(struct registry *rg, uint64_t ret_counts[HOST_STATES], 
     _cleanup_(reading_done) struct reading rd = {};
     _cleanup_(db_donep) struct db_stmt *st = NULL;
     uint64_t counts[HOST_STATES] = {0}, now = registry_now(rg);
-    int r = reading_query(rg, "SELECT id, lifecycle, health, seen_ms FROM hosts", &rd, &st, err);
+    struct registry_host h;
+    int r = reading_query(rg, "SELECT " HOST_COLUMNS " FROM hosts", &rd, &st, err);
 
-    while (r >= 0 && (r = db_step(st, err)) > 0)
-        counts[judge(rg, db_col_i64(st, 1), strempty(db_col_str(st, 2)),
-                     seen_of(rg, db_col_str(st, 0), db_col_u64(st, 3)), now)]++;
+    while (r >= 0 && (r = db_step(st, err)) > 0) {
+        host_read(rg, st, now, &h);
+        counts[h.state]++;
+    }
     if (r == 0)
         memcpy(ret_counts, counts, sizeof(counts));
     return r;
@@ -317,10 +347,9 @@ int registry_host_retire(struct registry *rg, const struct actor *actor, const c
                          struct error *err)
 {
     static const char *const forget[] = {
-        "DELETE FROM state_rows WHERE host = ?1",
-        "DELETE FROM state_tables WHERE host = ?1",
-        "DELETE FROM boots WHERE host = ?1",
-        "DELETE FROM commands WHERE host = ?1",
+        "DELETE FROM state_rows WHERE host = ?1", "DELETE FROM state_tables WHERE host = ?1",
+        "DELETE FROM boots WHERE host = ?1",      "DELETE FROM commands WHERE host = ?1",
+        "DELETE FROM rivals WHERE host = ?1",
     };
     _cleanup_(change_done) struct change c = {};
     int64_t lifecycle = 0;
@@ -349,14 +378,34 @@ int registry_host_retire(struct registry *rg, const struct actor *actor, const c
 }
 
 int registry_host_set_health(struct registry *rg, const char *id, const char *reason,
-                             struct error *err)
+                             unsigned severity, struct error *err)
 {
     _cleanup_(change_done) struct change c = {};
     struct fact fact;
     int r = change_begin(rg, &registry_self, RELAXED, &c, err);
 
     if (r == 0)
-        r = db_do(c.db, err, "UPDATE hosts SET health = ?1 WHERE id = ?2 AND health <> ?1", "ss",
-                  fact_clean(&fact, reason, HOST_FACT_MAX), id);
+        r = db_do(
+            c.db, err,
+            "UPDATE hosts SET health = ?1, health_severity = ?3 WHERE id = ?2 AND (health <> ?1 OR"
+            " health_severity <> ?3)",
+            "ssu", fact_clean(&fact, reason, HOST_FACT_MAX), id,
+            (uint64_t)(str_isempty(reason) ? 0 : CLAMP(severity, 1u, 6u)));
+    return r < 0 ? r : change_commit(&c, err);
+}
+
+int registry_host_set_lost(struct registry *rg, const char *id, uint64_t lost, struct error *err)
+{
+    _cleanup_(change_done) struct change c = {};
+    int r = change_begin(rg, &registry_self, RELAXED, &c, err);
+
+    lost = MIN(lost, (uint64_t)1 << 53);
+    if (r == 0)
+        r = db_do(
+            c.db, err,
+            "UPDATE hosts SET lost_total = min(lost_total + CASE WHEN ?1 >= lost THEN ?1 - lost ELSE ?1 END,"
+            " 1 << 53), lost_ms = CASE WHEN ?1 > 0 THEN ?3 ELSE lost_ms END, lost = ?1 WHERE id = ?2 AND"
+            " lost <> ?1",
+            "usu", lost, id, c.now);
     return r < 0 ? r : change_commit(&c, err);
 }

@@ -2,8 +2,8 @@
 //
 // Hosts: one for each identity that was enrolled. A host is
 //
-//     ok        it speaks, and its last report of health was good
-//     degraded  it speaks; `reason` says what is wrong
+//     ok        it speaks, and nothing is wrong with it
+//     degraded  it speaks; `reason` says what is wrong, `cure` what to do (condition.h)
 //     silent    nothing was heard for longer than host.silent_after
 //     cloned    two machines used its identity: refused until it is enrolled anew
 //     revoked   an admin took its identity away
@@ -31,6 +31,7 @@ enum host_state host_state_find(const char *name); // HOST_STATES: no such state
 struct host_facts {
     const char *name, *machine_id, *boot_id, *os, *kernel, *arch, *version;
     const char *address; // seen by the server
+    uint64_t time_ms;    // its clock when it asked; 0: it does not say
 };
 
 struct registry_host {
@@ -38,6 +39,7 @@ struct registry_host {
     const char *name;
     enum host_state state;
     const char *reason; // "" when ok
+    const char *cure;   // what to do about that; ""
     const char *labels; // JSON object of strings, sorted
     const char *os, *kernel, *arch, *version, *machine_id, *boot_id, *address;
     uint64_t enrolled_ms, seen_ms;              // seen_ms 0: never
@@ -45,6 +47,14 @@ struct registry_host {
     const char *bundle_wanted, *bundle_applied; // ids, "" for none
     const char *bundle_error;                   // why it could not be applied, "" when it could
     uint64_t bundle_wanted_ms, bundle_applied_ms;
+    const char *health;       // what the agent says is wrong, "" nothing
+    unsigned health_severity; // 0: nothing; 3 medium, 4 high, 5 critical
+    uint32_t conditions;      // bits of enum host_condition: those it is in now
+    uint32_t told;            // those that alerts were raised for
+    bool skew_known;
+    int64_t skew_ms;              // its clock minus the server's
+    uint64_t lost, lost_ms;       // records that it lost; when there were more the last time
+    char text[2 * HOST_FACT_MAX]; // for reason
 };
 
 struct registry_host_filter {
@@ -52,6 +62,7 @@ struct registry_host_filter {
     uint32_t states;      // bits 1 << enum host_state; 0: any
     const char *selector; // NULL or "": all
     const char *text;     // part of name, id, address or OS; NULL
+    const char *name;     // exactly that, or the id; NULL: any
 };
 
 typedef int (*registry_host_fn)(void *ctx, const struct registry_host *h);
@@ -105,9 +116,26 @@ int registry_host_session(struct registry *rg, const char *id, const char *sessi
 // Heard of: kept in memory, written by registry_tidy() and on closing (-ENOENT never comes out).
 void registry_host_seen(struct registry *rg, const char *id);
 
-// Health as the server judges it from the state rows; reason "" : good.
+// What its clock said just now. Kept as registry_host_seen() is.
+void registry_host_clock(struct registry *rg, const char *id, uint64_t time_ms);
+
+// Health as the server judges it from the state rows; reason "" : good. severity: of the worst problem.
 int registry_host_set_health(struct registry *rg, const char *id, const char *reason,
-                             struct error *err);
+                             unsigned severity, struct error *err);
+
+// How many records the agent counts as lost since it started. Less than the last time: it started anew.
+int registry_host_set_lost(struct registry *rg, const char *id, uint64_t lost, struct error *err);
+
+// Those that use the identity of a cloned host: the one that had it, and each that came with it since. At most
+// HOST_RIVALS_MAX; of more, those heard of last.
+#define HOST_RIVALS_MAX 8
+struct registry_rival {
+    const char *machine_id, *boot_id, *name, *address;
+    uint64_t first_ms, last_ms;
+};
+typedef int (*registry_rival_fn)(void *ctx, const struct registry_rival *r);
+int registry_rival_list(struct registry *rg, const char *host, registry_rival_fn fn, void *ctx,
+                        struct error *err);
 
 // A host that has a certificate of ours but is not in this database: after an older backup was brought back. It is
 // refused, remembered (at most 10,000, for 30 days after it was heard of last) and can be adopted: it is a host again

@@ -12,6 +12,7 @@
 #include "base/strbuf.h"
 #include "base/table.h"
 #include "db/db.h"
+#include "registry/condition.h"
 #include "registry/host.h"
 #include "registry/registry.h"
 #include "registry/settings.h"
@@ -29,8 +30,9 @@ struct reader {
 // What is known of a host that spoke since the server was started.
 struct live {
     uint64_t seen_ms;
+    int64_t skew_ms;
     char session[33]; // "": none
-    bool refused, dirty;
+    bool refused, dirty, skew_known;
 };
 
 struct registry {
@@ -53,6 +55,10 @@ struct registry {
     pthread_mutex_t settings_lock;
     uint64_t settings[SETTING_N];
     char *settings_text[SETTING_N]; // those that somebody has set
+
+    // Since when the server has been listening without a break: a host is not silent because the server was.
+    atomic_ullong listening_ms;
+    uint64_t round_ms; // of conditions
 
     pthread_mutex_t live_lock;
     struct map *live; // host id → struct live
@@ -100,7 +106,8 @@ struct setting_change {
 struct live_change {
     const char *host;    // NULL: nothing changes
     const char *session; // NULL: none
-    bool refused;
+    bool refused, skew_known;
+    int64_t skew_ms;
 };
 
 struct change {
@@ -147,8 +154,8 @@ int settings_keep(struct registry *rg, enum setting id, const char *text, uint64
 int live_begin(struct registry *rg, struct error *err);
 // After a commit, with the write lock. 0 or -ENOMEM (then it is looked up again).
 void live_set(struct registry *rg, const struct live_change *change);
-// When the host was heard of last in this run; 0: not.
-uint64_t live_seen(struct registry *rg, const char *host);
+// What is known of it since the server was started; left as it is where nothing is.
+void live_get(struct registry *rg, const char *host, struct live *ret);
 int live_flush(struct registry *rg, struct error *err);
 
 // A new host with its first certificate, in a change that goes on; not_after_ms 0: not known.
@@ -164,6 +171,23 @@ int bundles_refresh(struct change *c, const char *host, struct error *err);
 
 // An alert is new or new again: a message to each channel that wants it.
 int outbox_alert(struct change *c, uint64_t alert, struct error *err);
+// All alerts of one condition that wait to be told, as one message.
+int outbox_condition(struct change *c, enum host_condition condition, struct error *err);
+
+// ---- conditions
+
+// The alert of a host that got into a condition (again), and of one that is out of it. *ret_new: it is to be told.
+int alert_raise(struct change *c, const struct registry_host *h, enum host_condition condition,
+                bool *ret_new, struct error *err);
+int alert_clear(struct change *c, const char *host, enum host_condition condition, const char *why,
+                struct error *err);
+
+// Stops roll-outs that too many hosts refuse.
+int rollouts_stop(struct registry *rg, struct error *err);
+
+// Somebody came with the identity of a host: see struct registry_rival.
+int rival_note(struct change *c, const char *host, const char *machine_id, const char *boot_id,
+               const char *name, const char *address, struct error *err);
 
 // ---- the journal of what was revoked (journal.c)
 

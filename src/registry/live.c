@@ -44,20 +44,39 @@ void live_set(struct registry *rg, const struct live_change *change)
             l->seen_ms = registry_now(rg);
             l->dirty = true;
         }
+        if (change->skew_known) {
+            l->skew_known = true;
+            l->skew_ms = change->skew_ms;
+        }
     }
     (void)pthread_mutex_unlock(&rg->live_lock);
 }
 
-uint64_t live_seen(struct registry *rg, const char *host)
+void live_get(struct registry *rg, const char *host, struct live *ret)
 {
     const struct live *l;
-    uint64_t seen;
 
     (void)pthread_mutex_lock(&rg->live_lock);
     l = map_get_str(rg->live, host);
-    seen = l ? l->seen_ms : 0;
+    if (l)
+        *ret = *l;
     (void)pthread_mutex_unlock(&rg->live_lock);
-    return seen;
+}
+
+void registry_host_clock(struct registry *rg, const char *id, uint64_t time_ms)
+{
+    uint64_t now = registry_now(rg);
+    struct live *l;
+
+    if (time_ms == 0 || time_ms > INT64_MAX)
+        return;
+    (void)pthread_mutex_lock(&rg->live_lock);
+    l = map_get_str(rg->live, id);
+    if (l) {
+        l->skew_known = l->dirty = true;
+        l->skew_ms = (int64_t)time_ms - (int64_t)now;
+    }
+    (void)pthread_mutex_unlock(&rg->live_lock);
 }
 
 void registry_host_seen(struct registry *rg, const char *id)
@@ -119,6 +138,8 @@ int registry_host_session(struct registry *rg, const char *id, const char *sessi
 struct seen {
     char id[HOST_ID_SIZE];
     uint64_t ms;
+    int64_t skew_ms;
+    bool skew_known;
 };
 
 // Takes what was not written yet; *ret is the caller's.
@@ -136,6 +157,8 @@ static int take_dirty(struct registry *rg, struct seen **ret, size_t *ret_n)
         if (!l->dirty)
             continue;
         (void)snprintf(seen[n].id, sizeof(seen[n].id), "%s", it.key_str);
+        seen[n].skew_known = l->skew_known;
+        seen[n].skew_ms = l->skew_ms;
         seen[n++].ms = l->seen_ms;
         l->dirty = false;
     }
@@ -158,7 +181,9 @@ int live_flush(struct registry *rg, struct error *err)
         return r < 0 ? error_set(err, r, "out of memory") : 0;
     r = change_begin(rg, &registry_self, RELAXED, &c, err);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = db_do(c.db, err, "UPDATE hosts SET seen_ms = ?1 WHERE id = ?2", "us", seen[i].ms,
-                  seen[i].id);
+        r = db_do(c.db, err,
+                  "UPDATE hosts SET seen_ms = CASE WHEN ?1 > 0 THEN ?1 ELSE seen_ms END,"
+                  " skew_ms = CASE WHEN ?3 THEN ?4 ELSE skew_ms END WHERE id = ?2",
+                  "usui", seen[i].ms, seen[i].id, (uint64_t)seen[i].skew_known, seen[i].skew_ms);
     return r < 0 ? r : change_commit(&c, err);
 }

@@ -32,6 +32,12 @@ static void write_alert(struct jw *jw, const struct registry_alert *a)
     jw_kv_u64(jw, "first", a->first_ms);
     jw_kv_u64(jw, "last", a->last_ms);
     jw_kv_u64(jw, "reopened", a->reopened);
+    if (*a->condition) {
+        enum host_condition c = condition_find(a->condition);
+
+        jw_kv_str(jw, "condition", a->condition);
+        jw_kv_str(jw, "cure", c == CONDITIONS ? "" : condition_row(c)->cure);
+    }
     jw_end_object(jw);
 }
 
@@ -113,6 +119,74 @@ int outbox_alert(struct change *c, uint64_t alert, struct error *err)
     for (size_t i = 0; r == 0 && i < channels.n; i++)
         r = enqueue(c, channels.ids[i], "alert", sb_str(&body), err);
     return r;
+}
+
+// The first of them are shown, the others a number: a body that does not grow with the fleet.
+static int condition_body(struct change *c, enum host_condition condition, uint64_t n,
+                          struct strbuf *sb, struct error *err)
+{
+    const struct condition_row *row = condition_row(condition);
+    _cleanup_(db_donep) struct db_stmt *st = NULL;
+    struct registry_alert a;
+    uint64_t shown = 0;
+    char title[192];
+    struct jw jw;
+    int r = db_query(c->db,
+                     "SELECT " ALERT_COLUMNS
+                     " WHERE a.condition = ?1 AND a.tell_ms > 0 ORDER BY a.id LIMIT ?2",
+                     &st, err);
+
+    if (r < 0)
+        return r;
+    db_bind(st, "su", row->name, (uint64_t)DIGEST_MAX);
+    (void)snprintf(title, sizeof(title), "%llu hosts: %s", (unsigned long long)n, row->title);
+    jw_init(&jw, sb);
+    jw_begin_object(&jw);
+    jw_kv_str(&jw, "kind", "digest");
+    jw_kv_u64(&jw, "time", c->now);
+    jw_kv_str(&jw, "title", title);
+    jw_kv_array(&jw, "alerts");
+    for (; (r = db_step(st, err)) > 0; shown++) {
+        alert_read(st, &a);
+        write_alert(&jw, &a);
+    }
+    jw_end_array(&jw);
+    jw_kv_u64(&jw, "more", n - MIN(shown, n));
+    jw_end_object(&jw);
+    if (r == 0 && jw_finish(&jw) < 0)
+        r = error_set(err, -ENOMEM, "a message could not be put together");
+    return r;
+}
+
+int outbox_condition(struct change *c, enum host_condition condition, struct error *err)
+{
+    const struct condition_row *row = condition_row(condition);
+    _cleanup_(sb_done) struct strbuf body = {};
+    struct channel_ids channels = {};
+    int64_t n = 0, first = 0;
+    unsigned severity = 0;
+    int r = db_get_i64(c->db, err, &n,
+                       "SELECT count(*) FROM alerts WHERE condition = ?1 AND tell_ms > 0", "s",
+                       row->name);
+
+    if (r >= 0)
+        r = db_get_i64(c->db, err, &first,
+                       "SELECT min(id) FROM alerts WHERE condition = ?1 AND tell_ms > 0", "s",
+                       row->name);
+    if (r <= 0 || n == 0)
+        return r;
+    r = n == 1 ? alert_body(c, (uint64_t)first, &body, &severity, err)
+               : condition_body(c, condition, (uint64_t)n, &body, err);
+    if (r == 0)
+        r = wanting(c, row->severity, &channels, err);
+    for (size_t i = 0; r == 0 && i < channels.n; i++)
+        r = enqueue(c, channels.ids[i], n == 1 ? "alert" : "digest", sb_str(&body), err);
+    return r < 0
+               ? r
+               : db_do(
+                     c->db, err,
+                     "UPDATE alerts SET told_ms = ?2, tell_ms = 0 WHERE condition = ?1 AND tell_ms > 0",
+                     "su", row->name, c->now);
 }
 
 int registry_outbox_test(struct registry *rg, const struct actor *actor, uint64_t channel,

@@ -139,6 +139,7 @@ int registry_open(const struct registry_options *options, struct registry **ret,
     if (r < 0)
         return r;
     rg->opened_ms = registry_now(rg);
+    atomic_init(&rg->listening_ms, rg->opened_ms);
     *ret = TAKE_PTR(rg);
     return 0;
 }

@@ -61,8 +61,9 @@ int stages_parse(const char *text, struct rollout_stage *stages, unsigned *ret_n
     return n > 0 ? 0 : -EUCLEAN;
 }
 
-#define COLUMNS \
-    "id, policy, version, stages, stage, state, before, before_monitor, created_by, created_ms, changed_ms"
+#define COLUMNS                                                                                              \
+    "id, policy, version, stages, stage, state, before, before_monitor, created_by, created_ms, changed_ms," \
+    " stop_failed, stop_of, stop_host, stop_reason"
 
 static int read_rollout(struct db_stmt *st, struct registry_rollout *ro, struct error *err)
 {
@@ -79,6 +80,8 @@ static int read_rollout(struct db_stmt *st, struct registry_rollout *ro, struct 
         .created_by = db_col_str(st, 8),
         .created_ms = db_col_u64(st, 9),
         .changed_ms = db_col_u64(st, 10),
+        .stop = {(unsigned)db_col_u64(st, 11), (unsigned)db_col_u64(st, 12), db_col_str(st, 13),
+                 db_col_str(st, 14)},
     };
     r = stages_parse(strempty(db_col_str(st, 3)), ro->stages, &ro->n_stages);
     if (r == 0 && (ro->stage >= ro->n_stages || (unsigned)ro->state >= ROLLOUT_STATES))
@@ -238,6 +241,7 @@ static int load(struct change *c, uint64_t id, struct registry_rollout *ret, cha
         r = db_col_dup(st, 1, ret_policy);
     ret->policy = *ret_policy;
     ret->created_by = NULL;
+    ret->stop.host = ret->stop.reason = NULL;
     return r;
 }
 
@@ -290,9 +294,20 @@ static int do_pause(struct change *c, const struct registry_rollout *ro, int fro
 static int do_resume(struct change *c, const struct registry_rollout *ro, int from,
                      struct error *err)
 {
+    int r;
+
     (void)from;
-    return ro->state == ROLLOUT_PAUSED ? put_state(c, ro, ROLLOUT_RUNNING, ro->stage, err)
-                                       : not_now(ro, "resumed", err);
+    if (ro->state != ROLLOUT_PAUSED)
+        return not_now(ro, "resumed", err);
+    r = put_state(c, ro, ROLLOUT_RUNNING, ro->stage, err);
+    // It stops again when further hosts refuse it.
+    return r < 0
+               ? r
+               : db_do(
+                     c->db, err,
+                     "UPDATE rollouts SET tolerated = stop_failed, stop_failed = 0, stop_of = 0, stop_host = '',"
+                     " stop_reason = '' WHERE id = ?1 AND stop_failed > 0",
+                     "u", ro->id);
 }
 
 static int do_rollback(struct change *c, const struct registry_rollout *ro, int from,

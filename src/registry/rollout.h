@@ -6,6 +6,9 @@
 // [100 % monitor, 10 % policy, 100 % policy] enforces on a tenth while the others go on watching. The last stage has to
 // be 100 %; when it is advanced over, the roll-out is done and its version is in force. A policy has one roll-out at
 // a time.
+//
+// One that too many hosts refuse (rollout.stop_at) is paused by the server (registry_conditions_round()); `stop` says on how
+// many and why. Whoever resumes it accepts those; it stops again when there are more.
 #pragma once
 
 #include "registry/registry.h"
@@ -27,6 +30,12 @@ struct rollout_stage {
     bool monitor;   // true: nothing is denied; false: as the policy says
 };
 
+struct rollout_stop {
+    unsigned failed,
+        of; // hosts that refuse it, of those that should have it; 0: it was not stopped
+    const char *host, *reason; // one of them, and what it says
+};
+
 struct registry_rollout {
     uint64_t id;
     const char *policy;
@@ -38,6 +47,7 @@ struct registry_rollout {
     bool before_monitor;
     const char *created_by;
     uint64_t created_ms, changed_ms;
+    struct rollout_stop stop;
 };
 
 typedef int (*registry_rollout_fn)(void *ctx, const struct registry_rollout *r);

@@ -133,8 +133,29 @@ static const char channels[] =
     "CREATE INDEX outbox_due ON outbox (due_ms, id);"
     "CREATE INDEX outbox_channel ON outbox (channel);";
 
+// Columns of hosts: skew_ms is null as long as it is not known; conditions has the bits of conditions.def that were last told.
+static const char conditions[] =
+    "ALTER TABLE hosts ADD COLUMN skew_ms INTEGER;"
+    "ALTER TABLE hosts ADD COLUMN health_severity INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE hosts ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE hosts ADD COLUMN lost_total INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE hosts ADD COLUMN lost_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE hosts ADD COLUMN conditions INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE alerts ADD COLUMN condition TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE alerts ADD COLUMN tell_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE alerts ADD COLUMN told_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX alerts_tell ON alerts (condition, tell_ms) WHERE tell_ms > 0;"
+    "CREATE TABLE rivals (host TEXT NOT NULL REFERENCES hosts ON DELETE CASCADE, machine_id TEXT NOT"
+    "  NULL, boot_id TEXT NOT NULL, name TEXT NOT NULL, address TEXT NOT NULL, first_ms INTEGER NOT"
+    "  NULL, last_ms INTEGER NOT NULL, PRIMARY KEY (host, machine_id, boot_id)) WITHOUT ROWID;"
+    "ALTER TABLE rollouts ADD COLUMN tolerated INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rollouts ADD COLUMN stop_failed INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rollouts ADD COLUMN stop_of INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE rollouts ADD COLUMN stop_host TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE rollouts ADD COLUMN stop_reason TEXT NOT NULL DEFAULT '';";
+
 const struct db_migration registry_migrations[] = {
-    {.sql = base},     {.sql = people}, {.sql = hosts},
-    {.sql = policies}, {.sql = alerts}, {.sql = channels},
+    {.sql = base},   {.sql = people},   {.sql = hosts},      {.sql = policies},
+    {.sql = alerts}, {.sql = channels}, {.sql = conditions},
 };
 const size_t registry_n_migrations = ARRAY_SIZE(registry_migrations);

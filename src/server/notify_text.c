@@ -64,12 +64,14 @@ static void put_alert(struct strbuf *text, struct json_object *alert, const char
     put_line(text, "message:", alert, "message");
     sb_printf(text, "%-9s %s\n", "severity:", severity_name(api_get_u64(alert, "severity", 0)));
     put_line(text, "host:", alert, "host_name");
-    put_line(text, "outcome:", alert, "outcome");
+    if (!*api_get_str(alert, "condition", ""))
+        put_line(text, "outcome:", alert, "outcome");
     put_line(text, "rule:", alert, "rule");
     put_line(text, "policy:", alert, "policy");
     put_line(text, "program:", alert, "program");
     put_line(text, "user:", alert, "user");
     put_line(text, "path:", alert, "path");
+    put_line(text, "to do:", alert, "cure");
     sb_printf(text, "%-9s %llu\n", "count:", (unsigned long long)api_get_u64(alert, "count", 0));
     put_time(text, "first:", alert, "first");
     put_time(text, "last:", alert, "last");
@@ -107,7 +109,11 @@ static unsigned describe_many(struct json_object *body, const char *public_url,
     }
     if (more > 0)
         sb_printf(text, "and %llu more\n", (unsigned long long)more);
-    sb_printf(subject, "%s: %llu new alerts", severity_name(worst), (unsigned long long)all);
+    sb_printf(subject, "%s: ", severity_name(worst));
+    if (*api_get_str(body, "title", ""))
+        put(subject, body, "title", SUBJECT_PART);
+    else
+        sb_printf(subject, "%llu new alerts", (unsigned long long)all);
     return (unsigned)worst;
 }
 

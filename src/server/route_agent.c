@@ -16,6 +16,7 @@
 #include "transport/ca.h"
 #include "transport/msg_enrol.h"
 #include "transport/msg_hello.h"
+#include "transport/proof.h"
 #include "transport/token.h"
 
 int wire_fail(struct api_request *rq, int r, unsigned code)
@@ -84,6 +85,16 @@ static int answer_certificate(const struct server *s, const char *agent_id, cons
     return put(out, &sb, msg_certificate_write(&sb, &m));
 }
 
+// A proof that is none is not a reason to refuse a good token: the host is a new one then.
+static bool former_of(const struct server *s, const struct msg_enrol *m, struct cert_info *info,
+                      struct registry_former *ret)
+{
+    if (!m->former || !m->proof || proof_check(s->ca, m->former, m->csr, m->proof, info, NULL) < 0)
+        return false;
+    *ret = (struct registry_former){.host = info->agent_id, .serial = info->serial};
+    return true;
+}
+
 int route_agent_enrol(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct signing signing = {.server = s};
@@ -103,9 +114,13 @@ int route_agent_enrol(struct server *s, struct api_request *rq, struct jw *out, 
         r = wire_fail(rq, r, WIRE_token);
     } else {
         const struct host_facts facts = facts_of(rq, &m.host, m.version);
+        struct registry_former former;
+        struct cert_info info;
+        bool again = former_of(s, &m, &info, &former);
 
         signing.csr = m.csr;
-        r = registry_enrol(s->registry, token.secret, &facts, sign, &signing, host, err);
+        r = registry_enrol(s->registry, token.secret, &facts, again ? &former : NULL, sign,
+                           &signing, host, err);
         if (r == -EACCES)
             r = wire_fail(rq, r, WIRE_token);
         else if (r < 0 && signing.bad_request)
@@ -207,6 +222,7 @@ int route_agent_hello(struct server *s, struct api_request *rq, struct jw *out, 
     facts = facts_of(rq, &m.host, m.version);
     facts.machine_id = m.machine_id;
     facts.boot_id = m.boot_id;
+    facts.time_ms = m.time_ms;
     r = registry_cert_check(s->registry, who->name, who->session);
     if (r == -EKEYREVOKED)
         r = wire_fail(rq, error_set(err, -EACCES, "the certificate was revoked"), WIRE_revoked);

@@ -10,6 +10,7 @@
 
 #include "base/macro.h"
 #include "registry/alert.h"
+#include "registry/condition.h"
 #include "registry/host.h"
 #include "server/event_json.h"
 #include "server/exception.h"
@@ -19,6 +20,7 @@
 
 static void write_alert(struct jw *out, const struct registry_alert *a)
 {
+    enum host_condition c = condition_find(a->condition);
     char title[600];
 
     (void)snprintf(title, sizeof(title), "%s %s %s", *a->program ? a->program : "a program",
@@ -42,6 +44,8 @@ static void write_alert(struct jw *out, const struct registry_alert *a)
     jw_kv_u64(out, "last_seen", a->last_ms);
     write_text(out, "owner", a->owner);
     jw_kv_u64(out, "comments", a->comments);
+    write_text(out, "condition", a->condition);
+    write_text(out, "cure", c == CONDITIONS ? "" : condition_row(c)->cure);
     jw_end_object(out);
 }
 
@@ -85,7 +89,7 @@ static int on_note(void *ctx, const struct registry_alert_comment *c)
     jw_begin_object(out);
     jw_kv_u64(out, "time", c->time_ms);
     jw_kv_str(out, "by", c->author);
-    jw_kv_str(out, "kind", streq(c->kind, "seen-again") ? "status" : c->kind);
+    jw_kv_str(out, "kind", c->kind);
     jw_kv_str(out, "text", c->text);
     jw_end_object(out);
     return 0;
@@ -239,6 +243,7 @@ struct key {
     uint32_t class_uid;
     enum store_outcome outcome;
     bool known_outcome;
+    bool of_host; // it has no records
 };
 
 // A text that was cut is the beginning of what is looked for.
@@ -257,6 +262,7 @@ static int copy_key(void *ctx, const struct registry_alert *a)
     copy_text(k->program, sizeof(k->program), a->program);
     k->host_name = strdup(a->host_name);
     k->class_uid = a->class_uid;
+    k->of_host = *a->condition != '\0';
     k->known_outcome = store_outcome_find(a->outcome, &k->outcome) == 0;
     return k->host_name ? 0 : -ENOMEM;
 }
@@ -292,8 +298,9 @@ static int write_events(struct server *s, struct api_request *rq, const struct k
     int r;
 
     begin_items(out);
-    r = store_query(s->store, &filter, (uint32_t)api_query_u64(rq, "limit", 50),
-                    api_query_str(rq, "cursor", NULL), true, on_event, &e, &page, err);
+    r = k->of_host ? 0
+                   : store_query(s->store, &filter, (uint32_t)api_query_u64(rq, "limit", 50),
+                                 api_query_str(rq, "cursor", NULL), true, on_event, &e, &page, err);
     jw_end_array(out);
     write_text(out, "next", page.more ? page.cursor : NULL);
     jw_kv_bool(out, "truncated", page.truncated);

@@ -12,6 +12,7 @@
 #include "base/macro.h"
 #include "base/table.h"
 #include "registry/bundle.h"
+#include "registry/condition.h"
 #include "registry/host.h"
 #include "registry/state.h"
 #include "server/server.h"
@@ -92,6 +93,24 @@ static const char *bundle_state(const struct registry_host *h)
     return *h->bundle_error ? "failed" : "waiting";
 }
 
+static void write_conditions(const struct registry_host *h, struct jw *out)
+{
+    jw_kv_array(out, "conditions");
+    for (unsigned i = 0; i < CONDITIONS; i++) {
+        _cleanup_(sb_done) struct strbuf what = {};
+
+        if (!(h->conditions & CONDITION_BIT(i)))
+            continue;
+        condition_text(h, (enum host_condition)i, &what);
+        jw_begin_object(out);
+        jw_kv_str(out, "name", condition_row((enum host_condition)i)->name);
+        jw_kv_str(out, "what", sb_str(&what));
+        jw_kv_str(out, "cure", condition_row((enum host_condition)i)->cure);
+        jw_end_object(out);
+    }
+    jw_end_array(out);
+}
+
 static void write_host(struct server *s, const struct registry_host *h, const struct map *denied,
                        struct jw *out)
 {
@@ -103,6 +122,8 @@ static void write_host(struct server *s, const struct registry_host *h, const st
     jw_kv_str(out, "name", h->name);
     jw_kv_str(out, "state", host_state_name(h->state));
     write_text(out, "reason", h->reason);
+    write_text(out, "cure", h->cure);
+    write_conditions(h, out);
     write_json(out, "labels", h->labels);
     jw_kv_str(out, "os", h->os);
     jw_kv_str(out, "kernel", h->kernel);
@@ -110,10 +131,16 @@ static void write_host(struct server *s, const struct registry_host *h, const st
     jw_kv_str(out, "version", h->version);
     write_time(out, "last_seen", h->seen_ms);
     jw_kv_u64(out, "enrolled", h->enrolled_ms);
+    write_time(out, "certificate_expires", h->cert_not_after_ms);
+    if (h->skew_known)
+        jw_kv_i64(out, "clock_ms", h->skew_ms);
+    else
+        jw_kv_null(out, "clock_ms");
     jw_kv_object(out, "bundle");
     write_text(out, "wanted", h->bundle_wanted);
     write_text(out, "applied", h->bundle_applied);
     jw_kv_str(out, "state", bundle_state(h));
+    write_text(out, "error", h->bundle_error);
     jw_end_object(out);
     jw_kv_u64(out, "denials_24h", n ? *n : 0);
     write_number(out, "cpu_permille", resources, "cpu_permille");
@@ -163,7 +190,8 @@ int route_hosts(struct server *s, struct api_request *rq, struct jw *out, struct
     _cleanup_(map_freep) struct map *denied = denials(s, NULL);
     struct registry_host_filter filter = {.state = -1,
                                           .selector = selector,
-                                          .text = api_query_str(rq, "q", NULL)};
+                                          .text = api_query_str(rq, "q", NULL),
+                                          .name = api_query_str(rq, "name", NULL)};
     struct listing l = {s, denied, out};
     struct registry_next next = {};
     int r;
@@ -245,6 +273,21 @@ static int on_file(void *ctx, const struct registry_bundle_file *f)
     return 0;
 }
 
+static int on_rival(void *ctx, const struct registry_rival *r)
+{
+    struct jw *out = ctx;
+
+    jw_begin_object(out);
+    jw_kv_str(out, "name", r->name);
+    jw_kv_str(out, "machine_id", r->machine_id);
+    jw_kv_str(out, "boot_id", r->boot_id);
+    write_text(out, "address", r->address);
+    jw_kv_u64(out, "first_seen", r->first_ms);
+    jw_kv_u64(out, "last_seen", r->last_ms);
+    jw_end_object(out);
+    return 0;
+}
+
 static int on_detail(void *ctx, const struct registry_host *h)
 {
     struct listing *l = ctx;
@@ -265,6 +308,9 @@ static int on_detail(void *ctx, const struct registry_host *h)
     jw_kv_array(l->out, "policies");
     if (*h->bundle_wanted)
         (void)registry_bundle_files(l->s->registry, h->id, h->bundle_wanted, on_file, &p, NULL);
+    jw_end_array(l->out);
+    jw_kv_array(l->out, "rivals");
+    (void)registry_rival_list(l->s->registry, h->id, on_rival, l->out, NULL);
     jw_end_array(l->out);
     jw_end_object(l->out);
     json_object_put(problems);

@@ -167,6 +167,16 @@ static int look(struct server *s, const char *host, uint64_t after, struct news 
     return registry_command_waiting(s->registry, host, after, on_command, n, err);
 }
 
+// Of a poll that just came: nothing was waited for, and nothing long was sent before it.
+static void note_clock(struct server *s, struct api_request *rq, const char *host)
+{
+    uint64_t ms = 0;
+
+    if (api_woken(rq) == API_FIRST &&
+        parse_u64(strempty(api_header(rq, WIRE_TIME_HEADER)), &ms) == 0)
+        registry_host_clock(s->registry, host, ms);
+}
+
 int route_agent_poll(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     const char *host = api_identity(rq)->name, *has = api_query_str(rq, "bundle", "");
@@ -179,6 +189,7 @@ int route_agent_poll(struct server *s, struct api_request *rq, struct jw *out, s
     r = check_session(s, rq, api_query_str(rq, "session", ""), err);
     if (r < 0)
         return r;
+    note_clock(s, rq, host);
     (void)parse_u64(api_query_str(rq, "after", "0"), &after);
     n = new0(struct news, 1);
     if (!n)

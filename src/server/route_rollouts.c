@@ -7,6 +7,7 @@
 
 #include "base/macro.h"
 #include "model/bundle.h"
+#include "registry/host.h"
 #include "server/rollout_json.h"
 #include "server/server.h"
 #include "server/write.h"
@@ -24,6 +25,24 @@ void count_json_write(const struct registry_policy_count *count, struct jw *out)
 static const char *mode_name(bool monitor)
 {
     return bundle_mode_name(monitor ? BUNDLE_MONITOR : BUNDLE_POLICY);
+}
+
+static void write_stop(struct server *s, const struct rollout_stop *stop, struct jw *out)
+{
+    _cleanup_free_ char *name = NULL;
+
+    if (stop->failed == 0) {
+        jw_kv_null(out, "stopped");
+        return;
+    }
+    (void)registry_host_name(s->registry, stop->host, &name);
+    jw_kv_object(out, "stopped");
+    jw_kv_u64(out, "refused", stop->failed);
+    jw_kv_u64(out, "of", stop->of);
+    jw_kv_str(out, "host", stop->host);
+    jw_kv_str(out, "host_name", name ? name : stop->host);
+    jw_kv_str(out, "reason", stop->reason);
+    jw_end_object(out);
 }
 
 void rollout_json_write(struct server *s, const struct registry_rollout *ro, struct jw *out)
@@ -55,6 +74,7 @@ void rollout_json_write(struct server *s, const struct registry_rollout *ro, str
     jw_kv_u64(out, "changed", ro->changed_ms);
     jw_key(out, "hosts");
     count_json_write(&count, out);
+    write_stop(s, &ro->stop, out);
     jw_end_object(out);
 }
 

@@ -20,7 +20,7 @@
 
 struct health {
     char reason[512];
-    unsigned problems;
+    unsigned problems, severity;
 };
 
 static struct json_object *parse(const char *text)
@@ -34,10 +34,12 @@ static struct json_object *parse(const char *text)
     return o;
 }
 
-// What is low is for whoever looks, and no reason to worry.
-static bool counts(struct json_object *problem)
+// As in OCSF; 0: what is low is for whoever looks, and no reason to worry.
+static unsigned severity_of(struct json_object *problem)
 {
-    return !streq(api_get_str(problem, "severity", ""), "low");
+    const char *word = api_get_str(problem, "severity", "");
+
+    return streq(word, "low") ? 0 : streq(word, "medium") ? 3 : streq(word, "critical") ? 5 : 4;
 }
 
 // [{"severity","what","cure"?}]
@@ -49,12 +51,16 @@ static int on_problems(void *ctx, const struct registry_state_row *row)
     for (size_t i = 0;
          json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++) {
         struct json_object *problem = json_object_array_get_idx(list, i);
+        unsigned severity = severity_of(problem);
 
-        if (!counts(problem))
+        if (severity == 0)
             continue;
-        if (h->problems++ == 0)
+        h->problems++;
+        // The first of the worst.
+        if (severity > h->severity)
             (void)snprintf(h->reason, sizeof(h->reason), "%.400s",
                            api_get_str(problem, "what", "the agent reports a problem"));
+        h->severity = MAX(h->severity, severity);
     }
     json_object_put(list);
     return 0;
@@ -71,7 +77,7 @@ static int judge(struct server *s, const char *host, struct error *err)
     len = strlen(h.reason);
     if (h.problems > 1)
         (void)snprintf(h.reason + len, sizeof(h.reason) - len, " (and %u more)", h.problems - 1);
-    return registry_host_set_health(s->registry, host, h.reason, err);
+    return registry_host_set_health(s->registry, host, h.reason, h.severity, err);
 }
 
 static int keep_value(void *ctx, const struct registry_state_row *row)
@@ -105,6 +111,25 @@ static void note_bundle(struct server *s, const char *host)
                                       api_get_str(api_get(o, "error"), "what", "it was refused"),
                                       NULL);
     json_object_put(o);
+}
+
+static int on_lost(void *ctx, const struct registry_state_row *row)
+{
+    struct json_object *o = parse(row->value);
+
+    *(uint64_t *)ctx = losses_of(o);
+    json_object_put(o);
+    return 0;
+}
+
+static void note_losses(struct server *s, const char *host, const struct msg_state *m)
+{
+    uint64_t lost = 0;
+
+    for (size_t i = 0; i < m->n_rows; i++)
+        if (streq(m->rows[i].key, "losses") &&
+            registry_state_get(s->registry, host, HEALTH, "losses", on_lost, &lost, NULL) == 0)
+            (void)registry_host_set_lost(s->registry, host, lost, NULL);
 }
 
 static int apply(struct server *s, const char *host, const struct msg_state *m,
@@ -159,6 +184,7 @@ int route_agent_state(struct server *s, struct api_request *rq, struct jw *out, 
     if (r == 0 && streq(m.table, HEALTH)) {
         r = judge(s, host, err);
         note_bundle(s, host);
+        note_losses(s, host, &m);
     }
     msg_state_done(&m);
     if (r < 0)

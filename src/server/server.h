@@ -124,4 +124,7 @@ struct upkeep_report {
     char problem[512]; // of the last round; "": none
     char cure[256];
 };
+struct json_object;
+// Records that a host's row of losses counts.
+uint64_t losses_of(struct json_object *row);
 void upkeep_report(struct upkeep *u, struct upkeep_report *ret);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is done now and then: old things go, certificates are renewed, losses of all hosts are added up.
+// What is done now and then: old things go, certificates are renewed, losses of all hosts are added up, hosts that got into
+// a condition raise alerts.
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "base/log.h"
 #include "base/macro.h"
 #include "registry/audit.h"
+#include "registry/condition.h"
 #include "registry/host.h"
 #include "registry/settings.h"
 #include "registry/state.h"
@@ -52,15 +54,28 @@ static const char *const agent_losses[] = {"denials_lost",   "audits_lost",
                                            "records_bad",    "server_records_dropped"};
 static const char *const spool_losses[] = {"spool_security_dropped", "spool_audit_dropped"};
 
+static uint64_t sum(struct json_object *o, const char *const *names, size_t n)
+{
+    uint64_t all = 0;
+
+    for (size_t i = 0; i < n; i++)
+        all += api_get_u64(o, names[i], 0);
+    return all;
+}
+
+uint64_t losses_of(struct json_object *o)
+{
+    return sum(o, agent_losses, ARRAY_SIZE(agent_losses)) +
+           sum(o, spool_losses, ARRAY_SIZE(spool_losses));
+}
+
 static int on_losses(void *ctx, const struct registry_state_row *row)
 {
     struct losses *l = ctx;
     struct json_object *o = json_tokener_parse(row->value);
 
-    for (size_t i = 0; i < ARRAY_SIZE(agent_losses); i++)
-        l->agents += api_get_u64(o, agent_losses[i], 0);
-    for (size_t i = 0; i < ARRAY_SIZE(spool_losses); i++)
-        l->spool += api_get_u64(o, spool_losses[i], 0);
+    l->agents += sum(o, agent_losses, ARRAY_SIZE(agent_losses));
+    l->spool += sum(o, spool_losses, ARRAY_SIZE(spool_losses));
     json_object_put(o);
     return 0;
 }
@@ -137,12 +152,18 @@ static int renew(struct upkeep *u, struct error *err)
     return r;
 }
 
+static int conditions(struct upkeep *u, struct error *err)
+{
+    return registry_conditions_round(u->server->registry, NULL, err);
+}
+
 // The first round is at once.
 static const struct {
     int (*fn)(struct upkeep *u, struct error *err);
     uint64_t every_ms;
 } rounds[] = {
-    {tidy, 30000}, {add_losses, 60000}, {retain, 600000}, {renew, 3600000}, {check_trail, 86400000},
+    {tidy, 30000},    {conditions, 5000}, {add_losses, 60000},
+    {retain, 600000}, {renew, 3600000},   {check_trail, 86400000},
 };
 
 static void note(struct upkeep *u, const struct error *err)

@@ -140,5 +140,5 @@ static inline void fixture_host(struct fixture *f, const char *name, const char 
     char id[9];
 
     ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, id, E));
-    ok(registry_enrol(f->rg, secret, &facts, fixture_sign, f, ret_id, E));
+    ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, ret_id, E));
 }

@@ -6,6 +6,7 @@
 #include "base/macro.h"
 #include "registry/audit.h"
 #include "registry/cert.h"
+#include "registry/condition.h"
 
 struct copy {
     char name[128], labels[256], reason[256], kernel[300];
@@ -67,18 +68,20 @@ static void test_enrol(void **state)
     struct copy c = {};
 
     ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, id, E));
-    ok(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, E));
+    ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, E));
     ok(registry_host_get(f->rg, host, copy_host, &c, E));
     assert_string_equal(c.name, "web-1");
     assert_string_equal(c.labels, "{\"env\":\"prod\"}");
     assert_int_equal(c.state, HOST_OK);
     assert_int_equal(c.cert_ms, T0 + 30 * DAY);
-    ok(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, E));
+    ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, E));
     // Used up.
-    assert_int_equal(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, &err), -EACCES);
+    assert_int_equal(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, &err),
+                     -EACCES);
     assert_int_equal(f->serial, 2);
     secret[0] ^= 1;
-    assert_int_equal(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, &err), -EACCES);
+    assert_int_equal(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, &err),
+                     -EACCES);
 }
 
 static int no_sign(void *ctx, const char *host, char serial[REGISTRY_ID_MAX], uint64_t *not_after,
@@ -103,14 +106,15 @@ static void test_enrol_is_one_step(void **state)
 
     ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, id, E));
     // Neither a CA that fails nor a host that says nothing of itself uses a token up.
-    assert_int_equal(registry_enrol(f->rg, secret, &facts, no_sign, f, host, &err), -EIO);
+    assert_int_equal(registry_enrol(f->rg, secret, &facts, NULL, no_sign, f, host, &err), -EIO);
     facts.machine_id = "";
-    assert_int_equal(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, &err), -EINVAL);
+    assert_int_equal(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, &err),
+                     -EINVAL);
     assert_string_equal(host, "-");
     ok(registry_host_list(f->rg, NULL, NULL, copy_host, &c, NULL, E));
     assert_int_equal(c.n, 0);
     facts.machine_id = "m";
-    ok(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, E));
+    ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, E));
 }
 
 static void test_token_ends(void **state)
@@ -133,10 +137,12 @@ static void test_token_ends(void **state)
     ok(registry_enrol_token_create(f->rg, &anna, &spec, other, other_id, E));
     ok(registry_enrol_token_revoke(f->rg, &anna, other_id, E));
     assert_int_equal(registry_enrol_token_revoke(f->rg, &anna, other_id, &err), -ENOENT);
-    assert_int_equal(registry_enrol(f->rg, other, &facts, fixture_sign, f, host, &err), -EACCES);
-    ok(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, E));
+    assert_int_equal(registry_enrol(f->rg, other, &facts, NULL, fixture_sign, f, host, &err),
+                     -EACCES);
+    ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, E));
     f->now += HOUR;
-    assert_int_equal(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, &err), -EACCES);
+    assert_int_equal(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, &err),
+                     -EACCES);
 }
 
 static void test_sessions(void **state)
@@ -217,7 +223,7 @@ static void test_states(void **state)
     fixture_host(f, "web-1", NULL, id);
     assert_int_equal(hello(f, id, f->serial, "web-1", "boot-1", NULL), HOST_ADMITTED);
     assert_int_equal(state_of(f, id), HOST_OK);
-    ok(registry_host_set_health(f->rg, id, "2 hooks are not attached", E));
+    ok(registry_host_set_health(f->rg, id, "2 hooks are not attached", 3, E));
     ok(registry_host_get(f->rg, id, copy_host, &c, E));
     assert_int_equal(c.state, HOST_DEGRADED);
     assert_string_equal(c.reason, "2 hooks are not attached");
@@ -225,7 +231,7 @@ static void test_states(void **state)
     assert_int_equal(state_of(f, id), HOST_SILENT);
     registry_host_seen(f->rg, id);
     assert_int_equal(state_of(f, id), HOST_DEGRADED);
-    ok(registry_host_set_health(f->rg, id, "", E));
+    ok(registry_host_set_health(f->rg, id, "", 0, E));
     assert_int_equal(state_of(f, id), HOST_OK);
     ok(registry_host_counts(f->rg, counts, E));
     assert_int_equal(counts[HOST_OK], 1);
@@ -237,9 +243,60 @@ static void test_states(void **state)
     fixture_open(f);
     assert_int_equal(state_of(f, id), HOST_OK);
     // Somebody set the clock back by a day: what was written says nothing any more.
+    ok(registry_conditions_round(f->rg, NULL, E));
     f->now -= DAY;
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(state_of(f, id), HOST_OK);
+        ok(registry_conditions_round(f->rg, NULL, E));
+        f->now += 45000;
+    }
     assert_int_equal(state_of(f, id), HOST_SILENT);
-    registry_host_seen(f->rg, id);
+    assert_int_equal(hello(f, id, f->serial, "web-1", "boot-1", NULL), HOST_ADMITTED);
+    assert_int_equal(state_of(f, id), HOST_OK);
+}
+
+static bool enrol_again(struct fixture *f, const char *former, unsigned serial, const char *machine,
+                        char ret_id[HOST_ID_SIZE])
+{
+    const struct registry_enrol_spec spec = {.uses = 1, .life_ms = HOUR, .labels = "{\"x\":\"y\"}"};
+    struct host_facts facts = fixture_facts(machine);
+    uint8_t secret[ENROL_SECRET_SIZE];
+    char token[9], text[REGISTRY_ID_MAX];
+
+    (void)snprintf(text, sizeof(text), "%032x", serial);
+    ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, token, E));
+    ok(registry_enrol(f->rg, secret, &facts, &(struct registry_former){former, text}, fixture_sign,
+                      f, ret_id, E));
+    return streq(former, ret_id);
+}
+
+// Who proved that it was enrolled before stays the same host, unless there is a reason against it.
+static void test_enrol_again(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE], next[HOST_ID_SIZE], session[33];
+    unsigned first;
+    struct copy c = {};
+
+    fixture_host(f, "web-1", "{\"env\":\"prod\"}", id);
+    first = f->serial;
+    assert_int_equal(hello(f, id, first, "web-1", "boot-1", session), HOST_ADMITTED);
+    f->now += 60 * DAY;
+    assert_true(enrol_again(f, id, first, "web-1", next));
+    ok(registry_host_get(f->rg, id, copy_host, &c, E));
+    assert_int_equal(c.n, 1);
+    // The session and the certificates before it are over, its labels are as they were.
+    assert_int_equal(registry_host_session(f->rg, id, session), -ESTALE);
+    assert_int_equal(hello(f, id, first, "web-1", "boot-1", NULL), HOST_REFUSED_REVOKED);
+    assert_int_equal(hello(f, id, f->serial, "web-1", "boot-1", NULL), HOST_ADMITTED);
+    // With a certificate that was replaced, from another machine, after it was revoked: another host.
+    assert_false(enrol_again(f, id, first, "web-1", next));
+    assert_false(enrol_again(f, id, f->serial, "web-2", next));
+    ok(registry_host_revoke(f->rg, &anna, id, "stolen", E));
+    assert_false(enrol_again(f, id, first + 1, "web-1", next));
+    // One that an older database does not know keeps its id; unless the journal says that it was revoked.
+    assert_true(enrol_again(f, "01234567-89ab-4def-8123-456789abcdef", 0xabc, "db", next));
+    assert_false(enrol_again(f, "nonsense", 0xabc, "db", next));
 }
 
 static void test_list(void **state)
@@ -313,7 +370,7 @@ static void test_hostile_facts(void **state)
     longer[sizeof(longer) - 1] = '\0';
     facts.kernel = longer;
     ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, id, E));
-    ok(registry_enrol(f->rg, secret, &facts, fixture_sign, f, host, E));
+    ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, host, E));
     ok(registry_host_get(f->rg, host, copy_host, &c, E));
     assert_string_equal(c.name, "a?[31m?'); DROP TABLE hosts;--");
     assert_int_equal(strlen(c.kernel), HOST_FACT_MAX);
@@ -458,7 +515,8 @@ static void test_torn_journal(void **state)
 UNIT_MAIN(WITH_REGISTRY(test_enrol), WITH_REGISTRY(test_enrol_is_one_step),
           WITH_REGISTRY(test_token_ends), WITH_REGISTRY(test_sessions),
           WITH_REGISTRY(test_clone_by_boot), WITH_REGISTRY(test_clone_by_machine),
-          WITH_REGISTRY(test_many_boots), WITH_REGISTRY(test_states), WITH_REGISTRY(test_list),
-          WITH_REGISTRY(test_labels), WITH_REGISTRY(test_hostile_facts), WITH_REGISTRY(test_retire),
+          WITH_REGISTRY(test_many_boots), WITH_REGISTRY(test_states),
+          WITH_REGISTRY(test_enrol_again), WITH_REGISTRY(test_list), WITH_REGISTRY(test_labels),
+          WITH_REGISTRY(test_hostile_facts), WITH_REGISTRY(test_retire),
           WITH_REGISTRY(test_certificates), WITH_REGISTRY(test_renewal_is_bounded),
           WITH_REGISTRY(test_older_backup), WITH_REGISTRY(test_torn_journal))

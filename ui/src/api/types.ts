@@ -12,6 +12,9 @@ export type Outcome = 'denied' | 'would-deny' | 'audited' | 'allowed' | 'not-hel
 /** how a host is */
 export type HostState = 'ok' | 'degraded' | 'silent' | 'cloned' | 'revoked' | 'retired';
 
+/** what can be wrong with a host, as the server sees it */
+export type Condition = 'silent' | 'cloned' | 'certificate-expired' | 'certificate-expiring' | 'unprotected' | 'degraded' | 'policy-refused' | 'clock' | 'losses';
+
 /** policy: rules are enforced as they say; monitor: nothing is denied */
 export type Mode = 'policy' | 'monitor';
 
@@ -243,6 +246,10 @@ export interface Host {
   state: HostState;
   /** why it is in this state */
   reason: string | null;
+  /** what to do about it */
+  cure: string | null;
+  /** all that is wrong with it, as the server sees it */
+  conditions: HostCondition[];
   labels: Labels;
   os: string;
   kernel: string;
@@ -251,6 +258,10 @@ export interface Host {
   version: string;
   last_seen: number | null;
   enrolled: number;
+  /** of the newest that it was given */
+  certificate_expires: number | null;
+  /** how far its clock is ahead of the server's; negative: behind */
+  clock_ms: number | null;
   bundle: HostBundle;
   denials_24h: number;
   /** of one processor, by the agent */
@@ -264,6 +275,14 @@ export interface HostBundle {
   wanted: string | null;
   applied: string | null;
   state: 'none' | 'waiting' | 'applied' | 'failed';
+  /** why the host refuses them */
+  error: string | null;
+}
+
+export interface HostCondition {
+  name: Condition;
+  what: string;
+  cure: string;
 }
 
 export interface HostDetail {
@@ -276,6 +295,18 @@ export interface HostDetail {
   /** what the agent could not keep */
   losses: Record<string, unknown>;
   policies: HostPolicy[];
+  /** of a cloned host: all that use its identity */
+  rivals: Rival[];
+}
+
+/** a machine that uses the identity of a host */
+export interface Rival {
+  name: string;
+  machine_id: string;
+  boot_id: string;
+  address: string | null;
+  first_seen: number;
+  last_seen: number;
 }
 
 export interface HealthRow {
@@ -569,6 +600,20 @@ export interface Rollout {
   changed: number;
   /** of the current stage */
   hosts: PolicyCounts;
+  /** the server stopped it, since hosts refuse the policy */
+  stopped: RolloutStop | null;
+}
+
+export interface RolloutStop {
+  /** hosts that refused it */
+  refused: number;
+  /** hosts that should have it */
+  of: number;
+  /** one of them */
+  host: string;
+  host_name: string;
+  /** what it says */
+  reason: string;
 }
 
 export interface Stage {
@@ -619,6 +664,10 @@ export interface Alert {
   last_seen: number;
   owner: string | null;
   comments: number;
+  /** of the host, where the alert is about that; null: about records */
+  condition: Condition | null;
+  /** what to do, where the alert is about the host */
+  cure: string | null;
 }
 
 export interface AlertDetail {
@@ -631,7 +680,7 @@ export interface AlertDetail {
 export interface AlertNote {
   time: number;
   by: string;
-  kind: 'comment' | 'status' | 'owner' | 'exception';
+  kind: 'comment' | 'status' | 'owner' | 'exception' | 'seen-again' | 'over';
   text: string;
 }
 

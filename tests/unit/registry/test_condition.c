@@ -1,0 +1,706 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What can be wrong with a host: each row is raised once, told once, and over when it is over.
+#include "tests/unit/registry/common.h"
+
+#include <json-c/json.h>
+
+#include "base/macro.h"
+#include "registry/alert.h"
+#include "registry/bundle.h"
+#include "registry/cert.h"
+#include "registry/channel.h"
+#include "registry/condition.h"
+#include "registry/policy.h"
+#include "registry/rollout.h"
+#include "registry/settings.h"
+#include "registry/user.h"
+
+#define SECONDS UINT64_C(1000)
+#define POLICY  "safeguard: 1\n"
+
+// Time goes by, with a round every five seconds as on a server. What was sent and raised is added up.
+static struct conditions_report pass(struct fixture *f, uint64_t ms)
+{
+    struct conditions_report all = {}, r;
+
+    for (uint64_t end = f->now + ms; f->now < end;) {
+        f->now += MIN(5 * SECONDS, end - f->now);
+        ok(registry_conditions_round(f->rg, &r, E));
+        all.raised += r.raised;
+        all.cleared += r.cleared;
+        all.messages += r.messages;
+    }
+    return all;
+}
+
+static enum host_admission hello_from(struct fixture *f, const char *id, const char *machine,
+                                      const char *boot, const char *address, uint64_t time_ms)
+{
+    struct host_facts facts = fixture_facts("web-1");
+    char serial[REGISTRY_ID_MAX];
+    struct registry_hello h = {};
+
+    facts.machine_id = machine;
+    facts.boot_id = boot;
+    facts.address = address;
+    facts.time_ms = time_ms;
+    ok(registry_hello(f->rg, id, fixture_serial(f, serial), &facts, &h, E));
+    return h.admission;
+}
+
+// A host that goes on being heard.
+static void hello(struct fixture *f, const char *id)
+{
+    assert_int_equal(hello_from(f, id, "web-1", "boot-1", "192.0.2.9", f->now), HOST_ADMITTED);
+}
+
+static void enrol(struct fixture *f, char id[HOST_ID_SIZE])
+{
+    fixture_host(f, "web-1", NULL, id);
+    hello(f, id);
+}
+
+struct shown {
+    uint32_t conditions;
+    enum host_state state;
+    char reason[600], cure[300];
+};
+
+static int copy_host(void *ctx, const struct registry_host *h)
+{
+    struct shown *s = ctx;
+
+    s->conditions = h->conditions;
+    s->state = h->state;
+    (void)snprintf(s->reason, sizeof(s->reason), "%s", h->reason);
+    (void)snprintf(s->cure, sizeof(s->cure), "%s", h->cure);
+    return 0;
+}
+
+static struct shown show(struct fixture *f, const char *id)
+{
+    struct shown s = {};
+
+    ok(registry_host_get(f->rg, id, copy_host, &s, E));
+    return s;
+}
+
+struct alerts {
+    unsigned n, count, reopened, comments;
+    uint64_t id;
+    enum alert_state state;
+    unsigned severity;
+    char condition[64], message[300];
+};
+
+static int copy_alert(void *ctx, const struct registry_alert *a)
+{
+    struct alerts *s = ctx;
+
+    s->n++;
+    s->id = a->id;
+    s->count = (unsigned)a->count;
+    s->reopened = a->reopened;
+    s->comments = a->comments;
+    s->state = a->state;
+    s->severity = a->severity;
+    (void)snprintf(s->condition, sizeof(s->condition), "%s", a->condition);
+    (void)snprintf(s->message, sizeof(s->message), "%s", a->message);
+    return 0;
+}
+
+static struct alerts alerts(struct fixture *f)
+{
+    struct alerts s = {};
+
+    ok(registry_alert_list(f->rg, NULL, NULL, copy_alert, &s, NULL, E));
+    return s;
+}
+
+static void add_channel(struct fixture *f)
+{
+    const struct registry_channel_spec spec = {.name = "ops",
+                                               .config = "{\"url\":\"http://127.0.0.1/\"}",
+                                               .severity_min = 1};
+    uint64_t id;
+
+    ok(registry_channel_create(f->rg, &anna, CHANNEL_WEBHOOK, &spec, &id, E));
+}
+
+struct sent {
+    uint64_t id;
+    char kind[16], title[200], condition[64], cure[400];
+    unsigned alerts, more;
+    size_t len;
+};
+
+static int take_message(void *ctx, const struct registry_message *m)
+{
+    struct json_object *o = json_tokener_parse(m->body), *v, *alert;
+    struct sent *s = ctx;
+
+    assert_non_null(o);
+    s->id = m->id;
+    s->len = strlen(m->body);
+    (void)snprintf(s->kind, sizeof(s->kind), "%s", m->kind);
+    if (json_object_object_get_ex(o, "title", &v))
+        (void)snprintf(s->title, sizeof(s->title), "%s", json_object_get_string(v));
+    if (json_object_object_get_ex(o, "alerts", &v)) {
+        s->alerts = (unsigned)json_object_array_length(v);
+        alert = json_object_array_get_idx(v, 0);
+    } else {
+        assert_true(json_object_object_get_ex(o, "alert", &alert));
+    }
+    if (json_object_object_get_ex(o, "more", &v))
+        s->more = (unsigned)json_object_get_int(v);
+    assert_true(json_object_object_get_ex(alert, "condition", &v));
+    (void)snprintf(s->condition, sizeof(s->condition), "%s", json_object_get_string(v));
+    assert_true(json_object_object_get_ex(alert, "cure", &v));
+    (void)snprintf(s->cure, sizeof(s->cure), "%s", json_object_get_string(v));
+    json_object_put(o);
+    return 0;
+}
+
+static bool take(struct fixture *f, struct sent *s)
+{
+    int r;
+
+    *s = (struct sent){};
+    r = registry_outbox_next(f->rg, take_message, s, NULL, &(struct error){});
+    assert_true(r >= 0);
+    if (r > 0)
+        ok(registry_outbox_result(f->rg, s->id, NULL, false, E));
+    return r > 0;
+}
+
+// One row after the other ----------------------------------------------------------------------------
+
+static void begin_silent(struct fixture *f, const char *id)
+{
+    (void)id;
+    (void)pass(f, 4 * MINUTE);
+}
+
+static void begin_cloned(struct fixture *f, const char *id)
+{
+    assert_int_equal(hello_from(f, id, "other", "boot-9", "192.0.2.66", 0), HOST_REFUSED_CLONED);
+}
+
+// Years later the one certificate that it has is over; the server listens all the time.
+static void begin_expired(struct fixture *f, const char *id)
+{
+    f->now += 31 * DAY;
+    registry_host_seen(f->rg, id);
+}
+
+static void begin_expiring(struct fixture *f, const char *id)
+{
+    f->now += 26 * DAY;
+    registry_host_seen(f->rg, id);
+}
+
+static void renew(struct fixture *f, const char *id)
+{
+    ok(registry_cert_add(f->rg, id, "abcdef", f->now + 30 * DAY, E));
+    registry_host_seen(f->rg, id);
+}
+
+static void begin_unprotected(struct fixture *f, const char *id)
+{
+    ok(registry_host_set_health(f->rg, id, "hook file_open: it passed", 5, E));
+}
+
+static void begin_degraded(struct fixture *f, const char *id)
+{
+    ok(registry_host_set_health(f->rg, id, "the disk is full", 4, E));
+}
+
+static void end_health(struct fixture *f, const char *id)
+{
+    ok(registry_host_set_health(f->rg, id, "", 0, E));
+}
+
+static void roll_out(struct fixture *f, uint64_t *ret_id)
+{
+    const struct rollout_stage stage = {.share = 100};
+
+    ok(registry_policy_create(f->rg, &anna, "50-x.yaml", POLICY, strlen(POLICY), "", "x", E));
+    ok(registry_rollout_create(f->rg, &anna, "50-x.yaml", 1, &stage, 1, ret_id, E));
+}
+
+static void refuse(struct fixture *f, const char *id)
+{
+    char bundle[BUNDLE_ID_TEXT];
+
+    ok(registry_bundle_wanted(f->rg, id, bundle, E));
+    ok(registry_bundle_applied(f->rg, id, bundle, "50-x.yaml:3: no such hook here", E));
+}
+
+static void begin_refused(struct fixture *f, const char *id)
+{
+    uint64_t rollout;
+
+    roll_out(f, &rollout);
+    refuse(f, id);
+}
+
+static void end_refused(struct fixture *f, const char *id)
+{
+    char bundle[BUNDLE_ID_TEXT];
+
+    ok(registry_bundle_wanted(f->rg, id, bundle, E));
+    ok(registry_bundle_applied(f->rg, id, bundle, "", E));
+}
+
+static void begin_clock(struct fixture *f, const char *id)
+{
+    registry_host_clock(f->rg, id, f->now + 3 * 365 * DAY);
+}
+
+static void end_clock(struct fixture *f, const char *id)
+{
+    registry_host_clock(f->rg, id, f->now - 20);
+}
+
+static void begin_losses(struct fixture *f, const char *id)
+{
+    ok(registry_host_set_lost(f->rg, id, 17, E));
+}
+
+static void end_losses(struct fixture *f, const char *id)
+{
+    (void)id;
+    f->now += 2 * HOUR;
+}
+
+static const struct {
+    enum host_condition condition;
+    enum host_state state;
+    const char *says;
+    void (*begin)(struct fixture *f, const char *id);
+    void (*end)(struct fixture *f, const char *id); // NULL: it does not end but with the host
+} rows[] = {
+    {CONDITION_SILENT, HOST_SILENT, "nothing was heard of it since 20", begin_silent, hello},
+    {CONDITION_CLONED, HOST_CLONED, "", begin_cloned, NULL},
+    {CONDITION_EXPIRED, HOST_DEGRADED, "its certificate expired at 20", begin_expired, renew},
+    {CONDITION_EXPIRING, HOST_DEGRADED, "its certificate expires at 20", begin_expiring, renew},
+    {CONDITION_UNPROTECTED, HOST_DEGRADED, "hook file_open: it passed", begin_unprotected,
+     end_health},
+    {CONDITION_DEGRADED, HOST_DEGRADED, "the disk is full", begin_degraded, end_health},
+    {CONDITION_REFUSED, HOST_DEGRADED, "it cannot load its policies: 50-x.yaml:3: no such hook",
+     begin_refused, end_refused},
+    {CONDITION_CLOCK, HOST_DEGRADED, "its clock is 3 years ahead of that of the server",
+     begin_clock, end_clock},
+    {CONDITION_LOSSES, HOST_OK, "17 records were lost on it", begin_losses, end_losses},
+};
+
+// Rounds with a host that is heard of all the time, but for the row that is about that.
+static struct conditions_report pass_heard(struct fixture *f, const char *id, bool heard,
+                                           uint64_t ms)
+{
+    struct conditions_report all = {}, r;
+
+    for (uint64_t at = 0; at < ms; at += 30 * SECONDS) {
+        if (heard)
+            registry_host_seen(f->rg, id);
+        r = pass(f, 30 * SECONDS);
+        all.raised += r.raised;
+        all.cleared += r.cleared;
+        all.messages += r.messages;
+    }
+    return all;
+}
+
+static void try_row(struct fixture *f, size_t i)
+{
+    const struct condition_row *row = condition_row(rows[i].condition);
+    bool heard = rows[i].condition != CONDITION_SILENT;
+    struct conditions_report r;
+    char id[HOST_ID_SIZE];
+    struct alerts a;
+    struct shown s;
+    struct sent m;
+
+    add_channel(f);
+    enrol(f, id);
+    r = pass_heard(f, id, true, MINUTE);
+    assert_int_equal(r.raised, 0);
+    assert_int_equal(show(f, id).conditions, 0);
+    rows[i].begin(f, id);
+    s = show(f, id);
+    assert_int_equal(s.state, rows[i].state);
+    assert_int_equal(s.conditions, CONDITION_BIT(rows[i].condition));
+    if (row->state) {
+        assert_non_null(strstr(s.reason, rows[i].says));
+        assert_string_equal(s.cure, row->cure);
+    }
+    r = pass_heard(f, id, heard, 3 * MINUTE);
+    a = alerts(f);
+    assert_int_equal(a.n, 1);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.severity, row->severity);
+    assert_string_equal(a.condition, row->name);
+    assert_non_null(strstr(a.message, rows[i].says));
+    // One message, with what to do; however long it lasts.
+    assert_true(take(f, &m));
+    assert_string_equal(m.kind, "alert");
+    assert_string_equal(m.condition, row->name);
+    assert_string_equal(m.cure, row->cure);
+    r = pass_heard(f, id, heard, 10 * MINUTE);
+    assert_int_equal(r.raised + r.messages, 0);
+    assert_false(take(f, &m));
+    if (!rows[i].end)
+        ok(registry_host_retire(f->rg, &anna, id, E));
+    else
+        rows[i].end(f, id);
+    r = pass_heard(f, id, true, MINUTE);
+    a = alerts(f);
+    assert_int_equal(a.n, 1);
+    assert_int_equal(a.state, row->resolves ? ALERT_RESOLVED : ALERT_NEW);
+    assert_int_equal(a.comments, row->resolves ? 1 : 0);
+    assert_int_equal(show(f, id).conditions, 0);
+    assert_false(take(f, &m));
+}
+
+static void test_rows(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t tried = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        try_row(f, i);
+        tried |= CONDITION_BIT(rows[i].condition);
+        fixture_close(f);
+        unit_rmdir(f->dir);
+        f->dir = unit_mkdtemp();
+        fixture_open(f);
+    }
+    // A row without a test is none.
+    assert_int_equal(tried, (uint32_t)(((uint64_t)1 << CONDITIONS) - 1));
+}
+
+// Many at once --------------------------------------------------------------------------------------
+
+static void test_a_fleet_is_one_message(void **state)
+{
+    enum { N = 1200 };
+    const struct registry_enrol_spec spec = {.life_ms = HOUR};
+    const struct host_facts facts = fixture_facts("web-1");
+    uint8_t secret[ENROL_SECRET_SIZE];
+    struct fixture *f = *state;
+    char token[9];
+    char(*ids)[HOST_ID_SIZE] = calloc(N, sizeof(*ids));
+    struct conditions_report r;
+    struct sent m;
+
+    assert_non_null(ids);
+    add_channel(f);
+    ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, token, E));
+    // They were heard of last within a minute, as polls are, and get silent within a minute.
+    for (unsigned i = 0; i < N; i++) {
+        f->now += MINUTE / N;
+        ok(registry_enrol(f->rg, secret, &facts, NULL, fixture_sign, f, ids[i], E));
+        hello(f, ids[i]);
+    }
+    r = pass(f, 8 * MINUTE);
+    assert_int_equal(r.raised, N);
+    assert_int_equal(r.messages, 1);
+    assert_true(take(f, &m));
+    assert_string_equal(m.kind, "digest");
+    assert_string_equal(m.title, "1200 hosts: the host is silent");
+    assert_int_equal(m.alerts + m.more, N);
+    assert_true(m.alerts <= 50 && m.len < OUTBOX_BODY_MAX);
+    assert_false(take(f, &m));
+    // And all back: no message, all resolved.
+    for (unsigned i = 0; i < N; i++)
+        registry_host_seen(f->rg, ids[i]);
+    r = pass(f, MINUTE);
+    assert_int_equal(r.cleared, N);
+    assert_false(take(f, &m));
+    free(ids);
+}
+
+// The server was away: nobody was silent.
+static void test_restart(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE], gone[HOST_ID_SIZE];
+
+    enrol(f, gone);
+    assert_int_equal(pass(f, 5 * MINUTE).raised, 1);
+    enrol(f, id);
+    (void)pass(f, MINUTE);
+    fixture_close(f);
+    f->now += DAY;
+    fixture_open(f);
+    assert_int_equal(show(f, id).state, HOST_OK);
+    assert_int_equal(show(f, gone).state, HOST_SILENT);
+    assert_int_equal(pass(f, 2 * MINUTE).raised, 0);
+    hello(f, id);
+    assert_int_equal(pass(f, 2 * MINUTE).raised, 0);
+    // The other one is the one that was silent before: nothing new.
+    assert_int_equal(alerts(f).n, 1);
+    assert_int_equal(pass(f, 3 * MINUTE).raised, 1);
+}
+
+// The server stood still, or its clock was set forward and back.
+static void test_gaps(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE];
+
+    enrol(f, id);
+    (void)pass(f, MINUTE);
+    f->now += 2 * HOUR;
+    assert_int_equal(pass(f, 2 * MINUTE).raised, 0);
+    hello(f, id);
+    assert_int_equal(pass(f, MINUTE).raised, 0);
+    f->now -= 2 * HOUR;
+    assert_int_equal(pass(f, 2 * MINUTE).raised, 0);
+    hello(f, id);
+    assert_int_equal(pass(f, MINUTE).raised, 0);
+    assert_int_equal(show(f, id).state, HOST_OK);
+    assert_int_equal(pass(f, 3 * MINUTE).raised, 1);
+}
+
+// Who comes and goes is counted, and told of once in a while.
+static void test_coming_and_going(void **state)
+{
+    struct fixture *f = *state;
+    struct conditions_report r;
+    unsigned messages = 0;
+    char id[HOST_ID_SIZE];
+    struct alerts a;
+
+    add_channel(f);
+    enrol(f, id);
+    for (unsigned i = 0; i < 10; i++) {
+        r = pass(f, 5 * MINUTE);
+        messages += r.messages;
+        assert_int_equal(r.raised, 1);
+        hello(f, id);
+        messages += pass(f, MINUTE).messages;
+    }
+    a = alerts(f);
+    assert_int_equal(a.n, 1);
+    assert_int_equal(a.count, 10);
+    assert_int_equal(a.reopened, 9);
+    assert_int_equal(a.state, ALERT_RESOLVED);
+    assert_int_equal(a.comments, 19);
+    assert_int_equal(messages, 1);
+    // After an hour again.
+    (void)pass_heard(f, id, true, HOUR);
+    assert_int_equal(pass(f, 5 * MINUTE).messages, 1);
+    // A moment is not told of.
+    hello(f, id);
+    (void)pass_heard(f, id, true, 2 * HOUR);
+    assert_int_equal(pass(f, 200 * SECONDS).messages, 0);
+    hello(f, id);
+    assert_int_equal(pass(f, 2 * MINUTE).messages, 0);
+    for (unsigned i = 0; i < 120; i++) {
+        (void)pass(f, 4 * MINUTE);
+        hello(f, id);
+        (void)pass(f, 5 * SECONDS);
+    }
+    assert_true(alerts(f).comments <= 100);
+}
+
+// What somebody has taken stays his.
+static void test_touched(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {};
+    char id[HOST_ID_SIZE];
+    struct alerts a;
+
+    enrol(f, id);
+    (void)pass(f, 5 * MINUTE);
+    a = alerts(f);
+    ok(registry_alert_update(f->rg, &anna, &a.id, 1,
+                             &(struct registry_alert_patch){.state = ALERT_ACKNOWLEDGED}, E));
+    hello(f, id);
+    (void)pass(f, MINUTE);
+    a = alerts(f);
+    assert_int_equal(a.state, ALERT_ACKNOWLEDGED);
+    assert_int_equal(a.comments, 2);
+    (void)pass(f, 5 * MINUTE);
+    a = alerts(f);
+    assert_int_equal(a.state, ALERT_ACKNOWLEDGED);
+    assert_int_equal(a.count, 2);
+    // No rule decided that it is silent: there is no exception to make.
+    assert_int_equal(registry_alert_except(f->rg, &anna, a.id,
+                                           &(struct registry_alert_exception){.reason = "x"}, &err),
+                     -EINVAL);
+}
+
+static void test_kept(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE];
+    struct sent m;
+
+    add_channel(f);
+    enrol(f, id);
+    // Raised, and the server ends before anybody was told.
+    assert_int_equal(pass(f, 200 * SECONDS).raised, 1);
+    assert_false(take(f, &m));
+    fixture_close(f);
+    f->now += 10 * SECONDS;
+    fixture_open(f);
+    assert_int_equal(pass(f, 2 * MINUTE).raised, 0);
+    assert_true(take(f, &m));
+    assert_string_equal(m.condition, "silent");
+    assert_false(take(f, &m));
+}
+
+static void test_clock(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE];
+
+    fixture_host(f, "web-1", NULL, id);
+    // By hello, years behind; and what no clock says.
+    assert_int_equal(hello_from(f, id, "web-1", "boot-1", "192.0.2.9", 1000), HOST_ADMITTED);
+    assert_non_null(strstr(show(f, id).reason, "years behind that of the server"));
+    registry_host_clock(f->rg, id, UINT64_MAX);
+    registry_host_clock(f->rg, id, 0);
+    assert_int_equal(show(f, id).conditions, CONDITION_BIT(CONDITION_CLOCK));
+    registry_host_clock(f->rg, id, INT64_MAX);
+    assert_non_null(strstr(show(f, id).reason, "years ahead of"));
+    registry_host_clock(f->rg, id, f->now - 59000);
+    assert_int_equal(show(f, id).conditions, 0);
+    ok(registry_setting_set(f->rg, &anna, "host.clock_off", "10s", E));
+    assert_int_equal(show(f, id).conditions, CONDITION_BIT(CONDITION_CLOCK));
+    // A restart does not forget it.
+    fixture_close(f);
+    fixture_open(f);
+    assert_int_equal(show(f, id).conditions, CONDITION_BIT(CONDITION_CLOCK));
+}
+
+static void test_losses(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE];
+
+    enrol(f, id);
+    ok(registry_host_set_lost(f->rg, id, 10, E));
+    (void)pass_heard(f, id, true, MINUTE);
+    // The agent started anew, and lost three more.
+    ok(registry_host_set_lost(f->rg, id, 0, E));
+    ok(registry_host_set_lost(f->rg, id, 3, E));
+    (void)pass_heard(f, id, true, 2 * HOUR);
+    assert_int_equal(alerts(f).count, 1);
+    assert_int_equal(show(f, id).conditions, 0);
+    ok(registry_host_set_lost(f->rg, id, 4, E));
+    (void)pass_heard(f, id, true, MINUTE);
+    assert_int_equal(alerts(f).n, 1);
+    assert_int_equal(alerts(f).count, 2);
+    assert_non_null(strstr(alerts(f).message, "14 records were lost"));
+}
+
+struct rivals {
+    unsigned n;
+    char text[2048];
+};
+
+static int add_rival(void *ctx, const struct registry_rival *r)
+{
+    struct rivals *s = ctx;
+    size_t len = strlen(s->text);
+
+    s->n++;
+    (void)snprintf(s->text + len, sizeof(s->text) - len, "%s %s %s,", r->machine_id, r->boot_id,
+                   r->address);
+    assert_true(r->first_ms >= T0 && r->last_ms >= r->first_ms);
+    return 0;
+}
+
+static void test_rivals(void **state)
+{
+    struct fixture *f = *state;
+    struct rivals s = {};
+    char id[HOST_ID_SIZE], boot[32];
+
+    enrol(f, id);
+    assert_int_equal(hello_from(f, id, "web-1", "boot-2", "192.0.2.10", 0), HOST_ADMITTED);
+    assert_int_equal(hello_from(f, id, "web-1", "boot-1", "192.0.2.9", 0), HOST_REFUSED_CLONED);
+    ok(registry_rival_list(f->rg, id, add_rival, &s, E));
+    assert_int_equal(s.n, 2);
+    assert_non_null(strstr(s.text, "web-1 boot-1 192.0.2.9,"));
+    assert_non_null(strstr(s.text, "web-1 boot-2 192.0.2.10,"));
+    // Whoever still tries is seen, and not for ever more of them.
+    for (unsigned i = 0; i < 50; i++) {
+        (void)snprintf(boot, sizeof(boot), "boot-%u", 100 + i);
+        f->now += 1000;
+        assert_int_equal(hello_from(f, id, "third", boot, "192.0.2.11", 0), HOST_REFUSED_CLONED);
+    }
+    s = (struct rivals){};
+    ok(registry_rival_list(f->rg, id, add_rival, &s, E));
+    assert_int_equal(s.n, HOST_RIVALS_MAX);
+    ok(registry_host_retire(f->rg, &anna, id, E));
+    s = (struct rivals){};
+    ok(registry_rival_list(f->rg, id, add_rival, &s, E));
+    assert_int_equal(s.n, 0);
+}
+
+static int copy_rollout(void *ctx, const struct registry_rollout *ro)
+{
+    struct registry_rollout *to = ctx;
+    static char reason[300], host[64];
+
+    *to = *ro;
+    (void)snprintf(reason, sizeof(reason), "%s", ro->stop.reason);
+    (void)snprintf(host, sizeof(host), "%s", ro->stop.host);
+    to->stop.reason = reason;
+    to->stop.host = host;
+    return 0;
+}
+
+static void test_rollout_stops(void **state)
+{
+    struct fixture *f = *state;
+    char ids[4][HOST_ID_SIZE];
+    struct registry_rollout ro;
+    struct error err = {};
+    uint64_t rollout;
+
+    for (unsigned i = 0; i < 4; i++)
+        enrol(f, ids[i]);
+    ok(registry_setting_set(f->rg, &anna, "rollout.stop_at", "50", E));
+    roll_out(f, &rollout);
+    refuse(f, ids[0]);
+    (void)pass(f, 10 * SECONDS);
+    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
+    assert_int_equal(ro.state, ROLLOUT_RUNNING);
+    refuse(f, ids[1]);
+    (void)pass(f, 10 * SECONDS);
+    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
+    assert_int_equal(ro.state, ROLLOUT_PAUSED);
+    assert_int_equal(ro.stop.failed, 2);
+    assert_int_equal(ro.stop.of, 4);
+    assert_string_equal(ro.stop.reason, "50-x.yaml:3: no such hook here");
+    assert_true(streq(ro.stop.host, ids[0]) || streq(ro.stop.host, ids[1]));
+    assert_int_equal(registry_rollout_advance(f->rg, &anna, rollout, -1, &err), -EBUSY);
+    // Whoever goes on has seen these two; a third one is another matter.
+    ok(registry_rollout_resume(f->rg, &anna, rollout, E));
+    (void)pass(f, 10 * SECONDS);
+    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
+    assert_int_equal(ro.state, ROLLOUT_RUNNING);
+    assert_int_equal(ro.stop.failed, 0);
+    refuse(f, ids[2]);
+    (void)pass(f, 10 * SECONDS);
+    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
+    assert_int_equal(ro.state, ROLLOUT_PAUSED);
+    assert_int_equal(ro.stop.failed, 3);
+    ok(registry_rollout_rollback(f->rg, &anna, rollout, E));
+    (void)pass(f, 10 * SECONDS);
+    assert_int_equal(show(f, ids[0]).conditions, 0);
+    assert_int_equal(alerts(f).state, ALERT_RESOLVED);
+}
+
+UNIT_MAIN(WITH_REGISTRY(test_rows), WITH_REGISTRY(test_a_fleet_is_one_message),
+          WITH_REGISTRY(test_restart), WITH_REGISTRY(test_gaps),
+          WITH_REGISTRY(test_coming_and_going), WITH_REGISTRY(test_touched),
+          WITH_REGISTRY(test_kept), WITH_REGISTRY(test_clock), WITH_REGISTRY(test_losses),
+          WITH_REGISTRY(test_rivals), WITH_REGISTRY(test_rollout_stops))
