@@ -14,7 +14,8 @@
 #include "cli/render.h"
 #include "control/message.h"
 
-#define HOSTS_MAX 100000
+#define HOSTS_MAX   100000
+#define REASONS_MAX 10
 
 enum { OPT_STATE = OPT_OWN, OPT_LABEL };
 
@@ -74,6 +75,35 @@ static void put_labels(struct strbuf *sb, struct json_object *labels)
     }
 }
 
+// Under the table: why those that are not well are not, and what to do. Of a fleet that is lost, the first.
+static void put_reasons(struct json_object *items, struct strbuf *sb)
+{
+    size_t shown = 0, more = 0;
+
+    for (size_t i = 0; i < cli_length(items); i++) {
+        struct json_object *h = json_object_array_get_idx(items, i);
+
+        if (!control_get_str(h, "reason", NULL) ||
+            streq(control_get_str(h, "state", ""), "retired"))
+            continue;
+        if (shown == REASONS_MAX) {
+            more++;
+            continue;
+        }
+        sb_puts(sb, shown++ ? "" : "\n");
+        put_escaped(sb, control_get_str(h, "name", "?"));
+        sb_puts(sb, ": ");
+        put_escaped(sb, control_get_str(h, "reason", ""));
+        if (control_get_str(h, "cure", NULL)) {
+            sb_puts(sb, "\n  to do: ");
+            put_escaped(sb, control_get_str(h, "cure", ""));
+        }
+        sb_putc(sb, '\n');
+    }
+    if (more)
+        sb_printf(sb, "and %zu more\n", more);
+}
+
 bool render_hosts(struct json_object *items, uint64_t now_ms, bool color, struct strbuf *sb)
 {
     struct columns c = {.n = 7,
@@ -99,6 +129,7 @@ bool render_hosts(struct json_object *items, uint64_t now_ms, bool color, struct
     }
     columns_print(&c, color, sb);
     columns_done(&c);
+    put_reasons(items, sb);
     return well;
 }
 
@@ -141,6 +172,41 @@ static void put_hooks(struct json_object *hooks, bool color, struct strbuf *sb)
                   other ? ", the others that are in use are above" : "");
 }
 
+// What the server sees, before what the agent says.
+static void put_conditions(struct json_object *conditions, bool color, struct strbuf *sb)
+{
+    for (size_t i = 0; i < cli_length(conditions); i++) {
+        struct json_object *c = json_object_array_get_idx(conditions, i);
+
+        sb_printf(sb, "%swrong%s       ", color_seq(color, COLOR_RED),
+                  color_seq(color, COLOR_RESET));
+        put_escaped(sb, control_get_str(c, "what", "?"));
+        sb_puts(sb, "\n            to do: ");
+        put_escaped(sb, control_get_str(c, "cure", ""));
+        sb_putc(sb, '\n');
+    }
+}
+
+// All that use the identity of a cloned host.
+static void put_rivals(struct json_object *rivals, uint64_t now_ms, struct strbuf *sb)
+{
+    for (size_t i = 0; i < cli_length(rivals); i++) {
+        struct json_object *r = json_object_array_get_idx(rivals, i);
+
+        sb_puts(sb, i ? "            " : "used by     ");
+        put_escaped(sb, control_get_str(r, "name", "?"));
+        sb_puts(sb, " at ");
+        put_escaped(sb, control_get_str(r, "address", "?"));
+        sb_puts(sb, ", boot ");
+        put_escaped(sb, control_get_str(r, "boot_id", "?"));
+        sb_puts(sb, ", machine ");
+        put_escaped(sb, control_get_str(r, "machine_id", "?"));
+        sb_puts(sb, ", seen ");
+        put_span(sb, now_ms - MIN(control_get_u64(r, "last_seen", 0), now_ms));
+        sb_puts(sb, " ago\n");
+    }
+}
+
 static void put_problems(struct json_object *problems, bool color, struct strbuf *sb)
 {
     for (size_t i = 0; i < cli_length(problems); i++) {
@@ -179,13 +245,13 @@ bool render_host(struct json_object *detail, uint64_t now_ms, bool color, struct
 {
     struct json_object *h = control_get(detail, "host");
     const char *state = control_get_str(h, "state", "?");
-    _cleanup_(sb_done) struct strbuf labels = {}, seen = {};
+    _cleanup_(sb_done) struct strbuf labels = {}, seen = {}, until = {};
 
     put_labels(&labels, control_get(h, "labels"));
     put_line(sb, "name", control_get_str(h, "name", "?"));
     sb_printf(sb, "state       %s%s%s", color_seq(color, color_of_state(state)), state,
               color_seq(color, COLOR_RESET));
-    if (control_get_str(h, "reason", NULL)) {
+    if (control_get_str(h, "reason", NULL) && cli_length(control_get(h, "conditions")) == 0) {
         sb_puts(sb, ": ");
         put_escaped(sb, control_get_str(h, "reason", ""));
     }
@@ -200,7 +266,15 @@ bool render_host(struct json_object *detail, uint64_t now_ms, bool color, struct
         sb_puts(&seen, " ago");
         put_line(sb, "seen", sb_str(&seen));
     }
+    put_line(sb, "address", control_get_str(h, "address", ""));
+    put_line(sb, "boot", control_get_str(h, "boot_id", ""));
+    if (control_get_u64(h, "certificate_expires", 0)) {
+        put_time(&until, control_get_u64(h, "certificate_expires", 0));
+        put_line(sb, "cert until", sb_str(&until));
+    }
     put_policies(control_get(detail, "policies"), color, sb);
+    put_conditions(control_get(h, "conditions"), color, sb);
+    put_rivals(control_get(detail, "rivals"), now_ms, sb);
     put_problems(control_get(detail, "problems"), color, sb);
     put_hooks(control_get(detail, "health"), color, sb);
     return streq(state, "ok") || streq(state, "retired");

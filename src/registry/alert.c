@@ -103,10 +103,27 @@ static uint64_t weight(const struct alert_input *in)
     return in->count ? MIN(in->count, (uint64_t)UINT32_MAX) : 1;
 }
 
-// Hosts may say what time they like: none is later than now.
+// Hosts may say what time they like: put right by what is known of their clock, none is later than now. One that is older
+// than anything that is kept comes from a clock that was wrong: it would stand at the end of each list.
 static uint64_t time_of(const struct change *c, const struct alert_input *in)
 {
-    return MIN(in->time_ms, c->now);
+    uint64_t time = in->time_ms, age = registry_setting_u64(c->rg, SETTING_RECORDS_AGE);
+
+    if (c->skew_ms > 0)
+        time -= MIN(time, (uint64_t)c->skew_ms);
+    else
+        time += (uint64_t)-c->skew_ms;
+    return time > c->now || time + age < c->now ? c->now : time;
+}
+
+static void know_clock(struct change *c, const char *host)
+{
+    int64_t off = (int64_t)registry_setting_u64(c->rg, SETTING_CLOCK_OFF);
+    struct live live = {};
+
+    live_get(c->rg, host, &live);
+    if (live.skew_known && (live.skew_ms > off || live.skew_ms < -off))
+        c->skew_ms = live.skew_ms;
 }
 
 static unsigned severity_of(const struct alert_input *in)
@@ -280,6 +297,7 @@ int registry_alert_count(struct registry *rg, const char *host, const char *stre
 
     if (r == 0)
         r = change_begin(rg, &registry_self, RELAXED, &c, err);
+    know_clock(&c, host);
     if (r == 0)
         r = count_all(&c, host, stream, up_to, inputs, n_inputs, &counted, err);
     if (r == -ENOLINK)

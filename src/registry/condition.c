@@ -155,7 +155,8 @@ void condition_text(const struct registry_host *h, enum host_condition c, struct
     case CONDITION_CLOCK:
         sb_puts(sb, "its clock is ");
         put_span(sb, (uint64_t)(h->skew_ms < 0 ? -h->skew_ms : h->skew_ms));
-        sb_printf(sb, " %s that of the server", h->skew_ms < 0 ? "behind" : "ahead of");
+        sb_printf(sb, " %s that of the server; its records carry its time",
+                  h->skew_ms < 0 ? "behind" : "ahead of");
         break;
     case CONDITION_LOSSES:
         sb_printf(sb, "%" PRIu64 " records were lost on it, the last at ", h->lost);

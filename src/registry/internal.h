@@ -117,6 +117,7 @@ struct change {
     struct strbuf actor;
     const char *address;
     uint64_t now;
+    int64_t skew_ms;            // of the host whose records are counted, where its clock is wrong
     uint32_t told;              // bits of enum registry_change
     char host[REGISTRY_ID_MAX]; // the one that it is about, "" for many
     bool locked;

@@ -129,6 +129,8 @@ static void write_host(struct server *s, const struct registry_host *h, const st
     jw_kv_str(out, "kernel", h->kernel);
     jw_kv_str(out, "arch", h->arch);
     jw_kv_str(out, "version", h->version);
+    write_text(out, "address", h->address);
+    jw_kv_str(out, "boot_id", h->boot_id);
     write_time(out, "last_seen", h->seen_ms);
     jw_kv_u64(out, "enrolled", h->enrolled_ms);
     write_time(out, "certificate_expires", h->cert_not_after_ms);

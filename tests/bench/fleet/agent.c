@@ -10,6 +10,7 @@
 #include "tests/bench/fleet/fleet.h"
 #include "transport/msg_hello.h"
 #include "transport/msg_poll.h"
+#include "transport/msg_state.h"
 #include "transport/pki.h"
 
 #define AGAIN_MS 1000 // and up to as much more, by chance
@@ -27,7 +28,7 @@ static void failed(struct agent *a, unsigned status)
         a->fleet->errors++;
     if (a->in_session)
         a->fleet->online--;
-    a->in_session = false;
+    a->in_session = a->reporting = false;
     a->sending = 0;
     conn_close(&a->work);
     if (a->poll.busy)
@@ -48,6 +49,12 @@ static void ask(struct agent *a, const char *method, const char *path, const cha
         failed(a, 0);
 }
 
+// A host's clock, right or not.
+static uint64_t clock_of(const struct agent *a)
+{
+    return (uint64_t)((int64_t)(now_ns(CLOCK_REALTIME) / NS_PER_MS) + a->fleet->skew_ms);
+}
+
 static void say_hello(struct agent *a)
 {
     struct msg_hello m = {
@@ -59,13 +66,13 @@ static void say_hello(struct agent *a)
                  .kernel = "6.1.0",
                  .arch = "x86_64"},
         .version = SAFEGUARD_VERSION,
-        .time_ms = now_ns(CLOCK_REALTIME) / NS_PER_MS,
+        .time_ms = clock_of(a),
         .n_streams = 1,
     };
     _cleanup_(sb_done) struct strbuf body = {};
     char name[32];
 
-    (void)snprintf(name, sizeof(name), "fleet-%05u", a->number);
+    (void)snprintf(name, sizeof(name), "%s-%05u", a->fleet->name, a->number);
     m.host.name = name;
     m.streams[0] = (struct msg_stream){STREAM_SECURITY, a->stream, a->acked + 1, a->next, a->acked};
     if (msg_hello_write(&body, &m) == 0)
@@ -86,7 +93,7 @@ static void send_records(struct agent *a)
     for (uint32_t i = 0; i < n; i++)
         sb_printf(&lines, "%s%llu%s%llu%s\n", a->fleet->line[0],
                   (unsigned long long)(lease.first_seq + i), a->fleet->line[1],
-                  (unsigned long long)(now_ns(CLOCK_REALTIME) / NS_PER_MS), a->fleet->line[2]);
+                  (unsigned long long)clock_of(a), a->fleet->line[2]);
     lease.data = sb_str(&lines);
     lease.len = lines.len;
     if (frame_encode(a->fleet->writer, &lease, &body) < 0)
@@ -94,6 +101,26 @@ static void send_records(struct agent *a)
     a->sending = n;
     a->fleet->bytes += body.len;
     ask(a, "POST", WIRE_RECORDS, FRAME_CONTENT_TYPE, a->session, &body);
+}
+
+static void send_report(struct agent *a)
+{
+    _cleanup_(sb_done) struct strbuf value = {}, body = {};
+    struct state_row row = {.key = "policy"};
+    struct msg_state m = {.table = "health", .full = true, .rows = &row, .n_rows = 1};
+
+    sb_printf(&value, "{\"bundle\":{\"wanted\":\"%s\",%s%s%s\"state\":\"%s\"},\"error\":%s}",
+              a->bundle, a->refused ? "" : "\"applied\":\"", a->refused ? "" : a->bundle,
+              a->refused ? "" : "\",", a->refused ? "refused" : "in-force",
+              a->refused ? "{\"what\":\"this kernel has no hook for it\"}" : "null");
+    row.value = sb_str(&value);
+    row.value_len = value.len;
+    m.checksum = state_row_hash(row.key, row.value, row.value_len);
+    if (msg_state_write(&body, &m) < 0)
+        return;
+    a->report = false;
+    a->reporting = true;
+    ask(a, "POST", WIRE_STATE, WIRE_JSON_TYPE, a->session, &body);
 }
 
 static void begin_poll(struct agent *a)
@@ -120,6 +147,8 @@ static void next(struct agent *a)
     } else if (a->fetch) {
         sb_printf(&path, WIRE_BUNDLE "%s", a->bundle);
         ask(a, "GET", sb_str(&path), NULL, a->session, NULL);
+    } else if (a->report) {
+        send_report(a);
     } else if (a->pending) {
         send_records(a);
     }
@@ -158,6 +187,7 @@ static int on_hello(struct agent *a, const struct conn *c)
     (void)snprintf(a->bundle, sizeof(a->bundle), "%s", strempty(m.bundle));
     if (m.n_streams > 0)
         a->acked = MAX(a->acked, m.streams[0].acked);
+    a->fetch = a->fleet->refuse && *a->bundle;
     a->in_session = true;
     a->fleet->online++;
     msg_hello_answer_done(&m);
@@ -187,9 +217,15 @@ static int on_bundle(struct agent *a, const struct conn *c)
     int r = msg_bundle_read(body_of(c), c->body_len, &m, NULL);
 
     a->fetch = false;
-    if (r == 0)
-        msg_bundle_done(&m);
-    return r;
+    if (r < 0)
+        return r;
+    a->report = a->fleet->refuse != NULL;
+    a->refused = false;
+    for (size_t i = 0; a->report && i < m.n_files; i++)
+        a->refused = a->refused || memmem(m.files[i].text, m.files[i].len, a->fleet->refuse,
+                                          strlen(a->fleet->refuse));
+    msg_bundle_done(&m);
+    return 0;
 }
 
 static void work_done(struct conn *c, unsigned status)
@@ -205,8 +241,11 @@ static void work_done(struct conn *c, unsigned status)
         r = on_hello(a, c);
     else if (a->sending)
         r = on_records(a, c);
+    else if (a->reporting)
+        r = 0;
     else
         r = on_bundle(a, c);
+    a->reporting = false;
     if (r < 0)
         failed(a, status);
 }
@@ -245,7 +284,7 @@ void agent_init(struct agent *a, struct fleet *f, unsigned number, const struct 
 {
     *a = (struct agent){.fleet = f, .number = number, .next = 1};
     memcpy(a->id, id->agent_id, sizeof(a->id));
-    fleet_boot_id(number, a->boot_id);
+    fleet_boot_id(number, f->boot, a->boot_id);
     (void)snprintf(a->machine_id, sizeof(a->machine_id), "%.32s", id->machine_id);
     a->key = pki_read_key(id->key);
     a->cert = pki_read_cert(id->certificate);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 //     sg-bench-fleet --token sg1.… [--agents 1000] [--dir DIR] [--seconds 60] [--period-ms 1000] [--ramp 200]
+//                    [--name fleet] [--boot 0] [--skew-s 0] [--refuse TEXT]
 //
 // Identities are kept in DIR and used again by the next run. SIGUSR1 says that a policy was published just now; without it
 // the time counts from the first agent that was told.
@@ -28,8 +29,9 @@
 #define EVENTS 512
 
 struct options {
-    const char *token, *server, *dir;
-    uint32_t agents, seconds, period_ms, ramp;
+    const char *token, *server, *dir, *name, *refuse;
+    uint32_t agents, seconds, period_ms, ramp, boot;
+    int64_t skew_s;
 };
 
 uint64_t fleet_now(void)
@@ -48,9 +50,10 @@ static void machine_id_of(unsigned number, char ret_text[33])
     (void)snprintf(ret_text, 33, "f1ee7000000000000000%012x", number);
 }
 
-void fleet_boot_id(unsigned number, char ret_text[WIRE_UUID_TEXT])
+void fleet_boot_id(unsigned number, unsigned boot, char ret_text[WIRE_UUID_TEXT])
 {
-    (void)snprintf(ret_text, WIRE_UUID_TEXT, "f1ee7000-0000-4000-8000-%012x", number);
+    (void)snprintf(ret_text, WIRE_UUID_TEXT, "f1ee7000-%04x-4000-8000-%012x", boot & 0xffff,
+                   number);
 }
 
 // As a real agent does, one after the other.
@@ -60,9 +63,9 @@ static void enrol_one(const struct options *o, unsigned number, struct identity 
     struct error err = {};
 
     machine_id_of(number, machine_id);
-    fleet_boot_id(number, boot_id);
+    fleet_boot_id(number, o->boot, boot_id);
     (void)snprintf(path, sizeof(path), "%s/%05u.json", o->dir, number);
-    (void)snprintf(name, sizeof(name), "fleet-%05u", number);
+    (void)snprintf(name, sizeof(name), "%s-%05u", o->name, number);
     if (identity_load(path, machine_id, ret_id, &err) == 0)
         return;
     if (enrol(&(struct enrol_options){.token = o->token,
@@ -180,7 +183,7 @@ static void begin_some(struct fleet *f)
     uint64_t now = fleet_now();
 
     for (uint32_t i = 0; i < f->n_agents; i++)
-        if (!f->agents[i].in_session || f->agents[i].fetch)
+        if (!f->agents[i].in_session || f->agents[i].fetch || f->agents[i].report)
             agent_tick(&f->agents[i], now, false);
 }
 
@@ -237,7 +240,9 @@ static void read_options(struct options *o, int argc, char **argv)
         {"token", required_argument, NULL, 't'},   {"server", required_argument, NULL, 's'},
         {"dir", required_argument, NULL, 'd'},     {"agents", required_argument, NULL, 'n'},
         {"seconds", required_argument, NULL, 'T'}, {"period-ms", required_argument, NULL, 'p'},
-        {"ramp", required_argument, NULL, 'r'},    {},
+        {"ramp", required_argument, NULL, 'r'},    {"name", required_argument, NULL, 'N'},
+        {"boot", required_argument, NULL, 'b'},    {"skew-s", required_argument, NULL, 'k'},
+        {"refuse", required_argument, NULL, 'R'},  {},
     };
     int c;
 
@@ -250,6 +255,12 @@ static void read_options(struct options *o, int argc, char **argv)
         case 'T': o->seconds = number(optarg); break;
         case 'p': o->period_ms = number(optarg); break;
         case 'r': o->ramp = number(optarg); break;
+        case 'N': o->name = optarg; break;
+        case 'b': o->boot = number(optarg); break;
+        case 'k':
+            o->skew_s = optarg[0] == '-' ? -(int64_t)number(optarg + 1) : (int64_t)number(optarg);
+            break;
+        case 'R': o->refuse = optarg; break;
         default: exit(2);
         }
     }
@@ -257,8 +268,12 @@ static void read_options(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct options o = {
-        .dir = "fleet", .agents = 1000, .seconds = 60, .period_ms = 1000, .ramp = 200};
+    struct options o = {.dir = "fleet",
+                        .name = "fleet",
+                        .agents = 1000,
+                        .seconds = 60,
+                        .period_ms = 1000,
+                        .ramp = 200};
     struct rlimit files;
     struct fleet f = {};
 
@@ -266,7 +281,7 @@ int main(int argc, char **argv)
     if (!o.token || o.agents == 0) {
         (void)fprintf(stderr,
                       "%s --token T [--agents N] [--dir DIR] [--seconds S] [--period-ms P] "
-                      "[--ramp N/s]\n",
+                      "[--ramp N/s] [--name NAME] [--boot N] [--skew-s S] [--refuse TEXT]\n",
                       argv[0]);
         return 2;
     }
@@ -276,6 +291,10 @@ int main(int argc, char **argv)
     }
     (void)sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     f.period_ms = o.period_ms;
+    f.name = o.name;
+    f.boot = o.boot;
+    f.refuse = o.refuse;
+    f.skew_ms = o.skew_s * 1000;
     if (mkdir_p(AT_FDCWD, o.dir, 0700) < 0)
         return 1;
     make_agents(&f, &o);

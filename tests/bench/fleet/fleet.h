@@ -2,7 +2,8 @@
 //
 // Many agents in one process, for loads that no test bench has hosts for: each with an identity of its own that was
 // enrolled as a real one is, a parked poll, and a connection for records; all of them in one thread over OpenSSL.
-// What an agent of the product does beyond that (state tables, renewal, retries that grow) is left out.
+// What an agent of the product does beyond that (state tables, renewal, retries that grow) is left out; one that is to refuse
+// policies (--refuse TEXT: those whose text has it) says of each bundle what became of it.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -45,6 +46,7 @@ struct agent {
     struct conn work, poll;
     char session[WIRE_ID_MAX + 1], bundle[BUNDLE_ID_TEXT], after[WIRE_ID_MAX + 1];
     bool in_session, fetch;
+    bool report, reporting, refused; // what became of the bundle
     struct stream_id stream;
     uint64_t next, acked, pending; // records
     uint32_t sending;
@@ -67,7 +69,10 @@ struct fleet {
     uint32_t n_agents;
     uint64_t period_ms;
     struct frame_writer *writer;
-    char *line[3]; // of a denial, around its number and its time
+    const char *refuse, *name; // NULL: none; "fleet"
+    uint32_t boot;             // another one is another boot
+    int64_t skew_ms;           // of the clocks of all
+    char *line[3];             // of a denial, around its number and its time
 
     // Counted since the last report.
     uint64_t acked, frames, bytes, polls, errors, refused;
@@ -81,7 +86,8 @@ struct fleet {
 };
 
 uint64_t fleet_now(void);
-void fleet_boot_id(unsigned number, char ret_text[WIRE_UUID_TEXT]); // the same in each run
+void fleet_boot_id(unsigned number, unsigned boot,
+                   char ret_text[WIRE_UUID_TEXT]); // the same in each run
 
 // conn.c
 void conn_init(struct conn *c, struct fleet *f, void (*done)(struct conn *c, unsigned status),

@@ -256,6 +256,10 @@ export interface Host {
   arch: string;
   /** of the agent */
   version: string;
+  /** that it came from last */
+  address: string | null;
+  /** of its present boot */
+  boot_id: string;
   last_seen: number | null;
   enrolled: number;
   /** of the newest that it was given */

@@ -164,6 +164,10 @@ export const records = {
   'alert.commentGo': ['Comment', '评论'],
   'alert.records': ['Records of this alert', '此告警的记录'],
   'alert.noRecords': ['The records are older than what is kept.', '相关记录已超出保留期限。'],
+  'alert.hostNow': ['The host now', '主机当前状态'],
+  'alert.noteOver': ['It is over.', '问题已消失。'],
+  'alert.noteAgain': ['It was resolved and is so again.', '已解决后再次出现。'],
+  'alerts.ofHost': ['about the host', '关于主机'],
   'alert.exception': ['Make an exception', '创建例外'],
   'alert.exceptionLead': [
     'An exception is a rule that goes before the one that spoke. It is written into a new version of the policy, which you check and roll out like any other.',

@@ -5,7 +5,19 @@
 import { useState } from 'preact/hooks';
 import { api, seg, session } from '../api/client.ts';
 import { useData } from '../api/data.ts';
-import type { Alert, AlertChange, AlertDetail, AlertNote, AlertStatus, EventDetail as EventFull, Event as EventRow, ExceptionProposal, PolicyDetail } from '../api/types.ts';
+import type {
+  Alert,
+  AlertChange,
+  AlertDetail,
+  AlertNote,
+  AlertStatus,
+  Condition,
+  EventDetail as EventFull,
+  Event as EventRow,
+  ExceptionProposal,
+  HostDetail,
+  PolicyDetail,
+} from '../api/types.ts';
 import type { Page } from '../api/ui.ts';
 import { t } from '../i18n/index.ts';
 import { absolute } from '../lib/time.ts';
@@ -15,6 +27,7 @@ import { Failure, Loading, Show } from '../parts/states.tsx';
 import { Ago, At, Raw, StateTag, Who } from '../parts/text.tsx';
 import { go } from '../router.ts';
 import { may } from './access.ts';
+import { conditionCure, Conditions, conditionTitle } from './conditions.tsx';
 import { takeToEditor } from './draft.ts';
 import { RecordBody } from './record.tsx';
 import { DiffView, PolicyText } from './yamltext.tsx';
@@ -57,6 +70,46 @@ function Records({ alert }: { alert: Alert }) {
   );
 }
 
+/** Of an alert about a host: how that is now, and what to do. */
+function HostNow({ alert, condition }: { alert: Alert; condition: Condition }) {
+  const data = useData(`host ${alert.host}`, (signal) => api.get<HostDetail>(`hosts/${seg(alert.host)}`, undefined, signal));
+  return (
+    <section class="part">
+      <h3>{conditionTitle(condition)}</h3>
+      <p>
+        <Raw text={alert.title} />
+      </p>
+      <p>
+        <b>{t('ui.cure')}:</b> {conditionCure(condition, alert.cure ?? '')}
+      </p>
+      <h3>{t('alert.hostNow')}</h3>
+      <Show data={data} lines={3}>
+        {({ host }) => (
+          <>
+            <p>
+              <a href={`/hosts/${seg(host.id)}`}>
+                <Raw text={host.name} />
+              </a>{' '}
+              <StateTag state={host.state} table="host.state" />{' '}
+              <span class="faint">
+                {t('host.seen')}: <Ago ms={host.last_seen} />
+              </span>
+            </p>
+            {host.conditions.length > 0 && <Conditions h={host} />}
+          </>
+        )}
+      </Show>
+    </section>
+  );
+}
+
+/** What the server notes is said in the language of the page. */
+function Note({ note }: { note: AlertNote }) {
+  if (note.kind === 'over') return <>{t('alert.noteOver')}</>;
+  if (note.kind === 'seen-again') return <>{t('alert.noteAgain')}</>;
+  return <Raw text={note.text} />;
+}
+
 function Comments({ alert, notes, onAdded }: { alert: Alert; notes: AlertNote[]; onAdded: (d: AlertDetail) => void }) {
   const [text, setText] = useState('');
   const action = useAction();
@@ -81,7 +134,7 @@ function Comments({ alert, notes, onAdded }: { alert: Alert; notes: AlertNote[];
               <Ago ms={c.time} />
             </span>
             <div class="comment-text">
-              <Raw text={c.text} />
+              <Note note={c} />
             </div>
           </li>
         ))}
@@ -213,7 +266,7 @@ export function AlertDrawer(props: { id: string; fresh: Alert | null; onClose: (
                 </p>
               )}
             </section>
-            <Records alert={a} />
+            {a.condition ? <HostNow alert={a} condition={a.condition} /> : <Records alert={a} />}
             <Comments alert={a} notes={history} onAdded={data.set} />
             {asks && <ExceptionDialog alert={a} onClose={() => setAsks(false)} />}
           </>

@@ -70,7 +70,7 @@ function columns({ picked, pick, all, pickAll }: Picking, mayPick: boolean): Col
             <Raw text={sentence(a, a.title)} max={240} />
           </a>
           <div class="cell-note">
-            <OutcomeTag outcome={a.outcome} /> · <Raw text={a.host_name} />
+            {a.condition ? t('alerts.ofHost') : <OutcomeTag outcome={a.outcome} />} · <Raw text={a.host_name} />
             {a.rule && (
               <>
                 {' '}

@@ -4,14 +4,14 @@
 // its cost, and what can be done with it.
 
 import { useState } from 'preact/hooks';
-import { api, seg } from '../api/client.ts';
+import { api, seg, serverNow } from '../api/client.ts';
 import { useData } from '../api/data.ts';
-import type { Command, HealthRow, Host, HostDetail, HostPolicy } from '../api/types.ts';
+import type { Command, HealthRow, Host, HostDetail, HostPolicy, Rival } from '../api/types.ts';
 import type { Page } from '../api/ui.ts';
 import { t, tOr } from '../i18n/index.ts';
 import { bytes, count, percent } from '../lib/num.ts';
 import { plain } from '../lib/text.ts';
-import { absolute, duration } from '../lib/time.ts';
+import { DAY, duration, HOUR } from '../lib/time.ts';
 import { labelsOf, labelsText } from '../lib/labels.ts';
 import { Button, notify, TextArea, useAction } from '../parts/controls.tsx';
 import { Confirm, FormDialog } from '../parts/overlay.tsx';
@@ -20,25 +20,26 @@ import { Table } from '../parts/table.tsx';
 import { Ago, At, Fact, Labels, Raw, StateTag, Who } from '../parts/text.tsx';
 import { go } from '../router.ts';
 import { may } from './access.ts';
+import { Conditions } from './conditions.tsx';
 import { PageHead, Section } from './frame.tsx';
 import { Problems } from './problems.tsx';
 
 function Notes({ h }: { h: Host }) {
-  const text =
-    h.state === 'silent' && h.last_seen
-      ? t('host.silent', { time: absolute(h.last_seen) })
-      : h.state === 'cloned'
-        ? t('host.cloned')
-        : h.state === 'revoked'
-          ? t('host.revokedNote')
-          : '';
-  return text ? <p class="banner">{text}</p> : null;
+  return h.state === 'revoked' ? <p class="banner">{t('host.revokedNote')}</p> : null;
 }
 
-/** How far the host's clock is from the server's, when the agent says so. */
-function Clock({ off }: { off: number }) {
-  if (Math.abs(off) < 2000) return <>{t('host.clockOk')}</>;
-  return <span class="warn-text">{t(off > 0 ? 'host.clockAhead' : 'host.clockBehind', { time: duration(off) })}</span>;
+/** How far the host's clock is from the server's, and the way to records that carry its time. */
+function Clock({ h, off }: { h: Host; off: number }) {
+  if (Math.abs(off) < 10_000) return <>{t('host.clockOk')}</>;
+  const at = (ms: number) => new Date(serverNow() + off + ms).toISOString();
+  return (
+    <>
+      <span class="warn-text">{t(off > 0 ? 'host.clockAhead' : 'host.clockBehind', { time: duration(off) })}</span>{' '}
+      {may('view') && (
+        <a href={`/records?host=${seg(h.id)}&from=${seg(at(-DAY))}&to=${seg(at(HOUR))}`}>{t('host.clockRecords')}</a>
+      )}
+    </>
+  );
 }
 
 function Facts({ d, onLabels }: { d: HostDetail; onLabels: () => void }) {
@@ -47,7 +48,7 @@ function Facts({ d, onLabels }: { d: HostDetail; onLabels: () => void }) {
     <dl class="facts facts-wide">
       <Fact name={t('ui.state')}>
         <StateTag state={h.state} table="host.state" />
-        {h.reason && (
+        {h.reason && !h.conditions.length && (
           <div class="cell-note">
             <Raw text={h.reason} />
           </div>
@@ -70,9 +71,14 @@ function Facts({ d, onLabels }: { d: HostDetail; onLabels: () => void }) {
       <Fact name={t('host.agent')}>
         <Raw text={h.version} />
       </Fact>
-      {typeof d.resources.clock_ms === 'number' && (
+      {h.clock_ms !== null && (
         <Fact name={t('host.clock')}>
-          <Clock off={d.resources.clock_ms} />
+          <Clock h={h} off={h.clock_ms} />
+        </Fact>
+      )}
+      {h.certificate_expires && (
+        <Fact name={t('host.certificate')}>
+          <At ms={h.certificate_expires} full />
         </Fact>
       )}
       <Fact name={t('host.cpu')}>
@@ -84,10 +90,34 @@ function Facts({ d, onLabels }: { d: HostDetail; onLabels: () => void }) {
       <Fact name={t('host.enrolled')}>
         <At ms={h.enrolled} full />
       </Fact>
+      <Fact name={t('host.address')}>
+        <Raw text={h.address} mono />
+      </Fact>
+      <Fact name={t('host.bootId')}>
+        <Raw text={h.boot_id} mono />
+      </Fact>
       <Fact name={t('host.id')}>
         <Raw text={h.id} mono />
       </Fact>
     </dl>
+  );
+}
+
+/** Who uses the identity of a cloned host. */
+function Rivals({ rows }: { rows: Rival[] }) {
+  return (
+    <Table
+      label={t('host.rivals')}
+      rows={rows}
+      keyOf={(r) => `${r.machine_id} ${r.boot_id}`}
+      columns={[
+        { key: 'name', head: t('ui.name'), kind: 'main', cell: (r) => <Raw text={r.name} /> },
+        { key: 'address', head: t('host.address'), cell: (r) => <Raw text={r.address} mono /> },
+        { key: 'machine', head: t('host.machineId'), cell: (r) => <Raw text={r.machine_id} mono /> },
+        { key: 'boot', head: t('host.bootId'), cell: (r) => <Raw text={r.boot_id} mono /> },
+        { key: 'seen', head: t('hosts.head.seen'), cell: (r) => <Ago ms={r.last_seen} /> },
+      ]}
+    />
   );
 }
 
@@ -292,13 +322,23 @@ export function HostPage({ id }: { id: string }) {
                 {t('host.revoke')}
               </Button>
             )}
-            {may('administer') && h.state === 'revoked' && (
+            {may('administer') && (h.state === 'revoked' || h.state === 'cloned') && (
               <Button kind="danger" onClick={() => setAsks('delete')}>
                 {t('host.delete')}
               </Button>
             )}
           </PageHead>
           <Notes h={h} />
+          {h.conditions.length > 0 && (
+            <Section title={t('host.conditions')}>
+              <Conditions h={h} />
+            </Section>
+          )}
+          {d.rivals.length > 0 && (
+            <Section title={t('host.rivals')} lead={t('host.rivalsLead')}>
+              <Rivals rows={d.rivals} />
+            </Section>
+          )}
           <Facts d={d} onLabels={() => setAsks('labels')} />
           <Section title={t('host.problems')}>
             {d.problems.length ? <Problems rows={d.problems} /> : <Empty what={t('host.problemsNone')} />}

@@ -16,6 +16,7 @@ import { Table } from '../parts/table.tsx';
 import { Ago, Labels, Raw, StateTag } from '../parts/text.tsx';
 import { go, usePlace, withQuery } from '../router.ts';
 import { may } from './access.ts';
+import { HostReason } from './conditions.tsx';
 import { PageHead } from './frame.tsx';
 import { Strangers } from './strangers.tsx';
 
@@ -38,11 +39,7 @@ function HostTable({ items }: { items: Host[] }) {
               <a href={`/hosts/${seg(h.id)}`} data-item>
                 <Raw text={h.name} />
               </a>
-              {h.reason && (
-                <div class="cell-note">
-                  <Raw text={h.reason} max={160} />
-                </div>
-              )}
+              <HostReason h={h} />
             </>
           ),
         },

@@ -66,6 +66,22 @@ function Running({ r, onChanged }: { r: Rollout; onChanged: () => void }) {
         {t('policies.proof', { proved: r.hosts.applied, n: r.hosts.selected })}
         {r.hosts.failed > 0 && <b class="bad-text"> · {t('policies.refused', { n: r.hosts.failed })}</b>}
       </p>
+      {r.stopped && (
+        <div class="banner" role="status">
+          <p>
+            <b>{t('rollout.stopped', { n: r.stopped.refused, of: r.stopped.of })}</b>
+          </p>
+          <p>
+            <a href={`/hosts/${seg(r.stopped.host)}`}>
+              <Raw text={t('rollout.stoppedSays', { host: r.stopped.host_name })} />
+            </a>
+            : <Raw text={r.stopped.reason} />
+          </p>
+          <p>
+            <b>{t('ui.cure')}:</b> {t('rollout.stoppedCure')}
+          </p>
+        </div>
+      )}
       {may('operate') && (
         <div class="button-row">
           {r.state === 'running' && (
