@@ -48,6 +48,17 @@ static uint64_t spool_dropped(const struct agent *a, enum stream_class class)
     return n;
 }
 
+// By a server that came back with an older state.
+static uint64_t forgotten(const struct agent *a)
+{
+    struct link_status s;
+
+    if (!a->uplink.feed.link)
+        return 0;
+    link_status(a->uplink.feed.link, &s);
+    return s.counters.behind;
+}
+
 static uint64_t own_loss(const struct agent *a, enum own_loss loss)
 {
     struct output_counters output = {};
@@ -66,6 +77,7 @@ static uint64_t own_loss(const struct agent *a, enum own_loss loss)
     case OWN_PROCESSES_FORGOTTEN:
         process_table_counters(a->processes, &processes);
         return processes.evicted_live;
+    case OWN_SERVER_FORGOT: return forgotten(a);
     case OWN_COUNT: break;
     }
     return 0;

@@ -159,7 +159,7 @@ void condition_text(const struct registry_host *h, enum host_condition c, struct
                   h->skew_ms < 0 ? "behind" : "ahead of");
         break;
     case CONDITION_LOSSES:
-        sb_printf(sb, "%" PRIu64 " records were lost on it, the last at ", h->lost);
+        sb_printf(sb, "%" PRIu64 " records of it were lost, the last at ", h->lost);
         put_time(sb, h->lost_ms);
         break;
     case CONDITION_CLONED:

@@ -409,3 +409,17 @@ int registry_host_set_lost(struct registry *rg, const char *id, uint64_t lost, s
             "usu", lost, id, c.now);
     return r < 0 ? r : change_commit(&c, err);
 }
+
+int registry_host_add_missing(struct registry *rg, const char *id, uint64_t n, struct error *err)
+{
+    _cleanup_(change_done) struct change c = {};
+    int r = change_begin(rg, &registry_self, RELAXED, &c, err);
+
+    if (r == 0)
+        r = db_do(
+            c.db, err,
+            "UPDATE hosts SET missing = min(missing + ?1, 1 << 53), lost_ms = CASE WHEN missing + ?1 >"
+            " lost_total THEN ?3 ELSE lost_ms END WHERE id = ?2",
+            "usu", MIN(n, (uint64_t)1 << 53), id, c.now);
+    return r < 0 ? r : change_commit(&c, err);
+}

@@ -52,8 +52,8 @@ struct registry_host {
     uint32_t conditions;      // bits of enum host_condition: those it is in now
     uint32_t told;            // those that alerts were raised for
     bool skew_known;
-    int64_t skew_ms;              // its clock minus the server's
-    uint64_t lost, lost_ms;       // records that it lost; when there were more the last time
+    int64_t skew_ms;        // its clock minus the server's
+    uint64_t lost, lost_ms; // records of it that were lost; when there were more the last time
     char text[2 * HOST_FACT_MAX]; // for reason
 };
 
@@ -125,6 +125,9 @@ int registry_host_set_health(struct registry *rg, const char *id, const char *re
 
 // How many records the agent counts as lost since it started. Less than the last time: it started anew.
 int registry_host_set_lost(struct registry *rg, const char *id, uint64_t lost, struct error *err);
+// So many further numbers of its streams never came to this server, or are not there any more. What a host's spool
+// dropped is in both counts: the larger one is told.
+int registry_host_add_missing(struct registry *rg, const char *id, uint64_t n, struct error *err);
 
 // Those that use the identity of a cloned host: the one that had it, and each that came with it since. At most
 // HOST_RIVALS_MAX; of more, those heard of last.

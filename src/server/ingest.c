@@ -237,6 +237,9 @@ static void store_items(struct ingest *in, struct ingest_item **items, size_t n)
     for (size_t i = 0; i < n; i++) {
         items[i]->r = r;
         items[i]->appended = appended[i];
+        if (r == 0 && appended[i].n_missing > 0)
+            (void)registry_host_add_missing(in->options.registry, items[i]->host,
+                                            appended[i].n_missing, NULL);
         if (r == 0)
             counting_batch(in->counting, items[i]->host, &batches[i]->stream, appended[i].acked);
     }

@@ -216,7 +216,7 @@ int route_server(struct server *s, struct api_request *rq _unused_, struct jw *o
     jw_kv_object(out, "store");
     jw_kv_u64(out, "records", h.store.records);
     jw_kv_u64(out, "bytes", h.store.bytes);
-    time_or_null(out, "oldest_ms", h.store.oldest_ms);
+    time_or_null(out, "oldest_ms", h.store.oldest_received_ms);
     if (h.free_bytes == UINT64_MAX)
         jw_kv_null(out, "free_bytes");
     else
@@ -320,7 +320,7 @@ int route_overview(struct server *s, struct api_request *rq _unused_, struct jw 
     jw_end_object(out);
     jw_kv_object(out, "store");
     jw_kv_u64(out, "bytes", h.store.bytes);
-    time_or_null(out, "oldest_ms", h.store.oldest_ms);
+    time_or_null(out, "oldest_ms", h.store.oldest_received_ms);
     jw_end_object(out);
     jw_end_object(out);
     return 0;

@@ -51,7 +51,8 @@ struct losses {
 // Of all that an agent counts (src/agent/losses.def), what were records.
 static const char *const agent_losses[] = {"denials_lost",   "audits_lost",
                                            "processes_lost", "records_dropped",
-                                           "records_bad",    "server_records_dropped"};
+                                           "records_bad",    "server_records_dropped",
+                                           "server_forgot"};
 static const char *const spool_losses[] = {"spool_security_dropped", "spool_audit_dropped"};
 
 static uint64_t sum(struct json_object *o, const char *const *names, size_t n)

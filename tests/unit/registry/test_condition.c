@@ -292,7 +292,7 @@ static const struct {
      begin_refused, end_refused},
     {CONDITION_CLOCK, HOST_DEGRADED, "its clock is 3 years ahead of that of the server",
      begin_clock, end_clock},
-    {CONDITION_LOSSES, HOST_OK, "17 records were lost on it", begin_losses, end_losses},
+    {CONDITION_LOSSES, HOST_OK, "17 records of it were lost", begin_losses, end_losses},
 };
 
 // Rounds with a host that is heard of all the time, but for the row that is about that.
@@ -596,7 +596,26 @@ static void test_losses(void **state)
     (void)pass_heard(f, id, true, MINUTE);
     assert_int_equal(alerts(f).n, 1);
     assert_int_equal(alerts(f).count, 2);
-    assert_non_null(strstr(alerts(f).message, "14 records were lost"));
+    // What its spool dropped never came here, either: the same matter, and the same number.
+    (void)pass_heard(f, id, true, 2 * HOUR);
+    ok(registry_host_add_missing(f->rg, id, 14, E));
+    assert_int_equal(show(f, id).conditions, 0);
+    ok(registry_host_add_missing(f->rg, id, 6, E));
+    assert_int_equal(show(f, id).conditions, CONDITION_BIT(CONDITION_LOSSES));
+    (void)pass_heard(f, id, true, MINUTE);
+    assert_non_null(strstr(alerts(f).message, "20 records of it were lost"));
+    assert_int_equal(alerts(f).count, 3);
+}
+
+static void test_losses_end(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE];
+
+    enrol(f, id);
+    ok(registry_host_set_lost(f->rg, id, 14, E));
+    (void)pass_heard(f, id, true, MINUTE);
+    assert_non_null(strstr(alerts(f).message, "14 records of it were lost"));
 }
 
 struct rivals {
@@ -703,4 +722,5 @@ UNIT_MAIN(WITH_REGISTRY(test_rows), WITH_REGISTRY(test_a_fleet_is_one_message),
           WITH_REGISTRY(test_restart), WITH_REGISTRY(test_gaps),
           WITH_REGISTRY(test_coming_and_going), WITH_REGISTRY(test_touched),
           WITH_REGISTRY(test_kept), WITH_REGISTRY(test_clock), WITH_REGISTRY(test_losses),
-          WITH_REGISTRY(test_rivals), WITH_REGISTRY(test_rollout_stops))
+          WITH_REGISTRY(test_losses_end), WITH_REGISTRY(test_rivals),
+          WITH_REGISTRY(test_rollout_stops))

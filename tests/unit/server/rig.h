@@ -147,6 +147,7 @@ struct agent {
     char id[HOST_ID_SIZE];
     char session[64];
     const char *machine_id, *boot_id;
+    int64_t skew_ms; // of its clock
 };
 
 static inline void token_text(struct rig *rig, unsigned uses, char ret[TOKEN_TEXT_MAX])
@@ -227,7 +228,7 @@ static inline long agent_hello(struct agent *a, const struct stream_id *stream)
                           .machine_id = a->machine_id,
                           .host = agent_host(a),
                           .version = "0.1.0",
-                          .time_ms = server_now()};
+                          .time_ms = (uint64_t)((int64_t)server_now() + a->skew_ms)};
     _cleanup_(sb_done) struct strbuf sb = {};
     char header[128];
     char *session;
