@@ -211,6 +211,125 @@ await walk.test('the trail has what was done, and who did it', async () => {
   await page.waitForSelector('tbody td:has-text("u-operator")');
 });
 
+// What goes wrong with hosts -----------------------------------------------------------------------
+
+/** A token for a further fleet, and that fleet: hosts NAME-00000 and so on. */
+const token = (label) => command(['token', 'create', '--uses', '10', '--label', label]).split('\n')[0].trim();
+
+function fleet(name, text, ...more) {
+  return start(`fleet-${name}`, FLEET, ['--token', text, '--name', name, '--dir', `${DIR}/fleet-${name}`, '--seconds', '600', '--period-ms', '500', ...more]);
+}
+
+const ended = (child) => new Promise((resolve) => child.once('exit', resolve).kill());
+
+/** The first item of a list of the API, once it is as it should be. */
+async function first(path, isSo = () => true) {
+  for (const end = Date.now() + 60_000; ; ) {
+    const item = await page.evaluate(async (p) => (await (await fetch(`/api/v1/${p}`)).json()).items[0], path);
+    if (item && isSo(item)) return item;
+    if (Date.now() > end) throw new Error(`${path} is not as it should be: ${JSON.stringify(item)}`);
+    await new Promise((r) => setTimeout(r, 200));
+  }
+}
+
+const host = (name, isSo) => first(`hosts?name=${name}`, isSo);
+
+async function enterIn(locale, user, path) {
+  page = await walk.open({ locale });
+  await page.goto(url + path);
+  await page.fill('input[name=username]', user);
+  await page.fill('input[name=password]', PASSWORD);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.shell');
+}
+
+await walk.test('a policy that its hosts refuse stops by itself, with their reason, and is rolled back', async () => {
+  fleet('odd', token('kind=odd'), '--agents', '3', '--refuse', 'NOHOOK');
+  await enter('u-operator', '/hosts');
+  await host('odd-00002', (h) => h.state === 'ok');
+  await page.evaluate(async () => {
+    const s = await (await fetch('/api/v1/session')).json();
+    const post = (path, body) =>
+      fetch(`/api/v1/${path}`, { method: 'POST', headers: { 'X-CSRF-Token': s.csrf, 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    const text = 'safeguard: 1\nname: odd\nmode: enforce\nfiles:\n  - {path: /srv/odd, access: read, do: deny} # NOHOOK\n';
+    await post('policies', { name: '60-odd.yaml', text, selector: 'kind=odd', comment: 'no host can load it' });
+    await post('policies/60-odd.yaml/rollouts', { version: 1, stages: [{ share: 100, mode: 'policy' }] });
+  });
+  await go('/policies?name=60-odd.yaml&tab=rollout', '.steps');
+  await page.waitForSelector('text=Stopped by the server: refused on 3 of 3 hosts', { timeout: 60_000 });
+  await has('this kernel has no hook for it');
+  await page.waitForSelector('.state:has-text("paused")');
+  await page.screenshot({ path: `${LOGS}/states-stopped.png` });
+  await accessible('a roll-out that was stopped');
+  assert.equal(await page.locator('button:has-text("Finish")').count(), 0);
+  await go('/hosts?label=kind%3Dodd', 'tbody tr');
+  await has('it cannot load its policies: this kernel has no hook for it');
+  await page.screenshot({ path: `${LOGS}/states-hosts.png` });
+  await enterIn('zh-CN', 'u-operator', '/policies?name=60-odd.yaml&tab=rollout');
+  await has('已由服务器停止：3 台主机中有 3 台拒绝');
+  await page.click('button:has-text("回滚")');
+  await page.click('dialog button[type=submit]');
+  await page.waitForSelector('.state:has-text("已回滚")');
+  await host('odd-00000', (h) => h.state === 'ok' && h.conditions.length === 0);
+});
+
+await walk.test('a clock that is years off is said with its cure, and its records are found', async () => {
+  fleet('late', token('kind=late'), '--agents', '1', '--skew-s', '-94608000');
+  await enter('u-operator', '/hosts');
+  const h = await host('late-00000', (h) => h.conditions.some((c) => c.name === 'clock'));
+  assert.equal(h.state, 'degraded');
+  await go(`/hosts/${h.id}`, '.problem');
+  await has('its clock is 3 years behind that of the server');
+  await has('chrony');
+  await page.screenshot({ path: `${LOGS}/states-clock.png` });
+  await accessible('a host with a wrong clock');
+  await page.click('text=its records, by its own time');
+  await page.waitForSelector('.rows-box .row');
+  await enterIn('zh-CN', 'u-operator', `/hosts/${h.id}`);
+  await has('主机时钟');
+  await page.screenshot({ path: `${LOGS}/states-clock-zh.png` });
+});
+
+await walk.test('two machines with one identity: both are shown, with what to do', async () => {
+  const text = token('kind=twin');
+  await enter('u-operator', '/hosts');
+  const one = fleet('twin', text, '--agents', '1');
+  const before = await host('twin-00000', (h) => h.state === 'ok');
+  await ended(one);
+  const second = fleet('twin', text, '--agents', '1', '--boot', '1');
+  await host('twin-00000', (h) => h.boot_id !== before.boot_id);
+  await ended(second);
+  const third = fleet('twin', text, '--agents', '1');
+  const h = await host('twin-00000', (h) => h.state === 'cloned');
+  await ended(third);
+  await go(`/hosts/${h.id}`, '.problem');
+  await has('Machines with this identity');
+  for (const boot of ['f1ee7000-0000-4000-8000', 'f1ee7000-0001-4000-8000']) await page.waitForSelector(`tbody td:has-text("${boot}")`);
+  assert.equal(await page.locator('table:has(td:has-text("f1ee7000-0000")) tbody tr').count(), 2);
+  await page.screenshot({ path: `${LOGS}/states-cloned.png` });
+  await accessible('a cloned host');
+  await enterIn('zh-CN', 'u-operator', `/hosts/${h.id}`);
+  await has('使用此身份的机器');
+});
+
+await walk.test('what is wrong with hosts stands among the alerts', async () => {
+  await enter('u-operator', '/alerts');
+  await first('alerts?q=two%20machines');
+  await page.fill('input[type=search]', 'two machines');
+  await page.keyboard.press('Enter');
+  await page.click('tbody a:has-text("Two machines use one identity")');
+  await page.waitForSelector('dialog .problem, dialog h3:has-text("The host now")');
+  await has('safeguard-agent enrol');
+  assert.equal(await page.locator('dialog button:has-text("exception")').count(), 0);
+  await page.screenshot({ path: `${LOGS}/states-alert.png` });
+  await accessible('an alert about a host');
+  await page.keyboard.press('Escape');
+  await first('alerts?status=resolved&q=load%20its%20policies');
+  await go('/alerts?status=resolved&q=load%20its%20policies', 'tbody tr');
+  await page.click('tbody a >> nth=0');
+  await page.waitForSelector('dialog .comments :text("It is over.")');
+});
+
 await walk.test('an administrator revokes a host, by its name', async () => {
   await enter('u-admin', '/hosts');
   await page.click('td.cell-name a:has-text("fleet-00003")');

@@ -119,7 +119,7 @@ export interface IngestRate {
 
 export interface StoreSize {
   bytes: number;
-  /** the oldest record */
+  /** when the oldest record came */
   oldest_ms: number | null;
 }
 
@@ -926,6 +926,7 @@ export interface IngestHealth {
 export interface StoreHealth {
   records: number;
   bytes: number;
+  /** when the oldest record came */
   oldest_ms: number | null;
   /** on its file system */
   free_bytes: number | null;

@@ -128,6 +128,8 @@ export const hosts = {
   'condition.policy-refused': ['Host cannot load its policies; those before them hold', '主机无法加载策略；先前的策略继续生效'],
   'condition.policy-refused.cure': ['Mend the policy, or roll it back.', '修正策略，或回滚。'],
   'condition.clock': ['Clock of the host is wrong', '主机时钟不准'],
+  'condition.clock.ahead': ['its clock is {time} ahead of the server; its records carry its time', '时钟比服务器快 {time}；其记录带有该主机的时间'],
+  'condition.clock.behind': ['its clock is {time} behind the server; its records carry its time', '时钟比服务器慢 {time}；其记录带有该主机的时间'],
   'condition.clock.cure': ['Have host and server follow one source of time (chrony, systemd-timesyncd).', '让主机与服务器使用同一时间源（chrony、systemd-timesyncd）。'],
   'condition.losses': ['Records of the host were lost', '该主机有记录丢失'],
   'condition.losses.cure': ['See its losses. Records are lost where more happens than is written, while the server is away for longer than spool_size lasts, or when the server comes back with older records.', '查看其丢失统计。事件多于写入能力、服务器中断时间超出 spool_size 所能容纳，或服务器恢复了较旧的记录时，会丢失记录。'],

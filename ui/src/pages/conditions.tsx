@@ -28,7 +28,7 @@ export function conditionWhat(h: Host, c: HostCondition): string {
         : conditionTitle(c.name);
     case 'clock': {
       const off = h.clock_ms ?? 0;
-      return t(off < 0 ? 'host.clockBehind' : 'host.clockAhead', { time: duration(off) });
+      return t(off < 0 ? 'condition.clock.behind' : 'condition.clock.ahead', { time: duration(off) });
     }
     case 'policy-refused':
       return `${conditionTitle(c.name)}: ${h.bundle.error ?? ''}`;

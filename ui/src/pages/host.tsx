@@ -11,7 +11,7 @@ import type { Page } from '../api/ui.ts';
 import { t, tOr } from '../i18n/index.ts';
 import { bytes, count, percent } from '../lib/num.ts';
 import { plain } from '../lib/text.ts';
-import { DAY, duration, HOUR } from '../lib/time.ts';
+import { absolute, DAY, duration, HOUR } from '../lib/time.ts';
 import { labelsOf, labelsText } from '../lib/labels.ts';
 import { Button, notify, TextArea, useAction } from '../parts/controls.tsx';
 import { Confirm, FormDialog } from '../parts/overlay.tsx';
@@ -78,7 +78,7 @@ function Facts({ d, onLabels }: { d: HostDetail; onLabels: () => void }) {
       )}
       {h.certificate_expires && (
         <Fact name={t('host.certificate')}>
-          <At ms={h.certificate_expires} full />
+          <span class="num">{absolute(h.certificate_expires)}</span>
         </Fact>
       )}
       <Fact name={t('host.cpu')}>
