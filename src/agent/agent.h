@@ -317,6 +317,9 @@ void status_resources_json(const struct agent *a, struct jw *jw);
 void status_agent_json(struct agent *a, struct jw *jw);
 // Members of an object: which policy is in force, without its files and what was found in them.
 void status_policy_summary(const struct agent *a, struct jw *jw);
+// A member "files": the first `max` policies in force that are this host's own, not its server's.
+#define STATUS_FILE_MAX 80 // bytes of a name
+void status_policy_files(const struct agent *a, size_t max, struct jw *jw);
 // null when no error is set.
 void status_error(struct jw *jw, const char *key, const struct error *err);
 

@@ -13,6 +13,7 @@
 #define SLOW_ROWS_NS (60 * NS_PER_SEC) // what changes all the time
 #define OFFSET_NS    (2 * (int64_t)NS_PER_SEC)
 #define DIAGS_MAX    ((size_t)24 << 10)
+#define FILES_MAX    40 // with what was found they fit into a row
 
 static void put(struct agent *a, const char *key, struct strbuf *sb, struct jw *jw)
 {
@@ -98,6 +99,7 @@ void uplink_policy_row(struct agent *a, struct jw *jw)
 
     jw_begin_object(jw);
     status_policy_summary(a, jw);
+    status_policy_files(a, FILES_MAX, jw);
     if (p->now && a->health.full_ns >= p->changed_ns && !error_is_set(&a->health.error))
         jw_kv_u64(jw, "proved_ms", a->health.full_ns / NS_PER_MS);
     else

@@ -96,6 +96,32 @@ static void put_files(struct jw *jw, const struct policy *p)
     jw_end_array(jw);
 }
 
+void status_policy_files(const struct agent *a, size_t max, struct jw *jw)
+{
+    const struct policy *p = a->policies.now ? a->policies.now->policy : NULL;
+    size_t len = strlen(strempty(a->uplink.policies_path)), shown = 0;
+
+    jw_kv_array(jw, "files");
+    // The first has the agent's own rules.
+    for (uint32_t f = 1; p && f < p->n_files && shown < max; f++) {
+        const struct policy_source *file = &p->files[f];
+        const char *slash = strrchr(strempty(file->path), '/'),
+                   *base = slash ? slash + 1 : strempty(file->path);
+
+        // Those of the server the server knows.
+        if (slash && len && strncmp(file->path, a->uplink.policies_path, len) == 0 &&
+            file->path[len] == '/')
+            continue;
+        shown++;
+        jw_begin_object(jw);
+        jw_key(jw, "file");
+        jw_str(jw, base, strnlen(base, STATUS_FILE_MAX));
+        jw_kv_str(jw, "mode", file->monitor ? "monitor" : "enforce");
+        jw_end_object(jw);
+    }
+    jw_end_array(jw);
+}
+
 static void put_numbers(struct jw *jw, const struct loaded *l)
 {
     size_t enforced = 0, monitored = 0;

@@ -172,6 +172,17 @@ static void put_hooks(struct json_object *hooks, bool color, struct strbuf *sb)
                   other ? ", the others that are in use are above" : "");
 }
 
+static void put_own_policies(struct json_object *policies, struct strbuf *sb)
+{
+    for (size_t i = 0; i < cli_length(policies); i++) {
+        struct json_object *p = json_object_array_get_idx(policies, i);
+
+        sb_puts(sb, i ? "            " : "its own     ");
+        put_escaped(sb, control_get_str(p, "file", "?"));
+        sb_puts(sb, streq(control_get_str(p, "mode", ""), "monitor") ? ", monitored\n" : "\n");
+    }
+}
+
 // What the server sees, before what the agent says.
 static void put_conditions(struct json_object *conditions, bool color, struct strbuf *sb)
 {
@@ -273,6 +284,7 @@ bool render_host(struct json_object *detail, uint64_t now_ms, bool color, struct
         put_line(sb, "cert until", sb_str(&until));
     }
     put_policies(control_get(detail, "policies"), color, sb);
+    put_own_policies(control_get(detail, "own_policies"), sb);
     put_conditions(control_get(h, "conditions"), color, sb);
     put_rivals(control_get(detail, "rivals"), now_ms, sb);
     put_problems(control_get(detail, "problems"), color, sb);

@@ -297,7 +297,8 @@ int registry_alert_count(struct registry *rg, const char *host, const char *stre
 
     if (r == 0)
         r = change_begin(rg, &registry_self, RELAXED, &c, err);
-    know_clock(&c, host);
+    if (r == 0)
+        know_clock(&c, host);
     if (r == 0)
         r = count_all(&c, host, stream, up_to, inputs, n_inputs, &counted, err);
     if (r == -ENOLINK)

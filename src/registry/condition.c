@@ -163,6 +163,8 @@ void condition_text(const struct registry_host *h, enum host_condition c, struct
         put_time(sb, h->lost_ms);
         break;
     case CONDITION_CLONED:
-    case CONDITIONS: sb_puts(sb, rows[CONDITION_CLONED].title); break;
+        sb_puts(sb, !str_isempty(h->reason) ? h->reason : rows[CONDITION_CLONED].title);
+        break;
+    case CONDITIONS: break;
     }
 }

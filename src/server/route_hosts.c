@@ -275,6 +275,24 @@ static int on_file(void *ctx, const struct registry_bundle_file *f)
     return 0;
 }
 
+static void write_own_policies(struct jw *out, struct json_object *row)
+{
+    struct json_object *files = api_get(row, "files");
+    size_t n = json_object_is_type(files, json_type_array) ? json_object_array_length(files) : 0;
+
+    jw_kv_array(out, "own_policies");
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *one = json_object_array_get_idx(files, i);
+        bool monitor = streq(api_get_str(one, "mode", ""), "monitor");
+
+        jw_begin_object(out);
+        jw_kv_str(out, "file", api_get_str(one, "file", ""));
+        jw_kv_str(out, "mode", monitor ? "monitor" : "enforce");
+        jw_end_object(out);
+    }
+    jw_end_array(out);
+}
+
 static int on_rival(void *ctx, const struct registry_rival *r)
 {
     struct jw *out = ctx;
@@ -294,6 +312,7 @@ static int on_detail(void *ctx, const struct registry_host *h)
 {
     struct listing *l = ctx;
     struct json_object *problems = health_row(l->s, h->id, "problems"),
+                       *policy = health_row(l->s, h->id, "policy"),
                        *resources = health_row(l->s, h->id, "resources"),
                        *losses = health_row(l->s, h->id, "losses");
     struct host_policies p = {l->out, bundle_state(h)};
@@ -311,11 +330,13 @@ static int on_detail(void *ctx, const struct registry_host *h)
     if (*h->bundle_wanted)
         (void)registry_bundle_files(l->s->registry, h->id, h->bundle_wanted, on_file, &p, NULL);
     jw_end_array(l->out);
+    write_own_policies(l->out, policy);
     jw_kv_array(l->out, "rivals");
     (void)registry_rival_list(l->s->registry, h->id, on_rival, l->out, NULL);
     jw_end_array(l->out);
     jw_end_object(l->out);
     json_object_put(problems);
+    json_object_put(policy);
     json_object_put(resources);
     json_object_put(losses);
     return 0;

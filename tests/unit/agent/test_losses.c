@@ -32,6 +32,7 @@ static const char *const no_losses[] = {
 static uint64_t kernel[SG_COUNT_MAX];
 static struct output_counters output, server_output;
 static uint64_t spool_lost[STREAM_CLASSES], spool_known[STREAM_CLASSES]; // of these: told
+static uint64_t forgotten_by_server;
 static struct process_counters processes;
 static bool taken_over;
 static struct {
@@ -98,6 +99,12 @@ void spool_told(struct spool *s, enum stream_class class,
     spool_known[class] += loss[SPOOL_BY_AGE].records;
 }
 
+void link_status(struct link *l, struct link_status *ret)
+{
+    assert_non_null(l);
+    *ret = (struct link_status){.counters.behind = forgotten_by_server};
+}
+
 const char *spool_reason_name(enum spool_reason reason)
 {
     return reason == SPOOL_BY_AGE ? "by-age" : "another";
@@ -109,6 +116,7 @@ static struct agent *new_agent(void)
 
     assert_non_null(a);
     a->uplink.feed.spool = THERE;
+    a->uplink.feed.link = THERE;
     a->uplink.out = THERE;
     return a;
 }
@@ -136,6 +144,7 @@ static void reset(void)
     memset(&told, 0, sizeof(told));
     output = server_output = (struct output_counters){};
     memset(spool_lost, 0, sizeof(spool_lost));
+    forgotten_by_server = 0;
     memset(spool_known, 0, sizeof(spool_known));
     processes = (struct process_counters){};
     taken_over = false;
@@ -154,6 +163,8 @@ static void lose(struct agent *a, const struct row *row, uint64_t n)
         spool_lost[STREAM_SECURITY] = n;
     else if (streq(row->key, "spool_audit_dropped"))
         spool_lost[STREAM_AUDIT] = n;
+    else if (streq(row->key, "server_forgot"))
+        forgotten_by_server = n;
     else if (streq(row->key, "records_bad"))
         a->records.bad = n;
     else if (streq(row->key, "records_unknown"))

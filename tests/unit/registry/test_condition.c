@@ -282,7 +282,7 @@ static const struct {
     void (*end)(struct fixture *f, const char *id); // NULL: it does not end but with the host
 } rows[] = {
     {CONDITION_SILENT, HOST_SILENT, "nothing was heard of it since 20", begin_silent, hello},
-    {CONDITION_CLONED, HOST_CLONED, "", begin_cloned, NULL},
+    {CONDITION_CLONED, HOST_CLONED, "another machine used its identity", begin_cloned, NULL},
     {CONDITION_EXPIRED, HOST_DEGRADED, "its certificate expired at 20", begin_expired, renew},
     {CONDITION_EXPIRING, HOST_DEGRADED, "its certificate expires at 20", begin_expiring, renew},
     {CONDITION_UNPROTECTED, HOST_DEGRADED, "hook file_open: it passed", begin_unprotected,

@@ -315,6 +315,7 @@ static void test_shown(void **state _unused_)
         {"agent", "{\"version\":\"1\",\"attach\":\"lsm\"}"},
         {"file_close", "{\"state\":\"off\",\"attach\":null}"},
         {"resources", "{\"resident_bytes\":4096,\"cpu_permille\":7}"},
+        {"policy", "{\"files\":[{\"file\":\"10-own.yaml\",\"mode\":\"monitor\"},7]}"},
     };
     struct rig *rig = rig_new();
     char target[128], text[STATE_CHECKSUM_TEXT];
@@ -336,6 +337,8 @@ static void test_shown(void **state _unused_)
     assert_null(said(&op, "health.1"));
     expect_said(&op, "host.rss", "4096");
     expect_said(&op, "host.cpu_permille", "7");
+    expect_said(&op, "own_policies.0.file", "10-own.yaml");
+    expect_said(&op, "own_policies.0.mode", "monitor");
     agent_done(&a);
     peer_done(&op);
     rig_free(rig);

@@ -299,6 +299,8 @@ export interface HostDetail {
   /** what the agent could not keep */
   losses: Record<string, unknown>;
   policies: HostPolicy[];
+  /** policies in force that lie on the host itself; at most 40 */
+  own_policies: OwnPolicy[];
   /** of a cloned host: all that use its identity */
   rivals: Rival[];
 }
@@ -327,6 +329,11 @@ export interface HealthRow {
 export interface Problem {
   what: string;
   cure?: string | null;
+}
+
+export interface OwnPolicy {
+  file: string;
+  mode: 'enforce' | 'monitor';
 }
 
 export interface HostPolicy {

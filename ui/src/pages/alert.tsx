@@ -95,7 +95,7 @@ function HostNow({ alert, condition }: { alert: Alert; condition: Condition }) {
                 {t('host.seen')}: <Ago ms={host.last_seen} />
               </span>
             </p>
-            {host.conditions.length > 0 && <Conditions h={host} />}
+            <Conditions h={host} but={condition} />
           </>
         )}
       </Show>

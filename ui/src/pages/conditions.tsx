@@ -40,11 +40,13 @@ export function conditionWhat(h: Host, c: HostCondition): string {
   }
 }
 
-/** One after the other, with its cure. */
-export function Conditions({ h }: { h: Host }) {
+/** One after the other, with its cure; `but` is said elsewhere. */
+export function Conditions({ h, but }: { h: Host; but?: Condition }) {
+  const shown = h.conditions.filter((c) => c.name !== but);
+  if (!shown.length) return null;
   return (
     <ul class="problems">
-      {h.conditions.map((c) => (
+      {shown.map((c) => (
         <li class="problem" key={c.name}>
           <p class="problem-what">
             <Raw text={conditionWhat(h, c)} />

@@ -345,6 +345,17 @@ export function HostPage({ id }: { id: string }) {
           </Section>
           <Section title={t('host.policies')}>
             <Policies rows={d.policies} />
+            {d.own_policies.length > 0 && (
+              <p>
+                {t('host.ownPolicies')}{' '}
+                {d.own_policies.map((p, i) => (
+                  <>
+                    {i > 0 && ', '}
+                    <Raw text={p.file} mono /> ({t(`host.ownMode.${p.mode}`)})
+                  </>
+                ))}
+              </p>
+            )}
           </Section>
           <Section title={t('host.hooks')} lead={t('host.hooksLead')}>
             <Hooks rows={d.health} />
