@@ -1,122 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What can be wrong with a host: each row is raised once, told once, and over when it is over.
-#include "tests/unit/registry/common.h"
+#include "tests/unit/registry/conditions.h"
 
 #include <json-c/json.h>
 
-#include "base/macro.h"
-#include "registry/alert.h"
-#include "registry/bundle.h"
 #include "registry/cert.h"
 #include "registry/channel.h"
-#include "registry/condition.h"
-#include "registry/policy.h"
-#include "registry/rollout.h"
-#include "registry/settings.h"
 #include "registry/user.h"
-
-#define SECONDS UINT64_C(1000)
-#define POLICY  "safeguard: 1\n"
-
-// Time goes by, with a round every five seconds as on a server. What was sent and raised is added up.
-static struct conditions_report pass(struct fixture *f, uint64_t ms)
-{
-    struct conditions_report all = {}, r;
-
-    for (uint64_t end = f->now + ms; f->now < end;) {
-        f->now += MIN(5 * SECONDS, end - f->now);
-        ok(registry_conditions_round(f->rg, &r, E));
-        all.raised += r.raised;
-        all.cleared += r.cleared;
-        all.messages += r.messages;
-    }
-    return all;
-}
-
-static enum host_admission hello_from(struct fixture *f, const char *id, const char *machine,
-                                      const char *boot, const char *address, uint64_t time_ms)
-{
-    struct host_facts facts = fixture_facts("web-1");
-    char serial[REGISTRY_ID_MAX];
-    struct registry_hello h = {};
-
-    facts.machine_id = machine;
-    facts.boot_id = boot;
-    facts.address = address;
-    facts.time_ms = time_ms;
-    ok(registry_hello(f->rg, id, fixture_serial(f, serial), &facts, &h, E));
-    return h.admission;
-}
-
-// A host that goes on being heard.
-static void hello(struct fixture *f, const char *id)
-{
-    assert_int_equal(hello_from(f, id, "web-1", "boot-1", "192.0.2.9", f->now), HOST_ADMITTED);
-}
-
-static void enrol(struct fixture *f, char id[HOST_ID_SIZE])
-{
-    fixture_host(f, "web-1", NULL, id);
-    hello(f, id);
-}
-
-struct shown {
-    uint32_t conditions;
-    enum host_state state;
-    char reason[600], cure[300];
-};
-
-static int copy_host(void *ctx, const struct registry_host *h)
-{
-    struct shown *s = ctx;
-
-    s->conditions = h->conditions;
-    s->state = h->state;
-    (void)snprintf(s->reason, sizeof(s->reason), "%s", h->reason);
-    (void)snprintf(s->cure, sizeof(s->cure), "%s", h->cure);
-    return 0;
-}
-
-static struct shown show(struct fixture *f, const char *id)
-{
-    struct shown s = {};
-
-    ok(registry_host_get(f->rg, id, copy_host, &s, E));
-    return s;
-}
-
-struct alerts {
-    unsigned n, count, reopened, comments;
-    uint64_t id;
-    enum alert_state state;
-    unsigned severity;
-    char condition[64], message[300];
-};
-
-static int copy_alert(void *ctx, const struct registry_alert *a)
-{
-    struct alerts *s = ctx;
-
-    s->n++;
-    s->id = a->id;
-    s->count = (unsigned)a->count;
-    s->reopened = a->reopened;
-    s->comments = a->comments;
-    s->state = a->state;
-    s->severity = a->severity;
-    (void)snprintf(s->condition, sizeof(s->condition), "%s", a->condition);
-    (void)snprintf(s->message, sizeof(s->message), "%s", a->message);
-    return 0;
-}
-
-static struct alerts alerts(struct fixture *f)
-{
-    struct alerts s = {};
-
-    ok(registry_alert_list(f->rg, NULL, NULL, copy_alert, &s, NULL, E));
-    return s;
-}
 
 static void add_channel(struct fixture *f)
 {
@@ -219,22 +110,6 @@ static void begin_degraded(struct fixture *f, const char *id)
 static void end_health(struct fixture *f, const char *id)
 {
     ok(registry_host_set_health(f->rg, id, "", 0, E));
-}
-
-static void roll_out(struct fixture *f, uint64_t *ret_id)
-{
-    const struct rollout_stage stage = {.share = 100};
-
-    ok(registry_policy_create(f->rg, &anna, "50-x.yaml", POLICY, strlen(POLICY), "", "x", E));
-    ok(registry_rollout_create(f->rg, &anna, "50-x.yaml", 1, &stage, 1, ret_id, E));
-}
-
-static void refuse(struct fixture *f, const char *id)
-{
-    char bundle[BUNDLE_ID_TEXT];
-
-    ok(registry_bundle_wanted(f->rg, id, bundle, E));
-    ok(registry_bundle_applied(f->rg, id, bundle, "50-x.yaml:3: no such hook here", E));
 }
 
 static void begin_refused(struct fixture *f, const char *id)
@@ -618,109 +493,8 @@ static void test_losses_end(void **state)
     assert_non_null(strstr(alerts(f).message, "14 records of it were lost"));
 }
 
-struct rivals {
-    unsigned n;
-    char text[2048];
-};
-
-static int add_rival(void *ctx, const struct registry_rival *r)
-{
-    struct rivals *s = ctx;
-    size_t len = strlen(s->text);
-
-    s->n++;
-    (void)snprintf(s->text + len, sizeof(s->text) - len, "%s %s %s,", r->machine_id, r->boot_id,
-                   r->address);
-    assert_true(r->first_ms >= T0 && r->last_ms >= r->first_ms);
-    return 0;
-}
-
-static void test_rivals(void **state)
-{
-    struct fixture *f = *state;
-    struct rivals s = {};
-    char id[HOST_ID_SIZE], boot[32];
-
-    enrol(f, id);
-    assert_int_equal(hello_from(f, id, "web-1", "boot-2", "192.0.2.10", 0), HOST_ADMITTED);
-    assert_int_equal(hello_from(f, id, "web-1", "boot-1", "192.0.2.9", 0), HOST_REFUSED_CLONED);
-    ok(registry_rival_list(f->rg, id, add_rival, &s, E));
-    assert_int_equal(s.n, 2);
-    assert_non_null(strstr(s.text, "web-1 boot-1 192.0.2.9,"));
-    assert_non_null(strstr(s.text, "web-1 boot-2 192.0.2.10,"));
-    // Whoever still tries is seen, and not for ever more of them.
-    for (unsigned i = 0; i < 50; i++) {
-        (void)snprintf(boot, sizeof(boot), "boot-%u", 100 + i);
-        f->now += 1000;
-        assert_int_equal(hello_from(f, id, "third", boot, "192.0.2.11", 0), HOST_REFUSED_CLONED);
-    }
-    s = (struct rivals){};
-    ok(registry_rival_list(f->rg, id, add_rival, &s, E));
-    assert_int_equal(s.n, HOST_RIVALS_MAX);
-    ok(registry_host_retire(f->rg, &anna, id, E));
-    s = (struct rivals){};
-    ok(registry_rival_list(f->rg, id, add_rival, &s, E));
-    assert_int_equal(s.n, 0);
-}
-
-static int copy_rollout(void *ctx, const struct registry_rollout *ro)
-{
-    struct registry_rollout *to = ctx;
-    static char reason[300], host[64];
-
-    *to = *ro;
-    (void)snprintf(reason, sizeof(reason), "%s", ro->stop.reason);
-    (void)snprintf(host, sizeof(host), "%s", ro->stop.host);
-    to->stop.reason = reason;
-    to->stop.host = host;
-    return 0;
-}
-
-static void test_rollout_stops(void **state)
-{
-    struct fixture *f = *state;
-    char ids[4][HOST_ID_SIZE];
-    struct registry_rollout ro;
-    struct error err = {};
-    uint64_t rollout;
-
-    for (unsigned i = 0; i < 4; i++)
-        enrol(f, ids[i]);
-    ok(registry_setting_set(f->rg, &anna, "rollout.stop_at", "50", E));
-    roll_out(f, &rollout);
-    refuse(f, ids[0]);
-    (void)pass(f, 10 * SECONDS);
-    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
-    assert_int_equal(ro.state, ROLLOUT_RUNNING);
-    refuse(f, ids[1]);
-    (void)pass(f, 10 * SECONDS);
-    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
-    assert_int_equal(ro.state, ROLLOUT_PAUSED);
-    assert_int_equal(ro.stop.failed, 2);
-    assert_int_equal(ro.stop.of, 4);
-    assert_string_equal(ro.stop.reason, "50-x.yaml:3: no such hook here");
-    assert_true(streq(ro.stop.host, ids[0]) || streq(ro.stop.host, ids[1]));
-    assert_int_equal(registry_rollout_advance(f->rg, &anna, rollout, -1, &err), -EBUSY);
-    // Whoever goes on has seen these two; a third one is another matter.
-    ok(registry_rollout_resume(f->rg, &anna, rollout, E));
-    (void)pass(f, 10 * SECONDS);
-    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
-    assert_int_equal(ro.state, ROLLOUT_RUNNING);
-    assert_int_equal(ro.stop.failed, 0);
-    refuse(f, ids[2]);
-    (void)pass(f, 10 * SECONDS);
-    ok(registry_rollout_get(f->rg, rollout, copy_rollout, &ro, E));
-    assert_int_equal(ro.state, ROLLOUT_PAUSED);
-    assert_int_equal(ro.stop.failed, 3);
-    ok(registry_rollout_rollback(f->rg, &anna, rollout, E));
-    (void)pass(f, 10 * SECONDS);
-    assert_int_equal(show(f, ids[0]).conditions, 0);
-    assert_int_equal(alerts(f).state, ALERT_RESOLVED);
-}
-
 UNIT_MAIN(WITH_REGISTRY(test_rows), WITH_REGISTRY(test_a_fleet_is_one_message),
           WITH_REGISTRY(test_restart), WITH_REGISTRY(test_gaps),
           WITH_REGISTRY(test_coming_and_going), WITH_REGISTRY(test_touched),
           WITH_REGISTRY(test_kept), WITH_REGISTRY(test_clock), WITH_REGISTRY(test_losses),
-          WITH_REGISTRY(test_losses_end), WITH_REGISTRY(test_rivals),
-          WITH_REGISTRY(test_rollout_stops))
+          WITH_REGISTRY(test_losses_end), )
