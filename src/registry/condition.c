@@ -127,7 +127,7 @@ static void put_span(struct strbuf *sb, uint64_t ms)
 
     while (i + 1 < ARRAY_SIZE(units) && ms < 2 * units[i].ms)
         i++;
-    sb_printf(sb, "%" PRIu64 " %s", ms / units[i].ms, units[i].name);
+    sb_printf(sb, "%" PRIu64 " %s", (ms + units[i].ms / 2) / units[i].ms, units[i].name);
 }
 
 void condition_text(const struct registry_host *h, enum host_condition c, struct strbuf *sb)
