@@ -403,7 +403,31 @@ static void test_channels(void **state _unused_)
     rig_free(rig);
 }
 
+// Hosts that got into a condition together, as people read it.
+static void test_conditions(void **state _unused_)
+{
+    static const char body[] =
+        "{\"kind\":\"digest\",\"title\":\"1200 hosts: the host is silent\",\"more\":1199,\"alerts\":[{\"id\":7,"
+        "\"severity\":4,\"host_name\":\"web\\n1\",\"outcome\":\"other\",\"condition\":\"silent\",\"message\":\"nothing"
+        " was heard of it\",\"cure\":\"see whether it runs\",\"count\":1,\"first\":1,\"last\":1}]}";
+    _cleanup_(sb_done) struct strbuf subject = {}, text = {};
+    struct json_object *o = json_tokener_parse(body);
+    unsigned severity = 0;
+
+    assert_non_null(o);
+    assert_int_equal(notify_describe(o, "https://guard", &subject, &text, &severity), 0);
+    assert_int_equal(severity, 4);
+    assert_string_equal(sb_str(&subject), "high: 1200 hosts: the host is silent");
+    assert_non_null(strstr(sb_str(&text), "message:  nothing was heard of it\n"));
+    assert_non_null(strstr(sb_str(&text), "to do:    see whether it runs\n"));
+    assert_null(strstr(sb_str(&text), "web\n1"));
+    assert_non_null(strstr(sb_str(&text), "and 1199 more\n"));
+    assert_null(strstr(sb_str(&text), "outcome:"));
+    json_object_put(o);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_webhook), cmocka_unit_test(test_kept_until_sent),
           cmocka_unit_test(test_digest), cmocka_unit_test(test_email),
           cmocka_unit_test(test_syslog_udp), cmocka_unit_test(test_syslog_tcp),
-          cmocka_unit_test(test_targets), cmocka_unit_test(test_channels))
+          cmocka_unit_test(test_targets), cmocka_unit_test(test_channels),
+          cmocka_unit_test(test_conditions))
