@@ -14,6 +14,7 @@
 #include "base/strutil.h"
 #include "db/db.h"
 #include "registry/alert.h"
+#include "registry/condition.h"
 #include "registry/enrol.h"
 #include "registry/policy.h"
 #include "registry/rollout.h"
@@ -216,6 +217,29 @@ static void reads(struct registry *rg)
     (void)printf("whether a session is good       %9.0f a second\n", READS / seconds(start));
 }
 
+// As every five seconds on a server; and when the whole fleet gets into a condition, and out of it.
+static void rounds(struct registry *rg)
+{
+    static const struct {
+        const char *what;
+        uint64_t clock_ms; // of all hosts; 0: as it was
+    } rows[] = {{"a round, nothing is new", 0},
+                {"a round, all clocks are wrong", 1},
+                {"a round, they still are", 0},
+                {"a round, all are right again", UINT64_MAX}};
+    uint64_t start;
+    struct error err = {};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (uint32_t h = 0; h < n_hosts && rows[i].clock_ms; h++)
+            registry_host_clock(rg, hosts[h],
+                                rows[i].clock_ms == 1 ? 1 : now_ns(CLOCK_REALTIME) / NS_PER_MS);
+        start = now_ns(CLOCK_MONOTONIC);
+        must(registry_conditions_round(rg, NULL, &err), &err);
+        (void)printf("%-31s %9.2f ms\n", rows[i].what, 1000 * seconds(start));
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *tmp = getenv("TMPDIR");
@@ -249,6 +273,7 @@ int main(int argc, char **argv)
     (void)printf("records counted for alerts      %9.0f a second, %.2f of the inserts\n", rate,
                  rate / inserts);
     reads(rg);
+    rounds(rg);
     registry_free(rg);
     free(hosts);
     return nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
