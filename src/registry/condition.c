@@ -56,15 +56,16 @@ static bool is_off(struct registry *rg, const struct registry_host *h)
 
 static uint32_t certificate(struct registry *rg, const struct registry_host *h, uint64_t now)
 {
-    uint64_t end = h->cert_not_after_ms;
+    // Half of what is left when it should have been renewed, where certificates are short.
+    uint64_t end = h->cert_not_after_ms,
+             warn = MIN(registry_setting_u64(rg, SETTING_CERT_WARN),
+                        registry_setting_u64(rg, SETTING_CERT_LIFE) / 6);
 
     if (!end)
         return 0;
     if (end <= now)
         return CONDITION_BIT(CONDITION_EXPIRED);
-    return end <= now + registry_setting_u64(rg, SETTING_CERT_WARN)
-               ? CONDITION_BIT(CONDITION_EXPIRING)
-               : 0;
+    return end <= now + warn ? CONDITION_BIT(CONDITION_EXPIRING) : 0;
 }
 
 // Agents report policies that they refuse as a problem, too: told once.

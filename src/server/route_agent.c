@@ -11,6 +11,7 @@
 #include "registry/cert.h"
 #include "registry/enrol.h"
 #include "registry/host.h"
+#include "registry/settings.h"
 #include "server/server.h"
 #include "store/store.h"
 #include "transport/ca.h"
@@ -60,8 +61,9 @@ static int sign(void *ctx, const char *host, char ret_serial[REGISTRY_ID_MAX],
                 uint64_t *ret_not_after_ms, struct error *err)
 {
     struct signing *g = ctx;
-    int r = ca_sign_agent(g->server->ca, g->csr, host, server_now(), &g->certificate, &g->info,
-                          err);
+    int r = ca_sign_agent_for(g->server->ca, g->csr, host, server_now(),
+                              registry_setting_u64(g->server->registry, SETTING_CERT_LIFE),
+                              &g->certificate, &g->info, err);
 
     g->bad_request = r == -EBADMSG || r == -EINVAL;
     if (r < 0)
@@ -78,7 +80,7 @@ static int answer_certificate(const struct server *s, const char *agent_id, cons
         .agent_id = agent_id,
         .certificate = certificate,
         .ca = ca_pem(s->ca),
-        .renew_after_ms = ca_renew_after_ms(),
+        .renew_after_ms = ca_renew_after_life(registry_setting_u64(s->registry, SETTING_CERT_LIFE)),
     };
     _cleanup_(sb_done) struct strbuf sb = {};
 

@@ -219,7 +219,12 @@ int ca_open_existing(const char *dir, struct ca **ret_ca, struct error *err)
 
 uint64_t ca_renew_after_ms(void)
 {
-    return (uint64_t)CA_AGENT_DAYS * DAY_S * 1000 * 2 / 3;
+    return ca_renew_after_life(CA_AGENT_LIFE_MS);
+}
+
+uint64_t ca_renew_after_life(uint64_t life_ms)
+{
+    return life_ms / 3 * 2;
 }
 
 // The one URI that names an agent.
@@ -246,6 +251,14 @@ static GENERAL_NAMES *agent_names(const char *agent_id)
 int ca_sign_agent(const struct ca *ca, const char *csr_pem, const char *agent_id, uint64_t now_ms,
                   char **ret_pem, struct cert_info *ret_info, struct error *err)
 {
+    return ca_sign_agent_for(ca, csr_pem, agent_id, now_ms, CA_AGENT_LIFE_MS, ret_pem, ret_info,
+                             err);
+}
+
+int ca_sign_agent_for(const struct ca *ca, const char *csr_pem, const char *agent_id,
+                      uint64_t now_ms, uint64_t life_ms, char **ret_pem, struct cert_info *ret_info,
+                      struct error *err)
+{
     int64_t now = (int64_t)(now_ms / 1000);
     _cleanup_key_ EVP_PKEY *key = NULL;
     _cleanup_cert_ X509 *cert = NULL;
@@ -269,7 +282,7 @@ int ca_sign_agent(const struct ca *ca, const char *csr_pem, const char *agent_id
                                           .ca = ca->cert,
                                           .ca_key = ca->key,
                                           .not_before_s = now - AGENT_BACKDATE_S,
-                                          .not_after_s = now + CA_AGENT_DAYS * DAY_S},
+                                          .not_after_s = now + (int64_t)(life_ms / 1000)},
                           &cert, err);
     GENERAL_NAMES_free(names);
     if (r < 0)

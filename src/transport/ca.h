@@ -17,9 +17,10 @@
 #include "base/error.h"
 #include "transport/cert.h"
 
-#define CA_AGENT_DAYS  30
-#define CA_SERVER_DAYS 90
-#define CA_YEARS       20
+#define CA_AGENT_DAYS    30
+#define CA_AGENT_LIFE_MS (UINT64_C(86400000) * CA_AGENT_DAYS)
+#define CA_SERVER_DAYS   90
+#define CA_YEARS         20
 
 struct ca;
 
@@ -41,8 +42,13 @@ const struct cert_info *ca_info(const struct ca *ca); // on loan
 // The request must be signed by its own key, of EC P-256. -EBADMSG, -EINVAL with err. The caller frees.
 int ca_sign_agent(const struct ca *ca, const char *csr_pem, const char *agent_id, uint64_t now_ms,
                   char **ret_pem, struct cert_info *ret_info, struct error *err);
-// How long an agent is to wait before it renews: 2/3 of the life of what ca_sign_agent() makes.
+// The same for another time.
+int ca_sign_agent_for(const struct ca *ca, const char *csr_pem, const char *agent_id,
+                      uint64_t now_ms, uint64_t life_ms, char **ret_pem, struct cert_info *ret_info,
+                      struct error *err);
+// How long an agent is to wait before it renews: 2/3 of the life of what ca_sign_agent() makes, or of this life.
 uint64_t ca_renew_after_ms(void);
+uint64_t ca_renew_after_life(uint64_t life_ms);
 
 // Whether this certificate was signed by this CA for an agent and is valid at now_ms (0: whenever that was). -EACCES with err: not of this
 // CA, or not of an agent; -ESTALE: it has expired, or is not valid yet (ret_info is filled in then, too); -EBADMSG.

@@ -12,6 +12,7 @@
 #include "registry/cert.h"
 #include "registry/command.h"
 #include "registry/host.h"
+#include "registry/settings.h"
 #include "server/ingest.h"
 
 #define LINE "{\"class_uid\":1001,\"time\":1795721106337,\"message\":\"x\"}"
@@ -349,17 +350,26 @@ static void test_renewal(void **state _unused_)
     struct rig *rig = rig_new();
     _cleanup_(sb_done) struct strbuf sb = {};
     struct msg_renew m = {};
+    struct cert_info info;
     struct error err = {};
     char *key, *csr, *certificate;
     struct agent a;
 
     agent_new(&a, rig);
     assert_int_equal(agent_hello(&a, NULL), 200);
+    assert_int_equal(registry_setting_set(rig->server.registry, &test_actor, "certificate.life",
+                                          "3d", &err),
+                     0);
     assert_int_equal(identity_new_key(&key, &csr, &err), 0);
     m.csr = csr;
     assert_int_equal(msg_renew_write(&sb, &m), 0);
     assert_int_equal(peer_ask(&a.peer, "POST", WIRE_RENEW, sb_str(&sb), sb.len), 200);
     certificate = peer_member(&a.peer, "certificate");
+    // For as long as the setting says, and to be renewed after two thirds of that.
+    assert_true(peer_says(&a.peer, "\"renew_after_ms\":172800000"));
+    assert_int_equal(cert_read_pem(certificate, &info, &err), 0);
+    assert_in_range(info.not_after_ms, server_now() + 71 * UINT64_C(3600000),
+                    server_now() + 72 * UINT64_C(3600000));
     peer_certificate(&a.peer, key, certificate);
     (void)curl_easy_setopt(a.peer.curl, CURLOPT_FRESH_CONNECT, 1L);
     assert_int_equal(agent_hello(&a, NULL), 200);

@@ -113,7 +113,7 @@ export const manage = {
   'setting.notify.give_up': ['A message that could not be sent for so long is given up.', '超过此时长仍无法发送的消息将被放弃。'],
   'setting.public_url': ['Address of this server in messages, such as https://guard.example.org:8443', '消息中使用的服务器地址，例如 https://guard.example.org:8443'],
   'setting.host.clock_off': ['A host whose clock differs by more from that of the server is told of.', '主机时钟与服务器相差超过此值时提示。'],
-  'setting.certificate.warn': ['A certificate that is not renewed is told of when less than this is left of it.', '证书未续期且剩余有效期少于此值时提示。'],
+  'setting.certificate.warn': ['A certificate that is not renewed is told of when less than this, or a sixth of its life, is left.', '证书未续期且剩余有效期少于此值（或其有效期的六分之一）时提示。'],
   'setting.rollout.stop_at': ['A roll-out stops when so many per cent of its hosts refuse the policy; 0: never.', '拒绝该策略的主机达到此百分比时发布自动停止；0 表示从不。'],
   'settings.saved': ['Saved.', '已保存。'],
   'settings.reset': ['Use the default', '恢复默认'],
