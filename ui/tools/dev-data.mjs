@@ -31,19 +31,34 @@ const reasons = {
   revoked: 'revoked by ada',
 };
 
+const cure = 'see its problems; on the host: safeguard status';
+/** What is wrong with some of them, as the server sees it. */
+const conditions = {
+  degraded: [{ name: 'unprotected', what: reasons.degraded, cure }],
+  silent: [{ name: 'silent', what: reasons.silent, cure }],
+  cloned: [{ name: 'cloned', what: reasons.cloned, cure }],
+};
+const late = { name: 'clock', what: 'its clock is 94 seconds ahead of that of the server; its records carry its time', cure };
+
 export const hosts = names.map((name, i) => ({
   id: uuid(i + 1),
   name,
   state: states[i],
   reason: reasons[states[i]] ?? null,
+  cure: reasons[states[i]] ? cure : null,
+  conditions: conditions[states[i]] ?? (name === 'db2' ? [late] : []),
   labels: { env: i % 3 ? 'prod' : 'test', role: name.replace(/[^a-z].*$/, '') || 'misc' },
   os: i % 4 === 3 ? 'openEuler 24.03 LTS' : 'Debian GNU/Linux 12 (bookworm)',
   kernel: i % 4 === 3 ? '6.6.0-28.0.0.34.oe2403' : '6.12.117-amd64',
   arch: i % 5 === 4 ? 'aarch64' : 'x86_64',
   version: '0.1.0',
+  address: `192.0.2.${i + 10}`,
+  boot_id: uuid(i + 100),
+  certificate_expires: now + (20 - i) * 24 * HOUR,
+  clock_ms: name === 'db2' ? 94_000 : 120,
   last_seen: now - (states[i] === 'silent' ? 42 * 60_000 : 1000 * (i + 2)),
   enrolled: now - (40 + i) * 24 * HOUR,
-  bundle: { wanted: 'b1', applied: i === 3 ? 'b0' : 'b1', state: i === 3 ? 'failed' : i === 5 ? 'waiting' : 'applied' },
+  bundle: { wanted: 'b1', applied: i === 3 ? 'b0' : 'b1', state: i === 3 ? 'failed' : i === 5 ? 'waiting' : 'applied', error: i === 3 ? 'this kernel has no hook for it' : null },
   denials_24h: Math.floor(random() * 40),
   cpu_permille: Math.floor(random() * 9),
   rss: 21_000_000 + Math.floor(random() * 6_000_000),
@@ -153,8 +168,9 @@ export const rollouts = [
     created: now - 26 * HOUR,
     changed: now - 3 * HOUR,
     hosts: { selected: 9, applied: 7, waiting: 1, failed: 1 },
+    stopped: null,
   },
-  { id: '12', policy: policyFiles[1], version: 1, before: null, stages: [{ share: 100, mode: 'monitor' }], stage: 1, state: 'done', by: 'otto', created: now - 300 * HOUR, changed: now - 200 * HOUR, hosts: { selected: 9, applied: 9, waiting: 0, failed: 0 } },
+  { id: '12', policy: policyFiles[1], version: 1, before: null, stages: [{ share: 100, mode: 'monitor' }], stage: 1, state: 'done', by: 'otto', created: now - 300 * HOUR, changed: now - 200 * HOUR, hosts: { selected: 9, applied: 9, waiting: 0, failed: 0 }, stopped: null },
 ];
 policies[1].policy.rollout = rollouts[0];
 
@@ -179,6 +195,8 @@ export const alerts = Array.from({ length: 38 }, (_, i) => {
     last_seen: e.time,
     owner: i >= 16 ? 'olga' : null,
     comments: 1,
+    condition: null,
+    cure: null,
     event: e.id,
   };
 });
@@ -198,8 +216,13 @@ export function hostDetail(h) {
       cure: bad ? (k.cure ?? null) : null,
     })),
     problems: bad ? status.problems.map(({ what, cure }) => ({ what, cure })) : [],
-    resources: { ...status.resources, clock_ms: h.name === 'db2' ? 94_000 : 120 },
+    resources: status.resources,
     losses: bad ? status.losses : {},
     policies: policies.slice(0, 6).map((p, i) => ({ policy: p.policy.name, version: p.policy.version, mode: i ? 'policy' : 'monitor', state: i === 1 && bad ? 'failed' : 'applied' })),
+    own_policies: h.name === 'web1' ? [{ file: '90-local.yaml', mode: 'monitor' }] : [],
+    rivals:
+      h.state === 'cloned'
+        ? [1, 2].map((n) => ({ name: h.name, machine_id: '5afe', boot_id: uuid(n), address: `192.0.2.${n}`, first_seen: now - 9 * HOUR, last_seen: now - n * HOUR }))
+        : [],
   };
 }

@@ -221,7 +221,7 @@ const routes = {
   'GET policies/*/versions/*': (q, b, [n, v]) => find(policyOf(n).versions, 'version', Number(v)),
   'GET policies/*/hosts': () => ({ next: null, items: hosts.slice(0, 9).map((h, i) => ({ host: h.id, name: h.name, version: 2, mode: 'monitor', state: i === 3 ? 'failed' : i === 5 ? 'silent' : 'applied', proved: i === 3 ? null : data.now - 48_000, reason: i === 3 ? "line 12: 'dny' is not something to do" : null })) }),
   'POST policies/*/rollouts': (q, b, [n], by) => {
-    const r = made(data.rollouts, { id: `${ids.n++}`, policy: n, before: 1, stage: 0, state: 'running', by, created: Date.now(), changed: Date.now(), hosts: { selected: 1, applied: 0, waiting: 1, failed: 0 }, ...b });
+    const r = made(data.rollouts, { id: `${ids.n++}`, policy: n, before: 1, stage: 0, state: 'running', by, created: Date.now(), changed: Date.now(), hosts: { selected: 1, applied: 0, waiting: 1, failed: 0 }, stopped: null, ...b });
     policyOf(n).policy.rollout = r;
     return r;
   },
