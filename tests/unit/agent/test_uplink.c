@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/bundle.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "tests/unit/transport/bench.h"
 
@@ -235,6 +236,49 @@ static void test_enrolled_later(void **state)
                      5010);
     json_object_put(o);
     assert_int_equal(now.n_notices, 1);
+    end(&d);
+}
+
+struct said {
+    unsigned n;
+    char severity[16], what[1400], cure[512];
+};
+
+static void on_problem(void *ctx, const char *severity, const char *cure, const char *what)
+{
+    struct said *s = ctx;
+
+    s->n++;
+    (void)snprintf(s->severity, sizeof(s->severity), "%s", severity);
+    (void)snprintf(s->what, sizeof(s->what), "%s", what);
+    (void)snprintf(s->cure, sizeof(s->cure), "%s", strempty(cure));
+}
+
+// A host that was away for too long says since when it is not let in any more, and how it is again; nothing is lost.
+static void test_certificate_expired(void **state)
+{
+    uint64_t now_ms = now_ns(CLOCK_REALTIME) / NS_PER_MS;
+    struct said s = {};
+    struct desk d;
+
+    (void)state;
+    begin(&d);
+    (void)snprintf(d.b.identity, sizeof(d.b.identity), "%s/%s", d.dir, UPLINK_IDENTITY);
+    bench_enrol(&d.b, now_ms - UINT64_C(40) * 86400000);
+    link_retry(d.a->uplink.feed.link);
+    add(&d, STREAM_SECURITY, 5);
+    UNTIL(&d, status_of(&d).state == LINK_expired && waits(&d, STREAM_SECURITY) == 5);
+    uplink_problems(d.a, on_problem, &s);
+    assert_int_equal(s.n, 1);
+    assert_string_equal(s.severity, "high");
+    assert_non_null(strstr(s.what, "the certificate of this host expired at 20"));
+    assert_non_null(strstr(s.what, "records wait on this host"));
+    assert_non_null(strstr(s.cure, "safeguard-agent enrol --server https://"));
+    enrol_host(&d);
+    UNTIL(&d, all_came(&d));
+    s = (struct said){};
+    uplink_problems(d.a, on_problem, &s);
+    assert_int_equal(s.n, 0);
     end(&d);
 }
 
@@ -482,7 +526,8 @@ static void test_bundle_comes_down(void **state)
     end(&d);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_enrolled_later), cmocka_unit_test(test_days_without_a_server),
-          cmocka_unit_test(test_host_is_set_back), cmocka_unit_test(test_no_room),
-          cmocka_unit_test(test_many_segments), cmocka_unit_test(test_rows),
-          cmocka_unit_test(test_commands), cmocka_unit_test(test_bundle_comes_down))
+UNIT_MAIN(cmocka_unit_test(test_enrolled_later), cmocka_unit_test(test_certificate_expired),
+          cmocka_unit_test(test_days_without_a_server), cmocka_unit_test(test_host_is_set_back),
+          cmocka_unit_test(test_no_room), cmocka_unit_test(test_many_segments),
+          cmocka_unit_test(test_rows), cmocka_unit_test(test_commands),
+          cmocka_unit_test(test_bundle_comes_down))
