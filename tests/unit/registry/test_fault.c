@@ -11,6 +11,7 @@
 #include "base/macro.h"
 #include "registry/alert.h"
 #include "registry/audit.h"
+#include "registry/condition.h"
 #include "registry/internal.h"
 #include "registry/user.h"
 
@@ -93,6 +94,61 @@ static void test_kill_while_counting(void **state)
     assert_true(mark > KILLS);
     fixture_open(f);
     ok(registry_audit_check(f->rg, NULL, E));
+}
+
+// The host gets well and ill, and a round follows each time.
+static void rounds_on(struct fixture *f)
+{
+    fixture_open(f);
+    for (unsigned i = 0;; i++) {
+        if (registry_host_set_health(f->rg, counting_host, i % 2 ? "it burns" : "", 5, NULL) < 0 ||
+            registry_conditions_round(f->rg, NULL, NULL) < 0)
+            _exit(1);
+    }
+}
+
+static int check_alert(void *ctx, const struct registry_alert *a)
+{
+    struct registry_alert *to = ctx;
+
+    assert_int_equal(to->count, 0); // there is one
+    *to = *a;
+    return 0;
+}
+
+static int copy_told(void *ctx, const struct registry_host *h)
+{
+    *(uint32_t *)ctx = h->told;
+    return 0;
+}
+
+static void test_kill_while_rounds(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t told = 0;
+    uint64_t count = 0;
+
+    fixture_host(f, "web", NULL, counting_host);
+    fixture_close(f);
+    for (unsigned i = 0; i < KILLS; i++) {
+        struct registry_alert a = {};
+
+        run_and_kill(rounds_on, f, 5000 + i * 7919 % 40000);
+        fixture_open(f);
+        ok(registry_alert_list(f->rg, NULL, NULL, check_alert, &a, NULL, E));
+        ok(registry_host_get(f->rg, counting_host, copy_told, &told, E));
+        // What was told and what is raised are one, whenever it was killed.
+        if (a.count) {
+            assert_int_equal(a.count, a.reopened + 1);
+            assert_int_equal(a.state == ALERT_NEW,
+                             (told & CONDITION_BIT(CONDITION_UNPROTECTED)) != 0);
+        }
+        assert_true(a.count >= count);
+        count = a.count;
+        fixture_close(f);
+    }
+    assert_true(count > KILLS);
+    fixture_open(f);
 }
 
 static void change_on(struct fixture *f)
@@ -332,7 +388,8 @@ static void test_full_disk(void **state)
 }
 
 UNIT_MAIN(WITH_REGISTRY(test_kill_while_counting), WITH_REGISTRY(test_kill_while_changing),
-          WITH_REGISTRY(test_older_schema), WITH_REGISTRY(test_kill_while_migrating),
-          WITH_REGISTRY(test_newer_schema), WITH_REGISTRY(test_damaged),
-          WITH_REGISTRY(test_foreign_database), WITH_REGISTRY(test_two_servers),
-          WITH_REGISTRY(test_short_key), WITH_REGISTRY(test_full_disk))
+          WITH_REGISTRY(test_kill_while_rounds), WITH_REGISTRY(test_older_schema),
+          WITH_REGISTRY(test_kill_while_migrating), WITH_REGISTRY(test_newer_schema),
+          WITH_REGISTRY(test_damaged), WITH_REGISTRY(test_foreign_database),
+          WITH_REGISTRY(test_two_servers), WITH_REGISTRY(test_short_key),
+          WITH_REGISTRY(test_full_disk))
