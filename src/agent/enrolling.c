@@ -37,7 +37,8 @@ const struct options enrol_options_table = {
     .description =
         "Makes a key on this host, has the server sign it, and keeps both in the state directory (identity.json). The "
         "server gives out tokens: 'safeguard-server token create'. A running agent finds the identity within seconds. "
-        "What was there before is replaced; the server knows this host as another one then.",
+        "What was there before is replaced; with the same server this stays the same host, unless it was cloned, revoked or "
+        "removed there.",
     .rows = rows,
     .n_rows = ARRAY_SIZE(rows),
 };

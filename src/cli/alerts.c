@@ -103,12 +103,19 @@ static void put_time_line(struct strbuf *sb, const char *key, uint64_t ms)
     sb_putc(sb, '\n');
 }
 
+// Its text is a sentence, by a person or by the server.
+static bool is_said(const char *kind)
+{
+    return streq(kind, "comment") || streq(kind, "over") || streq(kind, "seen-again");
+}
+
 void render_alert(struct json_object *detail, bool color, struct strbuf *sb)
 {
     static const struct {
         const char *key, *title;
-    } texts[] = {{"host_name", "host"},  {"status", "status"}, {"owner", "owner"}, {"rule", "rule"},
-                 {"program", "program"}, {"user", "user"},     {"path", "path"}};
+    } texts[] = {{"host_name", "host"}, {"status", "status"},   {"owner", "owner"},
+                 {"rule", "rule"},      {"program", "program"}, {"user", "user"},
+                 {"path", "path"},      {"cure", "to do"}};
     struct json_object *a = control_get(detail, "alert"), *notes = control_get(detail, "history");
     uint64_t severity = control_get_u64(a, "severity", 0);
 
@@ -137,8 +144,7 @@ void render_alert(struct json_object *detail, bool color, struct strbuf *sb)
         put_time(sb, control_get_u64(one, "time", 0));
         sb_puts(sb, "  ");
         put_escaped(sb, control_get_str(one, "by", "?"));
-        sb_printf(sb, ": %s%s", streq(kind, "comment") ? "" : kind,
-                  streq(kind, "comment") ? "" : " ");
+        sb_printf(sb, ": %s%s", is_said(kind) ? "" : kind, is_said(kind) ? "" : " ");
         put_escaped(sb, control_get_str(one, "text", ""));
         sb_putc(sb, '\n');
     }

@@ -64,10 +64,10 @@ static uint64_t sum(struct json_object *o, const char *const *names, size_t n)
     return all;
 }
 
-uint64_t losses_of(struct json_object *o)
+uint64_t losses_of(struct json_object *row)
 {
-    return sum(o, agent_losses, ARRAY_SIZE(agent_losses)) +
-           sum(o, spool_losses, ARRAY_SIZE(spool_losses));
+    return sum(row, agent_losses, ARRAY_SIZE(agent_losses)) +
+           sum(row, spool_losses, ARRAY_SIZE(spool_losses));
 }
 
 static int on_losses(void *ctx, const struct registry_state_row *row)
