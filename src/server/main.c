@@ -2,12 +2,14 @@
 //
 // The server: options, settings, commands, and the loop that waits for signals.
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
@@ -142,6 +144,19 @@ static int ask_secret(int wants, char **ret_secret)
     return r;
 }
 
+// The server's own user has to be able to open what a command of root makes: it is done as whoever has the data.
+static int become_owner(const char *data_dir, struct error *err)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(data_dir, &st) < 0 || st.st_uid == 0)
+        return 0;
+    if (setgroups(0, NULL) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+        setresuid(st.st_uid, st.st_uid, st.st_uid) < 0)
+        return error_set(err, negative_errno(), "%s: its owner cannot be had: %m", data_dir);
+    return 0;
+}
+
 // By the server that runs, or, when none does, with its database. One that has the database and does not listen yet is
 // just starting.
 static int settle_command(struct server *s, int argc, char **argv, const char *secret,
@@ -156,7 +171,8 @@ static int settle_command(struct server *s, int argc, char **argv, const char *s
         r = local_ask(s->config.run_dir, argc, argv, secret, out, errs, ret_status);
         if (r != -ENOENT && r != -ECONNREFUSED)
             break;
-        r = server_open(s, false, err);
+        r = become_owner(s->config.data_dir, err);
+        r = r < 0 ? r : server_open(s, false, err);
         if (r == 0)
             *ret_status = command_run(s, argc, argv, secret, out, errs);
         server_close(s);
