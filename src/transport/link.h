@@ -97,7 +97,8 @@ struct link_counters {
     uint64_t frames, records;       // acknowledged
     uint64_t raw_bytes, sent_bytes; // of acknowledged frames: their lines, their bodies
     uint64_t duplicates;            // records that the server had already
-    uint64_t refused;               // records that the server could never read, skipped one by one
+    uint64_t unanswered; // records that it had stored, as the next hello said: the answer was lost
+    uint64_t refused;    // records that the server could never read, skipped one by one
     uint64_t
         behind; // records that the server had acknowledged and has lost (restored from a backup)
     uint64_t streams; // new streams because the server was ahead of us

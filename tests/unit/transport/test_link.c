@@ -515,6 +515,9 @@ static void test_server_says_nothing_was_stored(void **state)
     LOCKED(&b.peer, b.peer.acked_lie = 0);
     WAIT(&b, source_empty(&b.source));
     assert_all_came(&b);
+    // It had them: the next hello said so, and they were not sent again.
+    assert_int_equal(bench_status(&b).counters.unanswered, 5);
+    assert_int_equal(b.peer.n_duplicates, 0);
     bench_close(&b);
 }
 
