@@ -14,6 +14,8 @@
 #include "process/host.h"
 #include "transport/enrol.h"
 
+#define MACHINE_ID_LEN 32
+
 enum { OPT_SERVER = 1, OPT_TOKEN, OPT_CONFIG, OPT_STATE_DIR, OPT_HELP };
 
 static const struct option_row rows[] = {
@@ -94,6 +96,22 @@ static int read_token(const char *given, char **ret_token, struct error *err)
     return r < 0 ? error_set(err, r, "the token cannot be read: %m") : 0;
 }
 
+int enrolling_machine_id(const char *id, struct error *err)
+{
+    if (strlen(id) == MACHINE_ID_LEN && strspn(id, "0123456789abcdef") == MACHINE_ID_LEN &&
+        strspn(id, "0") != MACHINE_ID_LEN)
+        return 0;
+    if (*id)
+        (void)error_set(err, -EINVAL, "/etc/machine-id has no id of a machine: '%s'", id);
+    else
+        (void)error_set(err, -EINVAL, "/etc/machine-id is missing or empty");
+    error_cure(
+        err,
+        "a server tells hosts apart by it; make one: systemd-machine-id-setup, or, without systemd, "
+        "rm -f /etc/machine-id && dbus-uuidgen --ensure=/etc/machine-id");
+    return -EINVAL;
+}
+
 static int run(const struct line *line, const struct config *config, struct error *err)
 {
     _cleanup_(identity_freep) struct identity *id = NULL;
@@ -107,7 +125,12 @@ static int run(const struct line *line, const struct config *config, struct erro
     if (r < 0)
         return r;
     r = host_read("", &host);
-    r = r < 0 ? r : mkdir_p(AT_FDCWD, config->state_dir, 0700);
+    if (r < 0)
+        return error_set(err, r, "this host's boot id cannot be read: %m");
+    r = enrolling_machine_id(host.machine_id, err);
+    if (r < 0)
+        return r;
+    r = mkdir_p(AT_FDCWD, config->state_dir, 0700);
     if (r < 0)
         return error_set(err, r, "%s: %m", config->state_dir);
     sb_printf(&path, "%s/%s", config->state_dir, UPLINK_IDENTITY);
