@@ -118,6 +118,27 @@ check "  ... and takes nothing over" nothing_of_root
 check "it starts again" systemctl start "$unit"
 check "  ... with all that it had" has_denial
 systemctl stop "$unit"
+
+# What the head of the unit says about other settings.
+install -d -o "$user" -g "$user" -m 700 /srv/data
+cp /etc/safeguard/server.yaml /tmp/server.yaml
+sed -i '/^port:/d' /etc/safeguard/server.yaml
+printf '%s\n' 'port: 443' 'data_dir: /srv/data' >>/etc/safeguard/server.yaml
+cat >"/etc/systemd/system/$unit.d/other.conf" <<'CONF'
+[Service]
+ReadWritePaths=/srv/data
+PrivateUsers=no
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+CONF
+systemctl daemon-reload
+check "it starts with another port and another place" systemctl start "$unit"
+check "  ... which it uses" bash -c "curl -sk https://127.0.0.1:443/healthz && test -s /srv/data/server.db"
+systemctl stop "$unit"
+rm "/etc/systemd/system/$unit.d/other.conf"
+cp /tmp/server.yaml /etc/safeguard/server.yaml
+systemctl daemon-reload
+
 echo 'portt: 1' >>/etc/safeguard/server.yaml
 check "wrong settings: it does not start" not systemctl start "$unit"
 check "  ... and is not tried again" is "$(property ActiveState) $(property ExecMainStatus)" "failed 78"
