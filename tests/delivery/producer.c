@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A host that makes numbered records as fast as it may, with the agent's spool and link. Whoever kills it finds in DIR/accepted
-// how many the spool had taken by then: a record is accepted when append and flush have returned.
+// how many the spool had taken by then: a record is accepted when append and flush have returned. A second number in that
+// file, unless it is 0, is one that no record is made from until it is another.
 //
 //     sg-producer DIR TOKEN COUNT PER_SECOND SPOOL_BYTES
 //
@@ -25,12 +26,16 @@
 
 #define AT_ONCE 100
 
+struct shared {
+    uint64_t accepted, until;
+};
+
 struct producer {
     const char *dir, *token;
     char spool[512], identity[512], boot[64];
     uint64_t count, per_second, spool_bytes;
     struct feed feed;
-    uint64_t *accepted; // in a page of the file: there as soon as it is written, whoever is killed
+    struct shared *shared; // a page of the file: there as soon as it is written, whoever is killed
 };
 
 static int fail(const struct error *err)
@@ -46,11 +51,11 @@ static int open_accepted(struct producer *p)
 
     (void)snprintf(path, sizeof(path), "%s/accepted", p->dir);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || ftruncate(fd, sizeof(uint64_t)) < 0)
+    if (fd < 0 || ftruncate(fd, sizeof(*p->shared)) < 0)
         return negative_errno();
-    p->accepted = mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    p->shared = mmap(NULL, sizeof(*p->shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     (void)close(fd);
-    return p->accepted == MAP_FAILED ? negative_errno() : 0;
+    return p->shared == MAP_FAILED ? negative_errno() : 0;
 }
 
 static struct msg_host host_of(const struct producer *p)
@@ -88,7 +93,7 @@ static int start(struct producer *p, struct error *err)
         .host = host_of(p),
         .version = SAFEGUARD_VERSION,
         .backoff_max_ms = 2000,
-        .stall_ms = 5000,
+        .stall_ms = 3000,
     };
     struct link *link = NULL;
     int r;
@@ -157,6 +162,13 @@ static void pause_until(struct producer *p, uint64_t until)
     }
 }
 
+static bool held(const struct producer *p, uint64_t first)
+{
+    uint64_t until = __atomic_load_n(&p->shared->until, __ATOMIC_ACQUIRE);
+
+    return until && first >= until;
+}
+
 static int run(struct producer *p)
 {
     const uint64_t step = NS_PER_SEC * AT_ONCE / p->per_second;
@@ -164,11 +176,14 @@ static int run(struct producer *p)
     int r = 0;
 
     // What an earlier one was at when it was killed may be in the spool or not: these numbers are not given again.
-    for (first = *p->accepted ? *p->accepted + AT_ONCE : 0; first < p->count; first += AT_ONCE) {
+    for (first = p->shared->accepted ? p->shared->accepted + AT_ONCE : 0; first < p->count;
+         first += AT_ONCE) {
+        while (held(p, first))
+            pause_until(p, due = now_ns(CLOCK_MONOTONIC) + 10 * NS_PER_MS);
         r = make(p, first);
         if (r < 0)
             return r;
-        __atomic_store_n(p->accepted, first + AT_ONCE, __ATOMIC_RELEASE);
+        __atomic_store_n(&p->shared->accepted, first + AT_ONCE, __ATOMIC_RELEASE);
         due += step;
         pause_until(p, due);
     }
@@ -179,7 +194,7 @@ static int run(struct producer *p)
 
 static void print_counters(struct producer *p)
 {
-    uint64_t accepted = 0, dropped = 0;
+    uint64_t accepted = 0, dropped = 0, leased = 0;
     struct link_status status;
 
     for (int class = 0; class < STREAM_CLASSES; class ++) {
@@ -187,15 +202,17 @@ static void print_counters(struct producer *p)
 
         spool_counters(p->feed.spool, (enum stream_class) class, &c);
         accepted += c.accepted;
+        leased += c.leased;
         for (int i = 0; i < SPOOL_REASONS; i++)
             dropped += c.dropped[i].records;
     }
     link_status(p->feed.link, &status);
-    (void)printf("accepted %llu dropped %llu refused %llu behind %llu duplicates %llu\n",
-                 (unsigned long long)accepted, (unsigned long long)dropped,
-                 (unsigned long long)status.counters.refused,
-                 (unsigned long long)status.counters.behind,
-                 (unsigned long long)status.counters.duplicates);
+    (void)printf(
+        "accepted %llu dropped %llu leased %llu refused %llu behind %llu duplicates %llu unanswered %llu\n",
+        (unsigned long long)accepted, (unsigned long long)dropped, (unsigned long long)leased,
+        (unsigned long long)status.counters.refused, (unsigned long long)status.counters.behind,
+        (unsigned long long)status.counters.duplicates,
+        (unsigned long long)status.counters.unanswered);
 }
 
 static int read_arguments(struct producer *p, char **argv)

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A relay between hosts and their server, whose link can be cut and slowed."""
+"""A link between hosts and their server that any machine can have: a relay on the loopback that cuts connections and slows them."""
 
 import asyncio
 import threading
 
 PIECE = 16384
+USUAL = 0.03  # seconds for a piece: something is always on its way when it is cut
+SLOW = 0.2
 
 
 class Relay:
-    """Listens at a free port of the loopback, in a thread of its own."""
+    """Listens at a free port of the loopback, in a thread of its own. What a link has for its callers is said in netem.py, too."""
 
-    def __init__(self, to):
-        self.to = to
-        self.port = 0
-        self.delay = 0.0
-        self.cut = False
+    name = "relay"
+    ways = ("both", "replies")
+    server_address = address = "127.0.0.1"
+
+    def __init__(self):
+        self.to = self.port = 0
+        self.delay = USUAL
+        self.way = None
+        self.lost = 0  # bytes of answers, since the link was cut
         self.writers = set()
         self.loop = asyncio.new_event_loop()
         ready = threading.Event()
@@ -23,43 +29,63 @@ class Relay:
 
     def _run(self, ready):
         asyncio.set_event_loop(self.loop)
-        server = self.loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", 0))
+        server = self.loop.run_until_complete(asyncio.start_server(self._accept, self.address, 0))
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
         self.loop.run_forever()
 
     async def _accept(self, reader, writer):
-        if self.cut:
+        if self.way == "both":
             writer.transport.abort()
             return
         try:
-            back, forth = await asyncio.open_connection("127.0.0.1", self.to)
+            back, forth = await asyncio.open_connection(self.address, self.to)
         except OSError:
             writer.transport.abort()
             return
         self.writers |= {writer, forth}
-        await asyncio.gather(self._pass(reader, forth), self._pass(back, writer))
+        await asyncio.gather(self._pass(reader, forth, False), self._pass(back, writer, True))
         self.writers -= {writer, forth}
 
-    async def _pass(self, reader, writer):
+    async def _pass(self, reader, writer, answers):
         try:
             while data := await reader.read(PIECE):
                 if self.delay:
                     await asyncio.sleep(self.delay)
+                if answers and self.way == "replies":
+                    self.lost += len(data)
+                    continue
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
         except OSError:
             writer.transport.abort()
 
-    def set_cut(self, cut):
-        """Cuts all connections, and refuses new ones, until it is mended."""
-        def act():
-            self.cut = cut
-            for writer in list(self.writers) if cut else ():
-                writer.transport.abort()
-        self.loop.call_soon_threadsafe(act)
+    def _set_way(self, way):
+        # What has lost a part of an answer is of no use any more, either.
+        abort = way == "both" or self.way == "replies"
+        self.way = way
+        self.lost = 0
+        for writer in list(self.writers) if abort else ():
+            writer.transport.abort()
 
-    def set_delay(self, seconds):
-        """Each 16 KiB take so long."""
-        self.delay = seconds
+    def serve(self, port):
+        """Where the server is."""
+        self.to = port
+
+    def enter_host(self):
+        """In a process of a host, before its program begins."""
+
+    def cut(self, way):
+        """Until mend(): both, every connection is broken and none is taken; replies, no byte of the server arrives."""
+        self.loop.call_soon_threadsafe(self._set_way, way)
+
+    def mend(self):
+        self.loop.call_soon_threadsafe(self._set_way, None)
+
+    def answers_lost(self):
+        """None: the link cannot know, the host's connections have to be looked at."""
+        return self.lost > 0
+
+    def set_slow(self, slow):
+        self.delay = SLOW if slow else USUAL
