@@ -285,12 +285,12 @@ static int flush_queue(struct spool *s, enum stream_class class)
     return r;
 }
 
-static void tell(struct spool *s, bool wrote)
+// What a full disk has refused is known to the file of states alone, which has its room already.
+static void tell(struct spool *s, bool wrote, bool failed)
 {
-    if (!wrote)
-        return;
-    state_save(s, false);
-    if (s->options.written)
+    if (wrote || failed)
+        state_save(s, false);
+    if (wrote && s->options.written)
         s->options.written(s->options.ctx);
 }
 
@@ -316,7 +316,7 @@ int spool_flush(struct spool *s)
     locked(&s->writing);
     r = flush_all(s, &wrote);
     unlocked(&s->writing);
-    tell(s, wrote);
+    tell(s, wrote, r < 0);
     return r;
 }
 
@@ -406,6 +406,6 @@ int spool_append(struct spool *s, enum stream_class class, const char *line, siz
     }
     if (r < 0)
         refused(s, q, reason, len);
-    tell(s, wrote);
+    tell(s, wrote, false);
     return r;
 }

@@ -5,8 +5,10 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #define DISK "size=1m,mode=700"
 
@@ -94,6 +96,38 @@ static void test_full_and_room_again(void **state)
     rig_append(&rig, STREAM_AUDIT, 10, 1000);
     assert_int_equal(rig_drain(&rig, STREAM_AUDIT, 101 + taken), 10);
     end(&rig);
+}
+
+// Whoever is killed meanwhile has told of it all the same.
+static void test_refused_are_counted_for_good(void **state)
+{
+    uint64_t *refused = mmap(NULL, sizeof(*refused), PROT_READ | PROT_WRITE,
+                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct spool_counters c;
+    struct rig rig;
+    pid_t pid;
+
+    (void)state;
+    assert_true(refused != MAP_FAILED);
+    begin(&rig);
+    rig_close(&rig);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        rig_open(&rig);
+        fill(&rig, 8192);
+        for (int i = 0; i < 2000; i++)
+            *refused += rig_try(&rig, STREAM_AUDIT, 1000) < 0;
+        _exit(spool_flush(rig.spool) != -ENOSPC);
+    }
+    assert_int_equal(waitpid(pid, &(int){1}, 0), pid);
+    rig_open(&rig);
+    c = rig_counters(&rig, STREAM_AUDIT);
+    assert_in_range(*refused, 1000, 2000);
+    assert_int_equal(c.dropped[SPOOL_NO_SPACE].records, *refused);
+    make_room(&rig);
+    end(&rig);
+    assert_int_equal(munmap(refused, sizeof(*refused)), 0);
 }
 
 // By itself, after a second, when nobody flushes.
@@ -216,7 +250,8 @@ static void test_limit_of_file_size(void **state)
     rig_end(&rig);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_full_and_room_again), cmocka_unit_test(test_tries_again),
+UNIT_MAIN(cmocka_unit_test(test_full_and_room_again),
+          cmocka_unit_test(test_refused_are_counted_for_good), cmocka_unit_test(test_tries_again),
           cmocka_unit_test(test_reader_tries_again),
           cmocka_unit_test(test_security_takes_the_room_of_audit),
           cmocka_unit_test(test_full_from_the_beginning), cmocka_unit_test(test_restart_while_full),
