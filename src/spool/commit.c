@@ -83,13 +83,13 @@ int spool_commit(struct spool *s, enum stream_class class, const struct stream_i
 
     locked(&s->lock);
     most = highest(q, stream);
-    if (l->on && stream_id_equal(&l->stream, stream))
+    if ((l->on || l->doubtful) && stream_id_equal(&l->stream, stream))
         most = MAX(most, l->first_seq + l->n - 1);
     if (acked_seq > most && (most > 0 || stream_id_equal(&q->stream, stream))) {
         unlocked(&s->lock);
         return -ERANGE;
     }
-    if (l->on && stream_id_equal(&l->stream, stream))
+    if ((l->on || l->doubtful) && stream_id_equal(&l->stream, stream))
         lease_end(s, class, commit_lease(q, acked_seq));
     commit_without(q, stream, acked_seq);
     if (stream_id_equal(&q->stream, stream))
@@ -104,8 +104,16 @@ int spool_commit(struct spool *s, enum stream_class class, const struct stream_i
 
 void spool_rollback(struct spool *s, enum stream_class class)
 {
+    struct lease *l = &s->queues[class].lease;
+
     locked(&s->lock);
-    lease_end(s, class, 0);
+    // What was dropped on its way may have arrived: the next commit, or the next lease, settles it.
+    if (l->on && l->dropped) {
+        l->on = false;
+        l->doubtful = true;
+    } else if (l->on) {
+        lease_end(s, class, 0);
+    }
     unlocked(&s->lock);
 }
 

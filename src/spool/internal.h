@@ -39,6 +39,8 @@ struct segment {
 struct lease {
     bool on;
     bool dropped; // its segment is gone: for the reason below
+    bool
+        doubtful; // so is the lease, and its answer may have been lost: what the server says next settles it
     enum spool_reason reason;
     uint64_t order;
     struct stream_id stream;
@@ -116,6 +118,11 @@ static inline uint64_t segment_last_seq(const struct segment *seg)
 static inline uint64_t segment_seq(const struct segment *seg, uint32_t index)
 {
     return seg->label.first_seq + (index - seg->label.first_index);
+}
+
+static inline uint64_t lease_bytes(const struct lease *l)
+{
+    return l->n ? l->ends[l->n - 1] - l->begin : 0;
 }
 
 static inline void locked(pthread_mutex_t *mutex)

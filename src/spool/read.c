@@ -212,7 +212,7 @@ void lease_end(struct spool *s, enum stream_class class, uint32_t stored)
     struct queue *q = &s->queues[class];
     struct lease *l = &q->lease;
 
-    if (!l->on)
+    if (!l->on && !l->doubtful)
         return;
     if (l->dropped && stored < l->n) {
         struct spool_loss *loss = &q->dropped[l->reason];
@@ -220,7 +220,7 @@ void lease_end(struct spool *s, enum stream_class class, uint32_t stored)
         loss->records += l->n - stored;
         loss->bytes += l->ends[l->n - 1] - (stored ? l->ends[stored - 1] : l->begin);
     }
-    l->on = l->dropped = false;
+    l->on = l->dropped = l->doubtful = false;
 }
 
 // The first segment with something to read: 1. Removes what is in front of it.

@@ -204,6 +204,10 @@ void spool_counters(struct spool *s, enum stream_class class, struct spool_count
         c.waiting += seg->n - seg->index;
         c.waiting_bytes += seg->index < seg->n ? seg->end - seg->at : 0;
     }
+    if (q->lease.dropped) {
+        c.waiting += q->lease.n;
+        c.waiting_bytes += lease_bytes(&q->lease);
+    }
     if (c.waiting && q->oldest_ms)
         c.oldest_ms = MAX(spool_now(s) - q->oldest_ms, UINT64_C(1));
     unlocked(&s->lock);

@@ -132,6 +132,11 @@ static void to_bytes(struct spool *s, struct state_bytes *b)
             to->index = q->first->index;
         }
         memcpy(to->dropped, q->dropped, sizeof(q->dropped));
+        // As long as nobody knows whether it arrives: it is lost to whoever reads this after a kill.
+        if (q->lease.dropped) {
+            to->dropped[q->lease.reason].records += q->lease.n;
+            to->dropped[q->lease.reason].bytes += lease_bytes(&q->lease);
+        }
         memcpy(to->told, q->told, sizeof(q->told));
     }
     b->check = XXH3_64bits(b, STATE_CHECKED);

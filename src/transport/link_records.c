@@ -310,9 +310,10 @@ void link_compare_streams(struct link *l, const struct msg_hello_answer *m)
         }
         count_behind(l, ours, acked);
         // An answer that was lost on its way.
-        if (acked >= ours->first) {
+        if (acked >= ours->first)
             link_count(l, &l->status.counters.unanswered, acked - ours->first + 1);
+        // Also what it does not wait with any more: dropped while it was sent, it is lost only if it did not arrive.
+        if (acked > 0)
             commit(l, ours->class, &ours->id, acked);
-        }
     }
 }
