@@ -101,10 +101,6 @@ class Netem:
         self.way = None
         self._shape(self.usual, self.usual)
 
-    def answers_lost(self):
-        """None: the link cannot know, the host's connections have to be looked at."""
-        return None
-
     def set_slow(self, slow):
         self.usual = SLOW if slow else USUAL
         self._shape(self.usual, self.usual)

@@ -47,7 +47,7 @@ def await_true(what, condition, patience=PATIENCE):
     while not condition():
         if time.monotonic() > end:
             raise Stuck(f"{what}: not within {patience} s")
-        time.sleep(0.02)
+        time.sleep(0.03)
 
 
 def fill_disk(path):
@@ -111,7 +111,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait()
+        self.process.wait(PATIENCE)
 
     def command(self, *words, text=None):
         return subprocess.run([*self._base(), *words], input=text, text=True, check=True,
@@ -144,17 +144,17 @@ class Server:
 class Host:
     """One that makes so many records, with numbers that no other has."""
 
-    def __init__(self, server, name, records):
-        self.place = server.place / name
+    def __init__(self, server, name, records, disk="."):
+        self.place = server.place / disk / name
         self.server = server
         self.process = None
         self.unsure = set()  # numbers that it was at when it was killed
         self.token = server.command("token", "create").strip()
         # The producer does not give those again that it may have been at.
         self.first = server.taken + AT_ONCE
-        self.end = self.first + records
+        self.end = self.first + records // AT_ONCE * AT_ONCE
         self.place.mkdir()
-        (self.place / "accepted").write_bytes(struct.pack("=QQ", server.taken, 0))
+        (self.place / "accepted").write_bytes(struct.pack("=QQQQ", server.taken, 0, 0, 0))
         server.taken = self.end
 
     def _enter(self):
@@ -169,8 +169,14 @@ class Host:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=self._enter)
 
     def made(self):
-        accepted, _ = struct.unpack("=QQ", (self.place / "accepted").read_bytes())
-        return max(0, accepted - self.first)
+        return max(0, self._shared(0) - self.first)
+
+    def unanswered(self):
+        """Records since it was started whose answers were lost, as it knows."""
+        return self._shared(3)
+
+    def _shared(self, nth):
+        return struct.unpack_from("=Q", (self.place / "accepted").read_bytes(), 8 * nth)[0]
 
     @contextlib.contextmanager
     def held(self, more):
@@ -188,12 +194,12 @@ class Host:
     def numbers(self):
         return range(self.first, self.end)
 
-    def _ended(self):
+    def ended(self):
         return self.process.poll() is not None
 
     def await_made(self, n):
         n = min(n, self.end - self.first)
-        await_true(f"the host makes {n} records", lambda: self.made() >= n or self._ended(), PATIENCE_ALL)
+        await_true(f"the host makes {n} records", lambda: self.made() >= n or self.ended(), PATIENCE_ALL)
         if self.made() < n:
             raise Stuck(f"the host stands at {self.made()}: {self.process.communicate()[0]}")
 
@@ -204,13 +210,14 @@ class Host:
         return {words[1] for words in map(str.split, rows) if words[2].endswith(port) and words[3] == ESTABLISHED}
 
     def connected(self):
-        """Once it is."""
-        await_true("the host connects", lambda: self._connections() or self._ended())
-        return self._connections()
+        """Its connections, once it has some; of a host that has ended none."""
+        found = set()
+        await_true("the host connects", lambda: found.update(self._connections()) or found or self.ended())
+        return found
 
-    def await_given_up(self, before):
-        """Until it has given up one of these connections."""
-        await_true("the host gives up a connection that is silent", lambda: before - self._connections() or self._ended())
+    def given_up(self, before):
+        """Whether it has left one of these connections."""
+        return bool(before - self._connections()) or self.ended()
 
     def kill(self):
         self.process.kill()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A host that makes numbered records as fast as it may, with the agent's spool and link. Whoever kills it finds in DIR/accepted
-// how many the spool had taken by then: a record is accepted when append and flush have returned. A second number in that
-// file, unless it is 0, is one that no record is made from until it is another.
+// how many the spool had taken by then: a record is accepted when append and flush have returned. The second number in
+// that file, unless it is 0, is one that no record is made from until it is another.
 //
 //     sg-producer DIR TOKEN COUNT PER_SECOND SPOOL_BYTES
 //
@@ -27,7 +27,7 @@
 #define AT_ONCE 100
 
 struct shared {
-    uint64_t accepted, until;
+    uint64_t accepted, until, not_taken, unanswered;
 };
 
 struct producer {
@@ -92,7 +92,8 @@ static int start(struct producer *p, struct error *err)
         .boot_id = p->boot,
         .host = host_of(p),
         .version = SAFEGUARD_VERSION,
-        .backoff_max_ms = 2000,
+        .backoff_min_ms = 100,
+        .backoff_max_ms = 1000,
         .stall_ms = 3000,
     };
     struct link *link = NULL;
@@ -121,19 +122,21 @@ static size_t line_of(char line[1024], uint64_t n)
         (unsigned long long)n);
 }
 
-// From `first` on. A full disk refuses some: they were not accepted.
+// From `first` on. A full disk refuses some: they were not accepted. What could not be flushed waits.
 static int make(struct producer *p, uint64_t first)
 {
     char line[1024];
+    int r;
 
     for (uint64_t n = first; n < first + AT_ONCE; n++) {
-        int r = spool_append(p->feed.spool, n % 5 ? STREAM_AUDIT : STREAM_SECURITY, line,
-                             line_of(line, n));
-
-        if (r < 0)
+        r = spool_append(p->feed.spool, n % 5 ? STREAM_AUDIT : STREAM_SECURITY, line,
+                         line_of(line, n));
+        p->shared->not_taken += r == -ENOSPC;
+        if (r < 0 && r != -ENOSPC)
             return r;
     }
-    return spool_flush(p->feed.spool);
+    r = spool_flush(p->feed.spool);
+    return r == -ENOSPC ? 0 : r;
 }
 
 static bool waiting(struct producer *p)
@@ -162,6 +165,16 @@ static void pause_until(struct producer *p, uint64_t until)
     }
 }
 
+// Whoever looks on sees that answers were lost.
+static void tell(struct producer *p)
+{
+    struct link_status status;
+
+    link_status(p->feed.link, &status);
+    __atomic_store_n(&p->shared->unanswered,
+                     status.counters.unanswered + status.counters.duplicates, __ATOMIC_RELEASE);
+}
+
 static bool held(const struct producer *p, uint64_t first)
 {
     uint64_t until = __atomic_load_n(&p->shared->until, __ATOMIC_ACQUIRE);
@@ -186,6 +199,7 @@ static int run(struct producer *p)
         __atomic_store_n(&p->shared->accepted, first + AT_ONCE, __ATOMIC_RELEASE);
         due += step;
         pause_until(p, due);
+        tell(p);
     }
     while (waiting(p))
         pause_until(p, now_ns(CLOCK_MONOTONIC) + 20 * NS_PER_MS);
@@ -208,8 +222,9 @@ static void print_counters(struct producer *p)
     }
     link_status(p->feed.link, &status);
     (void)printf(
-        "accepted %llu dropped %llu leased %llu refused %llu behind %llu duplicates %llu unanswered %llu\n",
-        (unsigned long long)accepted, (unsigned long long)dropped, (unsigned long long)leased,
+        "accepted %llu not_taken %llu dropped %llu leased %llu refused %llu behind %llu duplicates %llu unanswered %llu\n",
+        (unsigned long long)accepted, (unsigned long long)p->shared->not_taken,
+        (unsigned long long)dropped, (unsigned long long)leased,
         (unsigned long long)status.counters.refused, (unsigned long long)status.counters.behind,
         (unsigned long long)status.counters.duplicates,
         (unsigned long long)status.counters.unanswered);

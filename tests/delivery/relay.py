@@ -20,7 +20,6 @@ class Relay:
         self.to = self.port = 0
         self.delay = USUAL
         self.way = None
-        self.lost = 0  # bytes of answers, since the link was cut
         self.writers = set()
         self.loop = asyncio.new_event_loop()
         ready = threading.Event()
@@ -53,7 +52,6 @@ class Relay:
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if answers and self.way == "replies":
-                    self.lost += len(data)
                     continue
                 writer.write(data)
                 await writer.drain()
@@ -65,7 +63,6 @@ class Relay:
         # What has lost a part of an answer is of no use any more, either.
         abort = way == "both" or self.way == "replies"
         self.way = way
-        self.lost = 0
         for writer in list(self.writers) if abort else ():
             writer.transport.abort()
 
@@ -82,10 +79,6 @@ class Relay:
 
     def mend(self):
         self.loop.call_soon_threadsafe(self._set_way, None)
-
-    def answers_lost(self):
-        """None: the link cannot know, the host's connections have to be looked at."""
-        return self.lost > 0
 
     def set_slow(self, slow):
         self.delay = SLOW if slow else USUAL
