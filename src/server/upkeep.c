@@ -4,18 +4,18 @@
 // a condition raise alerts.
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include <json-c/json.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "base/thread.h"
 #include "registry/audit.h"
 #include "registry/condition.h"
 #include "registry/host.h"
@@ -60,7 +60,7 @@ static uint64_t sum(struct json_object *o, const char *const *names, size_t n)
     uint64_t all = 0;
 
     for (size_t i = 0; i < n; i++)
-        all += api_get_u64(o, names[i], 0);
+        all += json_get_u64(o, names[i], 0);
     return all;
 }
 
@@ -180,7 +180,6 @@ static void *work(void *ctx)
     uint64_t due[ARRAY_SIZE(rounds)] = {}, told = 0;
     struct upkeep *u = ctx;
 
-    (void)prctl(PR_SET_NAME, "upkeep");
     (void)pthread_mutex_lock(&u->lock);
     while (!u->stop) {
         uint64_t until = now_ms() + 1000;
@@ -214,22 +213,14 @@ static void *work(void *ctx)
 int upkeep_new(struct server *s, struct upkeep **ret)
 {
     struct upkeep *u = new0(struct upkeep, 1);
-    pthread_condattr_t attr;
-    sigset_t all, before;
     int r;
 
     if (!u)
         return -ENOMEM;
     u->server = s;
     (void)pthread_mutex_init(&u->lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&u->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&u->thread, NULL, work, u);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cond_init_monotonic(&u->wake);
+    r = thread_start(&u->thread, "upkeep", 0, work, u);
     if (r < 0) {
         free(u);
         return r;
