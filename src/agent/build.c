@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "control/message.h"
 
@@ -219,8 +220,8 @@ static int add_dirs(struct sources *s, const struct build_options *o, struct pol
 
 static bool is_of(struct json_object *root, const struct build_options *o)
 {
-    return control_get_u64(root, "policy_id", 0) == o->policy_id &&
-           streq(control_get_str(root, "boot_id", ""), strempty(o->boot_id));
+    return json_get_u64(root, "policy_id", 0) == o->policy_id &&
+           streq(json_get_str(root, "boot_id", ""), strempty(o->boot_id));
 }
 
 // {"policy_id": N, "boot_id": "...", "bundle": "...", "files": [{"file": "...", "text": "...", "monitor": true}, ...]};
@@ -236,27 +237,27 @@ static int add_accepted(struct sources *s, const struct build_options *o, struct
     if (r < 0)
         return error_set(err, r, "%s: %m", path);
     root = json_tokener_parse(buf);
-    files = json_object_is_type(root, json_type_object) ? control_get(root, "files") : root;
+    files = json_object_is_type(root, json_type_object) ? json_get(root, "files") : root;
     if (!json_object_is_type(files, json_type_array))
         r = error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
     else if (o->only_names && !is_of(root, o))
         r = error_set(err, -ESTALE, "%s: it is another policy than the one in force", path);
     for (size_t i = 0; r >= 0 && i < json_object_array_length(files); i++) {
         item = json_object_array_get_idx(files, i);
-        text = control_get(item, "text");
-        if (!json_object_is_type(text, json_type_string) || !control_get_str(item, "file", NULL)) {
+        text = json_get(item, "text");
+        if (!json_object_is_type(text, json_type_string) || !json_get_str(item, "file", NULL)) {
             r = error_set(err, -EBADMSG, "%s: it is not what this agent writes there", path);
             break;
         }
-        r = sources_add(s, xstrndup(control_get_str(item, "file", ""), 4096),
+        r = sources_add(s, xstrndup(json_get_str(item, "file", ""), 4096),
                         memdup(json_object_get_string(text),
                                (size_t)json_object_get_string_len(text)),
                         (size_t)json_object_get_string_len(text),
-                        control_get_bool(item, "monitor", 0));
+                        json_get_bool(item, "monitor", 0));
         if (r < 0)
             (void)error_set(err, r, "%s: %m", path);
     }
-    (void)snprintf(s->bundle, sizeof(s->bundle), "%s", control_get_str(root, "bundle", ""));
+    (void)snprintf(s->bundle, sizeof(s->bundle), "%s", json_get_str(root, "bundle", ""));
     json_object_put(root);
     return MIN(r, 0);
 }

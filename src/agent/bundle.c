@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "control/message.h"
@@ -108,13 +109,13 @@ int bundle_dir_write(const char *dir, const char *id, const struct bundle_file *
 
 static int add_file(struct bundle_dir *b, int dir, struct json_object *item)
 {
-    const char *name = control_get_str(item, "name", "");
+    const char *name = json_get_str(item, "name", "");
     struct bundle_file *file = &b->files[b->n];
     char *text = NULL;
     int r;
 
     if (bundle_name_check(name) < 0 ||
-        bundle_mode_find(control_get_str(item, "mode", ""), &file->mode) < 0)
+        bundle_mode_find(json_get_str(item, "mode", ""), &file->mode) < 0)
         return -EBADMSG;
     r = read_file_bounded(dir, name, BUNDLE_TEXT_MAX, &text, &file->len);
     if (r < 0)
@@ -127,11 +128,11 @@ static int add_file(struct bundle_dir *b, int dir, struct json_object *item)
 
 static int read_manifest(int dir, const char *text, struct bundle_dir *b)
 {
-    struct json_object *root = json_tokener_parse(text), *files = control_get(root, "files");
+    struct json_object *root = json_tokener_parse(text), *files = json_get(root, "files");
     size_t n = json_object_is_type(files, json_type_array) ? json_object_array_length(files) : 0;
     int r = files && n <= BUNDLE_FILES_MAX ? 0 : -EBADMSG;
 
-    (void)snprintf(b->id, sizeof(b->id), "%s", control_get_str(root, "id", ""));
+    (void)snprintf(b->id, sizeof(b->id), "%s", json_get_str(root, "id", ""));
     if (r == 0) {
         b->files = new0(struct bundle_file, n);
         r = b->files ? 0 : -ENOMEM;

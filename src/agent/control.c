@@ -8,6 +8,7 @@
 #include "agent/agent.h"
 #include "agent/explain.h"
 #include "base/alloc.h"
+#include "base/jsonget.h"
 #include "base/log.h"
 #include "control/frame.h"
 #include "model/names.h"
@@ -82,7 +83,7 @@ static int do_policy_show(struct agent *a, const struct control_caller *caller _
                           const struct control_request *request, struct jw *result,
                           struct error *err)
 {
-    uint64_t from = control_get_u64(request->args, "from", 0);
+    uint64_t from = json_get_u64(request->args, "from", 0);
     const struct policy *p;
     uint32_t i;
     int r;
@@ -180,7 +181,7 @@ static int do_events_subscribe(struct agent *a, const struct control_caller *cal
 static int do_stop(struct agent *a, const struct control_caller *caller,
                    const struct control_request *request, struct jw *result, struct error *err)
 {
-    bool detach = control_get_bool(request->args, "detach", 0);
+    bool detach = json_get_bool(request->args, "detach", 0);
     int r = 0;
 
     log_info("asked to stop by pid %d (uid %u)%s", caller->pid, caller->uid,

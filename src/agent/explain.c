@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/jsonget.h"
 #include "control/message.h"
 
 static size_t length(struct json_object *list)
@@ -80,24 +81,24 @@ int explain_args_read(struct json_object *args, struct explain_args *ret, struct
     int r;
 
     *ret = (struct explain_args){};
-    q->path = control_get_str(args, "path", NULL);
+    q->path = json_get_str(args, "path", NULL);
     if (!q->path || q->path[0] != '/')
         return error_set(err, -EINVAL, "an absolute path is needed");
     q->path_len = strlen(q->path);
-    q->ops = (uint32_t)control_get_u64(args, "ops", SG_OP_READ);
+    q->ops = (uint32_t)json_get_u64(args, "ops", SG_OP_READ);
     q->facts = (struct policy_facts){
-        .exe = control_get_str(args, "exe", NULL),
-        .uid = (uint32_t)control_get_u64(args, "uid", 0),
-        .login_uid = (uint32_t)control_get_u64(args, "login_uid", UINT32_MAX),
-        .caps = control_get_u64(args, "caps", 0),
-        .cgroup = control_get_str(args, "cgroup", NULL),
-        .session = (int)control_get_i64(args, "session", -1),
-        .container = control_get_bool(args, "container", 0),
+        .exe = json_get_str(args, "exe", NULL),
+        .uid = (uint32_t)json_get_u64(args, "uid", 0),
+        .login_uid = (uint32_t)json_get_u64(args, "login_uid", UINT32_MAX),
+        .caps = json_get_u64(args, "caps", 0),
+        .cgroup = json_get_str(args, "cgroup", NULL),
+        .session = (int)json_get_i64(args, "session", -1),
+        .container = json_get_bool(args, "container", 0),
     };
-    q->has_when = control_get(args, "when") != NULL;
-    q->when = (time_t)control_get_i64(args, "when", 0);
-    r = read_ancestors(control_get(args, "ancestors"), ret, err);
-    read_ancestor_uids(control_get(args, "ancestor_uids"), ret);
-    r = r < 0 ? r : read_gids(control_get(args, "gids"), ret, err);
-    return r < 0 ? r : read_env(control_get(args, "env"), ret, err);
+    q->has_when = json_get(args, "when") != NULL;
+    q->when = (time_t)json_get_i64(args, "when", 0);
+    r = read_ancestors(json_get(args, "ancestors"), ret, err);
+    read_ancestor_uids(json_get(args, "ancestor_uids"), ret);
+    r = r < 0 ? r : read_gids(json_get(args, "gids"), ret, err);
+    return r < 0 ? r : read_env(json_get(args, "env"), ret, err);
 }

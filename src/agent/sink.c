@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "control/message.h"
 #include "spool/spool.h"
@@ -219,8 +220,8 @@ static int send_line(const char *line, size_t len)
     struct iovec iov[4];
     static char identifier[] = "SYSLOG_IDENTIFIER=safeguard";
 
-    sb_printf(&message, "MESSAGE=%s", control_get_str(o, "message", "record"));
-    sb_printf(&priority, "PRIORITY=%d", priority_of(control_get_u64(o, "severity_id", 1)));
+    sb_printf(&message, "MESSAGE=%s", json_get_str(o, "message", "record"));
+    sb_printf(&priority, "PRIORITY=%d", priority_of(json_get_u64(o, "severity_id", 1)));
     json_object_put(o);
     sb_puts(&record, "SAFEGUARD_OCSF=");
     sb_add(&record, line, len);

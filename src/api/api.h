@@ -217,12 +217,6 @@ const void *api_body_raw(const struct api_request *rq, size_t *ret_len); // API_
 // The same, and the caller frees it; it counts as memory of this request until it is answered. NULL: there is none.
 char *api_take_body(struct api_request *rq, size_t *ret_len);
 
-// Members of a body, whose types the schema has checked.
-const char *api_get_str(struct json_object *o, const char *key, const char *otherwise);
-uint64_t api_get_u64(struct json_object *o, const char *key, uint64_t otherwise);
-bool api_get_bool(struct json_object *o, const char *key, bool otherwise);
-struct json_object *api_get(struct json_object *o, const char *key); // NULL: absent or null
-
 const char *api_header(const struct api_request *rq, const char *name); // NULL: none
 const char *api_address(const struct api_request *rq);                  // of the client
 const char *api_request_id(const struct api_request *rq);

@@ -86,39 +86,6 @@ char *api_take_body(struct api_request *rq, size_t *ret_len)
     return body;
 }
 
-struct json_object *api_get(struct json_object *o, const char *key)
-{
-    struct json_object *value = NULL;
-
-    if (!json_object_is_type(o, json_type_object))
-        return NULL;
-    return json_object_object_get_ex(o, key, &value) ? value : NULL;
-}
-
-const char *api_get_str(struct json_object *o, const char *key, const char *otherwise)
-{
-    struct json_object *value = api_get(o, key);
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : otherwise;
-}
-
-uint64_t api_get_u64(struct json_object *o, const char *key, uint64_t otherwise)
-{
-    struct json_object *value = api_get(o, key);
-
-    if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
-        return otherwise;
-    return json_object_get_uint64(value);
-}
-
-bool api_get_bool(struct json_object *o, const char *key, bool otherwise)
-{
-    struct json_object *value = api_get(o, key);
-
-    return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value)
-                                                         : otherwise;
-}
-
 const char *api_header(const struct api_request *rq, const char *name)
 {
     return rq->header ? rq->header(rq->header_ctx, name) : NULL;

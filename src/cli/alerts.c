@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/remote.h"
@@ -81,16 +82,16 @@ void render_alerts(struct json_object *items, uint64_t now_ms, bool color, struc
 
     for (size_t i = 0; i < cli_length(items); i++) {
         struct json_object *a = json_object_array_get_idx(items, i);
-        uint64_t severity = control_get_u64(a, "severity", 0);
+        uint64_t severity = json_get_u64(a, "severity", 0);
 
-        columns_put(&c, control_get_str(a, "id", "?"));
+        columns_put(&c, json_get_str(a, "id", "?"));
         columns_color(&c, color_of(severity));
         columns_put(&c, severity_word(severity));
-        columns_put(&c, control_get_str(a, "status", "?"));
-        columns_put_count(&c, control_get_u64(a, "count", 0));
-        columns_put_ago(&c, control_get_u64(a, "last_seen", 0), now_ms);
-        columns_put(&c, control_get_str(a, "host_name", control_get_str(a, "host", "?")));
-        columns_put(&c, control_get_str(a, "title", "?"));
+        columns_put(&c, json_get_str(a, "status", "?"));
+        columns_put_count(&c, json_get_u64(a, "count", 0));
+        columns_put_ago(&c, json_get_u64(a, "last_seen", 0), now_ms);
+        columns_put(&c, json_get_str(a, "host_name", json_get_str(a, "host", "?")));
+        columns_put(&c, json_get_str(a, "title", "?"));
     }
     columns_print(&c, color, sb);
     columns_done(&c);
@@ -116,15 +117,15 @@ void render_alert(struct json_object *detail, bool color, struct strbuf *sb)
     } texts[] = {{"host_name", "host"}, {"status", "status"},   {"owner", "owner"},
                  {"rule", "rule"},      {"program", "program"}, {"user", "user"},
                  {"path", "path"},      {"cure", "to do"}};
-    struct json_object *a = control_get(detail, "alert"), *notes = control_get(detail, "history");
-    uint64_t severity = control_get_u64(a, "severity", 0);
+    struct json_object *a = json_get(detail, "alert"), *notes = json_get(detail, "history");
+    uint64_t severity = json_get_u64(a, "severity", 0);
 
     sb_printf(sb, "%s%s%s  ", color_seq(color, color_of(severity)), severity_word(severity),
               color_seq(color, COLOR_RESET));
-    put_escaped(sb, control_get_str(a, "title", "?"));
+    put_escaped(sb, json_get_str(a, "title", "?"));
     sb_putc(sb, '\n');
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-        const char *text = control_get_str(a, texts[i].key, NULL);
+        const char *text = json_get_str(a, texts[i].key, NULL);
 
         if (str_isempty(text))
             continue;
@@ -133,19 +134,19 @@ void render_alert(struct json_object *detail, bool color, struct strbuf *sb)
         sb_putc(sb, '\n');
     }
     sb_puts(sb, "count       ");
-    put_count(sb, control_get_u64(a, "count", 0));
+    put_count(sb, json_get_u64(a, "count", 0));
     sb_putc(sb, '\n');
-    put_time_line(sb, "first", control_get_u64(a, "first_seen", 0));
-    put_time_line(sb, "last", control_get_u64(a, "last_seen", 0));
+    put_time_line(sb, "first", json_get_u64(a, "first_seen", 0));
+    put_time_line(sb, "last", json_get_u64(a, "last_seen", 0));
     for (size_t i = 0; i < cli_length(notes); i++) {
         struct json_object *one = json_object_array_get_idx(notes, i);
-        const char *kind = control_get_str(one, "kind", "comment");
+        const char *kind = json_get_str(one, "kind", "comment");
 
-        put_time(sb, control_get_u64(one, "time", 0));
+        put_time(sb, json_get_u64(one, "time", 0));
         sb_puts(sb, "  ");
-        put_escaped(sb, control_get_str(one, "by", "?"));
+        put_escaped(sb, json_get_str(one, "by", "?"));
         sb_printf(sb, ": %s%s", is_said(kind) ? "" : kind, is_said(kind) ? "" : " ");
-        put_escaped(sb, control_get_str(one, "text", ""));
+        put_escaped(sb, json_get_str(one, "text", ""));
         sb_putc(sb, '\n');
     }
 }

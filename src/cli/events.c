@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/remote.h"
@@ -258,14 +259,14 @@ static int on_stream(void *ctx, const char *line, size_t len)
     if (len <= head || memcmp(line, "data: ", head) != 0)
         return 0;
     event = control_json_parse(line + head, len - head);
-    record = control_get(event, "record");
+    record = json_get(event, "record");
     if (record) {
         text = json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN |
                                                           JSON_C_TO_STRING_NOSLASHESCAPE);
         well = take(s, text, strlen(text), false);
-    } else if (control_get_u64(event, "lost", 0)) {
+    } else if (json_get_u64(event, "lost", 0)) {
         (void)fprintf(stderr, "safeguard: %llu records were left out, this terminal was too slow\n",
-                      (unsigned long long)control_get_u64(event, "lost", 0));
+                      (unsigned long long)json_get_u64(event, "lost", 0));
     }
     json_object_put(event);
     return well ? 0 : -EPIPE;

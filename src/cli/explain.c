@@ -11,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/case.h"
 #include "cli/cli.h"
@@ -197,10 +198,10 @@ static int ask_agent(struct cli *cli, const struct explain *e, const char *path)
     if (r != 0)
         return r;
     if (cli->json)
-        cli_pretty(control_get(answer, "decision"), &sb);
+        cli_pretty(json_get(answer, "decision"), &sb);
     else
-        sb_puts(&sb, control_get_str(answer, "text", ""));
-    r = control_get_bool(control_get(answer, "decision"), "blocked", 0) ? CLI_NEGATIVE : CLI_OK;
+        sb_puts(&sb, json_get_str(answer, "text", ""));
+    r = json_get_bool(json_get(answer, "decision"), "blocked", 0) ? CLI_NEGATIVE : CLI_OK;
     json_object_put(answer);
     return cli_print(&sb, r);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "cli/render.h"
@@ -12,29 +13,28 @@
 
 static const char *str(struct json_object *o, const char *key)
 {
-    return control_get_str(o, key, "");
+    return json_get_str(o, key, "");
 }
 
 // Blocked, or it would have been: 15 detected (monitor), 19 alert (this kernel did not hold it).
 static bool is_denied(struct json_object *record)
 {
-    uint64_t disposition = control_get_u64(record, "disposition_id", 0);
+    uint64_t disposition = json_get_u64(record, "disposition_id", 0);
 
     return disposition == 2 || disposition == 15 || disposition == 19;
 }
 
 static bool rule_matches(struct json_object *record, const char *wanted)
 {
-    struct json_object *unmapped = control_get(record, "unmapped");
+    struct json_object *unmapped = json_get(record, "unmapped");
     const char *file = str(unmapped, "rule_file"), *slash = strrchr(file, '/');
     _cleanup_(sb_done) struct strbuf full = {};
 
-    if (streq(str(control_get(record, "policy"), "name"), wanted))
+    if (streq(str(json_get(record, "policy"), "name"), wanted))
         return true;
     if (!*file)
         return false;
-    sb_printf(&full, "%s:%llu", file,
-              (unsigned long long)control_get_u64(unmapped, "rule_line", 0));
+    sb_printf(&full, "%s:%llu", file, (unsigned long long)json_get_u64(unmapped, "rule_line", 0));
     return streq(sb_str(&full), wanted) || streq(file, wanted) ||
            (slash &&
             (streq(slash + 1, wanted) || streq(sb_str(&full) + (slash + 1 - file), wanted)));
@@ -42,26 +42,26 @@ static bool rule_matches(struct json_object *record, const char *wanted)
 
 static bool path_matches(struct json_object *record, const char *glob)
 {
-    return fnmatch(glob, str(control_get(record, "file"), "path"), 0) == 0 ||
-           fnmatch(glob, str(control_get(record, "file_result"), "path"), 0) == 0;
+    return fnmatch(glob, str(json_get(record, "file"), "path"), 0) == 0 ||
+           fnmatch(glob, str(json_get(record, "file_result"), "path"), 0) == 0;
 }
 
 static bool process_matches(struct json_object *record, const char *wanted)
 {
-    struct json_object *process = control_get(control_get(record, "actor"), "process");
+    struct json_object *process = json_get(json_get(record, "actor"), "process");
     uint64_t pid;
 
     if (parse_u64(wanted, &pid) == 0)
-        return control_get_u64(process, "pid", 0) == pid;
+        return json_get_u64(process, "pid", 0) == pid;
     return fnmatch(wanted, str(process, "name"), 0) == 0 ||
-           fnmatch(wanted, str(control_get(process, "file"), "path"), 0) == 0;
+           fnmatch(wanted, str(json_get(process, "file"), "path"), 0) == 0;
 }
 
 static bool user_matches(struct json_object *record, const char *wanted)
 {
-    struct json_object *actor = control_get(record, "actor");
-    struct json_object *user = control_get(control_get(actor, "process"), "user");
-    struct json_object *login = control_get(actor, "user");
+    struct json_object *actor = json_get(record, "actor");
+    struct json_object *user = json_get(json_get(actor, "process"), "user");
+    struct json_object *login = json_get(actor, "user");
 
     return streq(str(user, "name"), wanted) || streq(str(user, "uid"), wanted) ||
            streq(str(login, "name"), wanted) || streq(str(login, "uid"), wanted);
@@ -70,7 +70,7 @@ static bool user_matches(struct json_object *record, const char *wanted)
 bool event_matches(struct json_object *record, const struct event_filter *f)
 {
     return (!f->denied || is_denied(record)) &&
-           (f->since_ms == 0 || control_get_u64(record, "time", 0) >= f->since_ms) &&
+           (f->since_ms == 0 || json_get_u64(record, "time", 0) >= f->since_ms) &&
            (!f->rule || rule_matches(record, f->rule)) &&
            (!f->path || path_matches(record, f->path)) &&
            (!f->process || process_matches(record, f->process)) &&

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
@@ -83,20 +84,19 @@ static void put_reasons(struct json_object *items, struct strbuf *sb)
     for (size_t i = 0; i < cli_length(items); i++) {
         struct json_object *h = json_object_array_get_idx(items, i);
 
-        if (!control_get_str(h, "reason", NULL) ||
-            streq(control_get_str(h, "state", ""), "retired"))
+        if (!json_get_str(h, "reason", NULL) || streq(json_get_str(h, "state", ""), "retired"))
             continue;
         if (shown == REASONS_MAX) {
             more++;
             continue;
         }
         sb_puts(sb, shown++ ? "" : "\n");
-        put_escaped(sb, control_get_str(h, "name", "?"));
+        put_escaped(sb, json_get_str(h, "name", "?"));
         sb_puts(sb, ": ");
-        put_escaped(sb, control_get_str(h, "reason", ""));
-        if (control_get_str(h, "cure", NULL)) {
+        put_escaped(sb, json_get_str(h, "reason", ""));
+        if (json_get_str(h, "cure", NULL)) {
             sb_puts(sb, "\n  to do: ");
-            put_escaped(sb, control_get_str(h, "cure", ""));
+            put_escaped(sb, json_get_str(h, "cure", ""));
         }
         sb_putc(sb, '\n');
     }
@@ -113,17 +113,17 @@ bool render_hosts(struct json_object *items, uint64_t now_ms, bool color, struct
 
     for (size_t i = 0; i < cli_length(items); i++) {
         struct json_object *h = json_object_array_get_idx(items, i);
-        const char *state = control_get_str(h, "state", "?");
+        const char *state = json_get_str(h, "state", "?");
         _cleanup_(sb_done) struct strbuf labels = {};
 
-        put_labels(&labels, control_get(h, "labels"));
-        columns_put(&c, control_get_str(h, "name", "?"));
+        put_labels(&labels, json_get(h, "labels"));
+        columns_put(&c, json_get_str(h, "name", "?"));
         columns_color(&c, color_of_state(state));
         columns_put(&c, state);
-        columns_put_ago(&c, control_get_u64(h, "last_seen", 0), now_ms);
-        columns_put_count(&c, control_get_u64(h, "denials_24h", 0));
-        columns_put(&c, control_get_str(h, "version", "?"));
-        columns_put(&c, control_get_str(h, "kernel", "?"));
+        columns_put_ago(&c, json_get_u64(h, "last_seen", 0), now_ms);
+        columns_put_count(&c, json_get_u64(h, "denials_24h", 0));
+        columns_put(&c, json_get_str(h, "version", "?"));
+        columns_put(&c, json_get_str(h, "kernel", "?"));
         columns_put(&c, sb_str(&labels));
         well = well && (streq(state, "ok") || streq(state, "retired"));
     }
@@ -148,7 +148,7 @@ static void put_hooks(struct json_object *hooks, bool color, struct strbuf *sb)
 
     for (size_t i = 0; i < n; i++) {
         struct json_object *h = json_object_array_get_idx(hooks, i);
-        const char *state = control_get_str(h, "state", "?");
+        const char *state = json_get_str(h, "state", "?");
 
         proved += streq(state, "proved");
         if (streq(state, "proved") || streq(state, "off") || streq(state, "unavailable"))
@@ -156,14 +156,14 @@ static void put_hooks(struct json_object *hooks, bool color, struct strbuf *sb)
         other++;
         sb_printf(sb, "  %s%s%s  ", color_seq(color, COLOR_YELLOW), state,
                   color_seq(color, COLOR_RESET));
-        put_escaped(sb, control_get_str(h, "id", "?"));
-        if (control_get_str(h, "reason", NULL)) {
+        put_escaped(sb, json_get_str(h, "id", "?"));
+        if (json_get_str(h, "reason", NULL)) {
             sb_puts(sb, ": ");
-            put_escaped(sb, control_get_str(h, "reason", ""));
+            put_escaped(sb, json_get_str(h, "reason", ""));
         }
-        if (control_get_str(h, "cure", NULL)) {
+        if (json_get_str(h, "cure", NULL)) {
             sb_puts(sb, "; to do: ");
-            put_escaped(sb, control_get_str(h, "cure", ""));
+            put_escaped(sb, json_get_str(h, "cure", ""));
         }
         sb_putc(sb, '\n');
     }
@@ -178,8 +178,8 @@ static void put_own_policies(struct json_object *policies, struct strbuf *sb)
         struct json_object *p = json_object_array_get_idx(policies, i);
 
         sb_puts(sb, i ? "            " : "its own     ");
-        put_escaped(sb, control_get_str(p, "file", "?"));
-        sb_puts(sb, streq(control_get_str(p, "mode", ""), "monitor") ? ", monitored\n" : "\n");
+        put_escaped(sb, json_get_str(p, "file", "?"));
+        sb_puts(sb, streq(json_get_str(p, "mode", ""), "monitor") ? ", monitored\n" : "\n");
     }
 }
 
@@ -191,9 +191,9 @@ static void put_conditions(struct json_object *conditions, bool color, struct st
 
         sb_printf(sb, "%swrong%s       ", color_seq(color, COLOR_RED),
                   color_seq(color, COLOR_RESET));
-        put_escaped(sb, control_get_str(c, "what", "?"));
+        put_escaped(sb, json_get_str(c, "what", "?"));
         sb_puts(sb, "\n            to do: ");
-        put_escaped(sb, control_get_str(c, "cure", ""));
+        put_escaped(sb, json_get_str(c, "cure", ""));
         sb_putc(sb, '\n');
     }
 }
@@ -205,15 +205,15 @@ static void put_rivals(struct json_object *rivals, uint64_t now_ms, struct strbu
         struct json_object *r = json_object_array_get_idx(rivals, i);
 
         sb_puts(sb, i ? "            " : "used by     ");
-        put_escaped(sb, control_get_str(r, "name", "?"));
+        put_escaped(sb, json_get_str(r, "name", "?"));
         sb_puts(sb, " at ");
-        put_escaped(sb, control_get_str(r, "address", "?"));
+        put_escaped(sb, json_get_str(r, "address", "?"));
         sb_puts(sb, ", boot ");
-        put_escaped(sb, control_get_str(r, "boot_id", "?"));
+        put_escaped(sb, json_get_str(r, "boot_id", "?"));
         sb_puts(sb, ", machine ");
-        put_escaped(sb, control_get_str(r, "machine_id", "?"));
+        put_escaped(sb, json_get_str(r, "machine_id", "?"));
         sb_puts(sb, ", seen ");
-        put_span(sb, now_ms - MIN(control_get_u64(r, "last_seen", 0), now_ms));
+        put_span(sb, now_ms - MIN(json_get_u64(r, "last_seen", 0), now_ms));
         sb_puts(sb, " ago\n");
     }
 }
@@ -225,11 +225,11 @@ static void put_problems(struct json_object *problems, bool color, struct strbuf
 
         sb_printf(sb, "%sproblem%s     ", color_seq(color, COLOR_RED),
                   color_seq(color, COLOR_RESET));
-        put_escaped(sb, control_get_str(p, "what", "?"));
+        put_escaped(sb, json_get_str(p, "what", "?"));
         sb_putc(sb, '\n');
-        if (control_get_str(p, "cure", NULL)) {
+        if (json_get_str(p, "cure", NULL)) {
             sb_puts(sb, "            to do: ");
-            put_escaped(sb, control_get_str(p, "cure", ""));
+            put_escaped(sb, json_get_str(p, "cure", ""));
             sb_putc(sb, '\n');
         }
     }
@@ -239,14 +239,14 @@ static void put_policies(struct json_object *policies, bool color, struct strbuf
 {
     for (size_t i = 0; i < cli_length(policies); i++) {
         struct json_object *p = json_object_array_get_idx(policies, i);
-        const char *state = control_get_str(p, "state", "?");
+        const char *state = json_get_str(p, "state", "?");
         const bool failed = streq(state, "failed");
 
         sb_puts(sb, i ? "            " : "policies    ");
-        put_escaped(sb, control_get_str(p, "policy", "?"));
+        put_escaped(sb, json_get_str(p, "policy", "?"));
         sb_printf(sb, " version %llu, %s: %s%s%s\n",
-                  (unsigned long long)control_get_u64(p, "version", 0),
-                  streq(control_get_str(p, "mode", ""), "monitor") ? "monitored" : "as it says",
+                  (unsigned long long)json_get_u64(p, "version", 0),
+                  streq(json_get_str(p, "mode", ""), "monitor") ? "monitored" : "as it says",
                   failed ? color_seq(color, COLOR_RED) : "", state,
                   failed ? color_seq(color, COLOR_RESET) : "");
     }
@@ -254,41 +254,41 @@ static void put_policies(struct json_object *policies, bool color, struct strbuf
 
 bool render_host(struct json_object *detail, uint64_t now_ms, bool color, struct strbuf *sb)
 {
-    struct json_object *h = control_get(detail, "host");
-    const char *state = control_get_str(h, "state", "?");
+    struct json_object *h = json_get(detail, "host");
+    const char *state = json_get_str(h, "state", "?");
     _cleanup_(sb_done) struct strbuf labels = {}, seen = {}, until = {};
 
-    put_labels(&labels, control_get(h, "labels"));
-    put_line(sb, "name", control_get_str(h, "name", "?"));
+    put_labels(&labels, json_get(h, "labels"));
+    put_line(sb, "name", json_get_str(h, "name", "?"));
     sb_printf(sb, "state       %s%s%s", color_seq(color, color_of_state(state)), state,
               color_seq(color, COLOR_RESET));
-    if (control_get_str(h, "reason", NULL) && cli_length(control_get(h, "conditions")) == 0) {
+    if (json_get_str(h, "reason", NULL) && cli_length(json_get(h, "conditions")) == 0) {
         sb_puts(sb, ": ");
-        put_escaped(sb, control_get_str(h, "reason", ""));
+        put_escaped(sb, json_get_str(h, "reason", ""));
     }
     sb_putc(sb, '\n');
-    put_line(sb, "id", control_get_str(h, "id", "?"));
+    put_line(sb, "id", json_get_str(h, "id", "?"));
     put_line(sb, "labels", sb_str(&labels));
-    put_line(sb, "system", control_get_str(h, "os", ""));
-    put_line(sb, "kernel", control_get_str(h, "kernel", ""));
-    put_line(sb, "version", control_get_str(h, "version", ""));
-    if (control_get_u64(h, "last_seen", 0)) {
-        put_span(&seen, now_ms - MIN(control_get_u64(h, "last_seen", 0), now_ms));
+    put_line(sb, "system", json_get_str(h, "os", ""));
+    put_line(sb, "kernel", json_get_str(h, "kernel", ""));
+    put_line(sb, "version", json_get_str(h, "version", ""));
+    if (json_get_u64(h, "last_seen", 0)) {
+        put_span(&seen, now_ms - MIN(json_get_u64(h, "last_seen", 0), now_ms));
         sb_puts(&seen, " ago");
         put_line(sb, "seen", sb_str(&seen));
     }
-    put_line(sb, "address", control_get_str(h, "address", ""));
-    put_line(sb, "boot", control_get_str(h, "boot_id", ""));
-    if (control_get_u64(h, "certificate_expires", 0)) {
-        put_time(&until, control_get_u64(h, "certificate_expires", 0));
+    put_line(sb, "address", json_get_str(h, "address", ""));
+    put_line(sb, "boot", json_get_str(h, "boot_id", ""));
+    if (json_get_u64(h, "certificate_expires", 0)) {
+        put_time(&until, json_get_u64(h, "certificate_expires", 0));
         put_line(sb, "cert until", sb_str(&until));
     }
-    put_policies(control_get(detail, "policies"), color, sb);
-    put_own_policies(control_get(detail, "own_policies"), sb);
-    put_conditions(control_get(h, "conditions"), color, sb);
-    put_rivals(control_get(detail, "rivals"), now_ms, sb);
-    put_problems(control_get(detail, "problems"), color, sb);
-    put_hooks(control_get(detail, "health"), color, sb);
+    put_policies(json_get(detail, "policies"), color, sb);
+    put_own_policies(json_get(detail, "own_policies"), sb);
+    put_conditions(json_get(h, "conditions"), color, sb);
+    put_rivals(json_get(detail, "rivals"), now_ms, sb);
+    put_problems(json_get(detail, "problems"), color, sb);
+    put_hooks(json_get(detail, "health"), color, sb);
     return streq(state, "ok") || streq(state, "retired");
 }
 
@@ -327,9 +327,8 @@ static int host_path(struct cli *cli, struct remote *r, const char *named, struc
     for (size_t i = 0; i < cli_length(items); i++) {
         struct json_object *h = json_object_array_get_idx(items, i);
 
-        if (streq(control_get_str(h, "id", ""), named) ||
-            streq(control_get_str(h, "name", ""), named)) {
-            id = control_get_str(h, "id", "");
+        if (streq(json_get_str(h, "id", ""), named) || streq(json_get_str(h, "name", ""), named)) {
+            id = json_get_str(h, "id", "");
             n++;
         }
     }
@@ -432,7 +431,7 @@ static int label(struct cli *cli, struct remote *r)
     status = status ? status : cli_call(cli, r, "GET", sb_str(&path), NULL, &detail);
     if (status != 0)
         return status;
-    labels = control_get(control_get(detail, "host"), "labels");
+    labels = json_get(json_get(detail, "host"), "labels");
     if (!json_object_is_type(labels, json_type_object)) {
         json_object_put(detail);
         (void)error_set(&err, -EBADMSG, "the server says nothing of the labels of '%s'",

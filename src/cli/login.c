@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/prompt.h"
 #include "base/strutil.h"
 #include "cli/authority.h"
@@ -144,7 +145,7 @@ static int make_token(struct remote *r, const struct login *l, const char *passw
     wipe(&body);
     if (code < 0)
         return code;
-    code = remote_set_csrf(r, control_get_str(session, "csrf", ""));
+    code = remote_set_csrf(r, json_get_str(session, "csrf", ""));
     json_object_put(session);
     // Names of tokens are no longer than 64 bytes.
     (void)gethostname(host, sizeof(host) - 1);
@@ -188,8 +189,8 @@ static int log_in(const struct login *l, const char *url, struct error *err)
     p.url = (char *)url;
     p.ca = pem;
     p.user = (char *)l->user;
-    p.token = (char *)control_get_str(token, "text", "");
-    p.token_id = (char *)control_get_str(control_get(token, "token"), "id", "");
+    p.token = (char *)json_get_str(token, "text", "");
+    p.token_id = (char *)json_get_str(json_get(token, "token"), "id", "");
     code = profile_save(&p, err);
     json_object_put(token);
     return code;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/policies.h"
@@ -166,9 +167,9 @@ static int show_piece(struct cli *cli, uint64_t from, uint64_t *ret_next)
     r = cli_ask(cli, CONTROL_policy_show, args, 0, &piece);
     if (r != 0)
         return r;
-    *ret_next = control_get_u64(piece, "next", 0);
+    *ret_next = json_get_u64(piece, "next", 0);
     if (cli->json) {
-        struct json_object *rules = control_get(piece, "rules");
+        struct json_object *rules = json_get(piece, "rules");
 
         // One rule a line, so that any number of pieces is one stream.
         for (size_t i = 0; i < json_object_array_length(rules); i++)
@@ -212,7 +213,7 @@ const struct command_options policy_reload_options = {
 
 static void put_warnings(struct json_object *policy, struct strbuf *sb)
 {
-    uint64_t n = control_get_u64(control_get(policy, "found"), "warnings", 0);
+    uint64_t n = json_get_u64(json_get(policy, "found"), "warnings", 0);
 
     if (n) {
         sb_puts(sb, ", ");
@@ -236,9 +237,9 @@ int cmd_policy_reload(struct cli *cli)
     if (cli->json) {
         cli_pretty(policy, &sb);
     } else {
-        sb_printf(&sb, "policy %llu is in force: ",
-                  (unsigned long long)control_get_u64(policy, "id", 0));
-        put_number(&sb, control_get_u64(policy, "rules", 0), "rule");
+        sb_printf(&sb,
+                  "policy %llu is in force: ", (unsigned long long)json_get_u64(policy, "id", 0));
+        put_number(&sb, json_get_u64(policy, "rules", 0), "rule");
         put_warnings(policy, &sb);
         sb_putc(&sb, '\n');
     }

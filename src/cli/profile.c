@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/strbuf.h"
 #include "base/strutil.h"
 #include "control/message.h"
@@ -93,7 +94,7 @@ static int write_all_of(const char *path, struct json_object *root, struct error
 
 static char *copy_of(struct json_object *o, const char *key)
 {
-    const char *s = control_get_str(o, key, NULL);
+    const char *s = json_get_str(o, key, NULL);
 
     return s ? strdup(s) : NULL;
 }
@@ -110,8 +111,8 @@ int profile_load(const char *url, struct profile *ret_profile, struct error *err
     if (r < 0)
         return r;
     if (!url)
-        url = control_get_str(root, "last", NULL);
-    one = url ? control_get(control_get(root, "servers"), url) : NULL;
+        url = json_get_str(root, "last", NULL);
+    one = url ? json_get(json_get(root, "servers"), url) : NULL;
     if (one) {
         p.url = strdup(url);
         p.token = copy_of(one, "token");
@@ -147,7 +148,7 @@ static int put(struct json_object *o, const char *key, const char *value)
 
 static struct json_object *object_at(struct json_object *root, const char *key)
 {
-    struct json_object *o = control_get(root, key);
+    struct json_object *o = json_get(root, key);
 
     if (json_object_is_type(o, json_type_object))
         return o;
@@ -193,13 +194,13 @@ int profile_remove(const char *url, struct error *err)
     r = r < 0 ? r : read_all(path, &root, err);
     if (r < 0)
         return r;
-    servers = control_get(root, "servers");
-    if (!control_get(servers, url)) {
+    servers = json_get(root, "servers");
+    if (!json_get(servers, url)) {
         json_object_put(root);
         return -ENOENT;
     }
     json_object_object_del(servers, url);
-    if (streq(control_get_str(root, "last", ""), url))
+    if (streq(json_get_str(root, "last", ""), url))
         json_object_object_del(root, "last");
     r = write_all_of(path, root, err);
     json_object_put(root);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/policies.h"
@@ -147,7 +148,7 @@ static int send_version(struct cli *cli, struct remote *r, const struct push *p,
     jw_kv_str(&jw, "comment", strempty(p->comment));
     if (before) {
         url_piece(&path, name);
-        jw_kv_u64(&jw, "base", control_get_u64(control_get(before, "policy"), "version", 0));
+        jw_kv_u64(&jw, "base", json_get_u64(json_get(before, "policy"), "version", 0));
     } else {
         jw_kv_str(&jw, "name", name);
         jw_kv_str(&jw, "selector", strempty(p->selector));
@@ -214,10 +215,10 @@ static int push_file(struct cli *cli, struct remote *r, const struct push *p, co
     status = known(cli, r, name, &before);
     if (status != 0)
         return status;
-    same = before && streq(control_get_str(before, "text", ""), text);
+    same = before && streq(json_get_str(before, "text", ""), text);
     if (!same)
         status = send_version(cli, r, p, name, text, before, &after);
-    version = control_get_u64(control_get(same ? before : after, "policy"), "version", 0);
+    version = json_get_u64(json_get(same ? before : after, "policy"), "version", 0);
     if (status == 0 && !same && !p->hold)
         status = roll_out(cli, r, p, name, version);
     json_object_put(before);

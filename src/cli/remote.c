@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/profile.h"
 #include "control/message.h"
@@ -302,12 +303,11 @@ static int code_of(long status)
 static int refused(struct remote *r, long status, struct error *err)
 {
     struct json_object *root = control_json_parse(sb_str(&r->answer), r->answer.len);
-    struct json_object *e = control_get(root, "error");
-    const char *expected = control_get_str(e, "expected", ""),
-               *cure = control_get_str(e, "cure", "");
+    struct json_object *e = json_get(root, "error");
+    const char *expected = json_get_str(e, "expected", ""), *cure = json_get_str(e, "cure", "");
     int code = code_of(status);
 
-    (void)error_set(err, code, "%s", control_get_str(e, "what", ""));
+    (void)error_set(err, code, "%s", json_get_str(e, "what", ""));
     if (!err || !err->what[0])
         (void)error_set(err, code, "%s answers with status %ld", r->profile.url, status);
     if (*expected)
@@ -459,12 +459,12 @@ int cli_list(struct cli *cli, struct remote *r, const char *path, size_t max,
         status = cli_call(cli, r, "GET", sb_str(&url), NULL, &page);
         if (status != 0)
             break;
-        items = control_get(page, "items");
+        items = json_get(page, "items");
         for (size_t i = 0;
              i < json_object_array_length(items) && json_object_array_length(all) < max; i++)
             (void)json_object_array_add(all, json_object_get(json_object_array_get_idx(items, i)));
         free(next);
-        next = strdup(control_get_str(page, "next", ""));
+        next = strdup(json_get_str(page, "next", ""));
         json_object_put(page);
         if (str_isempty(next) || json_object_array_length(all) >= max)
             break;

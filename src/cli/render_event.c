@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/color.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "cli/render.h"
 #include "control/message.h"
@@ -15,7 +16,7 @@
 
 static const char *str(struct json_object *o, const char *key)
 {
-    return control_get_str(o, key, "");
+    return json_get_str(o, key, "");
 }
 
 struct verdict {
@@ -26,15 +27,15 @@ struct verdict {
 // By what became of it (disposition of OCSF), which says more than the rule's verb.
 static struct verdict verdict_of(struct json_object *record)
 {
-    struct json_object *unmapped = control_get(record, "unmapped");
+    struct json_object *unmapped = json_get(record, "unmapped");
 
-    if (control_get_u64(record, "class_uid", 0) == PROCESS_CLASS)
+    if (json_get_u64(record, "class_uid", 0) == PROCESS_CLASS)
         return (struct verdict){"process", COLOR_DIM};
     if (*str(unmapped, "notice"))
-        return (struct verdict){"safeguard", control_get_u64(record, "severity_id", 1) >= 3
+        return (struct verdict){"safeguard", json_get_u64(record, "severity_id", 1) >= 3
                                                  ? COLOR_RED
                                                  : COLOR_CYAN};
-    switch (control_get_u64(record, "disposition_id", 0)) {
+    switch (json_get_u64(record, "disposition_id", 0)) {
     case 2:
         return (struct verdict){streq(str(unmapped, "verdict"), "kill") ? "KILLED" : "DENIED",
                                 COLOR_RED};
@@ -64,10 +65,10 @@ static void put_clock(struct strbuf *sb, uint64_t ms, bool color, char day[16])
 
 static void put_who(struct strbuf *sb, struct json_object *record)
 {
-    struct json_object *process = control_get(control_get(record, "actor"), "process");
-    struct json_object *user = control_get(process, "user");
-    const char *name = control_get_str(user, "name", str(user, "uid"));
-    const char *parent = str(control_get(process, "parent_process"), "name");
+    struct json_object *process = json_get(json_get(record, "actor"), "process");
+    struct json_object *user = json_get(process, "user");
+    const char *name = json_get_str(user, "name", str(user, "uid"));
+    const char *parent = str(json_get(process, "parent_process"), "name");
 
     if (!process)
         return;
@@ -76,7 +77,7 @@ static void put_who(struct strbuf *sb, struct json_object *record)
         sb_putc(sb, ' ');
     }
     put_escaped(sb, str(process, "name"));
-    sb_printf(sb, "[%llu]", (unsigned long long)control_get_u64(process, "pid", 0));
+    sb_printf(sb, "[%llu]", (unsigned long long)json_get_u64(process, "pid", 0));
     if (*parent) {
         sb_puts(sb, " \xe2\x86\x90 ");
         put_escaped(sb, parent);
@@ -86,7 +87,7 @@ static void put_who(struct strbuf *sb, struct json_object *record)
 
 static void put_access(struct strbuf *sb, struct json_object *record)
 {
-    struct json_object *access = control_get(control_get(record, "unmapped"), "access");
+    struct json_object *access = json_get(json_get(record, "unmapped"), "access");
     size_t n = json_object_is_type(access, json_type_array) ? json_object_array_length(access) : 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -114,12 +115,12 @@ static void put_path(struct strbuf *sb, const char *path, const char *kind)
 
 static void put_what(struct strbuf *sb, struct json_object *record)
 {
-    struct json_object *unmapped = control_get(record, "unmapped");
-    struct json_object *result = control_get(record, "file_result");
+    struct json_object *unmapped = json_get(record, "unmapped");
+    struct json_object *result = json_get(record, "file_result");
     const char *reason = str(unmapped, "reason");
 
     put_access(sb, record);
-    put_path(sb, str(control_get(record, "file"), "path"), str(unmapped, "path_kind"));
+    put_path(sb, str(json_get(record, "file"), "path"), str(unmapped, "path_kind"));
     if (result) {
         sb_puts(sb, " \xe2\x86\x92 ");
         put_path(sb, str(result, "path"), str(unmapped, "result_path_kind"));
@@ -134,31 +135,31 @@ static void put_what(struct strbuf *sb, struct json_object *record)
 // What was read and written between open and close.
 static void put_transfer(struct strbuf *sb, struct json_object *record)
 {
-    struct json_object *unmapped = control_get(record, "unmapped");
-    uint64_t ms = control_get_u64(record, "duration", 0);
+    struct json_object *unmapped = json_get(record, "unmapped");
+    uint64_t ms = json_get_u64(record, "duration", 0);
 
-    if (!control_get(unmapped, "bytes_read"))
+    if (!json_get(unmapped, "bytes_read"))
         return;
     sb_printf(sb, " (%llu bytes read, %llu written, open for %llu.%03u s)",
-              (unsigned long long)control_get_u64(unmapped, "bytes_read", 0),
-              (unsigned long long)control_get_u64(unmapped, "bytes_written", 0),
+              (unsigned long long)json_get_u64(unmapped, "bytes_read", 0),
+              (unsigned long long)json_get_u64(unmapped, "bytes_written", 0),
               (unsigned long long)(ms / 1000), (unsigned)(ms % 1000));
 }
 
 static void put_rule(struct strbuf *sb, struct json_object *record, bool color)
 {
-    struct json_object *unmapped = control_get(record, "unmapped");
+    struct json_object *unmapped = json_get(record, "unmapped");
     const char *file = str(unmapped, "rule_file"), *slash = strrchr(file, '/');
-    uint64_t count = control_get_u64(record, "count", 1);
+    uint64_t count = json_get_u64(record, "count", 1);
 
     if (*file) {
         sb_printf(sb, "  %s", color_seq(color, COLOR_DIM));
         put_escaped(sb, slash ? slash + 1 : file);
-        sb_printf(sb, ":%llu%s", (unsigned long long)control_get_u64(unmapped, "rule_line", 0),
+        sb_printf(sb, ":%llu%s", (unsigned long long)json_get_u64(unmapped, "rule_line", 0),
                   color_seq(color, COLOR_RESET));
     }
     // A directory that is moved or mounted over takes along what rules deny beneath it.
-    if (control_get_bool(unmapped, "rule_beneath", 0))
+    if (json_get_bool(unmapped, "rule_beneath", 0))
         sb_printf(sb, "  %s(a rule beneath it)%s", color_seq(color, COLOR_DIM),
                   color_seq(color, COLOR_RESET));
     if (count > 1)
@@ -170,10 +171,10 @@ void render_event(struct json_object *record, bool color, char day[16], struct s
 {
     struct verdict verdict = verdict_of(record);
 
-    put_clock(sb, control_get_u64(record, "time", 0), color, day);
+    put_clock(sb, json_get_u64(record, "time", 0), color, day);
     sb_printf(sb, "%s%-10s%s  ", color_seq(color, verdict.color), verdict.text,
               color_seq(color, COLOR_RESET));
-    if (!control_get(record, "file")) {
+    if (!json_get(record, "file")) {
         put_escaped(sb, str(record, "message"));
     } else {
         put_who(sb, record);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/color.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "cli/render.h"
 #include "control/message.h"
@@ -29,31 +30,31 @@ static enum color color_of(const char *verdict)
 
 static void put_rule(struct strbuf *sb, struct json_object *rule, bool color)
 {
-    const char *file = control_get_str(rule, "file", ""), *slash = strrchr(file, '/');
-    const char *verdict = control_get_str(rule, "do", "");
-    bool monitor = streq(control_get_str(rule, "mode", ""), "monitor");
+    const char *file = json_get_str(rule, "file", ""), *slash = strrchr(file, '/');
+    const char *verdict = json_get_str(rule, "do", "");
+    bool monitor = streq(json_get_str(rule, "mode", ""), "monitor");
 
     put_escaped(sb, slash ? slash + 1 : file);
-    sb_printf(sb, ":%llu  %s%s%s%s ", (unsigned long long)control_get_u64(rule, "line", 0),
+    sb_printf(sb, ":%llu  %s%s%s%s ", (unsigned long long)json_get_u64(rule, "line", 0),
               color_seq(color, color_of(verdict)), verdict, color_seq(color, COLOR_RESET),
               monitor && !streq(verdict, "allow") && !streq(verdict, "audit") ? " (monitor)" : "");
-    put_list(sb, control_get(rule, "access"), ",", 99);
+    put_list(sb, json_get(rule, "access"), ",", 99);
     sb_puts(sb, "  ");
-    put_list(sb, control_get(rule, "path"), " ", 8);
-    if (control_get(rule, "by")) {
+    put_list(sb, json_get(rule, "path"), " ", 8);
+    if (json_get(rule, "by")) {
         sb_puts(sb, "  by ");
-        put_list(sb, control_get(rule, "by"), ", ", 8);
+        put_list(sb, json_get(rule, "by"), ", ", 8);
     }
-    if (control_get(rule, "not_by")) {
+    if (json_get(rule, "not_by")) {
         sb_puts(sb, "  not by ");
-        put_list(sb, control_get(rule, "not_by"), ", ", 8);
+        put_list(sb, json_get(rule, "not_by"), ", ", 8);
     }
     sb_putc(sb, '\n');
 }
 
 void render_rules(struct json_object *show, bool color, struct strbuf *sb)
 {
-    struct json_object *rules = control_get(show, "rules");
+    struct json_object *rules = json_get(show, "rules");
     size_t n = json_object_is_type(rules, json_type_array) ? json_object_array_length(rules) : 0;
 
     for (size_t i = 0; i < n; i++)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/color.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "cli/render.h"
 #include "control/message.h"
@@ -18,12 +19,12 @@ struct page {
 
 static const char *str(struct json_object *o, const char *key)
 {
-    return control_get_str(o, key, "");
+    return json_get_str(o, key, "");
 }
 
 static uint64_t num(struct json_object *o, const char *key)
 {
-    return control_get_u64(o, key, 0);
+    return json_get_u64(o, key, 0);
 }
 
 static size_t length(struct json_object *list)
@@ -54,7 +55,7 @@ static void put_ago(const struct page *p, uint64_t ms)
 
 static size_t count_hooks(struct json_object *s, const char *state)
 {
-    struct json_object *hooks = control_get(s, "hooks");
+    struct json_object *hooks = json_get(s, "hooks");
     size_t found = 0;
 
     for (size_t i = 0; i < length(hooks); i++)
@@ -64,14 +65,13 @@ static size_t count_hooks(struct json_object *s, const char *state)
 
 static void put_headline(const struct page *p, struct json_object *s)
 {
-    struct json_object *policy = control_get(s, "policy");
-    bool enforcing = control_get_bool(s, "enforcing", 0),
-         monitor = streq(str(s, "mode"), "monitor");
+    struct json_object *policy = json_get(s, "policy");
+    bool enforcing = json_get_bool(s, "enforcing", 0), monitor = streq(str(s, "mode"), "monitor");
 
     sb_printf(p->sb, "safeguard %s on ", str(s, "version"));
     put_escaped(p->sb, str(s, "hostname"));
     sb_puts(p->sb, ": ");
-    if (!control_get(policy, "id") || num(policy, "rules") == 0)
+    if (!json_get(policy, "id") || num(policy, "rules") == 0)
         colored(p, COLOR_RED, streq(str(policy, "state"), "building") ? "starting" : "no policy");
     else if (count_hooks(s, "failed"))
         colored(p, COLOR_RED, "not enforcing, hooks failed their self-test");
@@ -88,7 +88,7 @@ static void put_headline(const struct page *p, struct json_object *s)
 
 static void put_agent(const struct page *p, struct json_object *s)
 {
-    struct json_object *r = control_get(s, "resources");
+    struct json_object *r = json_get(s, "resources");
     uint64_t started = num(s, "started_ms"), permille = num(r, "cpu_permille");
 
     label(p, "agent");
@@ -98,14 +98,14 @@ static void put_agent(const struct page *p, struct json_object *s)
     put_bytes(p->sb, num(r, "resident_bytes"));
     sb_printf(p->sb, ", %llu.%llu %% of a processor", (unsigned long long)(permille / 10),
               (unsigned long long)(permille % 10));
-    if (control_get_bool(s, "taken_over", 0))
+    if (json_get_bool(s, "taken_over", 0))
         sb_puts(p->sb, ", took over from an earlier one");
     sb_putc(p->sb, '\n');
 }
 
 static void put_kernel(const struct page *p, struct json_object *s)
 {
-    struct json_object *k = control_get(s, "kernel");
+    struct json_object *k = json_get(s, "kernel");
 
     label(p, "kernel");
     sb_printf(p->sb, "Linux %s, attached by %s, preemption %s\n", str(k, "release"),
@@ -114,8 +114,8 @@ static void put_kernel(const struct page *p, struct json_object *s)
 
 static void put_quick(const struct page *p, struct json_object *s)
 {
-    struct json_object *q = control_get(s, "quick_decisions");
-    bool on = control_get_bool(q, "on", 0);
+    struct json_object *q = json_get(s, "quick_decisions");
+    bool on = json_get_bool(q, "on", 0);
 
     // Agents of an earlier version say nothing of it.
     if (!q)
@@ -132,7 +132,7 @@ static void put_quick(const struct page *p, struct json_object *s)
 
 static void put_files(const struct page *p, struct json_object *policy)
 {
-    struct json_object *files = control_get(policy, "files");
+    struct json_object *files = json_get(policy, "files");
 
     for (size_t i = 0; i < length(files); i++) {
         struct json_object *f = json_object_array_get_idx(files, i);
@@ -147,10 +147,10 @@ static void put_files(const struct page *p, struct json_object *policy)
 
 static void put_policy(const struct page *p, struct json_object *s)
 {
-    struct json_object *policy = control_get(s, "policy");
+    struct json_object *policy = json_get(s, "policy");
 
     label(p, "policy");
-    if (!control_get(policy, "id")) {
+    if (!json_get(policy, "id")) {
         sb_printf(p->sb, "%s\n", str(policy, "state"));
         return;
     }
@@ -169,7 +169,7 @@ static void put_policy(const struct page *p, struct json_object *s)
 
 static void put_records(const struct page *p, struct json_object *s)
 {
-    struct json_object *r = control_get(s, "records"), *o = control_get(s, "output");
+    struct json_object *r = json_get(s, "records"), *o = json_get(s, "output");
 
     label(p, "records");
     put_count(p->sb, num(r, "denied"));
@@ -179,7 +179,7 @@ static void put_records(const struct page *p, struct json_object *s)
     put_count(p->sb, num(r, "audited"));
     sb_puts(p->sb, " audited\n");
     label(p, "output");
-    put_escaped(p->sb, control_get_str(o, "path", str(o, "kind")));
+    put_escaped(p->sb, json_get_str(o, "path", str(o, "kind")));
     sb_puts(p->sb, ", ");
     put_count(p->sb, num(o, "records"));
     sb_puts(p->sb, num(o, "records") == 1 ? " record" : " records");
@@ -193,8 +193,7 @@ static void put_records(const struct page *p, struct json_object *s)
 
 static void put_waiting(const struct page *p, struct json_object *spool)
 {
-    struct json_object *security = control_get(spool, "security"),
-                       *audit = control_get(spool, "audit");
+    struct json_object *security = json_get(spool, "security"), *audit = json_get(spool, "audit");
     uint64_t n = num(security, "waiting") + num(audit, "waiting");
     uint64_t oldest = MAX(num(security, "oldest_ms"), num(audit, "oldest_ms"));
 
@@ -219,18 +218,18 @@ static void put_waiting(const struct page *p, struct json_object *spool)
 
 static void put_server(const struct page *p, struct json_object *s)
 {
-    struct json_object *server = control_get(s, "server"), *link = control_get(server, "link");
+    struct json_object *server = json_get(s, "server"), *link = json_get(server, "link");
     bool online = streq(str(link, "state"), "online");
 
     if (!server)
         return;
     label(p, "server");
-    put_escaped(p->sb, control_get_str(link, "url", str(server, "url")));
-    sb_puts(p->sb, *control_get_str(link, "url", str(server, "url")) ? ", " : "");
+    put_escaped(p->sb, json_get_str(link, "url", str(server, "url")));
+    sb_puts(p->sb, *json_get_str(link, "url", str(server, "url")) ? ", " : "");
     colored(p,
-            online                               ? COLOR_GREEN
-            : control_get_bool(link, "stuck", 0) ? COLOR_RED
-                                                 : COLOR_YELLOW,
+            online                            ? COLOR_GREEN
+            : json_get_bool(link, "stuck", 0) ? COLOR_RED
+                                              : COLOR_YELLOW,
             str(link, "state"));
     if (num(link, "since_ms")) {
         sb_puts(p->sb, " since ");
@@ -241,12 +240,12 @@ static void put_server(const struct page *p, struct json_object *s)
         put_ago(p, num(link, "last_ok_ms"));
     }
     sb_putc(p->sb, '\n');
-    put_waiting(p, control_get(server, "spool"));
+    put_waiting(p, json_get(server, "spool"));
 }
 
 static void put_losses(const struct page *p, struct json_object *s)
 {
-    struct json_object *losses = control_get(s, "losses");
+    struct json_object *losses = json_get(s, "losses");
     size_t n = 0;
 
     label(p, "lost");
@@ -269,13 +268,13 @@ static void put_losses(const struct page *p, struct json_object *s)
 
 static void put_scans(const struct page *p, struct json_object *s)
 {
-    struct json_object *l = control_get(s, "hard_links"), *t = control_get(s, "self_test");
+    struct json_object *l = json_get(s, "hard_links"), *t = json_get(s, "self_test");
 
     label(p, "hard links");
     put_count(p->sb, num(l, "pinned"));
     sb_puts(p->sb, num(l, "pinned") == 1 ? " file with several names is known"
                                          : " files with several names are known");
-    if (control_get_bool(l, "scanning", 0))
+    if (json_get_bool(l, "scanning", 0))
         sb_puts(p->sb, ", still looking");
     sb_putc(p->sb, '\n');
     label(p, "self-test");
@@ -316,7 +315,7 @@ static void put_hook(const struct page *p, struct json_object *h, enum color col
 
 static void put_hooks(const struct page *p, struct json_object *s, bool all)
 {
-    struct json_object *hooks = control_get(s, "hooks");
+    struct json_object *hooks = json_get(s, "hooks");
     size_t hidden = 0;
 
     sb_puts(p->sb, "\nHooks:\n");
@@ -337,7 +336,7 @@ static void put_hooks(const struct page *p, struct json_object *s, bool all)
 
 static void put_descriptors(const struct page *p, struct json_object *s)
 {
-    struct json_object *old = control_get(s, "old_descriptors"), *list = control_get(old, "list");
+    struct json_object *old = json_get(s, "old_descriptors"), *list = json_get(old, "list");
 
     if (*str(old, "checked_because"))
         sb_printf(p->sb, "\nEvery read and write is checked: %s\n", str(old, "checked_because"));
@@ -364,7 +363,7 @@ static void put_descriptors(const struct page *p, struct json_object *s)
 // True when none of them is serious.
 static bool put_problems(const struct page *p, struct json_object *s)
 {
-    struct json_object *problems = control_get(s, "problems");
+    struct json_object *problems = json_get(s, "problems");
     bool well = true;
 
     if (length(problems))

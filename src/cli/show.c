@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/jsonget.h"
 #include "cli/cli.h"
 #include "cli/render.h"
 #include "sensor/sensor.h"
@@ -224,11 +225,11 @@ int cmd_stop(struct cli *cli)
     r = cli_ask(cli, CONTROL_stop, s.detach ? "{\"detach\":true}" : NULL, 30000, &result);
     if (r != 0)
         return r;
-    left = control_get_str(result, "left", NULL);
+    left = json_get_str(result, "left", NULL);
     if (left) {
         (void)error_set(&err, -EBUSY, "%s", left);
-        error_cure(&err, "%s", control_get_str(result, "cure", ""));
-        r = print_left("the agent has ended", !control_get_bool(result, "detached", 1), &err);
+        error_cure(&err, "%s", json_get_str(result, "cure", ""));
+        r = print_left("the agent has ended", !json_get_bool(result, "detached", 1), &err);
     }
     json_object_put(result);
     if (r != 0)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
@@ -114,8 +115,8 @@ int cmd_token_create(struct cli *cli)
     if (cli->json)
         cli_pretty(answer, &sb);
     else
-        sb_printf(&sb, "%s\n\non the host, as root:\n  %s\n", control_get_str(answer, "text", "?"),
-                  control_get_str(answer, "command", "?"));
+        sb_printf(&sb, "%s\n\non the host, as root:\n  %s\n", json_get_str(answer, "text", "?"),
+                  json_get_str(answer, "command", "?"));
     json_object_put(answer);
     return cli_print(&sb, CLI_OK);
 }
@@ -138,19 +139,19 @@ void render_tokens(struct json_object *items, bool color, struct strbuf *sb)
         struct json_object *t = json_object_array_get_idx(items, i);
         _cleanup_(sb_done) struct strbuf when = {};
 
-        if (control_get_u64(t, "expires", 0))
-            put_time(&when, control_get_u64(t, "expires", 0));
+        if (json_get_u64(t, "expires", 0))
+            put_time(&when, json_get_u64(t, "expires", 0));
         else
             sb_puts(&when, "never");
-        columns_put(&c, control_get_str(t, "id", "?"));
-        columns_put_count(&c, control_get_u64(t, "used", 0));
-        if (control_get(t, "uses_left"))
-            columns_put_count(&c, control_get_u64(t, "uses_left", 0));
+        columns_put(&c, json_get_str(t, "id", "?"));
+        columns_put_count(&c, json_get_u64(t, "used", 0));
+        if (json_get(t, "uses_left"))
+            columns_put_count(&c, json_get_u64(t, "uses_left", 0));
         else
             columns_put(&c, "any");
         columns_put(&c, sb_str(&when));
-        columns_put(&c, control_get_str(t, "by", ""));
-        columns_put(&c, control_get_str(t, "comment", ""));
+        columns_put(&c, json_get_str(t, "by", ""));
+        columns_put(&c, json_get_str(t, "comment", ""));
     }
     columns_print(&c, color, sb);
     columns_done(&c);

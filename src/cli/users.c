@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonget.h"
 #include "base/prompt.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
@@ -129,17 +130,17 @@ void render_users(struct json_object *items, bool color, struct strbuf *sb)
 
     for (size_t i = 0; i < cli_length(items); i++) {
         struct json_object *u = json_object_array_get_idx(items, i);
-        struct json_object *roles = control_get(u, "roles");
+        struct json_object *roles = json_get(u, "roles");
         _cleanup_(sb_done) struct strbuf text = {};
 
         for (size_t k = 0; k < cli_length(roles); k++)
             sb_printf(&text, "%s%s", k ? ", " : "",
                       strempty(json_object_get_string(json_object_array_get_idx(roles, k))));
-        columns_put(&c, control_get_str(u, "name", "?"));
+        columns_put(&c, json_get_str(u, "name", "?"));
         columns_put(&c, sb_str(&text));
-        columns_put(&c, !control_get_bool(u, "enabled", 1)        ? "disabled"
-                        : !control_get_bool(u, "has_password", 1) ? "codes only"
-                                                                  : "");
+        columns_put(&c, !json_get_bool(u, "enabled", 1)        ? "disabled"
+                        : !json_get_bool(u, "has_password", 1) ? "codes only"
+                                                               : "");
     }
     columns_print(&c, color, sb);
     columns_done(&c);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "control/frame.h"
 
@@ -31,74 +32,17 @@ enum control_command control_command_find(const char *name)
 
 struct json_object *control_json_parse(const char *text, size_t len)
 {
-    struct json_tokener *tokener;
-    struct json_object *o = NULL;
-
-    if (len == 0 || len > CONTROL_FRAME_MAX)
-        return NULL;
-    tokener = json_tokener_new_ex(DEPTH_MAX);
-    if (!tokener)
-        return NULL;
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-    o = json_tokener_parse_ex(tokener, text, (int)len);
-    // An object that is whole, and nothing behind it.
-    if (json_tokener_get_error(tokener) != json_tokener_success ||
-        json_tokener_get_parse_end(tokener) != len) {
-        json_object_put(o);
-        o = NULL;
-    }
-    json_tokener_free(tokener);
-    return o;
-}
-
-struct json_object *control_get(struct json_object *o, const char *key)
-{
-    struct json_object *value = NULL;
-
-    if (!json_object_is_type(o, json_type_object))
-        return NULL;
-    return json_object_object_get_ex(o, key, &value) ? value : NULL;
-}
-
-const char *control_get_str(struct json_object *o, const char *key, const char *otherwise)
-{
-    struct json_object *value = control_get(o, key);
-
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : otherwise;
-}
-
-uint64_t control_get_u64(struct json_object *o, const char *key, uint64_t otherwise)
-{
-    struct json_object *value = control_get(o, key);
-
-    if (!json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
-        return otherwise;
-    return json_object_get_uint64(value);
-}
-
-int64_t control_get_i64(struct json_object *o, const char *key, int64_t otherwise)
-{
-    struct json_object *value = control_get(o, key);
-
-    return json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : otherwise;
-}
-
-int control_get_bool(struct json_object *o, const char *key, int otherwise)
-{
-    struct json_object *value = control_get(o, key);
-
-    return json_object_is_type(value, json_type_boolean) ? json_object_get_boolean(value)
-                                                         : otherwise;
+    return len <= CONTROL_FRAME_MAX ? json_parse(text, len, DEPTH_MAX) : NULL;
 }
 
 int control_request_parse(const char *payload, size_t len, struct control_request *ret_request,
                           struct error *err)
 {
     struct control_request request = {.root = control_json_parse(payload, len)};
-    const char *name = control_get_str(request.root, "command", NULL);
+    const char *name = json_get_str(request.root, "command", NULL);
 
-    request.id = control_get_u64(request.root, "id", 0);
-    request.args = control_get(request.root, "args");
+    request.id = json_get_u64(request.root, "id", 0);
+    request.args = json_get(request.root, "args");
     if (!name || request.id == 0 ||
         (request.args && !json_object_is_type(request.args, json_type_object))) {
         json_object_put(request.root);
@@ -142,22 +86,20 @@ int control_request_write(struct strbuf *sb, uint64_t id, enum control_command c
 
 static void read_error(struct json_object *o, int code, struct error *err)
 {
-    (void)error_at(err, code, control_get_str(o, "file", NULL),
-                   (unsigned)control_get_u64(o, "line", 0),
-                   (unsigned)control_get_u64(o, "column", 0), "%s",
-                   control_get_str(o, "what", "the agent gave no reason"));
-    if (control_get_str(o, "expected", NULL))
-        error_expected(err, "%s", control_get_str(o, "expected", NULL));
-    if (control_get_str(o, "cure", NULL))
-        error_cure(err, "%s", control_get_str(o, "cure", NULL));
+    (void)error_at(err, code, json_get_str(o, "file", NULL), (unsigned)json_get_u64(o, "line", 0),
+                   (unsigned)json_get_u64(o, "column", 0), "%s",
+                   json_get_str(o, "what", "the agent gave no reason"));
+    if (json_get_str(o, "expected", NULL))
+        error_expected(err, "%s", json_get_str(o, "expected", NULL));
+    if (json_get_str(o, "cure", NULL))
+        error_cure(err, "%s", json_get_str(o, "cure", NULL));
 }
 
 int control_response_parse(const char *payload, size_t len, struct control_response *ret_response,
                            struct error *err)
 {
-    struct json_object *root = control_json_parse(payload, len),
-                       *error = control_get(root, "error");
-    struct control_response response = {.id = control_get_u64(root, "id", 0)};
+    struct json_object *root = control_json_parse(payload, len), *error = json_get(root, "error");
+    struct control_response response = {.id = json_get_u64(root, "id", 0)};
     uint64_t number;
 
     // Without a number: about the connection as a whole.
@@ -166,11 +108,11 @@ int control_response_parse(const char *payload, size_t len, struct control_respo
         return error_set(err, -EBADMSG, "what the agent answered is not of the form of an answer");
     }
     if (error) {
-        number = control_get_u64(error, "errno", EIO);
+        number = json_get_u64(error, "errno", EIO);
         response.code = number > 0 && number < 4096 ? -(int)number : -EIO;
         read_error(error, response.code, err);
     } else {
-        response.result = json_object_get(control_get(root, "result"));
+        response.result = json_object_get(json_get(root, "result"));
     }
     json_object_put(root);
     *ret_response = response;

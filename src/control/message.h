@@ -61,10 +61,3 @@ int control_response_write_error(struct strbuf *sb, uint64_t id, const struct er
 
 // A JSON text of at most 1 MiB that nests at most 32 deep; NULL: it is none. The caller puts it.
 struct json_object *control_json_parse(const char *text, size_t len);
-
-// Members of an object with a value for those that are missing or of another type.
-const char *control_get_str(struct json_object *o, const char *key, const char *otherwise);
-uint64_t control_get_u64(struct json_object *o, const char *key, uint64_t otherwise);
-int64_t control_get_i64(struct json_object *o, const char *key, int64_t otherwise);
-int control_get_bool(struct json_object *o, const char *key, int otherwise);
-struct json_object *control_get(struct json_object *o, const char *key); // NULL; on loan

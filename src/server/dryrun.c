@@ -11,6 +11,7 @@
 #include "abi/policy.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "base/table.h"
@@ -50,7 +51,7 @@ struct facts {
 
 static uint32_t ops_of(struct json_object *unmapped)
 {
-    struct json_object *list = api_get(unmapped, "access");
+    struct json_object *list = json_get(unmapped, "access");
     uint32_t ops = 0;
 
     if (!json_object_is_type(list, json_type_array))
@@ -67,8 +68,8 @@ static uint32_t ops_of(struct json_object *unmapped)
 
 static uint32_t uid_of(const struct trial *t, struct json_object *process)
 {
-    struct json_object *user = api_get(process, "user");
-    const char *name = api_get_str(user, "name", NULL), *uid = api_get_str(user, "uid", NULL);
+    struct json_object *user = json_get(process, "user");
+    const char *name = json_get_str(user, "name", NULL), *uid = json_get_str(user, "uid", NULL);
     uint32_t number;
 
     // By name where a rule names him: the number may be another on each host.
@@ -76,25 +77,25 @@ static uint32_t uid_of(const struct trial *t, struct json_object *process)
         return number;
     if (uid && parse_u32(uid, &number) == 0)
         return number;
-    return (uint32_t)api_get_u64(process, "euid", UINT32_MAX);
+    return (uint32_t)json_get_u64(process, "euid", UINT32_MAX);
 }
 
 static uint32_t login_of(const struct trial *t, struct json_object *actor,
                          struct json_object *process)
 {
-    const char *name = api_get_str(api_get(actor, "user"), "name", NULL);
+    const char *name = json_get_str(json_get(actor, "user"), "name", NULL);
     uint32_t number;
 
     if (name && check_user(t->check, name, strlen(name), &number) == 0)
         return number;
-    return (uint32_t)api_get_u64(process, "auid", UINT32_MAX);
+    return (uint32_t)json_get_u64(process, "auid", UINT32_MAX);
 }
 
 static int session_of(struct json_object *actor)
 {
     static const char *const names[SG_SESSION_COUNT] = {"none", "service", "ssh", "cron",
                                                         "console"};
-    const char *issuer = api_get_str(api_get(actor, "session"), "issuer", NULL);
+    const char *issuer = json_get_str(json_get(actor, "session"), "issuer", NULL);
 
     for (int i = 0; issuer && i < SG_SESSION_COUNT; i++)
         if (streq(issuer, names[i]))
@@ -104,12 +105,12 @@ static int session_of(struct json_object *actor)
 
 static void read_ancestors(struct json_object *process, struct facts *f)
 {
-    struct json_object *list = api_get(process, "ancestry");
-    const char *parent = api_get_str(api_get(process, "parent_process"), "path", NULL);
+    struct json_object *list = json_get(process, "ancestry");
+    const char *parent = json_get_str(json_get(process, "parent_process"), "path", NULL);
     size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
     for (size_t i = 0; i < n && f->query.facts.n_ancestors < POLICY_ANCESTORS_MAX; i++) {
-        const char *path = api_get_str(json_object_array_get_idx(list, i), "path", NULL);
+        const char *path = json_get_str(json_object_array_get_idx(list, i), "path", NULL);
 
         if (path && *path == '/')
             f->ancestors[f->query.facts.n_ancestors++] = path;
@@ -122,24 +123,24 @@ static void read_ancestors(struct json_object *process, struct facts *f)
 // False: not an access to a file whose place is known.
 static bool read_facts(const struct trial *t, struct json_object *record, struct facts *f)
 {
-    struct json_object *actor = api_get(record, "actor"), *process = api_get(actor, "process"),
-                       *unmapped = api_get(record, "unmapped");
-    const char *path = api_get_str(api_get(record, "file"), "path", NULL),
-               *exe = api_get_str(api_get(process, "file"), "path", NULL),
-               *cgroup = api_get_str(unmapped, "cgroup", NULL);
+    struct json_object *actor = json_get(record, "actor"), *process = json_get(actor, "process"),
+                       *unmapped = json_get(record, "unmapped");
+    const char *path = json_get_str(json_get(record, "file"), "path", NULL),
+               *exe = json_get_str(json_get(process, "file"), "path", NULL),
+               *cgroup = json_get_str(unmapped, "cgroup", NULL);
 
     *f = (struct facts){.query = {.path = path, .ops = ops_of(unmapped)}};
-    if (!path || *path != '/' || !f->query.ops || api_get(unmapped, "path_kind"))
+    if (!path || *path != '/' || !f->query.ops || json_get(unmapped, "path_kind"))
         return false;
     f->query.path_len = strlen(path);
     f->query.facts.exe = exe && *exe == '/' ? exe : NULL;
     f->query.facts.uid = uid_of(t, process);
     f->query.facts.login_uid = login_of(t, actor, process);
     f->query.facts.session = session_of(actor);
-    f->query.facts.container = api_get(process, "container") != NULL;
+    f->query.facts.container = json_get(process, "container") != NULL;
     f->query.facts.cgroup = cgroup && *cgroup == '/' ? cgroup : NULL;
     f->query.has_when = true;
-    f->query.when = (time_t)(api_get_u64(record, "time", 0) / 1000);
+    f->query.when = (time_t)(json_get_u64(record, "time", 0) / 1000);
     read_ancestors(process, f);
     return true;
 }
@@ -156,7 +157,7 @@ static enum store_outcome outcome_of(const struct policy_decision *d)
 // The file of the rule that decided then: its name without directories.
 static int compare_file(const struct trial *t, struct json_object *record)
 {
-    const char *file = api_get_str(api_get(record, "unmapped"), "rule_file", NULL), *slash;
+    const char *file = json_get_str(json_get(record, "unmapped"), "rule_file", NULL), *slash;
 
     if (!file)
         return -1;

@@ -11,6 +11,7 @@
 #include "abi/policy.h"
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "registry/alert.h"
@@ -112,7 +113,7 @@ static int on_row(void *ctx, const struct store_row *row)
     if (!tokener)
         return -ENOMEM;
     o = json_tokener_parse_ex(tokener, row->line, (int)row->len);
-    s->ops = words_to_ops(api_get(api_get(o, "unmapped"), "access"));
+    s->ops = words_to_ops(json_get(json_get(o, "unmapped"), "access"));
     json_object_put(o);
     json_tokener_free(tokener);
     return 1;

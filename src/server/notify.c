@@ -6,19 +6,19 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include <json-c/json.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/log.h"
 #include "base/macro.h"
 #include "base/strutil.h"
+#include "base/thread.h"
 #include "registry/settings.h"
 #include "server/server.h"
 
@@ -84,7 +84,7 @@ struct address {
 static int on_channel(void *ctx, const struct registry_channel *c)
 {
     struct json_object *o = json_tokener_parse(c->config);
-    const char *target = api_get_str(o, "target", "");
+    const char *target = json_get_str(o, "target", "");
     struct address *a = ctx;
 
     a->kind = c->kind;
@@ -207,7 +207,6 @@ static void *work(void *ctx)
 {
     struct notify *n = ctx;
 
-    (void)prctl(PR_SET_NAME, "notify");
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stop) {
         uint64_t due_ms = UINT64_MAX;
@@ -226,8 +225,6 @@ static void *work(void *ctx)
 int notify_new(struct server *s, struct notify **ret, struct error *err)
 {
     struct notify *n = new0(struct notify, 1);
-    pthread_condattr_t attr;
-    sigset_t all, before;
     int r;
 
     if (!n || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -236,14 +233,8 @@ int notify_new(struct server *s, struct notify **ret, struct error *err)
     }
     n->server = s;
     (void)pthread_mutex_init(&n->lock, NULL);
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&n->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    r = -pthread_create(&n->thread, NULL, work, n);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cond_init_monotonic(&n->wake);
+    r = thread_start(&n->thread, "notify", 0, work, n);
     if (r < 0) {
         free(n);
         return error_set(err, r, "the sender of messages could not be started: %m");

@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "base/utf8.h"
@@ -99,25 +100,25 @@ static void put_param(struct strbuf *sb, const char *name, const char *value)
 
 static void put_message(struct strbuf *sb, const struct notification *n)
 {
-    struct json_object *alert = api_get(n->json, "alert");
+    struct json_object *alert = json_get(n->json, "alert");
     char time[RFC3339_MS_SIZE] = "-", host[256] = "-", id[24] = "";
 
     (void)format_rfc3339_ms(n->time_ms * NS_PER_MS, time, sizeof(time));
     (void)gethostname(host, sizeof(host) - 1);
     sb_printf(sb, "<%u>1 %s %s safeguard %d %s [safeguard@32473",
               FACILITY * 8 + severity_of(n->severity), time, host, (int)getpid(),
-              api_get_str(n->json, "kind", "-"));
+              json_get_str(n->json, "kind", "-"));
     if (alert) {
-        (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)api_get_u64(alert, "id", 0));
+        (void)snprintf(id, sizeof(id), "%llu", (unsigned long long)json_get_u64(alert, "id", 0));
         put_param(sb, "alert", id);
-        put_param(sb, "host", api_get_str(alert, "host_name", ""));
-        put_param(sb, "hostId", api_get_str(alert, "host", ""));
-        put_param(sb, "outcome", api_get_str(alert, "outcome", ""));
-        put_param(sb, "policy", api_get_str(alert, "policy", ""));
-        put_param(sb, "rule", api_get_str(alert, "rule", ""));
-        put_param(sb, "program", api_get_str(alert, "program", ""));
-        put_param(sb, "user", api_get_str(alert, "user", ""));
-        put_param(sb, "path", api_get_str(alert, "path", ""));
+        put_param(sb, "host", json_get_str(alert, "host_name", ""));
+        put_param(sb, "hostId", json_get_str(alert, "host", ""));
+        put_param(sb, "outcome", json_get_str(alert, "outcome", ""));
+        put_param(sb, "policy", json_get_str(alert, "policy", ""));
+        put_param(sb, "rule", json_get_str(alert, "rule", ""));
+        put_param(sb, "program", json_get_str(alert, "program", ""));
+        put_param(sb, "user", json_get_str(alert, "user", ""));
+        put_param(sb, "path", json_get_str(alert, "path", ""));
     }
     sb_printf(sb, "] \xef\xbb\xbf%s", n->subject);
 }

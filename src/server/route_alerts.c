@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/alert.h"
 #include "registry/condition.h"
@@ -148,11 +149,11 @@ int route_alert(struct server *s, struct api_request *rq, struct jw *out, struct
 // null is nobody; what is not there stays as it is.
 static struct registry_alert_patch patch_of(struct json_object *body)
 {
-    const char *status = api_get_str(body, "status", NULL);
+    const char *status = json_get_str(body, "status", NULL);
 
     return (struct registry_alert_patch){
         .state = status ? (int)alert_state_find(status) : -1,
-        .owner = json_object_object_get_ex(body, "owner", NULL) ? api_get_str(body, "owner", "")
+        .owner = json_object_object_get_ex(body, "owner", NULL) ? json_get_str(body, "owner", "")
                                                                 : NULL,
     };
 }
@@ -175,15 +176,15 @@ int route_alert_comment(struct server *s, struct api_request *rq, struct jw *out
 
     if (r == 0)
         r = registry_alert_comment(s->registry, api_actor(rq), id,
-                                   api_get_str(api_body(rq), "text", ""), err);
+                                   json_get_str(api_body(rq), "text", ""), err);
     return r < 0 ? r : write_detail(s, id, out, err);
 }
 
 int route_alert_exception(struct server *s, struct api_request *rq, struct jw *out,
                           struct error *err)
 {
-    const char *scope = api_get_str(api_body(rq), "scope", ""),
-               *reason = api_get_str(api_body(rq), "reason", "");
+    const char *scope = json_get_str(api_body(rq), "scope", ""),
+               *reason = json_get_str(api_body(rq), "reason", "");
     struct proposal p = {};
     uint64_t id = 0;
     int r = id_of(rq, &id, err);
@@ -208,7 +209,7 @@ int route_alert_exception(struct server *s, struct api_request *rq, struct jw *o
 // Many at once: those that are not there are named, the others are changed together.
 int route_alerts_bulk(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
-    struct json_object *ids = api_get(api_body(rq), "ids");
+    struct json_object *ids = json_get(api_body(rq), "ids");
     const struct registry_alert_patch patch = patch_of(api_body(rq));
     uint64_t found[REGISTRY_PAGE_MAX];
     size_t n = 0;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/session.h"
 #include "registry/user.h"
@@ -89,8 +90,8 @@ int route_login(struct server *s, struct api_request *rq, struct jw *out, struct
 
     if (r < 0)
         return r;
-    r = registry_login(s->registry, api_get_str(api_body(rq), "user", ""),
-                       api_get_str(api_body(rq), "password", ""), api_address(rq),
+    r = registry_login(s->registry, json_get_str(api_body(rq), "user", ""),
+                       json_get_str(api_body(rq), "password", ""), api_address(rq),
                        old_cookie(rq, before, sizeof(before)), &login, &wait_ms, err);
     leave(s);
     r = r < 0 ? refuse(rq, r, wait_ms) : admit(rq, &login, out);
@@ -105,7 +106,7 @@ int route_login_once(struct server *s, struct api_request *rq, struct jw *out, s
     char before[128];
     int r;
 
-    r = registry_login_once(s->registry, api_get_str(api_body(rq), "code", ""), api_address(rq),
+    r = registry_login_once(s->registry, json_get_str(api_body(rq), "code", ""), api_address(rq),
                             old_cookie(rq, before, sizeof(before)), &login, &wait_ms, err);
     r = r < 0 ? refuse(rq, r, wait_ms) : admit(rq, &login, out);
     explicit_bzero(&login, sizeof(login));
@@ -133,7 +134,7 @@ int route_session(struct server *s _unused_, struct api_request *rq, struct jw *
 int route_session_password(struct server *s, struct api_request *rq, struct jw *out,
                            struct error *err)
 {
-    const char *user = api_identity(rq)->user, *password = api_get_str(api_body(rq), "new", "");
+    const char *user = api_identity(rq)->user, *password = json_get_str(api_body(rq), "new", "");
     struct registry_login login = {};
     uint64_t wait_ms = 0;
     int r = enter(s, err);
@@ -141,7 +142,7 @@ int route_session_password(struct server *s, struct api_request *rq, struct jw *
     if (r < 0)
         return r;
     r = registry_user_change_password(s->registry, api_actor(rq), user,
-                                      api_get_str(api_body(rq), "old", ""), password, err);
+                                      json_get_str(api_body(rq), "old", ""), password, err);
     if (r == -EACCES)
         (void)api_fail(rq, r, 403, "password");
     if (r == 0)

@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include "base/alloc.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/audit.h"
 #include "registry/channel.h"
@@ -24,7 +25,7 @@ static int on_channel(void *ctx, const struct registry_channel *c)
     write_id(out, "id", c->id);
     jw_kv_str(out, "name", c->name);
     jw_kv_str(out, "kind", channel_kind_name(c->kind));
-    jw_kv_str(out, "target", api_get_str(config, "target", ""));
+    jw_kv_str(out, "target", json_get_str(config, "target", ""));
     jw_kv_u64(out, "severity", c->severity_min);
     jw_kv_bool(out, "enabled", c->enabled);
     jw_kv_bool(out, "has_secret", c->has_secret);
@@ -53,7 +54,7 @@ int route_channels(struct server *s, struct api_request *rq _unused_, struct jw 
 static int config_of(struct json_object *body, enum channel_kind kind, char **ret,
                      struct error *err)
 {
-    const char *target = api_get_str(body, "target", NULL);
+    const char *target = json_get_str(body, "target", NULL);
     _cleanup_(sb_done) struct strbuf sb = {};
     struct jw jw;
     int r;
@@ -76,17 +77,17 @@ static int config_of(struct json_object *body, enum channel_kind kind, char **re
 static struct registry_channel_spec spec_of(struct json_object *body, const char *config,
                                             bool *enabled)
 {
-    struct json_object *on = api_get(body, "enabled");
+    struct json_object *on = json_get(body, "enabled");
 
     *enabled = !on || json_object_get_boolean(on);
     return (struct registry_channel_spec){
-        .name = api_get_str(body, "name", NULL),
+        .name = json_get_str(body, "name", NULL),
         .config = config,
-        .secret = api_get_str(body, "secret", NULL),
+        .secret = json_get_str(body, "secret", NULL),
         .enabled = on ? enabled : NULL,
         // 0 is everything, as 1 is.
-        .severity_min = api_get(body, "severity")
-                            ? (unsigned)MAX(api_get_u64(body, "severity", 1), UINT64_C(1))
+        .severity_min = json_get(body, "severity")
+                            ? (unsigned)MAX(json_get_u64(body, "severity", 1), UINT64_C(1))
                             : 0,
     };
 }
@@ -94,7 +95,7 @@ static struct registry_channel_spec spec_of(struct json_object *body, const char
 int route_channel_new(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct json_object *body = api_body(rq);
-    enum channel_kind kind = channel_kind_find(api_get_str(body, "kind", ""));
+    enum channel_kind kind = channel_kind_find(json_get_str(body, "kind", ""));
     _cleanup_free_ char *config = NULL;
     struct registry_channel_spec spec;
     uint64_t id = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Commands to hosts, and what came of them.
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/command.h"
 #include "server/server.h"
@@ -40,10 +41,10 @@ int route_host_commands(struct server *s, struct api_request *rq, struct jw *out
 
 int route_host_command(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
-    struct json_object *args = api_get(api_body(rq), "args");
+    struct json_object *args = json_get(api_body(rq), "args");
     uint64_t id = 0;
     int r = registry_command_create(
-        s->registry, api_actor(rq), api_path(rq, "id"), api_get_str(api_body(rq), "name", ""),
+        s->registry, api_actor(rq), api_path(rq, "id"), json_get_str(api_body(rq), "name", ""),
         args ? json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN) : NULL, LIFE_MS, &id,
         err);
 

@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/enrol.h"
 #include "server/server.h"
@@ -100,15 +101,15 @@ static int write_made(struct server *s, const char *id, struct token *token, str
 int route_enrolment_token_new(struct server *s, struct api_request *rq, struct jw *out,
                               struct error *err)
 {
-    struct json_object *body = api_body(rq), *labels = api_get(body, "labels");
+    struct json_object *body = api_body(rq), *labels = json_get(body, "labels");
     const struct registry_enrol_spec spec = {
-        .note = api_get_str(body, "comment", ""),
+        .note = json_get_str(body, "comment", ""),
         .labels = labels ? json_object_to_json_string_ext(labels, JSON_C_TO_STRING_PLAIN) : NULL,
         // null is any number, nothing at all is one.
         .uses = json_object_object_get_ex(body, "uses", NULL)
-                    ? (unsigned)api_get_u64(body, "uses", 0)
+                    ? (unsigned)json_get_u64(body, "uses", 0)
                     : 1,
-        .life_ms = api_get_u64(body, "expires_in", LIFE_MS),
+        .life_ms = json_get_u64(body, "expires_in", LIFE_MS),
     };
     struct token token = {};
     char id[9];

@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "base/alloc.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/table.h"
 #include "registry/bundle.h"
@@ -76,7 +77,7 @@ static struct json_object *health_row(struct server *s, const char *host, const 
 
 static void write_number(struct jw *out, const char *key, struct json_object *o, const char *name)
 {
-    struct json_object *value = api_get(o, name);
+    struct json_object *value = json_get(o, name);
 
     if (json_object_is_type(value, json_type_int) && json_object_get_int64(value) >= 0)
         jw_kv_i64(out, key, json_object_get_int64(value));
@@ -214,15 +215,15 @@ static int on_hook(void *ctx, const struct registry_state_row *row)
 
     // Rows of hooks say how they are attached and in which state they are; the others are about the agent as a whole.
     if (json_object_is_type(o, json_type_object) && json_object_object_get_ex(o, "attach", NULL) &&
-        api_get_str(o, "state", NULL)) {
-        proved = api_get(o, "proved_ms");
+        json_get_str(o, "state", NULL)) {
+        proved = json_get(o, "proved_ms");
         jw_begin_object(out);
         jw_kv_str(out, "id", row->key);
-        jw_kv_str(out, "state", api_get_str(o, "state", ""));
-        write_text(out, "attach", api_get_str(o, "attach", NULL));
+        jw_kv_str(out, "state", json_get_str(o, "state", ""));
+        write_text(out, "attach", json_get_str(o, "attach", NULL));
         write_time(out, "proved_ms", proved ? json_object_get_uint64(proved) : 0);
-        write_text(out, "reason", api_get_str(o, "reason", NULL));
-        write_text(out, "cure", api_get_str(o, "cure", NULL));
+        write_text(out, "reason", json_get_str(o, "reason", NULL));
+        write_text(out, "cure", json_get_str(o, "cure", NULL));
         jw_end_object(out);
     }
     json_object_put(o);
@@ -231,7 +232,7 @@ static int on_hook(void *ctx, const struct registry_state_row *row)
 
 static void write_problems(struct jw *out, struct json_object *o)
 {
-    struct json_object *list = json_object_is_type(o, json_type_object) ? api_get(o, "problems")
+    struct json_object *list = json_object_is_type(o, json_type_object) ? json_get(o, "problems")
                                                                         : o;
     size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
@@ -242,8 +243,8 @@ static void write_problems(struct jw *out, struct json_object *o)
         jw_begin_object(out);
         jw_kv_str(out, "what",
                   json_object_is_type(one, json_type_string) ? json_object_get_string(one)
-                                                             : api_get_str(one, "what", ""));
-        write_text(out, "cure", api_get_str(one, "cure", NULL));
+                                                             : json_get_str(one, "what", ""));
+        write_text(out, "cure", json_get_str(one, "cure", NULL));
         jw_end_object(out);
     }
     jw_end_array(out);
@@ -277,16 +278,16 @@ static int on_file(void *ctx, const struct registry_bundle_file *f)
 
 static void write_own_policies(struct jw *out, struct json_object *row)
 {
-    struct json_object *files = api_get(row, "files");
+    struct json_object *files = json_get(row, "files");
     size_t n = json_object_is_type(files, json_type_array) ? json_object_array_length(files) : 0;
 
     jw_kv_array(out, "own_policies");
     for (size_t i = 0; i < n; i++) {
         struct json_object *one = json_object_array_get_idx(files, i);
-        bool monitor = streq(api_get_str(one, "mode", ""), "monitor");
+        bool monitor = streq(json_get_str(one, "mode", ""), "monitor");
 
         jw_begin_object(out);
-        jw_kv_str(out, "file", api_get_str(one, "file", ""));
+        jw_kv_str(out, "file", json_get_str(one, "file", ""));
         jw_kv_str(out, "mode", monitor ? "monitor" : "enforce");
         jw_end_object(out);
     }
@@ -352,7 +353,7 @@ int route_host(struct server *s, struct api_request *rq, struct jw *out, struct 
 
 int route_host_change(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
-    struct json_object *labels = api_get(api_body(rq), "labels");
+    struct json_object *labels = json_get(api_body(rq), "labels");
     int r = registry_host_set_labels(s->registry, api_actor(rq), api_path(rq, "id"),
                                      json_object_to_json_string_ext(labels, JSON_C_TO_STRING_PLAIN),
                                      err);
@@ -445,7 +446,7 @@ int route_strangers(struct server *s, struct api_request *rq, struct jw *out, st
 int route_stranger_adopt(struct server *s, struct api_request *rq, struct jw *out,
                          struct error *err)
 {
-    struct json_object *labels = api_get(api_body(rq), "labels");
+    struct json_object *labels = json_get(api_body(rq), "labels");
     int r = registry_stranger_adopt(
         s->registry, api_actor(rq), api_path(rq, "id"),
         labels ? json_object_to_json_string_ext(labels, JSON_C_TO_STRING_PLAIN) : NULL, err);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "registry/host.h"
@@ -168,7 +169,7 @@ static const struct policy_diag *first_error(const struct policy_diags *diags)
 static int check_text_of(struct json_object *body, const char *name, struct check *check,
                          struct error *err)
 {
-    const char *text = api_get_str(body, "text", "");
+    const char *text = json_get_str(body, "text", "");
     int r = check_policy(name, text, strlen(text), check, err);
     const struct policy_diag *d;
 
@@ -188,14 +189,14 @@ static int check_text_of(struct json_object *body, const char *name, struct chec
 int route_policy_new(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct json_object *body = api_body(rq);
-    const char *name = api_get_str(body, "name", ""), *text = api_get_str(body, "text", "");
+    const char *name = json_get_str(body, "name", ""), *text = json_get_str(body, "text", "");
     _cleanup_(check_done) struct check check = {};
     int r = check_text_of(body, name, &check, err);
 
     if (r == 0)
         r = registry_policy_create(s->registry, api_actor(rq), name, text, strlen(text),
-                                   api_get_str(body, "selector", ""),
-                                   api_get_str(body, "comment", ""), err);
+                                   json_get_str(body, "selector", ""),
+                                   json_get_str(body, "comment", ""), err);
     return r < 0 ? r
                  : registry_policy_get(s->registry, name, on_detail,
                                        &(struct detail){s, out, &check}, err);
@@ -210,8 +211,8 @@ static int copy_text(void *ctx, const struct registry_policy_version *v)
 int route_policy_write(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct json_object *body = api_body(rq);
-    const char *name = api_path(rq, "name"), *text = api_get_str(body, "text", "");
-    unsigned base = (unsigned)api_get_u64(body, "base", 0), version = 0;
+    const char *name = api_path(rq, "name"), *text = json_get_str(body, "text", "");
+    unsigned base = (unsigned)json_get_u64(body, "base", 0), version = 0;
     _cleanup_(check_done) struct check check = {};
     _cleanup_free_ char *before = NULL;
     int r = check_text_of(body, name, &check, err);
@@ -221,7 +222,7 @@ int route_policy_write(struct server *s, struct api_request *rq, struct jw *out,
                                     err);
     if (r == 0)
         r = registry_policy_add_version(s->registry, api_actor(rq), name, text, strlen(text), base,
-                                        api_get_str(body, "comment", ""), &version, err);
+                                        json_get_str(body, "comment", ""), &version, err);
     if (r == 0)
         exceptions_note(s, api_actor(rq), name, version, before, text);
     return r < 0 ? r
@@ -232,7 +233,7 @@ int route_policy_write(struct server *s, struct api_request *rq, struct jw *out,
 int route_policy_change(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     int r = registry_policy_set_selector(s->registry, api_actor(rq), api_path(rq, "name"),
-                                         api_get_str(api_body(rq), "selector", ""), err);
+                                         json_get_str(api_body(rq), "selector", ""), err);
 
     return r < 0 ? r : route_policy(s, rq, out, err);
 }
@@ -346,9 +347,9 @@ int route_policy_check(struct server *s _unused_, struct api_request *rq, struct
                        struct error *err)
 {
     struct json_object *body = api_body(rq);
-    const char *text = api_get_str(body, "text", "");
+    const char *text = json_get_str(body, "text", "");
     _cleanup_(check_done) struct check check = {};
-    int r = check_policy(api_get_str(body, "name", ""), text, strlen(text), &check, err);
+    int r = check_policy(json_get_str(body, "name", ""), text, strlen(text), &check, err);
 
     if (r == 0)
         check_write(&check, out);
@@ -358,9 +359,9 @@ int route_policy_check(struct server *s _unused_, struct api_request *rq, struct
 int route_policy_dryrun(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct json_object *body = api_body(rq);
-    const char *name = api_get_str(body, "name", "");
-    uint64_t to = api_get_u64(body, "to", 0), end = to ? to : server_now(),
-             from = api_get_u64(body, "from", end > DAY_MS ? end - DAY_MS : 0);
+    const char *name = json_get_str(body, "name", "");
+    uint64_t to = json_get_u64(body, "to", 0), end = to ? to : server_now(),
+             from = json_get_u64(body, "from", end > DAY_MS ? end - DAY_MS : 0);
     _cleanup_(check_done) struct check check = {};
     int r = check_text_of(body, name, &check, err);
 

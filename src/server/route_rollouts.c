@@ -5,6 +5,7 @@
 
 #include <json-c/json.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "model/bundle.h"
 #include "registry/host.h"
@@ -121,10 +122,10 @@ int route_rollouts(struct server *s, struct api_request *rq, struct jw *out, str
 
 int route_rollout_new(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
-    struct json_object *body = api_body(rq), *list = api_get(body, "stages");
+    struct json_object *body = api_body(rq), *list = json_get(body, "stages");
     struct rollout_stage stages[ROLLOUT_STAGES_MAX];
     size_t n = json_object_array_length(list);
-    uint64_t id = 0, version = api_get_u64(body, "version", 0);
+    uint64_t id = 0, version = json_get_u64(body, "version", 0);
     int r;
 
     if (n > ARRAY_SIZE(stages) || version > UINT32_MAX)
@@ -133,8 +134,8 @@ int route_rollout_new(struct server *s, struct api_request *rq, struct jw *out, 
     for (size_t i = 0; i < n; i++) {
         struct json_object *one = json_object_array_get_idx(list, i);
 
-        stages[i] = (struct rollout_stage){(unsigned)api_get_u64(one, "share", 0),
-                                           streq(api_get_str(one, "mode", ""), "monitor")};
+        stages[i] = (struct rollout_stage){(unsigned)json_get_u64(one, "share", 0),
+                                           streq(json_get_str(one, "mode", ""), "monitor")};
     }
     r = registry_rollout_create(s->registry, api_actor(rq), api_path(rq, "name"), (unsigned)version,
                                 stages, (unsigned)n, &id, err);

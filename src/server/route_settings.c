@@ -6,6 +6,7 @@
 
 #include <json-c/json.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/settings.h"
 #include "server/server.h"
@@ -53,7 +54,7 @@ int route_settings(struct server *s, struct api_request *rq _unused_, struct jw 
 int route_settings_change(struct server *s, struct api_request *rq, struct jw *out,
                           struct error *err)
 {
-    struct json_object *set = api_get(api_body(rq), "set");
+    struct json_object *set = json_get(api_body(rq), "set");
     struct registry_setting_value values[SETTING_N];
     size_t n = 0;
     int r;

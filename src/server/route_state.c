@@ -9,6 +9,7 @@
 #include <json-c/json.h>
 
 #include "base/alloc.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/bundle.h"
 #include "registry/host.h"
@@ -25,19 +26,13 @@ struct health {
 
 static struct json_object *parse(const char *text)
 {
-    struct json_tokener *tokener = json_tokener_new_ex(API_JSON_DEPTH);
-    struct json_object *o = NULL;
-
-    if (tokener)
-        o = json_tokener_parse_ex(tokener, text, (int)strlen(text));
-    json_tokener_free(tokener);
-    return o;
+    return json_parse(text, strlen(text), API_JSON_DEPTH);
 }
 
 // As in OCSF; 0: what is low is for whoever looks, and no reason to worry.
 static unsigned severity_of(struct json_object *problem)
 {
-    const char *word = api_get_str(problem, "severity", "");
+    const char *word = json_get_str(problem, "severity", "");
 
     return streq(word, "low") ? 0 : streq(word, "medium") ? 3 : streq(word, "critical") ? 5 : 4;
 }
@@ -59,7 +54,7 @@ static int on_problems(void *ctx, const struct registry_state_row *row)
         // The first of the worst.
         if (severity > h->severity)
             (void)snprintf(h->reason, sizeof(h->reason), "%.400s",
-                           api_get_str(problem, "what", "the agent reports a problem"));
+                           json_get_str(problem, "what", "the agent reports a problem"));
         h->severity = MAX(h->severity, severity);
     }
     json_object_put(list);
@@ -88,7 +83,7 @@ static int keep_value(void *ctx, const struct registry_state_row *row)
 
 static const char *bundle_of(struct json_object *bundle, const char *key)
 {
-    const char *id = api_get_str(bundle, key, "");
+    const char *id = json_get_str(bundle, key, "");
 
     return strlen(id) == BUNDLE_ID_TEXT - 1 ? id : NULL;
 }
@@ -101,14 +96,14 @@ static void note_bundle(struct server *s, const char *host)
 
     if (registry_state_get(s->registry, host, HEALTH, "policy", keep_value, &o, NULL) < 0)
         return;
-    bundle = api_get(o, "bundle");
+    bundle = json_get(o, "bundle");
     applied = bundle_of(bundle, "applied");
     wanted = bundle_of(bundle, "wanted");
     if (applied)
         (void)registry_bundle_applied(s->registry, host, applied, "", NULL);
-    if (wanted && streq(api_get_str(bundle, "state", ""), "refused"))
+    if (wanted && streq(json_get_str(bundle, "state", ""), "refused"))
         (void)registry_bundle_applied(s->registry, host, wanted,
-                                      api_get_str(api_get(o, "error"), "what", "it was refused"),
+                                      json_get_str(json_get(o, "error"), "what", "it was refused"),
                                       NULL);
     json_object_put(o);
 }

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "registry/apitoken.h"
 #include "registry/user.h"
@@ -45,13 +46,14 @@ int route_users(struct server *s, struct api_request *rq _unused_, struct jw *ou
 int route_user_new(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct json_object *body = api_body(rq);
-    const char *name = api_get_str(body, "name", ""), *given = api_get_str(body, "password", NULL);
+    const char *name = json_get_str(body, "name", ""),
+               *given = json_get_str(body, "password", NULL);
     char made[PASSWORD_MADE_SIZE] = "";
     int r = given ? 0 : password_make(made, err);
 
     if (r == 0)
         r = registry_user_create(s->registry, api_actor(rq), name, given ? given : made,
-                                 read_roles(api_get(body, "roles"), 0), err);
+                                 read_roles(json_get(body, "roles"), 0), err);
     if (r == 0) {
         jw_begin_object(out);
         jw_key(out, "user");
@@ -65,14 +67,14 @@ int route_user_new(struct server *s, struct api_request *rq, struct jw *out, str
 
 int route_user_change(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
-    struct json_object *body = api_body(rq), *enabled = api_get(body, "enabled"),
-                       *list = api_get(body, "roles");
+    struct json_object *body = api_body(rq), *enabled = json_get(body, "enabled"),
+                       *list = json_get(body, "roles");
     uint32_t roles = read_roles(list, 0);
     bool disabled = enabled && !json_object_get_boolean(enabled);
     const struct registry_user_patch patch = {
         .roles = list ? &roles : NULL,
         .disabled = enabled ? &disabled : NULL,
-        .password = api_get_str(body, "password", NULL),
+        .password = json_get_str(body, "password", NULL),
     };
     int r = registry_user_update(s->registry, api_actor(rq), api_path(rq, "name"), &patch, err);
 
@@ -138,9 +140,9 @@ int route_token_new(struct server *s, struct api_request *rq, struct jw *out, st
     char text[API_TOKEN_SIZE], id[9];
     struct made m = {out, id};
     int r = registry_api_token_create(s->registry, api_actor(rq), who->user,
-                                      api_get_str(body, "name", ""),
-                                      read_roles(api_get(body, "roles"), who->roles),
-                                      api_get_u64(body, "expires_in", TOKEN_LIFE_MS), text, id,
+                                      json_get_str(body, "name", ""),
+                                      read_roles(json_get(body, "roles"), who->roles),
+                                      json_get_u64(body, "expires_in", TOKEN_LIFE_MS), text, id,
                                       err);
 
     if (r < 0)

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 
 #include "api/api.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 
 #define DEPTH_MAX     32
@@ -18,9 +19,9 @@ static void text(struct jw *out, const char *key, const char *s)
 
 static void write_process(struct jw *out, struct json_object *p)
 {
-    struct json_object *pid = api_get(p, "pid"), *file = api_get(p, "file");
-    const char *path = api_get_str(p, "path", api_get_str(file, "path", NULL)),
-               *name = api_get_str(p, "name", NULL), *slash;
+    struct json_object *pid = json_get(p, "pid"), *file = json_get(p, "file");
+    const char *path = json_get_str(p, "path", json_get_str(file, "path", NULL)),
+               *name = json_get_str(p, "name", NULL), *slash;
 
     // An ancestor has its path alone: the name is the path's end.
     if (!name && path)
@@ -32,23 +33,23 @@ static void write_process(struct jw *out, struct json_object *p)
         jw_kv_null(out, "pid");
     text(out, "name", name);
     text(out, "path", path);
-    text(out, "uid", api_get_str(p, "uid", NULL));
-    text(out, "user", api_get_str(api_get(p, "user"), "name", NULL));
-    text(out, "cmd_line", api_get_str(p, "cmd_line", NULL));
+    text(out, "uid", json_get_str(p, "uid", NULL));
+    text(out, "user", json_get_str(json_get(p, "user"), "name", NULL));
+    text(out, "cmd_line", json_get_str(p, "cmd_line", NULL));
     jw_end_object(out);
 }
 
 static bool same_process(struct json_object *a, struct json_object *b)
 {
-    const char *x = api_get_str(a, "uid", NULL), *y = api_get_str(b, "uid", NULL);
+    const char *x = json_get_str(a, "uid", NULL), *y = json_get_str(b, "uid", NULL);
 
     return x && y && streq(x, y);
 }
 
 static void write_ancestors(struct jw *out, struct json_object *process)
 {
-    struct json_object *list = api_get(process, "ancestry"),
-                       *parent = api_get(process, "parent_process");
+    struct json_object *list = json_get(process, "ancestry"),
+                       *parent = json_get(process, "parent_process");
     size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 
     // The nearest comes first there. The parent is told in full.
@@ -66,8 +67,8 @@ void tree_json_write(struct jw *out, const char *line, size_t len)
 {
     struct json_tokener *tokener = json_tokener_new_ex(DEPTH_MAX);
     struct json_object *root = tokener ? json_tokener_parse_ex(tokener, line, (int)len) : NULL;
-    struct json_object *actor = api_get(api_get(root, "actor"), "process"),
-                       *started = api_get(root, "process");
+    struct json_object *actor = json_get(json_get(root, "actor"), "process"),
+                       *started = json_get(root, "process");
 
     if (json_object_is_type(actor, json_type_object)) {
         write_ancestors(out, actor);

@@ -12,6 +12,7 @@
 #include <json-c/json.h>
 
 #include "api/internal.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,7 +37,7 @@ static int route_echo(struct server *s _unused_, struct api_request *rq, struct 
     for (const char *const *w = api_query_list(rq, "words"); w && *w; w++)
         jw_cstr(out, *w);
     jw_end_array(out);
-    jw_kv_str(out, "text", api_get_str(api_body(rq), "text", NULL));
+    jw_kv_str(out, "text", json_get_str(api_body(rq), "text", NULL));
     (void)api_body_raw(rq, &len);
     jw_kv_u64(out, "len", len);
     jw_end_object(out);

@@ -6,6 +6,7 @@
 
 #include "agent/agent.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "control/message.h"
@@ -187,7 +188,7 @@ static uint64_t in_status(const struct agent *a, const char *key)
     assert_int_equal(jw_finish(&jw), 0);
     o = control_json_parse(sb.s, sb.len);
     assert_non_null(o);
-    n = control_get_u64(o, key, UINT64_MAX);
+    n = json_get_u64(o, key, UINT64_MAX);
     json_object_put(o);
     return n;
 }
@@ -270,11 +271,11 @@ static void test_by_cpu(void **state)
         {
             assert_int_equal(json_object_object_length(value), streq(key, rows[i].key) ? 2 : 0);
         }
-        cpus = control_get(o, rows[i].key);
+        cpus = json_get(o, rows[i].key);
         assert_int_equal(cpus == NULL, rows[i].number < 0); // the agent's own have no CPU
         if (cpus) {
-            assert_int_equal(control_get_u64(cpus, "1", 0), 4);
-            assert_int_equal(control_get_u64(cpus, "2", 0), 1);
+            assert_int_equal(json_get_u64(cpus, "1", 0), 4);
+            assert_int_equal(json_get_u64(cpus, "2", 0), 1);
         }
         json_object_put(o);
         free(a);

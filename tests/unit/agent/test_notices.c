@@ -3,6 +3,7 @@
 
 #include "agent/agent.h"
 #include "agent/explain.h"
+#include "base/jsonget.h"
 #include "base/macro.h"
 
 static const struct host host = {.hostname = "web1",
@@ -29,26 +30,24 @@ static void test_format(void **state)
     assert_null(strchr(sb_str(&sb), '\n'));
     o = control_json_parse(sb.s, sb.len);
     assert_non_null(o);
-    assert_int_equal(control_get_u64(o, "class_uid", 9), 0);
-    assert_int_equal(control_get_u64(o, "type_uid", 0), 99);
-    assert_int_equal(control_get_u64(o, "severity_id", 0), 4);
-    assert_string_equal(control_get_str(o, "severity", ""), "High");
-    assert_int_equal(control_get_u64(o, "time", 0), 1700000000123u);
-    assert_string_equal(control_get_str(o, "message", ""), n.message);
-    assert_string_equal(control_get_str(control_get(o, "metadata"), "uid", ""), "b:agent:42");
-    assert_string_equal(control_get_str(control_get(o, "device"), "hostname", ""), "web1");
-    assert_string_equal(control_get_str(control_get(o, "device"), "boot_uid", ""), "b");
-    assert_int_equal(control_get_u64(control_get(o, "device"), "boot_time", 0), 1600000000123u);
-    assert_string_equal(control_get_str(control_get(control_get(o, "device"), "os"),
-                                        "kernel_release", ""),
+    assert_int_equal(json_get_u64(o, "class_uid", 9), 0);
+    assert_int_equal(json_get_u64(o, "type_uid", 0), 99);
+    assert_int_equal(json_get_u64(o, "severity_id", 0), 4);
+    assert_string_equal(json_get_str(o, "severity", ""), "High");
+    assert_int_equal(json_get_u64(o, "time", 0), 1700000000123u);
+    assert_string_equal(json_get_str(o, "message", ""), n.message);
+    assert_string_equal(json_get_str(json_get(o, "metadata"), "uid", ""), "b:agent:42");
+    assert_string_equal(json_get_str(json_get(o, "device"), "hostname", ""), "web1");
+    assert_string_equal(json_get_str(json_get(o, "device"), "boot_uid", ""), "b");
+    assert_int_equal(json_get_u64(json_get(o, "device"), "boot_time", 0), 1600000000123u);
+    assert_string_equal(json_get_str(json_get(json_get(o, "device"), "os"), "kernel_release", ""),
                         "6.1.0");
-    assert_string_equal(control_get_str(control_get(o, "device"), "type", ""), "Unknown");
-    assert_string_equal(control_get_str(control_get(control_get(o, "device"), "os"), "type", ""),
-                        "Linux");
-    assert_null(control_get(control_get(control_get(o, "device"), "os"), "version"));
-    unmapped = control_get(o, "unmapped");
-    assert_string_equal(control_get_str(unmapped, "notice", ""), "loss");
-    assert_int_equal(control_get_u64(unmapped, "lost", 0), 7);
+    assert_string_equal(json_get_str(json_get(o, "device"), "type", ""), "Unknown");
+    assert_string_equal(json_get_str(json_get(json_get(o, "device"), "os"), "type", ""), "Linux");
+    assert_null(json_get(json_get(json_get(o, "device"), "os"), "version"));
+    unmapped = json_get(o, "unmapped");
+    assert_string_equal(json_get_str(unmapped, "notice", ""), "loss");
+    assert_int_equal(json_get_u64(unmapped, "lost", 0), 7);
     json_object_put(o);
 }
 

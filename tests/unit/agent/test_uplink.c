@@ -11,6 +11,7 @@
 #include "agent/bundle.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/jsonget.h"
 #include "tests/unit/transport/bench.h"
 
 static struct {
@@ -222,8 +223,8 @@ static void test_enrolled_later(void **state)
     add(&d, STREAM_AUDIT, 5000);
     UNTIL(&d, status_of(&d).state == LINK_none && now.n_notices == 1); // that it is not enrolled
     o = told(&d);
-    assert_string_equal(control_get_str(control_get(o, "link"), "state", ""), "not-enrolled");
-    assert_int_equal(control_get_bool(control_get(o, "link"), "stuck", 0), 1);
+    assert_string_equal(json_get_str(json_get(o, "link"), "state", ""), "not-enrolled");
+    assert_int_equal(json_get_bool(json_get(o, "link"), "stuck", 0), 1);
     json_object_put(o);
     enrol_host(&d);
     UNTIL(&d, all_came(&d));
@@ -231,9 +232,8 @@ static void test_enrolled_later(void **state)
     add(&d, STREAM_AUDIT, 10);
     UNTIL(&d, all_came(&d));
     o = told(&d);
-    assert_string_equal(control_get_str(control_get(o, "link"), "url", ""), d.b.peer.url);
-    assert_int_equal(control_get_u64(control_get(control_get(o, "spool"), "audit"), "accepted", 0),
-                     5010);
+    assert_string_equal(json_get_str(json_get(o, "link"), "url", ""), d.b.peer.url);
+    assert_int_equal(json_get_u64(json_get(json_get(o, "spool"), "audit"), "accepted", 0), 5010);
     json_object_put(o);
     assert_int_equal(now.n_notices, 1);
     end(&d);

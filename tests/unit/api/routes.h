@@ -3,6 +3,7 @@
 // The routes that tests of the API ask, and people who are known to them.
 #pragma once
 
+#include "base/jsonget.h"
 #include "tests/unit/api/peer.h"
 
 #define CSRF    "csrf-of-the-session"
@@ -29,8 +30,8 @@ static int route_echo(struct server *s _unused_, struct api_request *rq, struct 
 
     jw_begin_object(out);
     jw_kv_str(out, "id", api_path(rq, "id"));
-    jw_kv_str(out, "text", api_get_str(body, "text", NULL));
-    jw_kv_u64(out, "n", api_get_u64(body, "n", api_query_u64(rq, "n", 0)));
+    jw_kv_str(out, "text", json_get_str(body, "text", NULL));
+    jw_kv_u64(out, "n", json_get_u64(body, "n", api_query_u64(rq, "n", 0)));
     jw_kv_str(out, "q", api_query_str(rq, "q", NULL));
     jw_kv_u64(out, "at", api_query_time(rq, "at", 0));
     jw_kv_array(out, "words");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/unit.h"
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "control/frame.h"
 #include "control/message.h"
@@ -41,7 +42,7 @@ static void test_request(void **state)
     assert_int_equal(control_request_parse(frame.payload, frame.len, &request, NULL), 0);
     assert_int_equal(request.id, 7);
     assert_int_equal(request.command, CONTROL_policy_show);
-    assert_int_equal(control_get_u64(request.args, "from", 0), 12);
+    assert_int_equal(json_get_u64(request.args, "from", 0), 12);
     control_request_done(&request);
 }
 
@@ -95,7 +96,7 @@ static void test_response(void **state)
     assert_int_equal(control_response_parse(frame.payload, frame.len, &response, NULL), 0);
     assert_int_equal(response.id, 3);
     assert_int_equal(response.code, 0);
-    assert_int_equal(json_object_array_length(control_get(response.result, "a")), 2);
+    assert_int_equal(json_object_array_length(json_get(response.result, "a")), 2);
     json_object_put(response.result);
 }
 
@@ -158,13 +159,13 @@ static void test_getters(void **state)
 
     (void)state;
     assert_non_null(o);
-    assert_string_equal(control_get_str(o, "s", "-"), "x");
-    assert_string_equal(control_get_str(o, "n", "-"), "-");
-    assert_int_equal(control_get_u64(o, "n", 8), 8);
-    assert_int_equal(control_get_i64(o, "n", 8), -5);
-    assert_int_equal(control_get_bool(o, "b", 0), 1);
-    assert_int_equal(control_get_bool(o, "s", 2), 2);
-    assert_null(control_get(NULL, "s"));
+    assert_string_equal(json_get_str(o, "s", "-"), "x");
+    assert_string_equal(json_get_str(o, "n", "-"), "-");
+    assert_int_equal(json_get_u64(o, "n", 8), 8);
+    assert_int_equal(json_get_i64(o, "n", 8), -5);
+    assert_int_equal(json_get_bool(o, "b", 0), 1);
+    assert_int_equal(json_get_bool(o, "s", 2), 2);
+    assert_null(json_get(NULL, "s"));
     json_object_put(o);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/jsonget.h"
 #include "base/macro.h"
 #include "control/client.h"
 #include "control/server.h"
@@ -37,7 +38,7 @@ static int on_request(void *ctx, const struct control_caller *caller,
     case CONTROL_status:
         jw_begin_object(result);
         jw_kv_u64(result, "pid", (uint64_t)caller->pid);
-        jw_kv_str(result, "echo", control_get_str(request->args, "say", "nothing"));
+        jw_kv_str(result, "echo", json_get_str(request->args, "say", "nothing"));
         jw_end_object(result);
         return 0;
     case CONTROL_policy_check:
@@ -130,8 +131,8 @@ static void ask_things(struct bench *b)
     struct error err = {};
 
     assert_int_equal(control_client_call(c, CONTROL_status, "{\"say\":\"hello\"}", &o, &err), 0);
-    assert_string_equal(control_get_str(o, "echo", ""), "hello");
-    assert_int_equal(control_get_u64(o, "pid", 0), getpid());
+    assert_string_equal(json_get_str(o, "echo", ""), "hello");
+    assert_int_equal(json_get_u64(o, "pid", 0), getpid());
     json_object_put(o);
     assert_int_equal(control_client_call(c, CONTROL_policy_check, NULL, &o, &err), -EINVAL);
     assert_string_equal(err.what, "there is a mistake");
@@ -286,7 +287,7 @@ static void test_slow_subscriber(void **state)
             if (frame.kind == CONTROL_LOST) {
                 struct json_object *o = control_json_parse(frame.payload, frame.len);
 
-                lost += control_get_u64(o, "lost", 0);
+                lost += json_get_u64(o, "lost", 0);
                 json_object_put(o);
             }
         }

@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/strutil.h"
 #include "registry/enrol.h"
 #include "registry/user.h"
@@ -97,7 +98,7 @@ static inline void rig_user(struct rig *rig, const char *name, uint32_t roles)
 static inline char *peer_member(const struct peer *p, const char *key)
 {
     struct json_object *o = json_tokener_parse(sb_str(&p->answer.body));
-    const char *text = api_get_str(o, key, NULL);
+    const char *text = json_get_str(o, key, NULL);
     char *copy = text ? xstrndup(text, strlen(text)) : NULL;
 
     json_object_put(o);

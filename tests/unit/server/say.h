@@ -6,6 +6,7 @@
 #include "tests/unit/server/rig.h"
 
 #include "api/schema.h"
+#include "base/jsonget.h"
 
 static inline const struct api_route *say_route(const char *id)
 {
@@ -70,7 +71,7 @@ static inline char *said(const struct peer *p, const char *path)
         (void)snprintf(key, sizeof(key), "%.*s", (int)len, path);
         o = json_object_is_type(o, json_type_array)
                 ? json_object_array_get_idx(o, strtoul(key, NULL, 10))
-                : api_get(o, key);
+                : json_get(o, key);
         path += len + (path[len] == '.');
     }
     if (o)

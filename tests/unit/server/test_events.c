@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "base/jsonget.h"
 #include "server/tail.h"
 #include "tests/unit/server/say.h"
 
@@ -70,7 +71,7 @@ static void run_of(struct world *w)
 static unsigned items(const struct peer *p)
 {
     struct json_object *root = json_tokener_parse(sb_str(&p->answer.body)),
-                       *list = api_get(root, "items");
+                       *list = json_get(root, "items");
     unsigned n = (unsigned)json_object_array_length(list);
 
     json_object_put(root);

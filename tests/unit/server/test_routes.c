@@ -7,6 +7,7 @@
 #include "tests/unit/server/rig.h"
 
 #include "api/schema.h"
+#include "base/jsonget.h"
 
 // Letters: n nobody, v viewer, o operator, d admin, a auditor, h a host. Only these are let in.
 static const struct {
@@ -147,7 +148,7 @@ static bool is_refused(const struct peer *p)
 {
     static const char *const codes[] = {"unauthorized", "forbidden", "certificate"};
     struct json_object *o = json_tokener_parse(sb_str(&p->answer.body));
-    const char *code = api_get_str(api_get(o, "error"), "code", "");
+    const char *code = json_get_str(json_get(o, "error"), "code", "");
     bool refused = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
@@ -338,11 +339,11 @@ static void test_shapes(void **state _unused_)
 
 static void look_at_refs(struct json_object *root, struct json_object *o)
 {
-    const char *ref = api_get_str(o, "$ref", NULL);
+    const char *ref = json_get_str(o, "$ref", NULL);
 
     if (ref) {
         assert_non_null(str_startswith(ref, "#/components/schemas/"));
-        assert_non_null(api_get(api_get(api_get(root, "components"), "schemas"), ref + 21));
+        assert_non_null(json_get(json_get(json_get(root, "components"), "schemas"), ref + 21));
     }
     if (json_object_is_type(o, json_type_object)) {
         json_object_object_foreach(o, key, value)
@@ -364,12 +365,12 @@ static void test_openapi(void **state _unused_)
 
     assert_int_equal(api_openapi(&server_tables, &sb, &err), 0);
     o = json_tokener_parse(sb_str(&sb));
-    assert_string_equal(api_get_str(o, "openapi", ""), "3.1.0");
-    paths = api_get(o, "paths");
+    assert_string_equal(json_get_str(o, "openapi", ""), "3.1.0");
+    paths = json_get(o, "paths");
     look_at_refs(o, o);
     for (size_t i = 0; i < server_tables.n_routes; i++) {
         const struct api_route *route = &server_tables.routes[i];
-        struct json_object *path = api_get(paths, route->path), *op;
+        struct json_object *path = json_get(paths, route->path), *op;
         char method[8] = "";
 
         if (route->flags & API_UNLISTED) {
@@ -378,9 +379,9 @@ static void test_openapi(void **state _unused_)
         }
         for (size_t k = 0; method_of(route)[k]; k++)
             method[k] = (char)(method_of(route)[k] | 0x20);
-        op = api_get(path, method);
-        assert_string_equal(api_get_str(op, "operationId", ""), route->id);
-        assert_int_equal(api_get(op, "requestBody") != NULL, *route->request != '\0');
+        op = json_get(path, method);
+        assert_string_equal(json_get_str(op, "operationId", ""), route->id);
+        assert_int_equal(json_get(op, "requestBody") != NULL, *route->request != '\0');
     }
     json_object_put(o);
 }

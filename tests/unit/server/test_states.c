@@ -12,6 +12,7 @@
 #include "tests/unit/server/say.h"
 
 #include "agent/feed.h"
+#include "base/jsonget.h"
 #include "registry/alert.h"
 #include "registry/cert.h"
 #include "registry/command.h"
@@ -478,8 +479,8 @@ static unsigned count_events(struct peer *op, const char *id, uint64_t from, uin
         struct json_object *one = json_object_array_get_idx(items, i);
 
         // Its own time stays as it is, and when it came is known.
-        assert_true(api_get_u64(one, "time", 0) >= from && api_get_u64(one, "time", 0) < to);
-        assert_true(server_now() - api_get_u64(one, "received", 0) < 600000);
+        assert_true(json_get_u64(one, "time", 0) >= from && json_get_u64(one, "time", 0) < to);
+        assert_true(server_now() - json_get_u64(one, "received", 0) < 600000);
     }
     json_object_put(o);
     return n;
