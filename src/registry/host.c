@@ -142,8 +142,6 @@ static int wanted(const struct registry_host_filter *f, const struct selector *s
     if ((f->state >= 0 && h->state != (enum host_state)f->state) ||
         (f->states && !(f->states >> h->state & 1)))
         return 0;
-    if (f->name && !streq(h->name, f->name) && !streq(h->id, f->name))
-        return 0;
     if (!str_isempty(f->text) && !contains(h->name, f->text) && !contains(h->id, f->text) &&
         !contains(h->address, f->text) && !contains(h->os, f->text))
         return 0;
@@ -207,13 +205,15 @@ int registry_host_list(struct registry *rg, const struct registry_host_filter *f
     if (r == 0)
         r = reading_begin(rg, &rd, err);
     if (r == 0)
-        r = db_query(rd.db,
-                     "SELECT " HOST_COLUMNS " FROM hosts WHERE ?1 IS NULL OR (name, id) >"
-                     " (SELECT name, id FROM hosts WHERE id = ?1) ORDER BY name, id",
-                     &st, err);
+        r = db_query(
+            rd.db,
+            "SELECT " HOST_COLUMNS " FROM hosts WHERE (?1 IS NULL OR (name, id) >"
+            " (SELECT name, id FROM hosts WHERE id = ?1)) AND (?2 IS NULL OR name = ?2 OR id = ?2)"
+            " ORDER BY name, id",
+            &st, err);
     if (r < 0)
         return r;
-    db_bind_str(st, 1, page_cursor(page));
+    db_bind(st, "ss", page_cursor(page), w.filter->name);
     w.selector = selector;
     r = walk(rg, st, &w, err);
     if (r == 1 && w.n > w.limit) {

@@ -329,6 +329,17 @@ static void test_list(void **state)
     ok(registry_host_list(f->rg, &(struct registry_host_filter){.state = HOST_OK, .text = "WEB-3"},
                           NULL, copy_host, &c, &next, E));
     assert_int_equal(c.n, 1);
+    // By the whole name, or by the id; a part is none.
+    c.n = 0;
+    ok(registry_host_list(f->rg, &(struct registry_host_filter){.state = -1, .name = "web-2"}, NULL,
+                          copy_host, &c, &next, E));
+    assert_string_equal(c.name, "web-2");
+    ok(registry_host_list(f->rg, &(struct registry_host_filter){.state = -1, .name = ids[4]}, NULL,
+                          copy_host, &c, &next, E));
+    assert_string_equal(c.name, "web-4");
+    ok(registry_host_list(f->rg, &(struct registry_host_filter){.state = -1, .name = "web"}, NULL,
+                          copy_host, &c, &next, E));
+    assert_int_equal(c.n, 2);
     assert_int_equal(
         registry_host_list(f->rg, &(struct registry_host_filter){.state = -1, .selector = "env="},
                            NULL, copy_host, &c, &next, &err),
