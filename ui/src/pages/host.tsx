@@ -346,7 +346,7 @@ export function HostPage({ id }: { id: string }) {
           <Section title={t('host.policies')}>
             <Policies rows={d.policies} />
             {d.own_policies.length > 0 && (
-              <p>
+              <p class="below-table">
                 {t('host.ownPolicies')}{' '}
                 {d.own_policies.map((p, i) => (
                   <>
