@@ -3,6 +3,7 @@
 // The server: options, settings, commands, and the loop that waits for signals.
 #include <errno.h>
 #include <grp.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +25,10 @@
 #include "base/strutil.h"
 #include "server/server.h"
 
-#define SPARE_FDS    512 // beside connections
-#define COMMAND_MAX  30  // tenths of a second that a command may take
-#define STARTING_MAX 100 // tenths of a second that a server may take to start
+#define SPARE_FDS    512       // beside connections
+#define LARGE_PIECE  (4 << 20) // malloc: from here on memory is given back when it is freed
+#define COMMAND_MAX  30        // tenths of a second that a command may take
+#define STARTING_MAX 100       // tenths of a second that a server may take to start
 
 enum {
     OPT_CONFIG = 1,
@@ -279,6 +281,7 @@ static int serve(struct server *s)
     // What is made is for this user alone, and no part of it is dumped.
     (void)umask(0077);
     (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_PIECE);
     raise_limits(s);
     r = start_loop(s);
     if (r < 0)
