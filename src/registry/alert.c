@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 #include "registry/internal.h"
 
+#define WATERMARKS_HOST_MAX 2048
+
 const char *alert_state_name(enum alert_state state)
 {
     static const char *const names[ALERT_STATES] = {
@@ -257,6 +259,17 @@ static int check_inputs(const char *host, const char *stream, uint64_t up_to,
     return r;
 }
 
+// A host may make as many streams as it likes. More are kept here than a store remembers of it (store/sqlite.h), so that none
+// of those is counted anew.
+static int bound_watermarks(struct change *c, const char *host, struct error *err)
+{
+    return db_do(
+        c->db, err,
+        "DELETE FROM watermarks WHERE host = ?1 AND stream IN (SELECT stream FROM watermarks WHERE host = ?1"
+        " ORDER BY changed_ms DESC LIMIT -1 OFFSET ?2)",
+        "su", host, (uint64_t)WATERMARKS_HOST_MAX);
+}
+
 static int count_all(struct change *c, const char *host, const char *stream, uint64_t up_to,
                      const struct alert_input *inputs, size_t n, struct alert_counted *ret,
                      struct error *err)
@@ -280,6 +293,8 @@ static int count_all(struct change *c, const char *host, const char *stream, uin
             "INSERT INTO watermarks VALUES (?1, ?2, ?3, ?4) ON CONFLICT (host, stream) DO UPDATE SET seq = ?3,"
             " changed_ms = ?4",
             "ssuu", host, stream, up_to, c->now);
+    if (r == 0 && mark == 0)
+        r = bound_watermarks(c, host, err);
     if (r == 0)
         r = tell(c, &raised, err);
     ret->raised = (unsigned)raised.n;

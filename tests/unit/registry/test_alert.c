@@ -358,6 +358,40 @@ static void test_ends(void **state)
     assert_int_equal(list(f).id, 2);
 }
 
+static int on_watermark(void *ctx, const char *host _unused_, const char *stream _unused_,
+                        uint64_t seq _unused_)
+{
+    ++*(unsigned *)ctx;
+    return 0;
+}
+
+// A host that makes one stream after the other takes no more room than this, and of others nothing.
+static void test_watermarks_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    char host[HOST_ID_SIZE], other[HOST_ID_SIZE], stream[33];
+    unsigned n = 0;
+    uint64_t seq = 0;
+
+    fixture_host(f, "web", NULL, host);
+    fixture_host(f, "db", NULL, other);
+    (void)count(f, other, STREAM_A, 7, NULL, 0);
+    for (unsigned i = 0; i < 2100; i++) {
+        f->now++;
+        (void)snprintf(stream, sizeof(stream), "%032x", i + 1);
+        (void)count(f, host, stream, 5, NULL, 0);
+    }
+    ok(registry_alert_watermarks(f->rg, on_watermark, &n, E));
+    assert_int_equal(n, 2048 + 1);
+    ok(registry_alert_watermark(f->rg, other, STREAM_A, &seq, E));
+    assert_int_equal(seq, 7);
+    ok(registry_alert_watermark(f->rg, host, stream, &seq, E));
+    assert_int_equal(seq, 5);
+    ok(registry_alert_watermark(f->rg, host, STREAM_A, &seq, E));
+    assert_int_equal(seq, 0);
+}
+
 UNIT_MAIN(WITH_REGISTRY(test_grouping), WITH_REGISTRY(test_exactly_once),
           WITH_REGISTRY(test_bad_input), WITH_REGISTRY(test_reopening), WITH_REGISTRY(test_work),
-          WITH_REGISTRY(test_list), WITH_REGISTRY(test_flood), WITH_REGISTRY(test_ends))
+          WITH_REGISTRY(test_list), WITH_REGISTRY(test_flood), WITH_REGISTRY(test_ends),
+          WITH_REGISTRY(test_watermarks_are_bounded))
