@@ -13,10 +13,12 @@
 #include "registry/alert.h"
 #include "registry/settings.h"
 
-#define STREAMS_MAX ((size_t)100000) // that are kept in memory; the rest is caught up with
-#define KEY_SIZE    (HOST_ID_SIZE + STREAM_ID_TEXT)
-#define PAGE        STORE_LIMIT_MAX
-#define TEXT_MAX    512u // the registry keeps no more
+#define STREAMS_MAX      ((size_t)100000) // that are kept in memory between two flushes
+// Of which of one host: one that makes a stream for each record is not counted beyond that, and all others are.
+#define HOST_STREAMS_MAX ((size_t)2048)
+#define KEY_SIZE         (HOST_ID_SIZE + STREAM_ID_TEXT)
+#define PAGE             STORE_LIMIT_MAX
+#define TEXT_MAX         512u // the registry keeps no more
 
 struct stream {
     char host[HOST_ID_SIZE];
@@ -35,6 +37,7 @@ struct counting {
     struct store *store;
     struct registry *registry;
     struct map *streams; // "host stream"
+    struct map *hosts;   // host → size_t, how many of them are its
     struct stream **touched;
     size_t n_touched, cap_touched, n_behind;
 };
@@ -61,6 +64,7 @@ int counting_new(struct store *store, struct registry *registry, struct counting
     _cleanup_(counting_freep) struct counting *c = new0(struct counting, 1);
     int r = c ? map_new(MAP_STR, STREAMS_MAX, stream_free, &c->streams) : -ENOMEM;
 
+    r = r < 0 ? r : map_new(MAP_STR, 0, free, &c->hosts);
     if (r < 0)
         return r;
     c->store = store;
@@ -74,22 +78,51 @@ struct counting *counting_free(struct counting *c)
     if (!c)
         return NULL;
     (void)map_free(c->streams);
+    (void)map_free(c->hosts);
     free(c->touched);
     free(c);
     return NULL;
+}
+
+// The counter of a host's streams; NULL: it has as many as it may, or there is no memory.
+static size_t *room_of(struct counting *c, const char *host)
+{
+    size_t *n = map_get_str(c->hosts, host);
+
+    if (n)
+        return *n < HOST_STREAMS_MAX ? n : NULL;
+    n = new0(size_t, 1);
+    if (n && map_put_str(c->hosts, host, n) < 0) {
+        free(n);
+        n = NULL;
+    }
+    return n;
+}
+
+static void forget(struct counting *c, const struct stream *s)
+{
+    size_t *n = map_get_str(c->hosts, s->host);
+    char key[KEY_SIZE];
+
+    if (n && --*n == 0)
+        (void)map_delete_str(c->hosts, s->host);
+    (void)snprintf(key, sizeof(key), "%s %s", s->host, s->id);
+    (void)map_delete_str(c->streams, key);
 }
 
 static struct stream *find(struct counting *c, const char *host, const struct stream_id *id)
 {
     char key[KEY_SIZE], text[STREAM_ID_TEXT];
     struct stream *s;
+    size_t *n;
 
     stream_id_format(id, text);
     (void)snprintf(key, sizeof(key), "%.36s %s", host, text);
     s = map_get_str(c->streams, key);
     if (s)
         return s;
-    s = new0(struct stream, 1);
+    n = room_of(c, host);
+    s = n ? new0(struct stream, 1) : NULL;
     if (!s)
         return NULL;
     (void)snprintf(s->host, sizeof(s->host), "%.36s", host);
@@ -99,6 +132,7 @@ static struct stream *find(struct counting *c, const char *host, const struct st
         stream_free(s);
         return NULL;
     }
+    ++*n;
     return s;
 }
 
@@ -313,25 +347,40 @@ static int catch_up_stream(struct counting *c, struct stream *s, struct error *e
     return r;
 }
 
+struct catching {
+    struct counting *counting;
+    struct error *err;
+    int failed;
+};
+
+// One by one, so that there may be any number of them. What cannot be counted now stays behind, and is tried again.
 static int on_stream(void *ctx, const struct store_stream *row)
 {
-    struct counting *c = ctx;
-    struct stream *s = find(c, row->host, &row->stream);
+    struct catching *a = ctx;
+    struct stream *s = find(a->counting, row->host, &row->stream);
 
-    if (s)
-        fall_behind(c, s);
-    return s ? 0 : -ENOMEM;
+    if (!s)
+        return -ENOMEM;
+    fall_behind(a->counting, s);
+    if (a->failed == 0)
+        a->failed = catch_up_stream(a->counting, s, a->err);
+    if (!s->behind)
+        forget(a->counting, s);
+    return 0;
 }
 
 int counting_catch_up(struct counting *c, bool all, struct error *err)
 {
+    struct catching all_of_them = {.counting = c, .err = err};
     struct map_iter it = {};
     int r = 0;
 
     if (!(store_capabilities(c->store) & STORE_KEEPS))
         return 0;
     if (all)
-        r = store_streams(c->store, on_stream, c, err);
+        r = store_streams(c->store, on_stream, &all_of_them, err);
+    if (r == 0)
+        r = all_of_them.failed;
     while (r == 0 && c->n_behind > 0 && map_next(c->streams, &it)) {
         struct stream *s = it.value;
 
@@ -355,7 +404,7 @@ int counting_flush(struct counting *c, struct error *err)
         }
         // What has nothing to be remembered for comes back by itself.
         if (!s->dirty && !s->behind && !s->touched)
-            (void)map_delete_mem(c->streams, it.key_str, it.key_len);
+            forget(c, s);
     }
     return r;
 }

@@ -8,6 +8,7 @@
 #include "tests/unit/server/rig.h"
 
 #include "registry/alert.h"
+#include "server/counting.h"
 #include "server/ingest.h"
 #include "server/tail.h"
 
@@ -242,6 +243,64 @@ static void test_one_bad_frame_among_good_ones(void **state _unused_)
     rig_free(rig);
 }
 
+static struct stream_id stream_number(unsigned n)
+{
+    struct stream_id id = {{0xcc}};
+
+    memcpy(id.b + 4, &n, sizeof(n));
+    return id;
+}
+
+// One denial in this stream.
+static uint64_t watermark_after(struct rig *rig, struct counting *c, const char *host, unsigned n)
+{
+    const struct store_row row = {
+        .host = host,
+        .stream = stream_number(n),
+        .number = 1,
+        .columns = {.outcome = STORE_DENIED, .count = 1, .class_uid = 1001, .severity = 4},
+    };
+    char text[STREAM_ID_TEXT];
+    struct error err = {};
+    uint64_t seq = 0;
+
+    counting_rows(c, &row, 1);
+    counting_batch(c, host, &row.stream, 1);
+    assert_int_equal(counting_commit(c, &err), 0);
+    stream_id_format(&row.stream, text);
+    assert_int_equal(registry_alert_watermark(rig->server.registry, host, text, &seq, &err), 0);
+    return seq;
+}
+
+// A host that makes one stream after the other takes the room of its own, and no other host's.
+static void test_counting_is_bounded_by_host(void **state _unused_)
+{
+    _cleanup_(counting_freep) struct counting *c = NULL;
+    struct rig *rig = rig_new();
+    struct agent flood, other;
+    struct error err = {};
+
+    agent_new(&flood, rig);
+    agent_new(&other, rig);
+    assert_int_equal(counting_new(rig->server.store, rig->server.registry, &c), 0);
+    assert_int_equal(watermark_after(rig, c, flood.id, 0), 1);
+    for (unsigned i = 1; i < 5000; i++) {
+        const struct stream_id id = stream_number(i);
+
+        counting_batch(c, flood.id, &id, 1);
+        assert_int_equal(counting_commit(c, &err), 0);
+    }
+    assert_int_equal(watermark_after(rig, c, flood.id, 6000), 0);
+    assert_int_equal(watermark_after(rig, c, other.id, 6000), 1);
+    // With the flush there is room again.
+    assert_int_equal(counting_flush(c, &err), 0);
+    assert_int_equal(watermark_after(rig, c, flood.id, 6001), 1);
+    agent_done(&flood);
+    agent_done(&other);
+    rig_free(rig);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_alerts), cmocka_unit_test(test_death_between_store_and_alerts),
           cmocka_unit_test(test_full_queue), cmocka_unit_test(test_listeners),
-          cmocka_unit_test(test_one_bad_frame_among_good_ones))
+          cmocka_unit_test(test_one_bad_frame_among_good_ones),
+          cmocka_unit_test(test_counting_is_bounded_by_host))
