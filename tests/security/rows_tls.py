@@ -271,6 +271,61 @@ def only_told(r):
     return (r.strange not in known and r.strange in told) or f"hosts {known} strangers {told}"
 
 
+# Again ----------------------------------------------------------------------------------------------
+#
+# A host that enrols anew with a certificate that it had, and a signature of its key, stays the same host. Whoever proves it
+# otherwise is a new one: a token is good for that, and not for being somebody.
+
+
+def proof_of(r, key, request):
+    """As src/transport/proof.h says."""
+    text = r.place / "forged/proof"
+    text.write_text("safeguard: this host enrols again\n" + request)
+    return base64.b64encode(openssl("dgst", "-sha256", "-sign", key, text)).decode()
+
+
+def as_former(pair, own=None, other_request=False):
+    """`pair`: the certificate that is shown, and the key that signs; `own`: who then says the machine id of whom."""
+    def send(r):
+        (r.place / "forged").mkdir(exist_ok=True)
+        cert, key = pair(r)
+        request = make_request(make_key(r.place / "forged/again.key"))
+        signed = make_request(make_key(r.place / "forged/again-2.key")) if other_request else request
+        victim = own(r) if own else r.host
+        answer = enrol(r, r.token(), request, victim.facts, former=cert.read_text(), proof=proof_of(r, key, signed))
+        r.became = answer.json["agent_id"] if answer.status == 200 else None
+        r.victim = victim
+        return answer
+    return send
+
+
+def somebody_new(r):
+    if r.became in (r.host.id, r.other.id, r.victim.id):
+        return f"it became {r.became}"
+    # Whom it wanted to be has noticed nothing.
+    return r.victim is not r.host or r.host.hello().status == 200 or "the host is refused now"
+
+
+def again(r):
+    return getattr(r, "again", None) or setattr(r, "again", Host(r, "again")) or r.again
+
+
+AGAIN = [
+    Row("with its own certificate and key it stays the same", as_former(lambda r: again(r).certificate, again), "200",
+        lambda r: r.became == r.again.id or f"it became {r.became}"),
+    Row("  ... and the old certificate is no use any more", lambda r: r.again.hello(), "403 revoked"),
+    Row("with another's certificate and its own key", as_former(lambda r: (r.host.certificate[0], r.other.key)), "200", somebody_new),
+    Row("with another's certificate, and a key put into it", as_former(lambda r: other_key(r)), "200", somebody_new),
+    Row("with another's names, by another CA", as_former(make("again-foreign", foreign_ca())), "200", somebody_new),
+    Row("with another's names, by another CA, expired", as_former(make("again-old", foreign_ca(), days=-1)), "200", somebody_new),
+    Row("with another's names, by itself", as_former(self_signed), "200", somebody_new),
+    Row("with the server's certificate", as_former(servers_own), "200", somebody_new),
+    Row("with a signature of another request", as_former(lambda r: r.host.certificate, other_request=True), "200", somebody_new),
+    Row("with a certificate that was revoked", as_former(lambda r: r.gone.certificate, lambda r: r.gone), "200", somebody_new),
+    Row("with its own, from another machine", as_former(lambda r: r.other.certificate), "200", somebody_new),
+]
+
+
 # Enrolment ------------------------------------------------------------------------------------------
 
 
@@ -551,3 +606,4 @@ def run(r, results):
     results.rows("certificates at every route for agents", CERTIFICATES, r)
     results.rows("hosts", HOSTS, r)
     results.rows("enrolment", ENROLMENT, r)
+    results.rows("enrolment of a host that was there before", AGAIN, r)
