@@ -396,16 +396,15 @@ def same_words(r):
     """What is said, and how long it takes, tells nobody whether there is such a user."""
     times = {}
     answers = {}
-    for user in ("u-viewer", "nobody-here", "u-disabled"):
-        took = []
-        for _ in range(5):
+    # In turns, and the shortest of each: what else the machine does lengthens some of them.
+    for _ in range(8):
+        for user in ("u-viewer", "nobody-here", "u-disabled"):
             forget(r, "%")
             start = time.monotonic()
             a = guess(r, user)
-            took.append(time.monotonic() - start)
+            times.setdefault(user, []).append(time.monotonic() - start)
             answers[user] = re.sub(rb'"request":"[^"]*"', b"", a.body), a.status, [n for n, _ in a.headers]
-        times[user] = sorted(took)[2]
-    r.times, r.answers = times, answers
+    r.times, r.answers = {user: min(took) for user, took in times.items()}, answers
     return Answer(answers["u-viewer"][1], body=a.body)
 
 
@@ -413,7 +412,9 @@ def tell_nothing(r):
     if len({str(v) for v in r.answers.values()}) != 1:
         return f"{r.answers}"
     fast, slow = min(r.times.values()), max(r.times.values())
-    return slow < 2 * fast + 0.02 or f"{r.times}"
+    print(f"# {({user: round(took, 3) for user, took in r.times.items()})}", flush=True)
+    # Without the hash of a password that nobody has it would be one to sixty.
+    return slow < 3 * fast or f"{r.times}"
 
 
 def prepare_disabled(r):
