@@ -218,7 +218,9 @@ const void *api_body_raw(const struct api_request *rq, size_t *ret_len); // API_
 char *api_take_body(struct api_request *rq, size_t *ret_len);
 
 const char *api_header(const struct api_request *rq, const char *name); // NULL: none
-const char *api_address(const struct api_request *rq);                  // of the client
+// The cookie of a session that came with the request, whether or not it is one: into buf. NULL: none, or it is longer.
+const char *api_session_cookie(const struct api_request *rq, char *buf, size_t size);
+const char *api_address(const struct api_request *rq); // of the client
 const char *api_request_id(const struct api_request *rq);
 const struct api_route *api_route(const struct api_request *rq);
 // Who asks. For API_PUBLIC: kind ACTOR_SERVER and no roles.

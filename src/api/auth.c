@@ -176,26 +176,13 @@ static int by_token(struct api_request *rq, const char *authorization, struct er
     return r < 0 ? unknown(rq, r, err, "this token is not known, or no longer") : 0;
 }
 
-static bool read_cookie(const struct api_request *rq, char ret[AUTH_SECRET_MAX + 1])
-{
-    const char *cookie;
-    size_t len;
-
-    cookie = cookie_find(api_header(rq, "Cookie"), API_SESSION_COOKIE, &len);
-    if (!cookie || len == 0 || len > AUTH_SECRET_MAX)
-        return false;
-    memcpy(ret, cookie, len);
-    ret[len] = '\0';
-    return true;
-}
-
 static int by_cookie(struct api_request *rq, struct error *err)
 {
     const struct api_hooks *hooks = &rq->api->options.hooks;
     char value[AUTH_SECRET_MAX + 1];
     int r;
 
-    if (!read_cookie(rq, value) || !hooks->session)
+    if (!api_session_cookie(rq, value, sizeof(value)) || !hooks->session)
         return unknown(rq, -EACCES, err, "nobody is signed in");
     r = hooks->session(rq->api->options.server, value, rq->address, &rq->identity, err);
     if (r < 0)
@@ -256,7 +243,7 @@ void auth_stand(const struct api_request *rq, struct auth_standing *ret)
         ret->token = true;
         (void)snprintf(ret->secret, sizeof(ret->secret), "%s", authorization + strlen("Bearer "));
     } else if (rq->identified && rq->identity.kind == ACTOR_USER) {
-        (void)read_cookie(rq, ret->secret);
+        (void)api_session_cookie(rq, ret->secret, sizeof(ret->secret));
     }
 }
 

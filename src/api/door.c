@@ -154,8 +154,15 @@ static void accept_some(struct door *d)
 // What a browser shows to somebody who forgot the "s".
 static void answer_plainly(int fd, unsigned char first)
 {
-    if (first >= 'A' && first <= 'Z')
-        (void)send(fd, plain_answer, sizeof(plain_answer) - 1, MSG_NOSIGNAL);
+    char request[4096];
+
+    if (first < 'A' || first > 'Z')
+        return;
+    // A socket that is closed with bytes unread takes the answer back.
+    for (unsigned i = 0; i < 8 && recv(fd, request, sizeof(request), 0) == sizeof(request); i++)
+        ;
+    (void)send(fd, plain_answer, sizeof(plain_answer) - 1, MSG_NOSIGNAL);
+    (void)shutdown(fd, SHUT_WR);
 }
 
 // 1: its first message is there, 0: a part of it, negative: it is not TLS, or has gone.

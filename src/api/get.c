@@ -91,6 +91,18 @@ const char *api_header(const struct api_request *rq, const char *name)
     return rq->header ? rq->header(rq->header_ctx, name) : NULL;
 }
 
+const char *api_session_cookie(const struct api_request *rq, char *buf, size_t size)
+{
+    size_t len = 0;
+    const char *cookie = cookie_find(api_header(rq, "Cookie"), API_SESSION_COOKIE, &len);
+
+    if (!cookie || len == 0 || len >= size)
+        return NULL;
+    memcpy(buf, cookie, len);
+    buf[len] = '\0';
+    return buf;
+}
+
 const char *api_last_event_id(const struct api_request *rq)
 {
     const char *id = api_header(rq, "Last-Event-ID");

@@ -14,23 +14,6 @@
 // Each takes 64 MiB and a processor for a moment: people who guess are not to take all of them.
 #define LOGINS_MAX 2
 
-// The cookie that the request came with: whoever signs in anew ends the session before, and never gets its name.
-static const char *old_cookie(const struct api_request *rq, char *buf, size_t size)
-{
-    const char *at = strstr(strempty(api_header(rq, "Cookie")), API_SESSION_COOKIE "=");
-    size_t len;
-
-    if (!at)
-        return NULL;
-    at += strlen(API_SESSION_COOKIE) + 1;
-    len = strcspn(at, "; \t");
-    if (len == 0 || len >= size)
-        return NULL;
-    memcpy(buf, at, len);
-    buf[len] = '\0';
-    return buf;
-}
-
 static void write_session(struct jw *out, const char *user, uint32_t roles, const char *csrf)
 {
     _cleanup_(sb_done) struct strbuf list = {};
@@ -81,6 +64,7 @@ static int admit(struct api_request *rq, const struct registry_login *login, str
     return r;
 }
 
+// Whoever signs in anew ends the session that he came with, and never gets its name.
 int route_login(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct registry_login login = {};
@@ -92,7 +76,7 @@ int route_login(struct server *s, struct api_request *rq, struct jw *out, struct
         return r;
     r = registry_login(s->registry, json_get_str(api_body(rq), "user", ""),
                        json_get_str(api_body(rq), "password", ""), api_address(rq),
-                       old_cookie(rq, before, sizeof(before)), &login, &wait_ms, err);
+                       api_session_cookie(rq, before, sizeof(before)), &login, &wait_ms, err);
     leave(s);
     r = r < 0 ? refuse(rq, r, wait_ms) : admit(rq, &login, out);
     explicit_bzero(&login, sizeof(login));
@@ -107,7 +91,7 @@ int route_login_once(struct server *s, struct api_request *rq, struct jw *out, s
     int r;
 
     r = registry_login_once(s->registry, json_get_str(api_body(rq), "code", ""), api_address(rq),
-                            old_cookie(rq, before, sizeof(before)), &login, &wait_ms, err);
+                            api_session_cookie(rq, before, sizeof(before)), &login, &wait_ms, err);
     r = r < 0 ? refuse(rq, r, wait_ms) : admit(rq, &login, out);
     explicit_bzero(&login, sizeof(login));
     return r;

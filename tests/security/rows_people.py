@@ -75,10 +75,10 @@ def flags_are_right(r):
 
 
 def fixed(r):
-    """A session that somebody put into the browser before its owner logs in."""
+    """A session that somebody put into the browser before its owner logs in, behind a cookie whose name ends like ours."""
     theirs = Person(r, "u-viewer")
     r.before = theirs
-    answer = ask(r, "POST", "/api/v1/login", [("Cookie", theirs.cookie)], {"user": "u-operator", "password": PASSWORD})
+    answer = ask(r, "POST", "/api/v1/login", [("Cookie", f"X{theirs.cookie}x; {theirs.cookie}")], {"user": "u-operator", "password": PASSWORD})
     r.after = answer.header("Set-Cookie").split(";")[0]
     r.server.secret("the session after", r.after.split("=", 1)[1])
     return answer
