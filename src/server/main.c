@@ -272,6 +272,19 @@ static int open_patiently(struct server *s, struct error *err)
     return r;
 }
 
+// What root made in it, the service could not open any more.
+static int check_owner(const char *data_dir, struct error *err)
+{
+    struct stat st;
+
+    if (geteuid() != 0 || stat(data_dir, &st) < 0 || st.st_uid == 0)
+        return 0;
+    (void)error_set(err, -EPERM, "%s belongs to user %u, and root does not serve from it", data_dir,
+                    (unsigned)st.st_uid);
+    error_cure(err, "systemctl start safeguard-server; or give root a data directory of its own");
+    return -EPERM;
+}
+
 static int serve(struct server *s)
 {
     struct error err = {};
@@ -286,6 +299,7 @@ static int serve(struct server *s)
     r = start_loop(s);
     if (r < 0)
         (void)error_set(&err, r, "no event loop: %m");
+    r = r < 0 ? r : check_owner(s->config.data_dir, &err);
     r = r < 0 ? r : open_patiently(s, &err);
     r = r < 0 ? r : server_start(s, &err);
     r = r < 0 ? r : local_new(s, &s->local, &err);
