@@ -55,7 +55,11 @@ alone=$(awk '$1 == "VmRSS:" { print $2 }' "/proc/$agent/status")
 
 check "the server starts" start_peer
 check "a wrong token is refused" bash -c '! safeguard-agent enrol --token sg1.nonsense'
+rm -f /etc/machine-id
+check "a host without a machine id is told how to get one" bash -c 'safeguard-agent enrol --token - <"$1" 2>&1 | grep -q "machine-id-setup"' - "$peer/token"
+tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
 check "the host is enrolled" bash -c "safeguard-agent enrol --token - <$peer/token"
+[[ -e /var/lib/safeguard/identity.json ]] || exit 1 # all that follows would wait for it in vain
 check "the identity is nobody else's to read" bash -c '[[ $(stat -c %a /var/lib/safeguard/identity.json) == 600 ]]'
 check "the running agent finds it" timeout 120 bash -c 'until safeguard status | grep -q "server .*online"; do sleep 0.5; done'
 deny 5
