@@ -226,6 +226,8 @@ static int make_api(struct server *s, const char *key, const char *chain, struct
         .threads = MAX(c->threads, 1u),
         .loops = LOOPS,
         .connections = MAX(c->connections, 16u),
+        // Each of them asks for one thing at a time: when a policy goes out, all agents do so at once, and none is sent away.
+        .queue = MAX(c->connections, 16u),
         .connections_per_address = MAX(c->connections_per_address, 4u),
         .tables = server_tables,
         .hooks = {who_session, who_token, who_agent, on_done},
