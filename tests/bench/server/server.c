@@ -6,14 +6,18 @@
 //
 // Starts the server with a data directory of its own below $TMPDIR, enrols one host and asks as it would. Prints each
 // number beside a floor: the same number of bare TLS connections, and the same records put into a store without a server.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -42,7 +46,8 @@ static unsigned port;
 static void die(const char *what, const struct error *err)
 {
     (void)fprintf(stderr, "%s\n", what);
-    error_print(err, stderr);
+    if (err)
+        error_print(err, stderr);
     _exit(1);
 }
 
@@ -70,6 +75,7 @@ static pid_t start(char *const extra[])
     argv[n] = NULL;
     pid = fork();
     if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         (void)execv(server, argv);
         _exit(127);
     }
@@ -436,12 +442,26 @@ static void stop(pid_t pid)
 }
 
 // It listens once a command is answered.
+static bool listens(void)
+{
+    const struct sockaddr_in to = {.sin_family = AF_INET,
+                                   .sin_port = htons((in_port_t)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0;
+}
+
 static pid_t restart(void)
 {
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
     pid_t pid = start(NULL);
-    char *token = make_token();
 
-    free(token);
+    while (!listens()) {
+        if (waitpid(pid, NULL, WNOHANG) != 0)
+            die("the server does not start", NULL);
+        (void)nanosleep(&pause, NULL);
+    }
     return pid;
 }
 
