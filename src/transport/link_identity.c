@@ -174,10 +174,12 @@ void link_on_renewed(struct link *l)
         return;
     }
     l->renew_asked = false;
-    link_count(l, &l->status.counters.renewals, 1);
     // Connections of the old certificate end; the session goes on with the new one.
     link_give_back(l);
-    if (take(l, id, &err) < 0) {
+    r = take(l, id, &err);
+    // Last, so that whoever sees it counted sees until when it is valid.
+    link_count(l, &l->status.counters.renewals, 1);
+    if (r < 0) {
         link_down(l, LINK_broken, &err, 0);
         return;
     }
