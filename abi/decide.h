@@ -74,10 +74,10 @@ SG_INLINE __u64 sg_nonzero(__u64 x)
 #define SG_DECISION_OPS(d)     ((__u16)(d))
 #define SG_DECISION_REASON(d)  ((__u8)((d) >> 16))
 
-/* 1 audit, 2 monitored denial, 4 denial, 5 kill; arithmetic instead of branches, for the verifier's sake. */
+/* 1 audit, 2 monitored denial, 4 denial, 5 kill, 6 stop; arithmetic instead of branches, for the verifier's sake. */
 SG_INLINE __u64 sg_strength(__u64 verdict, __u64 flags)
 {
-    __u64 denies = verdict >> 1, monitor = flags & SG_ENTRY_MONITOR;
+    __u64 denies = sg_nonzero(verdict >> 1), monitor = flags & SG_ENTRY_MONITOR;
 
     return verdict + denies * ((monitor ^ 1) * 2 - monitor * (verdict - 2));
 }

@@ -23,6 +23,10 @@ enum sg_record_type {
     SG_RECORD_CANARY = 6, /* a self-test's access was seen by the hook named in `hook` */
     SG_RECORD_ENTERED =
         7, /* an object got a name at which somebody is denied it: who has it open already? */
+    SG_RECORD_CONTROL =
+        8, /* a rule decided what abi/control.def knows; SG_FIELD_CONTROL says what */
+    SG_RECORD_FINDING =
+        9, /* something is wrong, whatever the policy says; SG_FIELD_FINDING says what */
 };
 
 /* sg_record.flags */
@@ -96,10 +100,76 @@ enum sg_field_type {
         1, /* components from the leaf to the superblock's root, each followed by NUL; the root has none */
     SG_FIELD_PATH2 =
         2, /* likewise: the other name of rename and link, target of symlink as one component */
-    SG_FIELD_ARGS = 3,   /* argument vector, each followed by NUL, cut at the end */
-    SG_FIELD_XATTR = 4,  /* name of the extended attribute */
-    SG_FIELD_DEV2 = 5,   /* __u32 s_dev that PATH2 lies in, when not that of PATH */
-    SG_FIELD_EXE_ID = 6, /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
+    SG_FIELD_ARGS = 3,    /* argument vector, each followed by NUL, cut at the end */
+    SG_FIELD_XATTR = 4,   /* name of the extended attribute */
+    SG_FIELD_DEV2 = 5,    /* __u32 s_dev that PATH2 lies in, when not that of PATH */
+    SG_FIELD_EXE_ID = 6,  /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
+    SG_FIELD_CONTROL = 7, /* struct sg_control_field */
+    SG_FIELD_NAME = 8,    /* CONTROL: the name that was asked with (module, file system); bytes */
+    SG_FIELD_CWD = 9,     /* EXEC: working directory, as PATH */
+    SG_FIELD_SCRIPT = 10, /* EXEC: the script that PATH interprets, as PATH */
+    SG_FIELD_ENV = 11,    /* EXEC: chosen variables "NAME=value", each followed by NUL */
+    SG_FIELD_STDIO = 12,  /* EXEC: struct sg_stdio[3], of descriptors 0-2 */
+    SG_FIELD_LAUNCH = 13, /* EXEC: struct sg_launch */
+    SG_FIELD_FINDING = 14,
+    SG_FIELD_STDIO_PATH0 = 15, /* EXEC: the files that descriptors 0-2 are, as PATH */
+    SG_FIELD_STDIO_PATH1 = 16,
+    SG_FIELD_STDIO_PATH2 = 17,
+};
+
+/* What an exec was, as far as it is a number. */
+struct sg_launch {
+    __u64 caps_effective, caps_permitted, caps_ambient;               /* of the new program */
+    __u32 mnt_ns, pid_ns, net_ns, user_ns, uts_ns, ipc_ns, cgroup_ns; /* inode numbers */
+    __u32 tty;        /* device number of the controlling terminal, 0: none */
+    __u32 argc, envc; /* as many as were handed over, whatever the record has room for */
+    __u32 flags;      /* SG_LAUNCH_* */
+    __u32 script_dev; /* s_dev that SCRIPT lies in */
+};
+
+enum {
+    SG_LAUNCH_MEMORY = 1u << 0,  /* memfd or another file system that nothing is mounted from */
+    SG_LAUNCH_DELETED = 1u << 1, /* the file has no name any more */
+    SG_LAUNCH_FOREIGN = 1u << 2, /* no path of the host leads to its file system */
+    SG_LAUNCH_SECURE = 1u << 3,  /* AT_SECURE: set-user-id, file capabilities … */
+    SG_LAUNCH_SCRIPT = 1u << 4,  /* PATH is the interpreter of SCRIPT */
+    SG_LAUNCH_ARGS_CUT = 1u << 5,
+    SG_LAUNCH_ENV_CUT =
+        1u << 6, /* more chosen variables than there is room for, or too many to look through */
+    SG_LAUNCH_COMPAT = 1u << 7, /* a 32-bit program */
+};
+
+/* What a descriptor is. */
+enum sg_stdio_kind {
+    SG_STDIO_CLOSED = 0,
+    SG_STDIO_FILE = 1,
+    SG_STDIO_TTY = 2,
+    SG_STDIO_PIPE = 3,
+    SG_STDIO_SOCKET = 4,
+    SG_STDIO_NULL = 5,  /* /dev/null */
+    SG_STDIO_OTHER = 6, /* anonymous inodes, other devices */
+};
+#define SG_STDIO_COUNT 7
+
+struct sg_stdio {
+    __u8 kind;                     /* enum sg_stdio_kind */
+    __u8 protocol;                 /* of a socket: IPPROTO_* */
+    __u16 family;                  /* AF_* */
+    __u16 local_port, remote_port; /* in host order */
+    __u32 dev;                     /* s_dev; of a terminal its own device number */
+    __u32 reserved;
+    __u64 ino;                  /* pipes and sockets: the same number is the same one */
+    __u8 local[16], remote[16]; /* addresses in network order, IPv4 in the first four bytes */
+};
+
+/* What was asked for. */
+struct sg_control_field {
+    __u16 kind; /* enum sg_control */
+    __u16 reserved;
+    __u32
+        target_tgid; /* of whom it is asked: the process that is traced, signalled …; 0: nobody else */
+    __u64 target_start_ns;
+    __u64 number[3]; /* by kind, as its hook says; the first one is what rules are asked with */
 };
 
 /* A field: this header, then `len` bytes, then zero bytes up to a multiple of 8. */
@@ -119,7 +189,8 @@ struct sg_field {
 #define SG_RULE_NONE 0xffffu
 #define SG_RULE_BENEATH \
     0xfffeu /* some deny rule beneath a directory that was to be moved or mounted over */
-#define SG_PATH_BYTES_MAX 4096u /* of one path field */
+#define SG_RULE_DEFENCE   0xfffdu /* safeguard's own defence */
+#define SG_PATH_BYTES_MAX 4096u   /* of one path field */
 #define SG_RECORD_MAX     12288u
 
 /* What was not delivered, by CPU: the index of the loss counters' map. Nothing is lost without a count here. */
@@ -162,6 +233,9 @@ enum sg_counter {
 
 #define SG_EVENT_ASSERT(cond, name) _Static_assert(cond, name)
 SG_EVENT_ASSERT(sizeof(struct sg_field) == 8, "sg_field");
+SG_EVENT_ASSERT(sizeof(struct sg_control_field) == 40, "sg_control_field");
+SG_EVENT_ASSERT(sizeof(struct sg_launch) == 72, "sg_launch");
+SG_EVENT_ASSERT(sizeof(struct sg_stdio) == 56, "sg_stdio");
 SG_EVENT_ASSERT(sizeof(struct sg_record) % 8 == 0, "sg_record is padded by hand");
 SG_EVENT_ASSERT(sizeof(struct sg_record) == 176, "sg_record has no hidden padding");
 

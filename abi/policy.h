@@ -16,6 +16,8 @@
  *   atoms     which of the named path lists (exe, parent, cgroup …) a path belongs to: bit sets
  *   terms     the conditions of the subjects, sorted by subject and dimension
  *   preds     `by`/`not_by` pairs over subjects; a rule's subject part is one predicate
+ * Control groups, variables of environments and what abi/control.def knows are words of the same automaton, each with a
+ * start of its own.
  *
  * Included by both sides, includes nothing of ours. Append only: a layout change raises SG_IMAGE_VERSION.
  */
@@ -25,7 +27,7 @@
 #include <linux/types.h>
 
 #define SG_IMAGE_MAGIC   0x49504753u /* "SGPI" */
-#define SG_IMAGE_VERSION 1u
+#define SG_IMAGE_VERSION 2u
 
 #define SG_IMAGE_PAGE_SHIFT 16
 #define SG_IMAGE_PAGE       (1u << SG_IMAGE_PAGE_SHIFT)
@@ -61,8 +63,17 @@ enum sg_op {
     SG_OP_MMAP = 1u << 10,  /* map into memory */
     SG_OP_IO = 1u << 11,    /* close, with the bytes read and written since open */
     SG_OP_MOUNT = 1u << 12, /* mount over, unmount, move a mount, pivot_root */
+    SG_OP_LOAD =
+        1u << 13, /* map for execution: shared libraries, programs handed to a dynamic linker */
+    SG_OP_LAUNCH =
+        1u
+        << 14, /* of rules about programs: the record is that of the exec, not of the open for it */
+    SG_OP_CONTROL = 1u << 15, /* what abi/control.def knows; never together with a path */
 };
-#define SG_OP_COUNT 13
+#define SG_OP_COUNT  16
+#define SG_OPS_FILES (SG_OP_LOAD - 1) /* what rules about files may name */
+#define SG_OPS_EXEC \
+    (SG_OP_EXEC | SG_OP_LOAD | SG_OP_LAUNCH) /* what rules about programs are made of */
 #define SG_OPS_WRITE                                                                       \
     (SG_OP_WRITE | SG_OP_CREATE | SG_OP_DELETE | SG_OP_RENAME | SG_OP_LINK | SG_OP_CHMOD | \
      SG_OP_CHOWN | SG_OP_XATTR | SG_OP_MOUNT)
@@ -84,11 +95,44 @@ enum sg_verdict {
     SG_AUDIT = 1, /* pass, record */
     SG_DENY = 2,  /* refuse with EPERM, record */
     SG_KILL = 3,  /* refuse with EPERM, record, SIGKILL to the process */
+    SG_STOP = 4,  /* refuse with EPERM, record, SIGSTOP to the process */
 };
+#define SG_VERDICT_COUNT 5
 
 /* sg_entry.flags */
 enum {
     SG_ENTRY_MONITOR = 1u << 0, /* decide and record, never block */
+};
+/* The errno of what is refused, in the other bits of the flags; 0: EPERM. */
+#define SG_ENTRY_ERRNO(flags)  ((__u8)(flags) >> 1)
+#define SG_ENTRY_FLAGS(errno_) ((__u8)((errno_) << 1))
+#define SG_ERRNO_MAX           127
+
+/*
+ * Kinds of what the section `control` speaks of. An access is a word of the same automaton that paths are, from a start of its own
+ * (sg_image.control_state, by kind), and its operation is SG_OP_CONTROL:
+ *   NUMBER  one byte, SG_CONTROL_NUMBER(n)
+ *   ID      five bytes, SG_CONTROL_ID(id, 0 … 4)
+ *   NAME    its bytes
+ */
+enum sg_control_arg { SG_CONTROL_ARG_NUMBER, SG_CONTROL_ARG_ID, SG_CONTROL_ARG_NAME };
+enum sg_control {
+#define SG_CONTROL(id, arg, help) SG_CONTROL_##id,
+#include "control.def"
+    SG_CONTROL_COUNT,
+};
+#define SG_CONTROL_MAX        32
+#define SG_CONTROL_KIND(kind) ((__u8)(1 + (kind))) /* in front of it, from the common start */
+#define SG_CONTROL_NUMBER(n)  ((__u8)((n) < 254 ? 1 + (n) : 255))
+#define SG_CONTROL_ID_BYTES   5
+#define SG_CONTROL_ID(id, i)  ((__u8)(0x80 | ((__u32)(id) >> (28 - 7 * (i)) & 0x7f)))
+#define SG_CONTROL_NAME_MAX   255u
+
+/* Numbers of SG_CONTROL_exec. */
+enum sg_control_exec {
+    SG_EXEC_MEMORY = 0,  /* memfd_create(2), or another file system that nothing is mounted from */
+    SG_EXEC_DELETED = 1, /* the file has no name any more */
+    SG_EXEC_FOREIGN = 2, /* a file system that no path of the host leads to */
 };
 
 /* Section directory. Offsets are bytes from the start of the image, counts are records. */
@@ -112,6 +156,8 @@ struct sg_image {
     __u32 n_rules;
     __u32 env_state; /* start state for the variables of an environment, "NAME=value" */
     __u64 descendants[SG_SUBJECT_WORDS]; /* subjects that their descendants inherit */
+    __u64 controls; /* bit 1 << enum sg_control: some rule speaks of the kind */
+    __u32 control_state[SG_CONTROL_MAX]; /* start state of each kind; 0: no rule speaks of it */
     __u64 checksum;                      /* XXH3 of the rest of the image; user space only */
 };
 
@@ -287,7 +333,9 @@ SG_ABI_ASSERT(sizeof(struct sg_below) == 128, "sg_below");
 SG_ABI_ASSERT(sizeof(struct sg_atoms) == 32, "sg_atoms");
 SG_ABI_ASSERT(sizeof(struct sg_term) == 16, "sg_term");
 SG_ABI_ASSERT(sizeof(struct sg_pred) == 64, "sg_pred");
-SG_ABI_ASSERT(sizeof(struct sg_image) == 26 * 4 + SG_SUBJECT_WORDS * 8 + 8, "sg_image");
+SG_ABI_ASSERT(sizeof(struct sg_image) == 26 * 4 + SG_SUBJECT_WORDS * 8 + 8 + SG_CONTROL_MAX * 4 + 8,
+              "sg_image");
+SG_ABI_ASSERT(SG_CONTROL_COUNT <= SG_CONTROL_MAX, "a bit and a state for each kind");
 SG_ABI_ASSERT(SG_IMAGE_PAGE % sizeof(struct sg_below) == 0, "records never straddle a page");
 
 #endif

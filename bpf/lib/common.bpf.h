@@ -28,6 +28,7 @@
 #define PF_KTHREAD        0x00200000u /* include/linux/sched.h */
 #define PF_IO_WORKER      0x00000010u /* from 5.12 on; kernel threads before */
 #define SIGKILL_NUMBER    9
+#define SIGSTOP_NUMBER    19        /* x86, arm64 */
 #define ATTR_MODE         (1u << 0) /* include/linux/fs.h */
 #define ATTR_UID          (1u << 1)
 #define ATTR_GID          (1u << 2)

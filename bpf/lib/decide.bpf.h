@@ -77,7 +77,7 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
             break;
         pred = e->pred & (SG_PREDS_MAX - 1);
         holds = subject ? (subject->preds[pred / 64] >> (pred % 64)) & 1
-                        : (__u64)(e->verdict >> 1 | !pred);
+                        : (__u64)((e->verdict > 1) | !pred);
         best = sg_consider(e, holds, &pending, best);
     }
     return best;

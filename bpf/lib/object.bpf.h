@@ -98,6 +98,17 @@ static __always_inline int sg_decision_refuses(__u64 decision)
            !(SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR);
 }
 
+/* What a refusal brings besides the error: the process is ended, or stopped for whoever wants to look at it. */
+static __always_inline void sg_punish(__u64 decision)
+{
+    __u8 verdict = SG_DECISION_VERDICT(decision);
+
+    if (verdict == SG_KILL)
+        bpf_send_signal(SIGKILL_NUMBER);
+    else if (verdict == SG_STOP)
+        bpf_send_signal(SIGSTOP_NUMBER);
+}
+
 static __always_inline int sg_conclude_body(const struct sg_request *q, __u64 decision,
                                             __u32 policy_id, bool storage)
 {
@@ -128,8 +139,8 @@ static __always_inline int sg_conclude_body(const struct sg_request *q, __u64 de
         sg_emit_lsm(&report);
     else
         sg_emit(&report);
-    if (refused && SG_DECISION_VERDICT(decision) == SG_KILL)
-        bpf_send_signal(SIGKILL_NUMBER);
+    if (refused)
+        sg_punish(decision);
     return refused;
 }
 

@@ -47,7 +47,8 @@ static void count(struct records *r, const struct event *ev)
 {
     switch (ev->outcome) {
     case EVENT_OUTCOME_DENIED:
-    case EVENT_OUTCOME_KILLED: r->denied += ev->count; break;
+    case EVENT_OUTCOME_KILLED:
+    case EVENT_OUTCOME_STOPPED: r->denied += ev->count; break;
     case EVENT_OUTCOME_WOULD_DENY:
     case EVENT_OUTCOME_NOT_HELD: r->would_deny += ev->count; break;
     case EVENT_OUTCOME_PASSED: *(ev->kind == EVENT_FILE ? &r->audited : &r->lifecycle) += 1; break;

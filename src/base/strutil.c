@@ -190,6 +190,19 @@ int parse_duration_ms(const char *s, uint64_t *ret_ms)
     return 0;
 }
 
+#define ERRNO_LAST 133 // EHWPOISON
+
+int errno_from_name(const char *name)
+{
+    for (int i = 1; i <= ERRNO_LAST; i++) {
+        const char *known = strerrorname_np(i);
+
+        if (known && streq(known, name))
+            return i;
+    }
+    return -EINVAL;
+}
+
 int parse_bool(const char *s, bool *ret_value)
 {
     static const struct {

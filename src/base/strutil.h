@@ -26,6 +26,9 @@ int parse_size(const char *s, uint64_t *ret_bytes);
 // first. A number without a unit is refused, except "0".
 int parse_duration_ms(const char *s, uint64_t *ret_ms);
 
+// "EACCES" (errno(3)) → 13; -EINVAL: no such name.
+int errno_from_name(const char *name);
+
 // yes/no, true/false, on/off, 1/0.
 int parse_bool(const char *s, bool *ret_value);
 

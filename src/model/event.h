@@ -54,8 +54,10 @@ enum event_kind {
     EVENT_MOUNT = SG_RECORD_MOUNT,
     EVENT_CANARY = SG_RECORD_CANARY,
     EVENT_ENTERED = SG_RECORD_ENTERED,
+    EVENT_CONTROL = SG_RECORD_CONTROL,
+    EVENT_FINDING = SG_RECORD_FINDING,
 };
-#define EVENT_KIND_COUNT 8
+#define EVENT_KIND_COUNT 10
 
 // How the rule was applied.
 enum event_mode {
@@ -71,8 +73,9 @@ enum event_outcome {
     EVENT_OUTCOME_NOT_HELD = 2,   // the rule denies, but this kernel's hook can only record
     EVENT_OUTCOME_DENIED = 3,
     EVENT_OUTCOME_KILLED = 4,
+    EVENT_OUTCOME_STOPPED = 5,
 };
-#define EVENT_OUTCOME_COUNT 5
+#define EVENT_OUTCOME_COUNT 6
 
 // How far a path can be trusted as the name on this host.
 enum event_path_kind {
@@ -118,6 +121,40 @@ struct ancestor {
     struct process_ref ref;
     struct bytes exe; // empty: a kernel thread, or it was gone before anybody looked
     struct bytes comm;
+};
+
+// A descriptor 0-2 of a program that begins.
+struct launch_fd {
+    enum sg_stdio_kind kind;
+    uint16_t family;  // AF_* of a socket
+    uint8_t protocol; // IPPROTO_*
+    uint16_t local_port, remote_port;
+    uint8_t local[16], remote[16]; // network order; IPv4 in the first four bytes
+    uint32_t dev;
+    uint64_t ino;
+    struct event_path path; // of files and terminals
+};
+
+// What an exec handed to the new program besides its arguments.
+struct launch {
+    bool known;     // the record had it
+    uint32_t flags; // SG_LAUNCH_*
+    uint64_t caps_effective, caps_permitted, caps_ambient;
+    uint32_t mnt_ns, pid_ns, net_ns, user_ns, uts_ns, ipc_ns, cgroup_ns;
+    uint32_t tty; // device number; 0: none
+    uint32_t argc, envc;
+    struct event_path cwd;
+    struct event_path script; // with SG_LAUNCH_SCRIPT: event.path is its interpreter
+    struct bytes env;         // chosen variables "NAME=value", each followed by NUL
+    struct launch_fd fd[3];
+};
+
+// What rules of the section `control` decide.
+struct control_access {
+    enum sg_control kind;
+    uint64_t number[3];        // by kind
+    struct bytes name;         // of a module, file system …; empty: none
+    struct process_ref target; // tgid 0: nobody else
 };
 
 // Who did it, as the process room knows. Immutable once handed out: `serial` is another number as
@@ -201,6 +238,9 @@ struct event {
     uint64_t exe_ino;                   // EXEC
     uint32_t exe_dev;
     uint32_t wait_status; // EXIT: as wait(2) has it
+
+    struct launch launch;          // EXEC
+    struct control_access control; // CONTROL
 
     const struct who *who;    // the actor; on EXEC the process as it was before
     const struct who *target; // FORK: the child; EXEC, EXIT: the process as it is now; or NULL

@@ -4,9 +4,9 @@
 #include "base/macro.h"
 
 static const char *const kinds[] = {
-    [EVENT_FILE] = "file",       [EVENT_FORK] = "fork",   [EVENT_EXEC] = "exec",
-    [EVENT_EXIT] = "exit",       [EVENT_MOUNT] = "mount", [EVENT_CANARY] = "canary",
-    [EVENT_ENTERED] = "entered",
+    [EVENT_FILE] = "file",       [EVENT_FORK] = "fork",       [EVENT_EXEC] = "exec",
+    [EVENT_EXIT] = "exit",       [EVENT_MOUNT] = "mount",     [EVENT_CANARY] = "canary",
+    [EVENT_ENTERED] = "entered", [EVENT_CONTROL] = "control", [EVENT_FINDING] = "finding",
 };
 
 static const char *const hooks[SG_HOOK_COUNT] = {
@@ -22,14 +22,12 @@ static const char *const modes[] = {
 static const char *const outcomes[] = {
     [EVENT_OUTCOME_PASSED] = "passed",     [EVENT_OUTCOME_WOULD_DENY] = "would_deny",
     [EVENT_OUTCOME_NOT_HELD] = "not_held", [EVENT_OUTCOME_DENIED] = "denied",
-    [EVENT_OUTCOME_KILLED] = "killed",
+    [EVENT_OUTCOME_KILLED] = "killed",     [EVENT_OUTCOME_STOPPED] = "stopped",
 };
 
 static const char *const verdicts[] = {
-    [SG_ALLOW] = "allow",
-    [SG_AUDIT] = "audit",
-    [SG_DENY] = "deny",
-    [SG_KILL] = "kill",
+    [SG_ALLOW] = "allow", [SG_AUDIT] = "audit", [SG_DENY] = "deny",
+    [SG_KILL] = "kill",   [SG_STOP] = "stop",
 };
 
 static const char *const reasons[] = {
@@ -60,10 +58,10 @@ static const char *const sessions[] = {
 
 // In the order of enum sg_op.
 static const char *const accesses[] = {
-    "read",  "write", "create", "delete", "rename", "link",  "chmod",
-    "chown", "xattr", "exec",   "mmap",   "io",     "mount",
+    "read",  "write", "create", "delete", "rename", "link", "chmod",  "chown",
+    "xattr", "exec",  "mmap",   "io",     "mount",  "load", "launch", "control",
 };
-STATIC_ASSERT(SG_OP_MOUNT == 1u << (SG_OP_COUNT - 1), "the last operation has the last word");
+STATIC_ASSERT(SG_OP_CONTROL == 1u << (SG_OP_COUNT - 1), "the last operation has the last word");
 
 // In the order of SG_RECORD_*.
 static const char *const flags[] = {
@@ -84,7 +82,7 @@ LOOKUP(event_kind_name, enum event_kind, kinds, EVENT_KIND_COUNT)
 LOOKUP(event_hook_name, enum sg_hook, hooks, SG_HOOK_COUNT)
 LOOKUP(event_mode_name, enum event_mode, modes, EVENT_MODE_COUNT)
 LOOKUP(event_outcome_name, enum event_outcome, outcomes, EVENT_OUTCOME_COUNT)
-LOOKUP(event_verdict_name, enum sg_verdict, verdicts, SG_KILL + 1)
+LOOKUP(event_verdict_name, enum sg_verdict, verdicts, SG_VERDICT_COUNT)
 LOOKUP(event_reason_name, enum sg_reason, reasons, SG_REASON_COUNT)
 LOOKUP(event_ring_name, enum event_ring, rings, EVENT_RING_COUNT)
 LOOKUP(event_path_kind_name, enum event_path_kind, path_kinds, EVENT_PATH_KIND_COUNT)

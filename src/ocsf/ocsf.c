@@ -28,8 +28,8 @@ struct ocsf {
     struct bytes host;                         // event_host, and metadata up to what differs
     struct bytes accesses[SG_OP_COUNT];        // unmapped_access, of one bit
     struct bytes hooks[SG_HOOK_COUNT];         // unmapped_hook
-    struct bytes decisions[SG_KILL + 1][EVENT_MODE_COUNT]; // unmapped_decision
-    char *prepared;                                        // what these lie in
+    struct bytes decisions[SG_VERDICT_COUNT][EVENT_MODE_COUNT]; // unmapped_decision
+    char *prepared;                                             // what these lie in
     struct parts *parts;
     struct rules rules;
     struct templates templates;
@@ -84,7 +84,7 @@ static void prepare_unmapped(struct ocsf *o, struct out *out, char **start)
         ocsf_put_unmapped_hook(out, (enum sg_hook)i);
         o->hooks[i] = take(out, start);
     }
-    for (size_t i = 0; i < SG_KILL + 1; i++) {
+    for (size_t i = 0; i < SG_VERDICT_COUNT; i++) {
         for (size_t k = 0; k < EVENT_MODE_COUNT; k++) {
             ocsf_put_unmapped_decision(out, (enum sg_verdict)i, (enum event_mode)k);
             o->decisions[i][k] = take(out, start);

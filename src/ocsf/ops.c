@@ -99,7 +99,7 @@ enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
     static const enum ocsf_outcome_key keys[EVENT_OUTCOME_COUNT] = {
         [EVENT_OUTCOME_PASSED] = OCSF_ALLOWED,    [EVENT_OUTCOME_WOULD_DENY] = OCSF_WOULD_DENY,
         [EVENT_OUTCOME_NOT_HELD] = OCSF_NOT_HELD, [EVENT_OUTCOME_DENIED] = OCSF_DENIED,
-        [EVENT_OUTCOME_KILLED] = OCSF_KILLED,
+        [EVENT_OUTCOME_KILLED] = OCSF_KILLED,     [EVENT_OUTCOME_STOPPED] = OCSF_STOPPED,
     };
 
     if (ev->kind != EVENT_FILE)

@@ -15,7 +15,7 @@
 #define STEP       32u   // bytes that are copied at once, more than are wanted
 
 STATIC_ASSERT(sizeof(struct template_key) == 72, "no byte is left to chance");
-STATIC_ASSERT(SG_KILL <= UINT8_MAX && SG_REASON_COUNT <= UINT8_MAX, "fit the key");
+STATIC_ASSERT(SG_VERDICT_COUNT <= UINT8_MAX && SG_REASON_COUNT <= UINT8_MAX, "fit the key");
 
 void templates_done(struct templates *t)
 {

@@ -73,7 +73,7 @@ static void shadow_add(struct compiler *c, struct shadow *s, uint32_t rule, bool
         .ops = (uint16_t)left,
         .rule = (uint16_t)rule,
         .verdict = r->verdict,
-        .flags = r->monitor ? SG_ENTRY_MONITOR : 0,
+        .flags = SG_ENTRY_FLAGS(r->error) | (r->monitor ? SG_ENTRY_MONITOR : 0),
     };
 }
 

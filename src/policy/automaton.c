@@ -7,6 +7,8 @@
 
 #include "base/alloc.h"
 #include "policy/compiler.h"
+#include "policy/control.h"
+#include "policy/environ.h"
 #include "policy/fold.h"
 
 #define JOIN_BYTES_MAX (4u << 20) // of sub-directories that are mounted, all together
@@ -189,8 +191,10 @@ static int states_alone(const struct policy_pattern *p, uint32_t max_states, uin
     uint32_t node, state;
     int r;
 
-    r = glob_parse(p->text, p->len, &g, NULL);
-    if (r < 0 || !g.wild) {
+    r = p->control ? control_glob(p->control, &g)
+        : p->env   ? environ_glob(p->text, p->len, &g)
+                   : glob_parse(p->text, p->len, &g, NULL);
+    if (r < 0 || (!g.wild && !p->control && !p->env)) {
         *ret_states = 0; // a literal path never explodes
         return r;
     }
@@ -298,8 +302,8 @@ static int put_roots(struct compiler *c, const struct supers *supers, const uint
     return 0;
 }
 
-// The host's paths, cgroups, variables; file systems follow.
-#define FIXED_STARTS 3
+// The host's paths, cgroups, variables, the kinds of `control`; file systems follow.
+#define FIXED_STARTS 4
 
 int compile_automaton(struct compiler *c)
 {
@@ -309,7 +313,7 @@ int compile_automaton(struct compiler *c)
         .deadline = c->started + (uint64_t)c->options.max_ms * 1000000,
     };
     _cleanup_(supers_done) struct supers supers = {};
-    _cleanup_(nfa_list_done) struct nfa_list file = {}, cgroup = {}, env = {};
+    _cleanup_(nfa_list_done) struct nfa_list file = {}, cgroup = {}, env = {}, control = {};
     _cleanup_free_ struct nfa_list *starts = NULL;
     _cleanup_free_ uint32_t *states = NULL;
     int r = 0;
@@ -322,6 +326,8 @@ int compile_automaton(struct compiler *c)
         r = nfa_run(c->nfa, c->cgroup_start, "", 0, &cgroup);
     if (r == 0)
         r = nfa_run(c->nfa, c->env_start, "", 0, &env);
+    if (r == 0)
+        r = nfa_run(c->nfa, c->control_start, "", 0, &control);
     if (r < 0)
         return r;
     starts = new0(struct nfa_list, supers.n + FIXED_STARTS);
@@ -331,6 +337,7 @@ int compile_automaton(struct compiler *c)
     starts[0] = file; // all on loan
     starts[1] = cgroup;
     starts[2] = env;
+    starts[3] = control;
     for (size_t i = 0; i < supers.n; i++)
         starts[FIXED_STARTS + i] = supers.items[i].start;
 
@@ -342,5 +349,7 @@ int compile_automaton(struct compiler *c)
     c->start = states[0];
     c->cgroup_state = states[1];
     c->env_state = states[2];
+    for (unsigned kind = 0; kind < SG_CONTROL_COUNT; kind++)
+        c->control_state[kind] = dfa_next(c->dfa, states[3], SG_CONTROL_KIND(kind));
     return put_roots(c, &supers, states + FIXED_STARTS);
 }

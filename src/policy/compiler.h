@@ -74,13 +74,14 @@ struct compiler {
 
     // patterns.c
     struct nfa *nfa;
-    uint32_t file_start, cgroup_start, env_start;
+    uint32_t file_start, cgroup_start, env_start, control_start;
+    uint64_t controls; // kinds that rules speak of
     struct mark *marks;
     size_t n_marks, cap_marks;
 
     // automaton.c
     struct dfa *dfa;
-    uint32_t start, cgroup_state, env_state;
+    uint32_t start, cgroup_state, env_state, control_state[SG_CONTROL_COUNT];
     struct policy_root *roots;
     size_t n_roots;
 

@@ -119,7 +119,12 @@ static int add(struct glob *g, struct glob_item item)
 int environ_glob(const char *text, size_t len, struct glob *ret_glob)
 {
     const char *equals = memchr(text, '=', len);
-    size_t value = equals ? (size_t)(equals - text) + 1 : len;
+
+    return value_glob(text, len, equals ? (size_t)(equals - text) + 1 : len, ret_glob);
+}
+
+int value_glob(const char *text, size_t len, size_t value, struct glob *ret_glob)
+{
     int r = 0;
 
     // Set 0: any byte, also a slash.

@@ -15,3 +15,6 @@ int read_environ(struct loader *ld, const struct yaml_node *map, struct policy_e
 
 // "NAME=pattern" as items for the automaton. 0, -ENOMEM; the text was checked by read_environ().
 int environ_glob(const char *text, size_t len, struct glob *ret_glob);
+
+// Appends items for text of which the bytes from `value` on are a pattern such as the value of a variable is. 0, -ENOMEM.
+int value_glob(const char *text, size_t len, size_t value, struct glob *ret_glob);

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "policy/compiler.h"
 
-#define HEADER_SIZE 256
+#define HEADER_SIZE 512
 
 STATIC_ASSERT(sizeof(struct sg_image) <= HEADER_SIZE, "the header has room");
 
@@ -157,6 +157,7 @@ static void fill_header(const struct compiler *c, const struct section sections[
         .needs = c->needs,
         .cgroup_state = c->cgroup_state,
         .env_state = c->env_state,
+        .controls = c->controls,
         .n_rules = c->policy->n_rules,
     };
 #define PUT(section, name)                           \
@@ -177,10 +178,11 @@ static void fill_header(const struct compiler *c, const struct section sections[
         h->ops |= r->ops;
         if (r->verdict >= SG_DENY && !r->monitor) {
             h->enforce_ops |= r->ops;
-            if (!c->options.own_file || r->pos.file > 0)
+            if ((r->ops & ~SG_OP_CONTROL) && (!c->options.own_file || r->pos.file > 0))
                 h->needs |= SG_NEED_GUARD;
         }
     }
+    memcpy(h->control_state, c->control_state, sizeof(c->control_state));
     memcpy(h->descendants, c->descendants, sizeof(h->descendants));
 }
 

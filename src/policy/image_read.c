@@ -38,6 +38,9 @@ static bool states_ok(const struct sg_image *h)
         if (s[i].base > h->n_edges - 256 || s[i].dflt >= h->n_states ||
             s[i].accept >= h->n_accepts || s[i].ops >= 1u << SG_OP_COUNT)
             return false;
+    for (uint32_t i = 0; i < SG_CONTROL_MAX; i++)
+        if (h->control_state[i] >= h->n_states)
+            return false;
     for (uint32_t i = 0; i < h->n_edges; i++)
         if (e[i].check >= h->n_states || e[i].next >= h->n_states)
             return false;
@@ -56,8 +59,7 @@ static bool accepts_ok(const struct sg_image *h)
             a[i].atoms >= h->n_atoms)
             return false;
     for (uint32_t i = 0; i < h->n_entries; i++)
-        if (e[i].pred >= h->n_preds || e[i].rule >= h->n_rules || e[i].verdict > SG_KILL ||
-            e[i].ops >= 1u << SG_OP_COUNT)
+        if (e[i].pred >= h->n_preds || e[i].rule >= h->n_rules || e[i].verdict >= SG_VERDICT_COUNT)
             return false;
     return true;
 }

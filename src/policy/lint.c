@@ -159,6 +159,8 @@ static int lint_cost_of(struct compiler *c, const struct policy_pattern *p)
     struct policy_diag *d;
     int r;
 
+    if (p->control)
+        return 0;
     r = glob_parse(p->text, p->len, &g, NULL);
     if (r < 0)
         return r;

@@ -47,7 +47,7 @@ struct key_row {
 
 // The tables of a file's keys, a rule's and a subject's.
 const struct key_row *read_file_keys(size_t *ret_n);
-const struct key_row *read_rule_keys(size_t *ret_n);
+const struct key_row *read_rule_keys(size_t *ret_n); // those that rules of all sections have
 const struct key_row *read_subject_keys(size_t *ret_n);
 
 // Reads a map by a table. Unknown keys are errors with a suggestion. `what` names the map in
@@ -76,6 +76,20 @@ struct policy_diag *read_warning(struct loader *ld, const struct yaml_node *node
 void read_unknown_word(struct loader *ld, const struct yaml_node *node, const char *what,
                        const char *const *words, size_t n_words);
 
+// Patterns while they are read.
+struct pattern_list {
+    struct policy_pattern *items;
+    size_t n, cap;
+    bool cgroup;
+};
+void pattern_list_done(struct pattern_list *l);
+// A copy in the arena. -ENOMEM.
+int pattern_list_keep(struct loader *ld, const struct pattern_list *list,
+                      struct policy_patterns *ret_patterns);
+
+// One more path for a struct pattern_list.
+int read_pattern(struct loader *ld, const struct yaml_node *node, void *ctx);
+
 // One path pattern, or a list of them.
 int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
                   struct policy_patterns *ret_patterns);
@@ -83,8 +97,32 @@ int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
 // "enforce" or "monitor".
 void read_mode_word(struct loader *ld, const struct yaml_node *value, bool *ret_monitor);
 
-// The section `files`.
-int read_rules(struct loader *ld, const struct yaml_node *node);
+// A rule while it is read.
+struct rule_draft {
+    struct policy_rule r;
+    struct pattern_list paths;
+    uint32_t *by; // of the key at hand
+    size_t n_by, cap_by;
+    bool verdict;
+    const struct yaml_node *access; // value of the key; NULL: it is not there
+    const struct yaml_node *what;   // first key that says what the rule is about
+};
+
+// A section: which keys its rules have besides by, not_by, do and mode, and what has to hold of a whole rule.
+struct section {
+    enum policy_section id;
+    const struct key_row *keys;
+    size_t n_keys;
+    const char *example; // "a list of rules" is explained with it
+    void (*check)(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d);
+};
+extern const struct section section_files, section_processes, section_control;
+
+// The rules of a section.
+int read_rules(struct loader *ld, const struct section *section, const struct yaml_node *node);
+
+// A user or group by name or number. -EINVAL: it was reported. -ENOMEM.
+int read_host_id(struct loader *ld, const struct yaml_node *node, bool group, uint32_t *ret_id);
 
 // The value of `container`: patterns over control groups, and the names as they were written.
 int read_containers(struct loader *ld, const struct yaml_node *node,

@@ -25,14 +25,16 @@ static const char *const access_help[] = {
     "closing, with the bytes read and written since the opening; must be asked for by this word",
     "mounting over it, unmounting, moving a mount, changing the root",
 };
-STATIC_ASSERT(ARRAY_SIZE(access_help) == SG_OP_COUNT, "every access is explained");
+STATIC_ASSERT(1u << ARRAY_SIZE(access_help) == SG_OPS_FILES + 1, "every access is explained");
 
 static const char *const verb_help[] = {
     [SG_ALLOW] = "let it pass, without a record",
     [SG_AUDIT] = "let it pass, and record it",
     [SG_DENY] = "refuse it with EPERM, and record it",
     [SG_KILL] = "refuse it, record it, and kill the process",
+    [SG_STOP] = "refuse it, record it, and stop the process (SIGSTOP) until somebody looks at it",
 };
+STATIC_ASSERT(ARRAY_SIZE(verb_help) == SG_VERDICT_COUNT, "every verb is explained");
 
 static const struct {
     const char *pattern, *meaning;
@@ -103,11 +105,11 @@ static void keys(struct strbuf *sb, const struct key_row *rows, size_t n)
 static void put_words(struct strbuf *sb)
 {
     sb_puts(sb, ".SH ACCESS\n");
-    for (unsigned i = 0; i < SG_OP_COUNT; i++)
+    for (unsigned i = 0; i < ARRAY_SIZE(access_help); i++)
         item(sb, access_name(i), access_help[i]);
     item(sb, "any", "all of these but io");
     sb_puts(sb, ".SH VERBS\n");
-    for (unsigned v = SG_ALLOW; v <= SG_KILL; v++)
+    for (unsigned v = SG_ALLOW; v < SG_VERDICT_COUNT; v++)
         item(sb, event_verdict_name((enum sg_verdict)v), verb_help[v]);
     sb_puts(sb, ".SH PATTERNS\n");
     for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
@@ -131,6 +133,13 @@ static void put_sections(struct strbuf *sb)
                  "it; what no rule matches is allowed and not recorded.");
     rows = read_rule_keys(&n);
     keys(sb, rows, n);
+    sb_puts(sb, ".SH RULES ABOUT FILES\n");
+    keys(sb, section_files.keys, section_files.n_keys);
+    sb_puts(sb, ".SH RULES ABOUT PROCESSES\n");
+    keys(sb, section_processes.keys, section_processes.n_keys);
+    sb_puts(sb, ".SH RULES ABOUT WHAT IS ASKED OF THE KERNEL\n");
+    heading_text(sb, "Each key takes a word, a list of words, or any.");
+    keys(sb, section_control.keys, section_control.n_keys);
     sb_puts(sb, ".SH SUBJECTS\n");
     heading_text(sb, "All keys of a subject have to match; within a key one entry of its list is "
                      "enough, except for capability.");

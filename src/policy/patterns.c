@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All patterns of rules and subjects → one nondeterministic automaton with three starts: files,
-// cgroups and variables of environments.
+// All patterns of rules and subjects → one nondeterministic automaton with four starts: files,
+// cgroups, variables of environments and what abi/control.def knows.
 #include <errno.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "policy/compiler.h"
+#include "policy/control.h"
 #include "policy/environ.h"
 
 static int add_mark(struct compiler *c, uint32_t rule, uint32_t what, uint32_t *ret_mark)
@@ -77,18 +78,29 @@ static int add_atom(struct compiler *c, uint32_t number)
     return r;
 }
 
+static int add_control(struct compiler *c, const struct policy_control *control, uint32_t mark)
+{
+    _cleanup_(glob_done) struct glob g = {};
+    int r;
+
+    c->controls |= SG_BIT(control->kind);
+    r = control_glob(control, &g);
+    return r < 0 ? r : nfa_add_glob(c->nfa, c->control_start, &g, mark);
+}
+
 static int add_rule(struct compiler *c, uint32_t number)
 {
     const struct policy_rule *rule = &c->policy->rules[number];
     int r = 0;
 
     for (uint32_t i = 0; r == 0 && i < rule->paths.n; i++) {
+        const struct policy_pattern *p = &rule->paths.items[i];
         uint32_t mark;
 
         r = add_mark(c, number, i, &mark);
         if (r == 0)
-            r = add_text(c, c->file_start, rule->paths.items[i].text, rule->paths.items[i].len,
-                         mark);
+            r = p->control ? add_control(c, p->control, mark)
+                           : add_text(c, c->file_start, p->text, p->len, mark);
     }
     return r;
 }
@@ -117,6 +129,8 @@ int compile_patterns(struct compiler *c)
         r = nfa_add_node(c->nfa, &c->cgroup_start);
     if (r == 0)
         r = nfa_add_node(c->nfa, &c->env_start);
+    if (r == 0)
+        r = nfa_add_node(c->nfa, &c->control_start);
     for (uint32_t i = 0; r == 0 && i < c->policy->n_rules; i++)
         r = add_rule(c, i);
     for (uint32_t i = 0; r == 0 && i < c->n_atoms; i++)

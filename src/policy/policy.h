@@ -45,12 +45,28 @@ struct policy_pos {
     uint32_t file, line, column, width;
 };
 
+// What a rule says of a kind of abi/control.def.
+enum policy_control_what {
+    POLICY_CONTROL_ANY,
+    POLICY_CONTROL_NUMBER,
+    POLICY_CONTROL_ID,
+    POLICY_CONTROL_NAME, // a pattern: `*` for any number of bytes, `?` for one
+};
+
+struct policy_control {
+    enum sg_control kind;
+    enum policy_control_what what;
+    uint32_t number;  // NUMBER, ID
+    const char *name; // NAME
+};
+
 // One path pattern, checked and normalised (no trailing slash); see glob.h for its meaning.
 struct policy_pattern {
-    const char *text;
+    const char *text; // with `control`: as it was written
     uint32_t len;
-    bool cgroup; // runs over cgroup paths
-    bool env;    // "NAME=value", runs over the variables of environments
+    bool cgroup;                          // runs over cgroup paths
+    bool env;                             // "NAME=value", runs over the variables of environments
+    const struct policy_control *control; // not a path but this; NULL: a path
     struct policy_pos pos;
 };
 
@@ -113,15 +129,24 @@ struct policy_subject {
     bool descendants;
 };
 
-// A rule of the section `files`.
+enum policy_section {
+    POLICY_SECTION_FILES,
+    POLICY_SECTION_PROCESSES,
+    POLICY_SECTION_CONTROL,
+};
+#define POLICY_SECTION_COUNT 3
+
+// A rule of any section.
 struct policy_rule {
     struct policy_pos pos;
-    struct policy_patterns paths;
-    uint32_t ops;    // SG_OP_*
-    uint8_t verdict; // enum sg_verdict
-    bool monitor;    // its own mode, or that of its file
-    bool by_given;   // `by` is there; then n_by is not 0
-    uint32_t *by;    // indices into policy.subjects
+    enum policy_section section;
+    struct policy_patterns paths; // and what is no path, see policy_pattern.control
+    uint32_t ops;                 // SG_OP_*
+    uint8_t verdict;              // enum sg_verdict
+    uint8_t error;                // errno of a denial; 0: EPERM
+    bool monitor;                 // its own mode, or that of its file
+    bool by_given;                // `by` is there; then n_by is not 0
+    uint32_t *by;                 // indices into policy.subjects
     uint32_t n_by;
     uint32_t *not_by;
     uint32_t n_not_by;
@@ -189,6 +214,9 @@ DEFINE_CLEANUP(struct policy *, policy_free)
 
 // The word of one operation ("read", …; more words are in model/names.h); NULL for what has none.
 const char *policy_op_name(uint32_t op_bit);
+
+// "files", …
+const char *policy_section_name(enum policy_section section);
 
 // "read, exec": every operation of a set, or the name of the group when it is exactly one.
 void policy_ops_format(uint32_t ops, struct strbuf *sb);

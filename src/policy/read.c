@@ -211,15 +211,10 @@ static struct policy_pos pos_in_scalar(const struct loader *ld, const struct yam
     return pos;
 }
 
-struct pattern_list {
-    struct policy_pattern *items;
-    size_t n, cap;
-    bool cgroup;
-};
-
-static void pattern_list_done(struct pattern_list *l)
+void pattern_list_done(struct pattern_list *l)
 {
     free(l->items);
+    *l = (struct pattern_list){};
 }
 
 // Braces are letters here. Whoever writes {a,b} means something else.
@@ -230,7 +225,7 @@ static bool has_braces(const char *text)
     return comma && strchr(comma, '}') && (open == text || open[-1] != '\\');
 }
 
-static int read_pattern(struct loader *ld, const struct yaml_node *node, void *ctx)
+int read_pattern(struct loader *ld, const struct yaml_node *node, void *ctx)
 {
     _cleanup_(glob_done) struct glob g = {};
     struct pattern_list *list = ctx;
@@ -282,7 +277,13 @@ int read_patterns(struct loader *ld, const struct yaml_node *node, bool cgroup,
                   &list);
     if (r < 0)
         return r;
-    ret_patterns->items = arena_dup(ld->arena, list.items, list.n, sizeof(*list.items));
-    ret_patterns->n = (uint32_t)list.n;
+    return pattern_list_keep(ld, &list, ret_patterns);
+}
+
+int pattern_list_keep(struct loader *ld, const struct pattern_list *list,
+                      struct policy_patterns *ret_patterns)
+{
+    ret_patterns->items = arena_dup(ld->arena, list->items, list->n, sizeof(*list->items));
+    ret_patterns->n = (uint32_t)list->n;
     return ret_patterns->items ? 0 : -ENOMEM;
 }

@@ -11,7 +11,8 @@
 // What a file says besides subjects and rules.
 struct head {
     bool version, mode;
-    const struct yaml_node *subjects, *files;
+    const struct yaml_node *subjects;
+    const struct yaml_node *sections[POLICY_SECTION_COUNT];
 };
 
 void read_mode_word(struct loader *ld, const struct yaml_node *value, bool *ret_monitor)
@@ -70,8 +71,9 @@ static int note_section(struct loader *ld _unused_, const struct yaml_node *key,
     // Rules may stand in front of the subjects that they use.
     if (streq(key->text, "subjects"))
         head->subjects = value;
-    else
-        head->files = value;
+    for (unsigned i = 0; i < POLICY_SECTION_COUNT; i++)
+        if (streq(key->text, policy_section_name(i)))
+            head->sections[i] = value;
     return 0;
 }
 
@@ -96,10 +98,21 @@ static const struct key_row file_keys[] = {
      .read = note_section,
      .help =
          "Names, and who is meant by each: a map of subjects. They are known in this file only."},
-    {.name = "files", .read = note_section, .help = "A list of rules, tried in order."},
-    NOT_ENFORCED("processes"),
+    {.name = "files", .read = note_section, .help = "A list of rules about files, tried in order."},
+    {.name = "processes",
+     .read = note_section,
+     .help = "A list of rules about programs: what may be executed, and by whom."},
+    {.name = "control",
+     .read = note_section,
+     .help = "A list of rules about what processes may ask of the kernel besides files."},
     NOT_ENFORCED("network"),
     NOT_ENFORCED("packets"),
+};
+
+static const struct section *const sections[POLICY_SECTION_COUNT] = {
+    [POLICY_SECTION_FILES] = &section_files,
+    [POLICY_SECTION_PROCESSES] = &section_processes,
+    [POLICY_SECTION_CONTROL] = &section_control,
 };
 
 static int read_root(struct loader *ld, const struct yaml_node *root)
@@ -119,8 +132,9 @@ static int read_root(struct loader *ld, const struct yaml_node *root)
                          "write `mode: monitor` to record only, `mode: enforce` to refuse");
     if (head.subjects)
         r = read_subjects(ld, head.subjects);
-    if (r == 0 && head.files)
-        r = read_rules(ld, head.files);
+    for (size_t i = 0; r == 0 && i < POLICY_SECTION_COUNT; i++)
+        if (head.sections[i])
+            r = read_rules(ld, sections[i], head.sections[i]);
     if (r == 0 && !ld->bad && ld->n_rules == first_rule)
         read_warning(ld, root, "the file has no rules");
     return r;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The section `files`: its rules.
+// Rules: what those of all sections have in common.
 #include <errno.h>
 #include <string.h>
 
@@ -9,52 +9,10 @@
 #include "model/names.h"
 #include "policy/loader.h"
 
-// A rule while it is read.
-struct rule_draft {
-    struct policy_rule r;
-    uint32_t *by; // of the key at hand
-    size_t n_by, cap_by;
-    bool access, path, verdict, bad_by;
-    const struct yaml_node *access_node;
-};
-
 static void rule_draft_done(struct rule_draft *d)
 {
     free(d->by);
-}
-
-static int read_path(struct loader *ld, const struct yaml_node *key _unused_,
-                     const struct yaml_node *value, void *ctx)
-{
-    struct rule_draft *d = ctx;
-
-    d->path = true;
-    return read_patterns(ld, value, false, &d->r.paths);
-}
-
-static int read_op(struct loader *ld, const struct yaml_node *node, void *ctx)
-{
-    const char *words[SG_OP_COUNT + 1];
-    uint32_t ops = policy_ops_from_word(node->text);
-
-    ((struct rule_draft *)ctx)->r.ops |= ops;
-    if (ops != 0)
-        return 0;
-    for (unsigned i = 0; i < SG_OP_COUNT; i++)
-        words[i] = policy_op_name(1u << i);
-    words[SG_OP_COUNT] = "any";
-    read_unknown_word(ld, node, "an access", words, ARRAY_SIZE(words));
-    return 0;
-}
-
-static int read_access(struct loader *ld, const struct yaml_node *key _unused_,
-                       const struct yaml_node *value, void *ctx)
-{
-    struct rule_draft *d = ctx;
-
-    d->access = true;
-    d->access_node = value;
-    return read_each(ld, value, "a word such as read, write or any, or a list of them", read_op, d);
+    pattern_list_done(&d->paths);
 }
 
 static int add_by(struct rule_draft *d, uint32_t index)
@@ -78,7 +36,6 @@ static int by_name(struct loader *ld, const struct yaml_node *node, struct rule_
         ld->used[(uintptr_t)known - 1] = true;
         return add_by(d, (uint32_t)((uintptr_t)known - 1));
     }
-    d->bad_by = true;
     ld->bad = true;
     if (known)
         return 0; // its mistakes were reported
@@ -108,10 +65,8 @@ static int by_one(struct loader *ld, const struct yaml_node *node, struct rule_d
     r = read_subject(ld, node, NULL, &index);
     if (r < 0)
         return r;
-    if (index == UINT32_MAX) {
-        d->bad_by = true;
+    if (index == UINT32_MAX)
         return 0;
-    }
     ld->used[index] = true;
     return add_by(d, index);
 }
@@ -151,16 +106,14 @@ static int read_by(struct loader *ld, const struct yaml_node *key, const struct 
     return 0;
 }
 
-// Verbs that policies know and this section, or this version, does not.
+// Verbs that policies know and this version does not.
 static const struct {
     const char *verb, *why;
 } refused_verbs[] = {
     {"redirect", "`redirect` is not there yet: this version does not lead accesses elsewhere"},
-    {"errno", "`errno` is a verb of processes"},
     {"drop", "`drop` is a verb of packets"},
     {"rewrite", "`rewrite` is a verb of packets"},
     {"route", "`route` is a verb of packets"},
-    {"schedule", "`schedule` is a verb of processes"},
 };
 
 static bool refuse_verb(struct loader *ld, const struct yaml_node *node)
@@ -168,25 +121,50 @@ static bool refuse_verb(struct loader *ld, const struct yaml_node *node)
     for (size_t i = 0; i < ARRAY_SIZE(refused_verbs); i++)
         if (streq(node->text, refused_verbs[i].verb)) {
             policy_diag_cure(ld->diags, read_error(ld, node, "%s", refused_verbs[i].why),
-                             "use allow, audit, deny or kill");
+                             "use allow, audit, deny, kill or stop");
             return true;
         }
     return false;
 }
 
+// `do: {errno: EACCES}`: a denial with another error than EPERM.
+static void read_errno(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
+{
+    int error;
+
+    if (!read_is_word(ld, node, "an error such as EACCES"))
+        return;
+    error = errno_from_name(node->text);
+    if (error <= 0 || error > SG_ERRNO_MAX) {
+        policy_diag_expected(
+            ld->diags,
+            read_error(ld, node, "'%s' is not an error that can be returned", node->text),
+            "a name of errno(3) such as EPERM, EACCES, ENOENT, ENOSYS or EOPNOTSUPP");
+        return;
+    }
+    d->r.verdict = SG_DENY;
+    d->r.error = error == EPERM ? 0 : (uint8_t)error;
+}
+
 static int read_do(struct loader *ld, const struct yaml_node *key _unused_,
                    const struct yaml_node *value, void *ctx)
 {
-    const char *words[SG_KILL + 1];
+    const char *words[SG_VERDICT_COUNT];
     struct rule_draft *d = ctx;
 
     d->verdict = true;
-    if (value->kind == YAML_MAP && value->n == 1 && value->first->kind == YAML_SCALAR &&
-        refuse_verb(ld, value->first))
+    if (value->kind == YAML_MAP && value->n == 1 && value->first->kind == YAML_SCALAR) {
+        if (streq(value->first->text, "errno")) {
+            read_errno(ld, value->first->next, d);
+            return 0;
+        }
+        if (refuse_verb(ld, value->first))
+            return 0;
+    }
+    if (!read_is_word(ld, value, "one of allow, audit, deny, kill, stop, or {errno: EACCES}") ||
+        refuse_verb(ld, value))
         return 0;
-    if (!read_is_word(ld, value, "one of allow, audit, deny, kill") || refuse_verb(ld, value))
-        return 0;
-    for (unsigned v = SG_ALLOW; v <= SG_KILL; v++) {
+    for (unsigned v = 0; v < SG_VERDICT_COUNT; v++) {
         words[v] = event_verdict_name((enum sg_verdict)v);
         if (streq(value->text, words[v])) {
             d->r.verdict = (uint8_t)v;
@@ -205,13 +183,6 @@ static int read_rule_mode(struct loader *ld, const struct yaml_node *key _unused
 }
 
 static const struct key_row rule_keys[] = {
-    {.name = "path",
-     .read = read_path,
-     .help =
-         "Which objects: a pattern, or a list of patterns, over canonical paths of the host. An object is what it is wherever it is reached from: through links, bind mounts, another root directory or a descriptor. Required."},
-    {.name = "access",
-     .read = read_access,
-     .help = "Which operations: a word of ACCESS, or a list of words. Required."},
     {.name = "by",
      .read = read_by,
      .help =
@@ -223,86 +194,89 @@ static const struct key_row rule_keys[] = {
     {.name = "mode",
      .read = read_rule_mode,
      .help = "enforce or monitor, for this rule; else that of the file."},
-    {.name = "content",
-     .refuse = "content audit is not there yet",
-     .cure = "take `content` out; `do: audit` records the access itself"},
-    {.name = "redirect",
-     .refuse = "`redirect` is not there yet: this version does not lead accesses elsewhere",
-     .cure = "use allow, audit, deny or kill"},
 };
 
-static void check_rule(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
-{
-    const struct {
-        bool there;
-        const char *key, *expected;
-    } required[] = {
-        {d->path, "path", "path: /etc/shadow, or a list of paths"},
-        {d->access, "access", "access: read, write, any …"},
-        {d->verdict, "do", "do: allow, audit, deny or kill"},
-    };
+#define KEYS_MAX 64
 
-    for (size_t i = 0; i < ARRAY_SIZE(required); i++)
-        if (!required[i].there)
-            policy_diag_expected(ld->diags,
-                                 read_error(ld, node, "the rule has no `%s`", required[i].key),
-                                 "%s", required[i].expected);
-    if ((d->r.ops & SG_OP_IO) && d->r.verdict >= SG_DENY && d->access)
-        policy_diag_cure(ld->diags,
-                         read_error(ld, d->access_node,
-                                    "`io` tells what was read and written when a file is closed: "
-                                    "it cannot be refused"),
-                         "use `do: audit` for io, and read or write here");
+static size_t all_keys(const struct section *section, struct key_row ret[KEYS_MAX])
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < section->n_keys && n < KEYS_MAX; i++)
+        ret[n++] = section->keys[i];
+    for (size_t i = 0; i < ARRAY_SIZE(rule_keys) && n < KEYS_MAX; i++)
+        ret[n++] = rule_keys[i];
+    return n;
 }
 
-static int read_rule(struct loader *ld, const struct yaml_node *node)
+static void check_rule(struct loader *ld, const struct section *section,
+                       const struct yaml_node *node, const struct rule_draft *d)
 {
-    _cleanup_(rule_draft_done) struct rule_draft d = {
-        .r = {.pos = read_pos(ld, node), .monitor = ld->files[ld->n_files - 1].monitor}};
-    bool bad_before = ld->bad, bad;
-    int r;
+    section->check(ld, node, d);
+    if (!d->verdict)
+        policy_diag_expected(ld->diags, read_error(ld, node, "the rule has no `do`"),
+                             "do: allow, audit, deny, kill or stop");
+}
 
-    ld->bad = false;
-    r = read_map(ld, node, rule_keys, ARRAY_SIZE(rule_keys), "a rule", &d);
-    if (r < 0)
-        return r;
-    if (node->kind == YAML_MAP && !ld->bad)
-        check_rule(ld, node, &d);
-    bad = ld->bad;
-    ld->bad |= bad_before;
-    ld->n_patterns += d.r.paths.n;
-    if (bad)
-        return 0;
-    if (ld->n_rules >= POLICY_RULES_MAX || ld->n_patterns > POLICY_PATTERNS_MAX) {
-        if (ld->n_rules == POLICY_RULES_MAX || ld->n_patterns - d.r.paths.n <= POLICY_PATTERNS_MAX)
+static int keep_rule(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
+{
+    bool many_rules = ld->n_rules >= POLICY_RULES_MAX;
+
+    if (many_rules || ld->n_patterns > POLICY_PATTERNS_MAX) {
+        if (ld->n_rules == POLICY_RULES_MAX || ld->n_patterns - d->r.paths.n <= POLICY_PATTERNS_MAX)
             policy_diag_cure(ld->diags,
                              read_error(ld, node, "the policy has more than %u %s",
-                                        ld->n_rules >= POLICY_RULES_MAX ? POLICY_RULES_MAX
-                                                                        : POLICY_PATTERNS_MAX,
-                                        ld->n_rules >= POLICY_RULES_MAX ? "rules" : "paths"),
+                                        many_rules ? POLICY_RULES_MAX : POLICY_PATTERNS_MAX,
+                                        many_rules ? "rules" : "paths"),
                              "join rules with lists of paths, or use patterns");
         ld->bad = true;
         return 0;
     }
     if (!GREEDY(ld->rules, ld->cap_rules, ld->n_rules + 1))
         return -ENOMEM;
-    ld->rules[ld->n_rules++] = d.r;
+    ld->rules[ld->n_rules++] = d->r;
     return 0;
 }
 
-int read_rules(struct loader *ld, const struct yaml_node *node)
+static int read_rule(struct loader *ld, const struct section *section, const struct key_row *keys,
+                     size_t n_keys, const struct yaml_node *node)
 {
+    _cleanup_(rule_draft_done) struct rule_draft d = {
+        .r = {.pos = read_pos(ld, node),
+              .section = section->id,
+              .monitor = ld->files[ld->n_files - 1].monitor}};
+    bool bad_before = ld->bad, bad;
+    int r;
+
+    ld->bad = false;
+    r = read_map(ld, node, keys, n_keys, "a rule", &d);
+    if (r == 0 && d.paths.n > 0)
+        r = pattern_list_keep(ld, &d.paths, &d.r.paths);
+    if (r < 0)
+        return r;
+    if (node->kind == YAML_MAP && !ld->bad)
+        check_rule(ld, section, node, &d);
+    bad = ld->bad;
+    ld->bad |= bad_before;
+    ld->n_patterns += d.r.paths.n;
+    return bad ? 0 : keep_rule(ld, node, &d);
+}
+
+int read_rules(struct loader *ld, const struct section *section, const struct yaml_node *node)
+{
+    struct key_row keys[KEYS_MAX];
+    size_t n_keys = all_keys(section, keys);
     int r = 0;
 
     if (node->kind != YAML_LIST) {
         policy_diag_expected(ld->diags,
-                             read_error(ld, node, "`files` has to be a list of rules, this is %s",
-                                        yaml_kind_name(node)),
-                             "rules such as - {path: /etc/shadow, access: write, do: deny}");
+                             read_error(ld, node, "`%s` has to be a list of rules, this is %s",
+                                        policy_section_name(section->id), yaml_kind_name(node)),
+                             "rules such as - %s", section->example);
         return 0;
     }
     for (const struct yaml_node *e = node->first; r == 0 && e; e = e->next)
-        r = read_rule(ld, e);
+        r = read_rule(ld, section, keys, n_keys, e);
     return r;
 }
 

@@ -87,10 +87,10 @@ static int read_descendants(struct loader *ld, const struct yaml_node *key _unus
     return 0;
 }
 
-static int resolve(struct loader *ld, const struct yaml_node *node, const struct draft *d,
+static int resolve(struct loader *ld, const struct yaml_node *node, bool group, bool none_allowed,
                    uint32_t *ret_id, bool *ret_known)
 {
-    const char *what = d->group ? "group" : "user";
+    const char *what = group ? "group" : "user";
     int r;
 
     *ret_known = false;
@@ -105,13 +105,13 @@ static int resolve(struct loader *ld, const struct yaml_node *node, const struct
             *ret_known = true;
         return 0;
     }
-    if (d->none_allowed && streq(node->text, "none")) {
+    if (none_allowed && streq(node->text, "none")) {
         *ret_id = UINT32_MAX;
         *ret_known = true;
         return 0;
     }
-    r = d->group ? ld->resolver->group(ld->resolver->ctx, node->text, ret_id)
-                 : ld->resolver->user(ld->resolver->ctx, node->text, ret_id);
+    r = group ? ld->resolver->group(ld->resolver->ctx, node->text, ret_id)
+              : ld->resolver->user(ld->resolver->ctx, node->text, ret_id);
     if (r == -ENOMEM)
         return r;
     if (r == -ESRCH)
@@ -127,14 +127,29 @@ static int resolve(struct loader *ld, const struct yaml_node *node, const struct
     return 0;
 }
 
-static int read_id(struct loader *ld, const struct yaml_node *node, void *ctx)
+int read_host_id(struct loader *ld, const struct yaml_node *node, bool group, uint32_t *ret_id)
+{
+    uint32_t id;
+    bool known;
+    int r;
+
+    r = resolve(ld, node, group, false, &id, &known);
+    if (r < 0)
+        return r;
+    if (!known)
+        return -EINVAL;
+    *ret_id = id;
+    return 0;
+}
+
+static int read_one_id(struct loader *ld, const struct yaml_node *node, void *ctx)
 {
     struct draft *d = ctx;
     uint32_t id;
     bool known;
     int r;
 
-    r = resolve(ld, node, d, &id, &known);
+    r = resolve(ld, node, d->group, d->none_allowed, &id, &known);
     if (r < 0 || !known)
         return r;
     if (d->n_ids >= POLICY_LIST_MAX) {
@@ -163,7 +178,7 @@ static int read_ids(struct loader *ld, const struct yaml_node *key, const struct
                   d->group          ? "the name or number of a group"
                   : d->none_allowed ? "the name or number of a user, or none"
                                     : "the name or number of a user",
-                  read_id, d);
+                  read_one_id, d);
     if (r < 0)
         return r;
     out->items = arena_dup(ld->arena, d->ids, d->n_ids, sizeof(*d->ids));

@@ -3,6 +3,18 @@
 #include "model/names.h"
 #include "policy/policy.h"
 
+const char *policy_section_name(enum policy_section section)
+{
+    static const char *const names[] = {
+        [POLICY_SECTION_FILES] = "files",
+        [POLICY_SECTION_PROCESSES] = "processes",
+        [POLICY_SECTION_CONTROL] = "control",
+    };
+
+    STATIC_ASSERT(ARRAY_SIZE(names) == POLICY_SECTION_COUNT, "a word for every section");
+    return (size_t)section < ARRAY_SIZE(names) ? names[section] : NULL;
+}
+
 const char *policy_op_name(uint32_t op_bit)
 {
     if (op_bit == 0 || (op_bit & (op_bit - 1)) != 0)

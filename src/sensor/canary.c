@@ -100,7 +100,7 @@ static bool ready(const struct sensor *s, size_t i)
 {
     enum canary_kind kind = hook_row(i)->canary;
 
-    if (kind == CANARY_pivot_root && !(s->needs & SG_NEED_GUARD))
+    if (kind == CANARY_pivot_root && !(s->wants.needs & SG_NEED_GUARD))
         return false;
     return !canary_on_host(kind) || s->canary.now.umount_state;
 }

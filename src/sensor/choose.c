@@ -92,20 +92,27 @@ static void names_add(struct names *names, const struct choice *c)
         names->items[names->n++] = c->program;
 }
 
-static bool hook_wanted(size_t i, uint32_t ops, uint32_t needs, bool old_descriptors)
+static bool hook_wanted(size_t i, const struct wants *w)
 {
     const struct hook_row *row = hook_row(i);
     uint32_t condition = hook_needs(row->id);
 
-    if (old_descriptors && streq(row->id, "file_permission"))
+    if (w->old_descriptors && streq(row->id, "file_permission"))
         return true;
-    if (hook_besides(row->id) & needs)
+    if (hook_besides(row->id) & w->needs || hook_controls(i) & w->controls)
         return true;
-    return row->ops & ops && (!condition || condition & needs);
+    return row->ops & w->ops && (!condition || condition & w->needs);
 }
 
-int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool old_descriptors,
-                  struct names *ret, struct error *err)
+static bool extra_wanted(const struct extra_row *row, const struct wants *w, bool renames)
+{
+    if (row->feature)
+        return row->feature & w->features;
+    return (renames || !row->with_rename) && (!row->ops || row->ops & w->ops);
+}
+
+int choose_wanted(const struct choices *c, const struct wants *wants, struct names *ret,
+                  struct error *err)
 {
     size_t rename_row = hook_index("inode_rename");
     struct names names = {};
@@ -113,7 +120,7 @@ int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool ol
     bool renames = false;
 
     for (size_t i = 0; i < HOOKS; i++) {
-        if (!hook_wanted(i, ops, needs, old_descriptors))
+        if (!hook_wanted(i, wants))
             continue;
         names_add(&names, &c->hooks[i]);
         renames = renames || i == rename_row;
@@ -121,7 +128,7 @@ int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool ol
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(c->extras); i++) {
         if (row->required && !*c->extras[i].program)
             return error_set(err, -ENOTSUP, "%s", c->extras[i].reason);
-        if ((renames || !row->with_rename) && (!row->ops || row->ops & ops))
+        if (extra_wanted(row, wants, renames))
             names_add(&names, &c->extras[i]);
     }
     *ret = names;

@@ -237,7 +237,7 @@ static int check_header(const struct sg_record *r, size_t len)
         return -EBADMSG;
     if (r->type == 0 || r->type >= EVENT_KIND_COUNT)
         return -EOPNOTSUPP;
-    if (r->hook >= SG_HOOK_COUNT || r->verdict > SG_KILL || r->reason >= SG_REASON_COUNT)
+    if (r->hook >= SG_HOOK_COUNT || r->verdict >= SG_VERDICT_COUNT || r->reason >= SG_REASON_COUNT)
         return -EBADMSG;
     if (r->count == 0 || r->tgid > INT32_MAX || r->tid > INT32_MAX || r->ppid > INT32_MAX ||
         r->error > MAX_ERRNO)
@@ -255,7 +255,9 @@ static enum event_outcome outcome_of(const struct sg_record *r)
         return EVENT_OUTCOME_WOULD_DENY;
     if (r->error == 0)
         return EVENT_OUTCOME_NOT_HELD;
-    return r->verdict == SG_KILL ? EVENT_OUTCOME_KILLED : EVENT_OUTCOME_DENIED;
+    return r->verdict == SG_KILL   ? EVENT_OUTCOME_KILLED
+           : r->verdict == SG_STOP ? EVENT_OUTCOME_STOPPED
+                                   : EVENT_OUTCOME_DENIED;
 }
 
 static void take_process(const struct sg_record *r, struct event_process *p)

@@ -97,7 +97,7 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
         REASON(h, "not proved: the agent cannot make 32-bit system calls on this machine");
     else if (kind == CANARY_ioctl_compat && error == EACCES)
         REASON(h, "not proved: the agent is confined to native system calls (seccomp)");
-    else if (kind == CANARY_pivot_root && !(s->needs & SG_NEED_GUARD))
+    else if (kind == CANARY_pivot_root && !(s->wants.needs & SG_NEED_GUARD))
         REASON(
             h,
             "not proved: it refuses something only where rules besides the agent's are enforced");

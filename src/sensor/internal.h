@@ -28,7 +28,7 @@ struct bpf_link;
 struct btf;
 struct ring_buffer;
 
-#define SENSOR_MAPS_MAX 32
+#define SENSOR_MAPS_MAX 64
 #define SENSOR_PATH_MAX 512
 #define SENSOR_PIN_DIR  "/sys/fs/bpf/safeguard"
 #define SENSOR_FAILURES \
@@ -59,10 +59,18 @@ struct names {
 };
 bool names_has(const struct names *names, const char *name);
 
-// The programs that rules with these operations, and subjects that use `needs` (SG_NEED_*), call for.
-// -ENOTSUP with err: a required one is not there.
-int choose_wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool old_descriptors,
-                  struct names *ret, struct error *err);
+// What programs are attached for.
+struct wants {
+    uint32_t ops;      // SG_OP_* of rules
+    uint32_t needs;    // SG_NEED_* of their subjects
+    uint64_t controls; // kinds of abi/control.def that rules speak of
+    uint32_t features; // SENSOR_FEATURE_*: what no rule asks for
+    bool old_descriptors;
+};
+
+// The programs that all of this calls for. -ENOTSUP with err: a required one is not there.
+int choose_wanted(const struct choices *c, const struct wants *wants, struct names *ret,
+                  struct error *err);
 
 // object.c ---------------------------------------------------------------------------------------------
 
@@ -376,8 +384,8 @@ struct sensor {
     struct canary canary;
     struct map *provisional; // dev → rounds in which nobody named it
     bool in_force;           // a policy was set by this sensor
-    bool old_descriptors;
-    uint32_t ops, needs, policy_id;
+    struct wants wants;
+    uint32_t policy_id;
     struct sensor_stage stage; // for the next policy; on loan
     uint32_t coming_id;        // of the policy that is about to come into force; 0: none
     size_t image_bytes;

@@ -11,6 +11,16 @@ static const struct hook_row rows[] = {
 
 STATIC_ASSERT(ARRAY_SIZE(rows) == HOOKS, "a row a hook");
 
+// Which kinds of abi/control.def the hooks ask about.
+static const struct {
+    enum sg_hook hook;
+    enum sg_control kind;
+} askers[] = {
+#define SG_CONTROL_HOOK(kind, hook) {SG_HOOK_##hook, SG_CONTROL_##kind},
+#include "abi/control.def"
+    {SG_HOOK_NONE, 0},
+};
+
 static const struct {
     const char *id, *sibling;
 } siblings[] = {
@@ -86,6 +96,16 @@ size_t hook_index(const char *id)
         if (streq(rows[i].id, id))
             return i;
     return HOOKS;
+}
+
+uint64_t hook_controls(size_t i)
+{
+    uint64_t kinds = 0;
+
+    for (size_t k = 0; k < ARRAY_SIZE(askers); k++)
+        if (askers[k].hook == i + 1)
+            kinds |= SG_BIT(askers[k].kind);
+    return kinds;
 }
 
 const char *hook_sibling(const char *id)

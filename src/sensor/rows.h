@@ -36,6 +36,9 @@ size_t hook_index(const char *id);
 // The older hook that sees the same on kernels without this one; NULL: none.
 const char *hook_sibling(const char *id);
 
+// Bits of enum sg_control that hook i asks about.
+uint64_t hook_controls(size_t i);
+
 // What the subjects of a policy must use (SG_NEED_*, one of them) for the hook to have anything to do; 0: it
 // always has.
 uint32_t hook_needs(const char *id);
@@ -47,9 +50,10 @@ struct extra_row {
     const char *program;
     const char *without; // what is lost without it
     uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
+    uint32_t feature;    // SENSOR_FEATURE_*: only while that is on; 0: of no feature
     bool with_rename;    // only while a program on inode_rename is attached; else always
     bool required;       // without it the sensor does not attach anything
 };
 
-#define EXTRAS_MAX 32
+#define EXTRAS_MAX 96
 const struct extra_row *extra_row(size_t i); // NULL after the last one

@@ -97,7 +97,7 @@ static int open_set(struct sensor *s, const struct sensor_options *options, stru
         return r;
     claim.pin_dir = pin_dir;
     // Until somebody has looked who holds what, it goes on as it is.
-    s->old_descriptors = pins_has_link(&s->pins, "_file_permission");
+    s->wants.old_descriptors = pins_has_link(&s->pins, "_file_permission");
     r = s->pins.made ? maps_make(s, s->pins.maps, err) : maps_adopt(s, s->pins.maps, err);
     if (r < 0)
         return r;
@@ -125,6 +125,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = s->rings.timer_fd = -1;
     s->canary = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
     s->ring_bytes = options->ring_bytes;
+    s->wants.features = options->features;
     r = sensor_probe(&s->probe);
     if (r < 0)
         return error_set(err, r, "the kernel cannot be asked: %s", strerror(-r));
@@ -195,15 +196,19 @@ static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
 {
     const struct image_view view = {image, len};
     _cleanup_free_ struct sensor_root *all = NULL;
+    struct wants wants = s->wants;
     struct links added = {};
     struct names wanted;
     size_t n_all;
     int r;
 
     r = image_check(image, len, err);
-    r = r < 0 ? r
-              : choose_wanted(&s->choices, ops, ((const struct sg_image *)image)->needs,
-                              s->old_descriptors, &wanted, err);
+    if (r < 0)
+        return r;
+    wants.ops = ops;
+    wants.needs = ((const struct sg_image *)image)->needs;
+    wants.controls = ((const struct sg_image *)image)->controls;
+    r = choose_wanted(&s->choices, &wants, &wanted, err);
     if (r < 0)
         return r;
     all = new0(struct sensor_root, n_roots + CANARY_ROOTS);
@@ -225,8 +230,7 @@ static int set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
         return r;
     }
     s->in_force = true;
-    s->ops = ops;
-    s->needs = ((const struct sg_image *)image)->needs;
+    s->wants = wants;
     for (size_t i = 0; i < HOOKS; i++)
         if (links_get(&added, s->choices.hooks[i].program) ||
             !names_has(&wanted, s->choices.hooks[i].program))
@@ -245,19 +249,21 @@ int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t 
 
 int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err)
 {
+    struct wants wants = s->wants;
     struct links added = {};
     struct names wanted;
     int r;
 
-    if (!s->in_force || s->old_descriptors == on) {
-        s->old_descriptors = on;
+    if (!s->in_force || s->wants.old_descriptors == on) {
+        s->wants.old_descriptors = on;
         return 0;
     }
-    r = choose_wanted(&s->choices, s->ops, s->needs, on, &wanted, err);
+    wants.old_descriptors = on;
+    r = choose_wanted(&s->choices, &wants, &wanted, err);
     r = r < 0 ? r : links_prepare(s, &wanted, &added, err);
     if (r < 0)
         return r;
-    s->old_descriptors = on;
+    s->wants = wants;
     return links_commit(s, &wanted, &added, err);
 }
 
@@ -359,7 +365,7 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
         .generation = *s->maps.words.generation,
         .image_bytes = s->image_bytes,
         .taken_over = s->taken_over,
-        .old_descriptors = s->old_descriptors,
+        .old_descriptors = s->wants.old_descriptors,
     };
     quick_describe(s, &ret->quick);
 }

@@ -84,7 +84,16 @@ struct sensor_claim {
 };
 void sensor_claim(const struct sensor_claim *claim);
 
+/* Programs that no rule asks for. */
+enum sensor_feature {
+    SENSOR_FEATURE_DEFENCE = 1u << 0, /* safeguard's own defence */
+    SENSOR_FEATURE_CREDENTIALS =
+        1u << 1, /* credentials that changed without a legitimate transition */
+    SENSOR_FEATURE_SCHEDULING = 1u << 2, /* run-queue delay, on- and off-CPU time */
+};
+
 struct sensor_options {
+    uint32_t features;         /* SENSOR_FEATURE_* */
     const char *pin_dir;       /* NULL: /sys/fs/bpf/safeguard */
     const char *canary_dir;    /* NULL: /run/safeguard/canary */
     enum sensor_attach force;  /* SENSOR_ATTACH_NONE: choose */

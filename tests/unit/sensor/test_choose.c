@@ -42,6 +42,14 @@ static struct btf *kernel_without(const char *missing)
     return btf;
 }
 
+static int wanted(const struct choices *c, uint32_t ops, uint32_t needs, bool old_descriptors,
+                  struct names *ret, struct error *err)
+{
+    const struct wants wants = {.ops = ops, .needs = needs, .old_descriptors = old_descriptors};
+
+    return choose_wanted(c, &wants, ret, err);
+}
+
 static const char *chosen(const struct choices *c, const char *id)
 {
     return c->hooks[hook_index(id)].program;
@@ -99,7 +107,7 @@ static void test_arguments_decide_for_other_functions_too(void **state)
 
         fake_btf_function(btf, "vfs_link", n_args);
         choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
-        assert_int_equal(choose_wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
+        assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
         assert_int_equal(names_has(&names, "fexit_vfs_link_4"), n_args == 4);
         assert_int_equal(names_has(&names, "fexit_vfs_link"), n_args == 5);
         btf__free(btf);
@@ -138,26 +146,26 @@ static void test_operations_decide_what_is_attached(void **state)
 
     (void)state;
     choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
-    assert_int_equal(choose_wanted(&c, 0, 0, false, &names, &err), 0);
+    assert_int_equal(wanted(&c, 0, 0, false, &names, &err), 0);
     assert_int_equal(names.n, 3);
     assert_true(names_has(&names, "tp_fork") && names_has(&names, "tp_exec") &&
                 names_has(&names, "tp_exit"));
 
-    assert_int_equal(choose_wanted(&c, SG_OP_EXEC, 0, false, &names, &err), 0);
+    assert_int_equal(wanted(&c, SG_OP_EXEC, 0, false, &names, &err), 0);
     assert_true(names_has(&names, "lsm_file_open") && names_has(&names, "lsm_inode_rename"));
     assert_false(names_has(&names, "lsm_inode_setattr"));
     assert_false(names_has(&names, "lsm_file_permission"));
 
-    assert_int_equal(choose_wanted(&c, SG_OPS_ANY, SG_NEED_EXE, true, &names, &err), 0);
+    assert_int_equal(wanted(&c, SG_OPS_ANY, SG_NEED_EXE, true, &names, &err), 0);
     assert_true(names_has(&names, "lsm_inode_setattr") && names_has(&names, "lsm_file_permission"));
     assert_true(names_has(&names, "lsm_bprm_check_security"));
     // No rule asks for the program.
-    assert_int_equal(choose_wanted(&c, SG_OPS_ANY, SG_NEED_CGROUP, true, &names, &err), 0);
+    assert_int_equal(wanted(&c, SG_OPS_ANY, SG_NEED_CGROUP, true, &names, &err), 0);
     assert_false(names_has(&names, "lsm_bprm_check_security"));
     // What pins go by is looked after wherever something is enforced.
-    assert_int_equal(choose_wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
+    assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
     assert_false(names_has(&names, "lsm_file_ioctl"));
-    assert_int_equal(choose_wanted(&c, SG_OP_READ, SG_NEED_GUARD, false, &names, &err), 0);
+    assert_int_equal(wanted(&c, SG_OP_READ, SG_NEED_GUARD, false, &names, &err), 0);
     assert_true(names_has(&names, "lsm_file_ioctl") && names_has(&names, "lsm_file_ioctl_compat"));
     // This kernel has no d_move: the rest goes on without.
     assert_false(names_has(&names, "fexit_d_move"));
@@ -175,7 +183,7 @@ static void test_no_lineage_no_policy(void **state)
 
     (void)state;
     choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
-    assert_int_equal(choose_wanted(&c, SG_OP_READ, 0, false, &names, &err), -ENOTSUP);
+    assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), -ENOTSUP);
     assert_non_null(strstr(err.what, "tp_fork"));
     btf__free(btf);
     bpf_object__close(object);

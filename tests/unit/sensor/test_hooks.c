@@ -112,7 +112,7 @@ static void test_not_proved(void **state)
     expect(s, "file_ioctl_compat", SENSOR_HOOK_ATTACHED, "(seccomp)");
     *pivot = (struct proof){.tested = true, .skipped = ECANCELED};
     expect(s, "sb_pivotroot", SENSOR_HOOK_ATTACHED, "are enforced");
-    s->needs = SG_NEED_GUARD;
+    s->wants.needs = SG_NEED_GUARD;
     expect(s, "sb_pivotroot", SENSOR_HOOK_ATTACHED, "there is no mount at");
     free_sensor(s);
 }

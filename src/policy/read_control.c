@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The section `control`: one key a kind of abi/control.def.
+#include <string.h>
+
+#include "base/strutil.h"
+#include "policy/control.h"
+#include "policy/loader.h"
+
+struct value_ctx {
+    struct rule_draft *draft;
+    enum sg_control kind;
+};
+
+static int read_value(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    const struct value_ctx *v = ctx;
+
+    return read_control_value(ld, v->kind, node, &v->draft->paths);
+}
+
+static int read_kind(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+                     void *ctx)
+{
+    struct value_ctx v = {.draft = ctx};
+
+    while (v.kind < SG_CONTROL_COUNT && !streq(control_name(v.kind), key->text))
+        v.kind++;
+    v.draft->what = key;
+    v.draft->r.ops = SG_OP_CONTROL;
+    return read_each(ld, value, control_expected(v.kind), read_value, &v);
+}
+
+static const struct key_row keys[] = {
+#define SG_CONTROL(id, arg, text) {.name = #id, .read = read_kind, .help = (text)},
+#include "abi/control.def"
+};
+
+static void check(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
+{
+    if (!d->what)
+        policy_diag_expected(ld->diags,
+                             read_error(ld, node, "the rule does not say what it is about"),
+                             "ptrace: any, module: [nf_tables], capability: sys_admin …");
+}
+
+const struct section section_control = {
+    .id = POLICY_SECTION_CONTROL,
+    .keys = keys,
+    .n_keys = ARRAY_SIZE(keys),
+    .example = "{ptrace: any, by: web, do: deny}",
+    .check = check,
+};

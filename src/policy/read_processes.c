@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The section `processes`: which programs may be executed, and what of them is recorded.
+#include "base/strutil.h"
+#include "policy/control.h"
+#include "policy/loader.h"
+
+// A path, or one of the words for programs that no path leads to.
+static int read_program(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    struct rule_draft *d = ctx;
+    int r;
+
+    if (node->text[0] != '/') {
+        if (streq(node->text, "any")) {
+            const struct yaml_node all = {.kind = YAML_SCALAR,
+                                          .text = "/**",
+                                          .len = 3,
+                                          .line = node->line,
+                                          .column = node->column,
+                                          .width = node->width};
+
+            d->r.ops |= SG_OPS_EXEC;
+            r = read_pattern(ld, &all, &d->paths);
+            if (r < 0)
+                return r;
+        }
+        d->r.ops |= SG_OP_CONTROL;
+        return read_control_value(ld, SG_CONTROL_exec, node, &d->paths);
+    }
+    d->r.ops |= SG_OPS_EXEC;
+    return read_pattern(ld, node, &d->paths);
+}
+
+static int read_exec(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+                     void *ctx)
+{
+    struct rule_draft *d = ctx;
+
+    d->what = key;
+    return read_each(ld, value, "a path, memfd, deleted, foreign or any, or a list of them",
+                     read_program, d);
+}
+
+static int read_library(struct loader *ld, const struct yaml_node *node, void *ctx)
+{
+    struct rule_draft *d = ctx;
+
+    d->r.ops |= SG_OP_LOAD;
+    return read_pattern(ld, node, &d->paths);
+}
+
+static int read_load(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+                     void *ctx)
+{
+    struct rule_draft *d = ctx;
+
+    d->what = key;
+    return read_each(ld, value, "a path, or a list of paths", read_library, d);
+}
+
+static const struct key_row keys[] = {
+    {.name = "exec",
+     .read = read_exec,
+     .help =
+         "Which programs: paths as in `files`, of scripts and of interpreters alike; memfd for programs in memory, deleted for files without a name, foreign for file systems that no path of the host leads to, any for all of these. What may be executed may be mapped for execution, too, and the other way round: as a shared library, or as a program that is handed to a dynamic linker."},
+    {.name = "load",
+     .read = read_load,
+     .help =
+         "Which files may be mapped for execution: shared libraries, programs handed to a dynamic linker. A rule has either `exec` or `load`."},
+};
+
+static void check(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
+{
+    if (!d->what)
+        policy_diag_expected(ld->diags,
+                             read_error(ld, node, "the rule does not say what it is about"),
+                             "exec: /tmp/**, load: /tmp/**");
+    else if (d->r.ops & SG_OP_LOAD && d->r.ops & (SG_OP_EXEC | SG_OP_CONTROL) &&
+             streq(d->what->text, "load"))
+        policy_diag_cure(ld->diags, read_error(ld, d->what, "a rule has either `exec` or `load`"),
+                         "write two rules");
+}
+
+const struct section section_processes = {
+    .id = POLICY_SECTION_PROCESSES,
+    .keys = keys,
+    .n_keys = ARRAY_SIZE(keys),
+    .example = "{exec: /tmp/**, do: deny}",
+    .check = check,
+};
