@@ -23,7 +23,7 @@ static void test_tables(void **state)
     CHECK(event_hook_name, enum sg_hook, 1, SG_HOOK_COUNT);
     CHECK(event_mode_name, enum event_mode, 0, EVENT_MODE_COUNT);
     CHECK(event_outcome_name, enum event_outcome, 0, EVENT_OUTCOME_COUNT);
-    CHECK(event_verdict_name, enum sg_verdict, 0, SG_KILL + 1);
+    CHECK(event_verdict_name, enum sg_verdict, 0, SG_VERDICT_COUNT);
     CHECK(event_reason_name, enum sg_reason, 0, SG_REASON_COUNT);
     CHECK(event_ring_name, enum event_ring, 0, EVENT_RING_COUNT);
     CHECK(event_path_kind_name, enum event_path_kind, 0, EVENT_PATH_KIND_COUNT);

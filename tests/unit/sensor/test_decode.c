@@ -331,7 +331,7 @@ static void test_bad_headers(void **state)
         ROW(type, 0, -EOPNOTSUPP),
         ROW(type, EVENT_KIND_COUNT, -EOPNOTSUPP),
         ROW(hook, SG_HOOK_COUNT, -EBADMSG),
-        ROW(verdict, SG_KILL + 1, -EBADMSG),
+        ROW(verdict, SG_VERDICT_COUNT, -EBADMSG),
         ROW(reason, SG_REASON_COUNT, -EBADMSG),
         ROW(count, 0, -EBADMSG),
         ROW(tgid, 0x80000000u, -EBADMSG),
