@@ -100,18 +100,18 @@ enum sg_field_type {
         1, /* components from the leaf to the superblock's root, each followed by NUL; the root has none */
     SG_FIELD_PATH2 =
         2, /* likewise: the other name of rename and link, target of symlink as one component */
-    SG_FIELD_ARGS = 3,    /* argument vector, each followed by NUL, cut at the end */
-    SG_FIELD_XATTR = 4,   /* name of the extended attribute */
-    SG_FIELD_DEV2 = 5,    /* __u32 s_dev that PATH2 lies in, when not that of PATH */
-    SG_FIELD_EXE_ID = 6,  /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
-    SG_FIELD_CONTROL = 7, /* struct sg_control_field */
-    SG_FIELD_NAME = 8,    /* CONTROL: the name that was asked with (module, file system); bytes */
-    SG_FIELD_CWD = 9,     /* EXEC: working directory, as PATH */
-    SG_FIELD_SCRIPT = 10, /* EXEC: the script that PATH interprets, as PATH */
-    SG_FIELD_ENV = 11,    /* EXEC: chosen variables "NAME=value", each followed by NUL */
-    SG_FIELD_STDIO = 12,  /* EXEC: struct sg_stdio[3], of descriptors 0-2 */
-    SG_FIELD_LAUNCH = 13, /* EXEC: struct sg_launch */
-    SG_FIELD_FINDING = 14,
+    SG_FIELD_ARGS = 3,     /* argument vector, each followed by NUL, cut at the end */
+    SG_FIELD_XATTR = 4,    /* name of the extended attribute */
+    SG_FIELD_DEV2 = 5,     /* __u32 s_dev that PATH2 lies in, when not that of PATH */
+    SG_FIELD_EXE_ID = 6,   /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
+    SG_FIELD_CONTROL = 7,  /* struct sg_control_field */
+    SG_FIELD_NAME = 8,     /* CONTROL: the name that was asked with (module, file system); bytes */
+    SG_FIELD_CWD = 9,      /* EXEC: working directory, as PATH */
+    SG_FIELD_SCRIPT = 10,  /* EXEC: the script that PATH interprets, as PATH */
+    SG_FIELD_ENV = 11,     /* EXEC: chosen variables "NAME=value", each followed by NUL */
+    SG_FIELD_STDIO = 12,   /* EXEC: struct sg_stdio[3], of descriptors 0-2 */
+    SG_FIELD_LAUNCH = 13,  /* EXEC: struct sg_launch */
+    SG_FIELD_FINDING = 14, /* FINDING: struct sg_finding_field, then its evidence */
     SG_FIELD_STDIO_PATH0 = 15, /* EXEC: the files that descriptors 0-2 are, as PATH */
     SG_FIELD_STDIO_PATH1 = 16,
     SG_FIELD_STDIO_PATH2 = 17,
@@ -170,6 +170,39 @@ struct sg_control_field {
         target_tgid; /* of whom it is asked: the process that is traced, signalled …; 0: nobody else */
     __u64 target_start_ns;
     __u64 number[3]; /* by kind, as its hook says; the first one is what rules are asked with */
+};
+
+/* What was found: rows of abi/finding.def. */
+enum sg_finding {
+    SG_FINDING_NONE = 0,
+#define SG_FINDING(id, severity, tactic, technique, title, text) SG_FINDING_##id,
+#include "finding.def"
+    SG_FINDING_COUNT,
+};
+
+/* What a finding rests on. */
+enum sg_evidence {
+    SG_EVIDENCE_NONE = 0,
+    SG_EVIDENCE_CREDENTIALS =
+        1, /* struct sg_credentials[2]: as they were, and as they were found */
+};
+#define SG_EVIDENCE_COUNT 2
+
+/* Of which process, in the header: who was found to be, or to do, so. */
+struct sg_finding_field {
+    __u16 finding;     /* enum sg_finding */
+    __u16 evidence;    /* enum sg_evidence, behind this struct */
+    __u32 target_tgid; /* the process that it was done to; 0: nobody else */
+    __u64 target_start_ns;
+};
+
+/* Credentials of a task, as numbers; never an address. */
+struct sg_credentials {
+    __u32 uid, euid, suid, fsuid; /* in the initial user namespace */
+    __u32 gid, egid, sgid, fsgid;
+    __u64 caps_effective, caps_permitted, caps_inheritable, caps_bounding, caps_ambient;
+    __u32 user_ns; /* inode number */
+    __u32 securebits;
 };
 
 /* A field: this header, then `len` bytes, then zero bytes up to a multiple of 8. */
@@ -234,6 +267,8 @@ enum sg_counter {
 #define SG_EVENT_ASSERT(cond, name) _Static_assert(cond, name)
 SG_EVENT_ASSERT(sizeof(struct sg_field) == 8, "sg_field");
 SG_EVENT_ASSERT(sizeof(struct sg_control_field) == 40, "sg_control_field");
+SG_EVENT_ASSERT(sizeof(struct sg_finding_field) == 16, "sg_finding_field");
+SG_EVENT_ASSERT(sizeof(struct sg_credentials) == 80, "sg_credentials");
 SG_EVENT_ASSERT(sizeof(struct sg_launch) == 72, "sg_launch");
 SG_EVENT_ASSERT(sizeof(struct sg_stdio) == 56, "sg_stdio");
 SG_EVENT_ASSERT(sizeof(struct sg_record) % 8 == 0, "sg_record is padded by hand");

@@ -154,7 +154,7 @@ struct records {
     int64_t realtime_offset_ns;
     uint64_t read, bad,
         unknown; // records; that contradict themselves; of kinds this agent does not know
-    uint64_t denied, would_deny, audited, lifecycle, own;
+    uint64_t denied, would_deny, audited, lifecycle, own, findings;
     uint64_t n_errors;   // reading the rings failed
     uint64_t lives_lost; // records of processes, that the table was told of
     uint32_t own_tgid;

@@ -39,12 +39,17 @@ static enum event_ring ring_of(const struct sg_record *r)
     case SG_RECORD_EXIT:
     case SG_RECORD_ENTERED:
     case SG_RECORD_MOUNT: return EVENT_RING_PROCESS;
+    case SG_RECORD_FINDING: return EVENT_RING_SECURITY;
     default: return r->verdict >= SG_DENY ? EVENT_RING_SECURITY : EVENT_RING_AUDIT;
     }
 }
 
 static void count(struct records *r, const struct event *ev)
 {
+    if (ev->kind == EVENT_FINDING) {
+        r->findings += ev->count;
+        return;
+    }
     switch (ev->outcome) {
     case EVENT_OUTCOME_DENIED:
     case EVENT_OUTCOME_KILLED:
@@ -62,7 +67,7 @@ static bool is_behind(const struct agent *a)
 
 static void put_out(struct agent *a, const struct event *ev)
 {
-    bool denial = ev->kind == EVENT_FILE && ev->verdict >= SG_DENY;
+    bool denial = (ev->kind == EVENT_FILE && ev->verdict >= SG_DENY) || ev->kind == EVENT_FINDING;
     struct strbuf *lines = output_begin(a->output);
     size_t start = lines->len;
     int r = ocsf_write(a->ocsf, ev, lines);
@@ -133,7 +138,7 @@ static void take(struct agent *a, struct event *ev)
     ev->rule = policies_rule(a, ev->policy_id, ev->rule_index);
     name_object(a, ev);
     count(&a->records, ev);
-    if (ev->kind == EVENT_FILE || a->config.process_records)
+    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING || a->config.process_records)
         put_out(a, ev);
 }
 

@@ -262,6 +262,7 @@ static void put_records(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "read", r->read);
     jw_kv_u64(jw, "denied", r->denied);
     jw_kv_u64(jw, "would_deny", r->would_deny);
+    jw_kv_u64(jw, "findings", r->findings);
     jw_kv_u64(jw, "audited", r->audited);
     jw_kv_u64(jw, "merged", a->losses.counters[SG_COUNT_MERGED]);
     jw_kv_u64(jw, "unknown_file_systems", a->losses.counters[SG_COUNT_UNKNOWN_FS]);

@@ -157,6 +157,14 @@ struct control_access {
     struct process_ref target; // tgid 0: nobody else
 };
 
+// Something that is wrong whatever the policy says; what there is to say of its kind is in model/finding.h.
+struct finding {
+    enum sg_finding kind;
+    struct process_ref target;           // whom it was done to; tgid 0: nobody else
+    bool has_credentials;                // the next two are there
+    struct sg_credentials before, after; // as they were, and as they were found
+};
+
 // Who did it, as the process room knows. Immutable once handed out: `serial` is another number as
 // soon as anything in it differs, so that a reader may keep what it derived under that number.
 struct who {
@@ -241,6 +249,7 @@ struct event {
 
     struct launch launch;          // EXEC
     struct control_access control; // CONTROL
+    struct finding finding;        // FINDING
 
     const struct who *who;    // the actor; on EXEC the process as it was before
     const struct who *target; // FORK: the child; EXEC, EXIT: the process as it is now; or NULL

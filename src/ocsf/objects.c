@@ -67,6 +67,55 @@ static void write_file(struct out *out, const struct ocsf_context *o, struct fil
 #undef OCSF_WANT_file
 }
 
+static void write_attack_name(struct out *out, const struct ocsf_context *o,
+                              const struct attack_name *a)
+{
+    (void)o;
+#define OCSF_WANT_attack_name
+#include "ocsf/objects.def"
+#undef OCSF_WANT_attack_name
+}
+
+static void write_attack(struct out *out, const struct ocsf_context *o,
+                         const struct finding_kind *k)
+{
+#define OCSF_WANT_attack
+#include "ocsf/objects.def"
+#undef OCSF_WANT_attack
+}
+
+static void write_finding_info(struct out *out, const struct ocsf_context *o,
+                               const struct record_view *v)
+{
+#define OCSF_WANT_finding_info
+#include "ocsf/objects.def"
+#undef OCSF_WANT_finding_info
+}
+
+static void write_evidence_process(struct out *out, const struct ocsf_context *o,
+                                   const struct process_ref *ref)
+{
+#define OCSF_WANT_evidence_process
+#include "ocsf/objects.def"
+#undef OCSF_WANT_evidence_process
+}
+
+static void write_evidence(struct out *out, const struct ocsf_context *o, struct record_view *v)
+{
+#define OCSF_WANT_evidence
+#include "ocsf/objects.def"
+#undef OCSF_WANT_evidence
+}
+
+static void write_credentials(struct out *out, const struct ocsf_context *o,
+                              const struct sg_credentials *c)
+{
+    (void)o;
+#define OCSF_WANT_credentials
+#include "ocsf/objects.def"
+#undef OCSF_WANT_credentials
+}
+
 static void write_os(struct out *out, const struct ocsf_context *o, const struct host *h)
 {
     (void)o;
@@ -226,6 +275,13 @@ void ocsf_put_event_file(struct out *out, struct record_view *v)
     v->path2_not_utf8 = v->path2.len != v->result.path.len && !out_is_utf8(v->result.path);
 }
 
+void ocsf_put_event_finding(struct out *out, const struct ocsf_context *o, struct record_view *v)
+{
+#define OCSF_WANT_event_finding
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_finding
+}
+
 void ocsf_put_event_rule(struct out *out, const struct event *ev)
 {
     const struct ocsf_context *o = NULL;
@@ -251,6 +307,15 @@ void ocsf_put_unmapped(struct out *out, const struct record_view *v)
 #define OCSF_WANT_unmapped
 #include "ocsf/objects.def"
 #undef OCSF_WANT_unmapped
+}
+
+void ocsf_put_unmapped_finding(struct out *out, const struct finding *f)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_unmapped_finding
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_finding
 }
 
 void ocsf_put_unmapped_access(struct out *out, uint32_t access)

@@ -6,6 +6,7 @@
 
 #include <sys/wait.h>
 
+#include "model/finding.h"
 #include "model/host.h"
 #include "ocsf/ops.h"
 #include "ocsf/out.h"
@@ -48,7 +49,9 @@ struct record_view {
     const struct ocsf_outcome *outcome;
     struct file_view file, result;
     bool has_result;
-    bool has_thread_comm; // another name than that of the process
+    const struct finding_kind *finding; // FINDING
+    bool finding_evidence;              // it was done to somebody or something
+    bool has_thread_comm;               // another name than that of the process
     bool truncated;
     bool path_not_utf8, path2_not_utf8;
     // Already escaped, for the sentence:
@@ -79,6 +82,9 @@ static inline uint32_t term_signal(uint32_t status)
 // The sentence, without quotes; its parts are in *v.
 void ocsf_put_sentence(struct out *out, const struct record_view *v);
 
+// sentence_finding.c: what of it follows who it is about.
+void ocsf_put_finding_sentence(struct out *out, const struct record_view *v);
+
 // What of the sentence depends on nothing but these.
 void ocsf_put_phrase(struct out *out, const struct ocsf_op *op, const struct ocsf_outcome *x);
 
@@ -92,8 +98,10 @@ void ocsf_put_event(struct out *out, const struct record_view *v);
 void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const struct record_view *v);
 void ocsf_put_event_file(struct out *out, struct record_view *v); // sets v->path, v->path2
 void ocsf_put_event_process(struct out *out, const struct record_view *v);
+void ocsf_put_event_finding(struct out *out, const struct ocsf_context *o, struct record_view *v);
 void ocsf_put_event_rule(struct out *out, const struct event *ev);
 void ocsf_put_unmapped(struct out *out, const struct record_view *v);
+void ocsf_put_unmapped_finding(struct out *out, const struct finding *f);
 void ocsf_put_unmapped_access(struct out *out, uint32_t access);
 void ocsf_put_unmapped_hook(struct out *out, enum sg_hook hook);
 void ocsf_put_unmapped_decision(struct out *out, enum sg_verdict verdict, enum event_mode mode);

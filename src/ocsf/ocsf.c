@@ -268,14 +268,39 @@ static void put_unmapped(struct ocsf *o, struct out *out, const struct record_vi
     out_bytes(out, rule);
     out_bytes(out, o->hooks[ev->hook]);
     put_access(o, out, ev->access);
-    if (ev->kind == EVENT_FILE) {
+    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING) {
         struct bytes decision = o->decisions[ev->verdict][ev->mode];
 
         out_bytes(out, decision);
     }
     ocsf_put_unmapped(out, v);
+    if (ev->kind == EVENT_FINDING)
+        ocsf_put_unmapped_finding(out, &ev->finding);
     out_end(out, '}');
     out_char(out, ',');
+}
+
+static void put_outcome(const struct ocsf *o, struct out *out, enum ocsf_outcome_key key,
+                        const struct finding_kind *finding)
+{
+    struct ocsf_outcome x = ocsf_outcomes[key];
+
+    if (!finding) {
+        out_bytes(out, o->outcomes[key]);
+        return;
+    }
+    x.severity = (uint8_t)finding->severity;
+    ocsf_put_event_outcome(out, &x);
+}
+
+// What only records of its class have.
+static void put_class(const struct ocsf *o, struct out *out, struct record_view *v)
+{
+    switch (v->ev->kind) {
+    case EVENT_FILE: ocsf_put_event_file(out, v); break;
+    case EVENT_FINDING: ocsf_put_event_finding(out, &o->context, v); break;
+    default: ocsf_put_event_process(out, v); break;
+    }
 }
 
 // A record into the room there is; out->full when that is not enough.
@@ -301,21 +326,18 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     v->phrase = o->phrases[op][outcome];
     v->rule = rule->sentence;
     out_bytes(out, o->heads[op]);
-    out_bytes(out, o->outcomes[outcome]);
+    put_outcome(o, out, outcome, v->finding);
     out_bytes(out, o->host);
     ocsf_put_metadata(out, &o->context, v);
     out_end(out, '}');
     out_char(out, ',');
     out_bytes(out, rule->event);
     put_actor(o, out, part, ev);
-    if (ev->kind == EVENT_FILE)
-        ocsf_put_event_file(out, v);
-    else
-        ocsf_put_event_process(out, v);
+    put_class(o, out, v);
     ocsf_put_event(out, v);
     put_unmapped(o, out, v, part->unmapped, rule->unmapped);
     // The last that needs `part`: another one may be put in its place now.
-    if (ev->kind != EVENT_FILE)
+    if (ev->kind != EVENT_FILE && ev->kind != EVENT_FINDING)
         r = put_target(o, out, ev);
     out_end(out, '}');
     return r;
@@ -331,6 +353,10 @@ static int write_out(struct ocsf *o, const struct event *ev, struct strbuf *out,
     if (op >= ocsf_n_ops)
         return -EOPNOTSUPP;
     v.op = &ocsf_ops[op];
+    v.finding = ev->kind == EVENT_FINDING ? finding_kind(ev->finding.kind) : NULL;
+    if (ev->kind == EVENT_FINDING && !v.finding)
+        return -EOPNOTSUPP;
+    v.finding_evidence = ev->finding.target.tgid || ev->path.kind != EVENT_PATH_NONE;
     view_files(ev, &v);
     v.has_thread_comm = ev->who &&
                         !bytes_equal(ev->who->comm,

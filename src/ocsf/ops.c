@@ -19,6 +19,9 @@ const struct ocsf_op ocsf_ops[] = {
 #define OCSF_PROCESS_OP(kind, id, name, launch, verb, past) \
     OP(EVENT_##kind, 0, id, launch, &class_PROCESS, name, verb, past, "", "")
 #include "ocsf/classes.def"
+#define OCSF_FINDING_OP(kind, id, name) \
+    OP(EVENT_##kind, 0, id, 0, &class_FINDING, name, "", "", "", "")
+#include "ocsf/classes.def"
 };
 const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);
 
@@ -88,10 +91,20 @@ size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev)
     if (ev->kind == EVENT_FILE)
         return file_op(first, ev);
     for (size_t i = 0; i < ocsf_n_ops; i++) {
-        if (ocsf_ops[i].class == &class_PROCESS && ocsf_ops[i].key == (uint16_t)ev->kind)
+        if (ocsf_ops[i].class != &class_FILE && ocsf_ops[i].key == (uint16_t)ev->kind)
             return i;
     }
     return ocsf_n_ops;
+}
+
+// Whatever was to be done about it and was not, it was found.
+static enum ocsf_outcome_key finding_outcome(enum event_outcome outcome)
+{
+    switch (outcome) {
+    case EVENT_OUTCOME_KILLED: return OCSF_FOUND_KILLED;
+    case EVENT_OUTCOME_DENIED: return OCSF_FOUND_DENIED;
+    default: return OCSF_FOUND;
+    }
 }
 
 enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
@@ -102,6 +115,8 @@ enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
         [EVENT_OUTCOME_KILLED] = OCSF_KILLED,     [EVENT_OUTCOME_STOPPED] = OCSF_STOPPED,
     };
 
+    if (ev->kind == EVENT_FINDING)
+        return finding_outcome(ev->outcome);
     if (ev->kind != EVENT_FILE)
         return OCSF_PLAIN;
     if (ev->outcome == EVENT_OUTCOME_PASSED && ev->verdict == SG_AUDIT)

@@ -206,3 +206,14 @@ void out_hex(struct out *o, struct bytes bytes)
         *o->p++ = hex[c & 0xf];
     }
 }
+
+void out_caps(struct out *o, uint64_t caps)
+{
+    unsigned digits = 1;
+
+    while (digits < 16 && caps >> 4 * digits)
+        digits++;
+    out_lit(o, "0x");
+    while (digits-- > 0)
+        out_char(o, "0123456789abcdef"[caps >> 4 * digits & 0xf]);
+}

@@ -104,3 +104,6 @@ void out_text(struct out *o, struct bytes text);
 bool out_is_utf8(struct bytes text);
 bool out_is_plain(struct bytes text);
 void out_hex(struct out *o, struct bytes bytes);
+
+// Capabilities: "0x" and as many hexadecimal digits as they need.
+void out_caps(struct out *o, uint64_t caps);

@@ -43,6 +43,8 @@ static const struct {
 } kinds[] = {
     {"STR", "string", NULL},
     {"WORD", "string", NULL},
+    {"WORDS", "array", NULL},
+    {"CAPS", "string", "^0x[0-9a-f]{1,16}$"},
     {"ERRNO", "string", NULL},
     {"PATH", "string", NULL},
     {"NAME", "string", NULL},
@@ -208,7 +210,7 @@ static bool is_part(size_t object)
 static const struct {
     const char *name;
     uint32_t uid;
-} classes[] = {{"file_activity", 1001}, {"process_activity", 1007}};
+} classes[] = {{"file_activity", 1001}, {"process_activity", 1007}, {"detection_finding", 2004}};
 
 // What a class allows beyond the shape: its number, its activities and its types.
 static void put_class_numbers(struct jw *jw, uint32_t uid)

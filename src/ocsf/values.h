@@ -74,6 +74,20 @@ static inline void put_WORD(struct out *out, struct bytes value)
     out_lit(out, "\",");
 }
 
+static inline void put_WORDS(struct out *out, struct bytes value)
+{
+    out_lit(out, "[\"");
+    out_bytes(out, value);
+    out_lit(out, "\"],");
+}
+
+static inline void put_CAPS(struct out *out, uint64_t caps)
+{
+    out_char(out, '"');
+    out_caps(out, caps);
+    out_lit(out, "\",");
+}
+
 static inline void put_ERRNO(struct out *out, uint32_t error)
 {
     const char *name;

@@ -7,8 +7,9 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "sensor/decode_internal.h"
 
-#define N_FIELDS  (SG_FIELD_EXE_ID + 1)
+#define N_FIELDS  (SG_FIELD_FINDING + 1)
 #define MAX_ERRNO 4095 // include/linux/err.h
 
 // The fields of a record by type, on loan from it. `s` is NULL for what is not there.
@@ -383,6 +384,8 @@ int decode_record(const void *data, size_t len, const struct decode_context *ctx
     take_header(&record, ctx, ev);
     take_values(&record, ev);
     r = take_numbers(&fields, ev);
+    if (r == 0 && ev->kind == EVENT_FINDING)
+        r = decode_finding(fields.f[SG_FIELD_FINDING], &ev->finding);
     if (r < 0)
         return r;
     return take_texts(&fields, ctx, ev);

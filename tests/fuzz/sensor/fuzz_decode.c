@@ -69,5 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_path(&event->path2);
     check_text(event->xattr);
     check_text(event->args);
+    check(event->kind != EVENT_FINDING ||
+          (event->finding.kind > SG_FINDING_NONE && event->finding.kind < SG_FINDING_COUNT));
     return 0;
 }

@@ -187,6 +187,69 @@ static void make_exit_by_signal(struct record *r)
     r->head.value[0] = 9;
 }
 
+static const struct sg_credentials ann = {
+    .uid = 1000,
+    .euid = 1000,
+    .suid = 1000,
+    .fsuid = 1000,
+    .gid = 1000,
+    .egid = 1000,
+    .sgid = 1000,
+    .fsgid = 1000,
+    .caps_bounding = 0x1ffffffffff,
+    .user_ns = 4026531837,
+};
+
+static void finding(struct record *r, enum sg_finding kind, enum sg_verdict verdict,
+                    const struct sg_credentials *now)
+{
+    struct {
+        struct sg_finding_field head;
+        struct sg_credentials before, now;
+    } field = {{.finding = (__u16)kind, .evidence = SG_EVIDENCE_CREDENTIALS}, ann, *now};
+
+    begin(r, SG_HOOK_file_open, 0, verdict);
+    r->head.type = SG_RECORD_FINDING;
+    r->head.rule = SG_RULE_NONE;
+    r->head.ino = r->head.dev = r->head.mode = r->head.nlink = 0;
+    record_field(r, SG_FIELD_FINDING, &field, sizeof(field));
+}
+
+static void make_finding_ids_killed(struct record *r)
+{
+    struct sg_credentials now = ann;
+
+    now.euid = now.fsuid = 0;
+    now.caps_effective = now.caps_permitted = 0x1ffffffffff;
+    finding(r, SG_FINDING_credential_ids, SG_KILL, &now);
+}
+
+static void make_finding_user_ns(struct record *r)
+{
+    struct sg_credentials now = ann;
+
+    now.user_ns = 4026532500;
+    finding(r, SG_FINDING_credential_user_ns, SG_KILL, &now);
+    r->head.flags = SG_RECORD_MONITOR;
+    r->head.error = 0;
+}
+
+// Of another detector: done to somebody, at a file, three times, and refused.
+static void make_finding_other(struct record *r)
+{
+    struct sg_finding_field head = {.finding = SG_FINDING_credential_replaced,
+                                    .target_tgid = 77,
+                                    .target_start_ns = 5000000000};
+
+    begin(r, SG_HOOK_inode_unlink, SG_OP_DELETE, SG_DENY);
+    r->head.type = SG_RECORD_FINDING;
+    r->head.rule = SG_RULE_NONE;
+    r->head.count = 3;
+    r->head.first_ns = 199000000000;
+    record_path(r, SG_FIELD_PATH, "/run/safeguard/\"x");
+    record_field(r, SG_FIELD_FINDING, &head, sizeof(head));
+}
+
 enum actors { KNOWN, CONTAINER, UNKNOWN, FURTHER_NAME };
 
 static const struct {
@@ -216,6 +279,9 @@ static const struct {
     {"fork", make_fork, EVENT_RING_PROCESS, KNOWN},
     {"exec", make_exec, EVENT_RING_PROCESS, KNOWN},
     {"exit-by-signal", make_exit_by_signal, EVENT_RING_PROCESS, KNOWN},
+    {"finding-ids-killed", make_finding_ids_killed, EVENT_RING_SECURITY, KNOWN},
+    {"finding-user-ns", make_finding_user_ns, EVENT_RING_SECURITY, UNKNOWN},
+    {"finding-other", make_finding_other, EVENT_RING_SECURITY, CONTAINER},
 };
 
 static void choose_actor(enum actors actor)

@@ -395,6 +395,65 @@ static void test_bad_fields(void **state)
     assert_int_equal(decode(ev, &r), -EBADMSG);
 }
 
+struct finding_bytes {
+    struct sg_finding_field head;
+    struct sg_credentials before, after;
+};
+
+static int decode_finding_of(struct event *ev, const struct finding_bytes *f, size_t len)
+{
+    struct record r;
+
+    record_begin(&r, SG_RECORD_FINDING);
+    r.head.verdict = SG_KILL;
+    r.head.error = 1;
+    if (len)
+        record_field(&r, SG_FIELD_FINDING, f, len);
+    return decode(ev, &r);
+}
+
+static void test_finding(void **state)
+{
+    struct event *ev = *state;
+    const struct finding_bytes good = {
+        .head = {.finding = SG_FINDING_credential_caps,
+                 .evidence = SG_EVIDENCE_CREDENTIALS,
+                 .target_tgid = 7,
+                 .target_start_ns = 9},
+        .before = {.euid = 1000, .caps_bounding = 3},
+        .after = {.euid = 1000, .caps_effective = 1ull << 40, .user_ns = 4026531837},
+    };
+    struct finding_bytes f = good;
+
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f)), 0);
+    assert_int_equal(ev->kind, EVENT_FINDING);
+    assert_int_equal(ev->outcome, EVENT_OUTCOME_KILLED);
+    assert_int_equal(ev->finding.kind, SG_FINDING_credential_caps);
+    assert_int_equal(ev->finding.target.tgid, 7);
+    assert_int_equal(ev->finding.target.start_ns, 9);
+    assert_true(ev->finding.has_credentials);
+    assert_memory_equal(&ev->finding.before, &good.before, sizeof(good.before));
+    assert_memory_equal(&ev->finding.after, &good.after, sizeof(good.after));
+    f.head.evidence = SG_EVIDENCE_NONE;
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f.head)), 0);
+    assert_false(ev->finding.has_credentials);
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f)), -EBADMSG); // more than it says
+    f = good;
+    assert_int_equal(decode_finding_of(ev, &f, 0), -EBADMSG); // a finding without one
+    for (size_t len = 1; len < sizeof(f); len++)
+        assert_int_equal(decode_finding_of(ev, &f, len), -EBADMSG);
+    f.head.finding = SG_FINDING_NONE;
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f)), -EBADMSG);
+    f.head.finding = SG_FINDING_COUNT;
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f)), -EBADMSG);
+    f = good;
+    f.head.evidence = SG_EVIDENCE_COUNT;
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f)), -EBADMSG);
+    f = good;
+    f.head.target_tgid = 1u << 31;
+    assert_int_equal(decode_finding_of(ev, &f, sizeof(f)), -EBADMSG);
+}
+
 // A record as long as they get, at an odd address, with a long mount point in front.
 static void test_longest(void **state)
 {
@@ -450,4 +509,4 @@ static void test_every_length(void **state)
 UNIT_MAIN(TEST(test_header), TEST(test_outcome), TEST(test_mounts), TEST(test_second_path),
           TEST(test_cut), TEST(test_process_records), TEST(test_xattr),
           TEST(test_unknown_field_is_skipped), TEST(test_bad_headers), TEST(test_bad_fields),
-          TEST(test_longest), TEST(test_every_length))
+          TEST(test_finding), TEST(test_longest), TEST(test_every_length))
