@@ -13,6 +13,7 @@
 #include "control/message.h"
 
 #define PROCESS_CLASS 1007
+#define FINDING_CLASS 2004
 
 static const char *str(struct json_object *o, const char *key)
 {
@@ -40,7 +41,10 @@ static struct verdict verdict_of(struct json_object *record)
         return (struct verdict){streq(str(unmapped, "verdict"), "kill") ? "KILLED" : "DENIED",
                                 COLOR_RED};
     case 15: return (struct verdict){"WOULD DENY", COLOR_YELLOW};
-    case 19: return (struct verdict){"NOT HELD", COLOR_MAGENTA};
+    case 19:
+        if (json_get_u64(record, "class_uid", 0) == FINDING_CLASS)
+            return (struct verdict){"FOUND", COLOR_RED};
+        return (struct verdict){"NOT HELD", COLOR_MAGENTA};
     default: return (struct verdict){"audit", COLOR_DIM};
     }
 }

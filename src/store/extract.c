@@ -146,7 +146,7 @@ static struct store_str first_of(const struct extract_values *v, enum extract_st
     return v->strings[a].s ? v->strings[a] : v->strings[b];
 }
 
-// A rule without a name is known by its place.
+// A rule without a name is known by its place. Findings have no rule, and what was found is what tells them apart.
 static struct store_str rule_of(struct extract *x, const struct extract_values *v)
 {
     struct store_str file = v->strings[STRING_RULE_FILE];
@@ -157,7 +157,7 @@ static struct store_str rule_of(struct extract *x, const struct extract_values *
     char *s;
 
     if (v->strings[STRING_RULE].s || !file.s)
-        return v->strings[STRING_RULE];
+        return first_of(v, STRING_RULE, STRING_FINDING_TITLE);
     slash = memrchr(file.s, '/', file.len);
     if (slash) {
         file.len -= (uint32_t)(slash + 1 - file.s);

@@ -70,6 +70,47 @@ static void test_alerts(void **state _unused_)
     rig_free(rig);
 }
 
+// No rule is behind it, and nothing was prevented.
+#define FINDING                                                                                       \
+    "{\"class_uid\":2004,\"activity_id\":1,\"severity_id\":5,\"time\":1795721106337,\"action_id\":3," \
+    "\"disposition_id\":19,\"finding_info\":{\"title\":\"Ids were changed\",\"uid\":\"x\"},"          \
+    "\"actor\":{\"process\":{\"pid\":7,\"file\":{\"path\":\"/bin/x\"}}},\"message\":\"x has them\"}"
+
+static int check_finding(void *ctx, const struct registry_alert *a)
+{
+    assert_int_equal(a->class_uid, 2004);
+    assert_int_equal(a->severity, 5);
+    assert_string_equal(a->rule, "Ids were changed");
+    assert_string_equal(a->message, "x has them");
+    assert_string_equal(a->outcome, "not-held");
+    *(uint64_t *)ctx += a->count;
+    return 0;
+}
+
+// What was found is an alert by its title.
+static void test_finding(void **state _unused_)
+{
+    const struct registry_page page = {.limit = 100};
+    struct registry_alert_filter filter = {.state = -1};
+    struct rig *rig = rig_new();
+    struct registry_next next;
+    struct stream_id stream;
+    uint64_t count = 0;
+    struct agent a;
+
+    assert_int_equal(stream_id_new(&stream), 0);
+    agent_new(&a, rig);
+    assert_int_equal(agent_hello(&a, &stream), 200);
+    assert_int_equal(agent_send(&a, &stream, 1, 3, FINDING), 200);
+    filter.host = a.id;
+    assert_int_equal(registry_alert_list(rig->server.registry, &filter, &page, check_finding,
+                                         &count, &next, &(struct error){}),
+                     0);
+    assert_int_equal(count, 3);
+    agent_done(&a);
+    rig_free(rig);
+}
+
 // Records that are stored when the server dies are counted when it starts again, once.
 static void test_death_between_store_and_alerts(void **state _unused_)
 {
@@ -300,7 +341,7 @@ static void test_counting_is_bounded_by_host(void **state _unused_)
     rig_free(rig);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_alerts), cmocka_unit_test(test_death_between_store_and_alerts),
-          cmocka_unit_test(test_full_queue), cmocka_unit_test(test_listeners),
-          cmocka_unit_test(test_one_bad_frame_among_good_ones),
+UNIT_MAIN(cmocka_unit_test(test_alerts), cmocka_unit_test(test_finding),
+          cmocka_unit_test(test_death_between_store_and_alerts), cmocka_unit_test(test_full_queue),
+          cmocka_unit_test(test_listeners), cmocka_unit_test(test_one_bad_frame_among_good_ones),
           cmocka_unit_test(test_counting_is_bounded_by_host))

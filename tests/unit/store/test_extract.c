@@ -196,6 +196,12 @@ static void test_strings(void **state)
         &c);
     check_str(c.path, "");
     check_str(c.rule, "x.yaml:7");
+    read_line(x, "{\"class_uid\":2004,\"finding_info\":{\"uid\":\"7\",\"title\":\"Ids changed\"}}",
+              &c);
+    check_str(c.rule, "Ids changed");
+    read_line(x, "{\"finding_info\":{\"title\":\"Ids changed\"},\"unmapped\":{\"rule\":\"r\"}}",
+              &c);
+    check_str(c.rule, "r");
     // More than 64 bits hold: as much as they do, or not readable; never a small number.
     read_line(x, "{\"count\":99999999999999999999}", &c);
     assert_true(c.unreadable || c.count == UINT64_C(1) << 40);

@@ -25,6 +25,7 @@ export const records = {
 
   'class.1001': ['files', '文件'],
   'class.1007': ['processes', '进程'],
+  'class.2004': ['findings', '发现'],
   'class.0': ['notices of the agent', '代理通知'],
   'class.other': ['other', '其他'],
 
@@ -40,6 +41,7 @@ export const records = {
   'activity.open': ['open', '打开'],
   'activity.launch': ['start', '启动'],
   'activity.terminate': ['end', '结束'],
+  'activity.found': ['found', '发现'],
   'activity.notice': ['notice', '通知'],
   'activity.other': ['access', '访问'],
 

@@ -49,6 +49,7 @@ const activities: Record<number, Record<number, Key>> = {
     14: 'activity.open',
   },
   1007: { 1: 'activity.launch', 2: 'activity.terminate' },
+  2004: { 1: 'activity.found' },
 };
 
 export function activityKey(cls: number, activity: number): Key {
@@ -59,6 +60,7 @@ export function activityKey(cls: number, activity: number): Key {
 export const CLASSES: [number, Key][] = [
   [1001, 'class.1001'],
   [1007, 'class.1007'],
+  [2004, 'class.2004'],
   [0, 'class.0'],
 ];
 
