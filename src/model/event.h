@@ -117,6 +117,8 @@ struct event_process {
 
 #define WHO_ANCESTORS_MAX 32
 
+struct file_facts; // model/file.h
+
 struct ancestor {
     struct process_ref ref;
     struct bytes exe; // empty: a kernel thread, or it was gone before anybody looked
@@ -248,6 +250,7 @@ struct event {
     uint32_t wait_status; // EXIT: as wait(2) has it
 
     struct launch launch;          // EXEC
+    const struct file_facts *file; // EXEC: of the program; set by the agent, NULL: nobody asked
     struct control_access control; // CONTROL
     struct finding finding;        // FINDING
 

@@ -70,6 +70,24 @@ static const char *const flags[] = {
 STATIC_ASSERT(SG_RECORD_PATH2_CUT == 1u << (EVENT_FLAG_COUNT - 1),
               "the last flag has the last word");
 
+static const char *const stdio_kinds[] = {
+    [SG_STDIO_CLOSED] = "closed", [SG_STDIO_FILE] = "file",     [SG_STDIO_TTY] = "tty",
+    [SG_STDIO_PIPE] = "pipe",     [SG_STDIO_SOCKET] = "socket", [SG_STDIO_NULL] = "null",
+    [SG_STDIO_OTHER] = "other",
+};
+
+// In the order of SG_LAUNCH_*.
+static const char *const launches[] = {
+    "memory", "deleted", "foreign", "secure", "script", "args_cut", "env_cut", "compat",
+};
+STATIC_ASSERT(SG_LAUNCH_COMPAT == 1u << (LAUNCH_FLAG_COUNT - 1), "the last flag has the last word");
+
+static const char *const capabilities[] = {
+#define CAP(name, number) [number] = #name,
+#include "model/caps.def"
+#undef CAP
+};
+
 // The word at a number of a table, which has as many as there are numbers.
 #define LOOKUP(func, type, table, count)                                          \
     STATIC_ASSERT(ARRAY_SIZE(table) == (count), "a word for every number");       \
@@ -89,3 +107,6 @@ LOOKUP(event_path_kind_name, enum event_path_kind, path_kinds, EVENT_PATH_KIND_C
 LOOKUP(session_name, enum sg_session, sessions, SG_SESSION_COUNT)
 LOOKUP(access_name, unsigned, accesses, SG_OP_COUNT)
 LOOKUP(event_flag_name, unsigned, flags, EVENT_FLAG_COUNT)
+LOOKUP(stdio_kind_name, enum sg_stdio_kind, stdio_kinds, SG_STDIO_COUNT)
+LOOKUP(launch_flag_name, unsigned, launches, LAUNCH_FLAG_COUNT)
+LOOKUP(capability_name, unsigned, capabilities, CAPABILITY_COUNT)

@@ -25,3 +25,14 @@ const char *access_name(unsigned number);
 // Of a bit of event.flags by its number: "monitor", "path_cut", ...
 #define EVENT_FLAG_COUNT 8
 const char *event_flag_name(unsigned number);
+
+const char *stdio_kind_name(enum sg_stdio_kind number); // "closed", "file", ...
+
+// Of a bit of launch.flags by its number: "memory", "deleted", ...
+#define LAUNCH_FLAG_COUNT 8
+const char *launch_flag_name(unsigned number);
+
+// Of a bit of a set of capabilities by its number: "CAP_CHOWN", ... Every kernel from 5.9 on has these.
+#define CAPABILITY_COUNT 41
+#define CAPABILITIES_ALL ((UINT64_C(1) << CAPABILITY_COUNT) - 1)
+const char *capability_name(unsigned number);

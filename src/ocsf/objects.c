@@ -47,6 +47,17 @@
         out_char(out, ',');                  \
     }
 
+// What is known by now stands here, all else comes to this place.
+#define LATER(place, when)                     \
+    if (when) {                                \
+        if ((when)->hash == FILE_HASH_WAITING) \
+            out_later(out, LATER_##place);     \
+        else                                   \
+            later_##place(out, when);          \
+    }
+#define later_FILE(out, facts)     ocsf_put_file_facts(out, facts)
+#define later_UNMAPPED(out, facts) ocsf_put_unmapped_facts(out, facts)
+
 // Kinds that need to know the host.
 #define put_UID_PROCESS(out, ref) put_uid_process(out, o, ref)
 #define put_UID_EVENT(out, v)     put_uid_event(out, o, v)
@@ -58,6 +69,40 @@ static void write_file_xattributes(struct out *out, const struct ocsf_context *o
 #define OCSF_WANT_file_xattributes
 #include "ocsf/objects.def"
 #undef OCSF_WANT_file_xattributes
+}
+
+static void write_fingerprint(struct out *out, const struct ocsf_context *o,
+                              const struct file_facts *facts)
+{
+    (void)o;
+#define OCSF_WANT_fingerprint
+#include "ocsf/objects.def"
+#undef OCSF_WANT_fingerprint
+}
+
+static void write_file_product(struct out *out, const struct ocsf_context *o,
+                               const struct file_facts *facts)
+{
+    (void)o;
+#define OCSF_WANT_file_product
+#include "ocsf/objects.def"
+#undef OCSF_WANT_file_product
+}
+
+void ocsf_put_file_facts(struct out *out, const struct file_facts *facts)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_file_facts
+#include "ocsf/objects.def"
+#undef OCSF_WANT_file_facts
+}
+
+void ocsf_put_unmapped_facts(struct out *out, const struct file_facts *facts)
+{
+#define OCSF_WANT_unmapped_facts
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_facts
 }
 
 static void write_file(struct out *out, const struct ocsf_context *o, struct file_view *f)
@@ -209,6 +254,49 @@ static void write_ancestor(struct out *out, const struct ocsf_context *o, const 
 #define OCSF_WANT_ancestor
 #include "ocsf/objects.def"
 #undef OCSF_WANT_ancestor
+}
+
+static void write_environment_variable(struct out *out, const struct ocsf_context *o,
+                                       const struct env_view *e)
+{
+    (void)o;
+#define OCSF_WANT_environment_variable
+#include "ocsf/objects.def"
+#undef OCSF_WANT_environment_variable
+}
+
+static void write_launch_session(struct out *out, const struct ocsf_context *o,
+                                 const struct launch_view *l)
+{
+    (void)o;
+#define OCSF_WANT_launch_session
+#include "ocsf/objects.def"
+#undef OCSF_WANT_launch_session
+}
+
+static void write_namespaces(struct out *out, const struct ocsf_context *o,
+                             const struct launch_view *l)
+{
+#define OCSF_WANT_namespaces
+#include "ocsf/objects.def"
+#undef OCSF_WANT_namespaces
+}
+
+static void write_endpoint(struct out *out, const struct ocsf_context *o,
+                           const struct endpoint_view *e)
+{
+    (void)o;
+#define OCSF_WANT_endpoint
+#include "ocsf/objects.def"
+#undef OCSF_WANT_endpoint
+}
+
+static void write_descriptor(struct out *out, const struct ocsf_context *o,
+                             const struct descriptor_view *d)
+{
+#define OCSF_WANT_descriptor
+#include "ocsf/objects.def"
+#undef OCSF_WANT_descriptor
 }
 
 void ocsf_put_event_kind(struct out *out, const struct ocsf_op *op)
@@ -388,4 +476,21 @@ void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o, con
 #define OCSF_WANT_process_unknown
 #include "ocsf/objects.def"
 #undef OCSF_WANT_process_unknown
+}
+
+void ocsf_put_process_launch(struct out *out, const struct launch_view *l)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_process_launch
+#include "ocsf/objects.def"
+#undef OCSF_WANT_process_launch
+}
+
+void ocsf_put_unmapped_launch(struct out *out, const struct ocsf_context *o,
+                              const struct launch_view *l)
+{
+#define OCSF_WANT_unmapped_launch
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_launch
 }

@@ -6,6 +6,7 @@
 
 #include <sys/wait.h>
 
+#include "model/file.h"
 #include "model/finding.h"
 #include "model/host.h"
 #include "ocsf/ops.h"
@@ -23,8 +24,9 @@ struct file_view {
     uint8_t type; // caption table file_type
     bool deleted;
     uint32_t mode, nlink, dev;
-    uint64_t ino;         // 0: does not exist yet, or not known
-    struct bytes escaped; // the path, as it was written
+    uint64_t ino;                   // 0: does not exist yet, or not known
+    struct bytes escaped;           // the path, as it was written
+    const struct file_facts *facts; // NULL: not asked for
 };
 
 struct user_view {
@@ -37,9 +39,44 @@ struct process_view {
     const struct who *w;
     struct bytes name;
     struct file_view exe;
+    struct bytes cmdline; // as CMD_LINE
     struct user_view user, login;
     bool has_session;
     bool has_comm; // another one than the kernel makes of the name
+};
+
+struct env_view {
+    struct bytes name, value;
+};
+
+struct endpoint_view {
+    const uint8_t *address;
+    uint16_t family, port;
+};
+
+struct descriptor_view {
+    const struct launch_fd *fd;
+    uint32_t number;
+    bool is_inet, is_connected;
+    struct endpoint_view local, remote;
+};
+
+#define LAUNCH_ENV_MAX 64
+
+// An exec (launch.c).
+struct launch_view {
+    const struct event *ev;
+    const struct launch *launch; // of ev
+    const struct file_facts *facts;
+    const struct who *who; // whose numbers hold for the new program
+    struct who unknown;    // `who` of somebody of whom nothing but the record is known
+    struct process_view process;
+    struct env_view env[LAUNCH_ENV_MAX];
+    uint32_t n_env, n_args, flags;
+    bool env_cut;   // there are more than fit here
+    bool ambiguous; // joined by blanks the arguments cannot be told apart
+    bool has_session, has_namespaces;
+    struct descriptor_view fd[3];
 };
 
 // A record.
@@ -79,6 +116,18 @@ static inline uint32_t term_signal(uint32_t status)
     return WIFSIGNALED((int)status) ? (uint32_t)WTERMSIG((int)status) : 0;
 }
 
+static inline bool differs(uint32_t ns, uint32_t host)
+{
+    return ns && ns != host;
+}
+
+// parts.c: what is to be said of a process that the process room knows.
+void ocsf_view_process(const struct who *w, struct process_view *ret);
+
+// launch.c
+void ocsf_view_launch(const struct ocsf_context *o, const struct event *ev,
+                      struct launch_view *ret);
+
 // The sentence, without quotes; its parts are in *v.
 void ocsf_put_sentence(struct out *out, const struct record_view *v);
 
@@ -102,6 +151,11 @@ void ocsf_put_event_finding(struct out *out, const struct ocsf_context *o, struc
 void ocsf_put_event_rule(struct out *out, const struct event *ev);
 void ocsf_put_unmapped(struct out *out, const struct record_view *v);
 void ocsf_put_unmapped_finding(struct out *out, const struct finding *f);
+void ocsf_put_unmapped_launch(struct out *out, const struct ocsf_context *o,
+                              const struct launch_view *l);
+void ocsf_put_process_launch(struct out *out, const struct launch_view *l);
+void ocsf_put_file_facts(struct out *out, const struct file_facts *facts);
+void ocsf_put_unmapped_facts(struct out *out, const struct file_facts *facts);
 void ocsf_put_unmapped_access(struct out *out, uint32_t access);
 void ocsf_put_unmapped_hook(struct out *out, enum sg_hook hook);
 void ocsf_put_unmapped_decision(struct out *out, enum sg_verdict verdict, enum event_mode mode);

@@ -33,6 +33,8 @@ struct ocsf {
     struct parts *parts;
     struct rules rules;
     struct templates templates;
+    struct launch_view launch; // of the record at hand
+    struct later later;        // of the last one
     uint64_t records, copied;
 };
 
@@ -226,7 +228,17 @@ static void put_actor(struct ocsf *o, struct out *out, const struct part *part,
     out_lit(out, "},");
 }
 
-// The process that was started, replaced or ended.
+// The program that a process became, or would have.
+static void put_launched(struct ocsf *o, struct out *out)
+{
+    out_lit(out, "\"process\":{");
+    ocsf_put_process(out, &o->context, &o->launch.process);
+    ocsf_put_process_launch(out, &o->launch);
+    out_end(out, '}');
+    out_char(out, ',');
+}
+
+// The process that was started, or has ended.
 static int put_target(struct ocsf *o, struct out *out, const struct event *ev)
 {
     const struct part *part = NULL;
@@ -268,7 +280,7 @@ static void put_unmapped(struct ocsf *o, struct out *out, const struct record_vi
     out_bytes(out, rule);
     out_bytes(out, o->hooks[ev->hook]);
     put_access(o, out, ev->access);
-    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING) {
+    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING || ev->verdict != SG_ALLOW) {
         struct bytes decision = o->decisions[ev->verdict][ev->mode];
 
         out_bytes(out, decision);
@@ -276,6 +288,8 @@ static void put_unmapped(struct ocsf *o, struct out *out, const struct record_vi
     ocsf_put_unmapped(out, v);
     if (ev->kind == EVENT_FINDING)
         ocsf_put_unmapped_finding(out, &ev->finding);
+    if (ev->kind == EVENT_EXEC)
+        ocsf_put_unmapped_launch(out, &o->context, &o->launch);
     out_end(out, '}');
     out_char(out, ',');
 }
@@ -293,12 +307,21 @@ static void put_outcome(const struct ocsf *o, struct out *out, enum ocsf_outcome
     ocsf_put_event_outcome(out, &x);
 }
 
+static void put_exec(struct ocsf *o, struct out *out, struct record_view *v)
+{
+    ocsf_put_event_process(out, v);
+    v->path_not_utf8 = !out_is_utf8(v->ev->path.bytes);
+    ocsf_view_launch(&o->context, v->ev, &o->launch);
+    put_launched(o, out);
+}
+
 // What only records of its class have.
-static void put_class(const struct ocsf *o, struct out *out, struct record_view *v)
+static void put_class(struct ocsf *o, struct out *out, struct record_view *v)
 {
     switch (v->ev->kind) {
     case EVENT_FILE: ocsf_put_event_file(out, v); break;
     case EVENT_FINDING: ocsf_put_event_finding(out, &o->context, v); break;
+    case EVENT_EXEC: put_exec(o, out, v); break;
     default: ocsf_put_event_process(out, v); break;
     }
 }
@@ -315,7 +338,7 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     char unknown[PART_UNKNOWN_MAX];
     int r = 0;
 
-    if (ev->rule && ev->kind == EVENT_FILE)
+    if (ev->rule)
         r = rules_get(&o->rules, ev, &rule);
     if (r == 0 && ev->who)
         r = parts_get(o->parts, &o->context, ev->who, &part);
@@ -337,7 +360,7 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     ocsf_put_event(out, v);
     put_unmapped(o, out, v, part->unmapped, rule->unmapped);
     // The last that needs `part`: another one may be put in its place now.
-    if (ev->kind != EVENT_FILE && ev->kind != EVENT_FINDING)
+    if (ev->kind == EVENT_FORK || ev->kind == EVENT_EXIT)
         r = put_target(o, out, ev);
     out_end(out, '}');
     return r;
@@ -357,18 +380,21 @@ static int write_out(struct ocsf *o, const struct event *ev, struct strbuf *out,
     if (ev->kind == EVENT_FINDING && !v.finding)
         return -EOPNOTSUPP;
     v.finding_evidence = ev->finding.target.tgid || ev->path.kind != EVENT_PATH_NONE;
-    view_files(ev, &v);
+    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING)
+        view_files(ev, &v);
     v.has_thread_comm = ev->who &&
                         !bytes_equal(ev->who->comm,
                                      (struct bytes){ev->process.comm, ev->process.comm_len});
     v.truncated = ev->path.kind == EVENT_PATH_CUT || ev->path2.kind == EVENT_PATH_CUT ||
-                  (ev->who && ev->who->cmdline_cut);
+                  (ev->who && ev->who->cmdline_cut) || ev->args_cut ||
+                  ev->launch.flags & (SG_LAUNCH_ARGS_CUT | SG_LAUNCH_ENV_CUT);
     for (size_t room = FIRST_ROOM; room <= LARGEST; room *= 2) {
         char *start = sb_reserve(out, room);
-        struct out record = {.p = start, .end = start + room, .gaps = gaps};
+        struct out record = {.p = start, .end = start + room, .gaps = gaps, .later = &o->later};
 
         if (!start)
             return -ENOMEM;
+        o->later = (struct later){.line = start};
         if (gaps)
             *gaps = (struct gaps){.line = start};
         r = put_record(o, &record, op, &v);
@@ -390,6 +416,7 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
     struct gaps gaps;
     int r;
 
+    o->later = (struct later){};
     if (t && t->text) {
         r = template_write(t, ev, out);
         o->copied += r == 0;
@@ -400,6 +427,52 @@ int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out)
     }
     o->records += r == 0;
     return r;
+}
+
+bool ocsf_later(const struct ocsf *o, struct ocsf_later *ret)
+{
+    ret->file = o->later.at[LATER_FILE];
+    ret->unmapped = o->later.at[LATER_UNMAPPED];
+    return ret->file || ret->unmapped;
+}
+
+#define FACTS_ROOM \
+    8192u // names of packages and versions are short (files/files.h), every byte escaped
+
+// The line up to `to`. What follows members that were put in and ends the object takes the comma of the last one back.
+static void put_line(struct out *out, const char **from, const char *to)
+{
+    if (*from < to && **from == '}' && !out->full && out->p[-1] == ',')
+        out->p--;
+    out_raw(out, *from, (size_t)(to - *from));
+    *from = to;
+}
+
+// `unmapped` stands behind the process with its file: so put_record() has it.
+int ocsf_complete(const char *line, size_t len, const struct ocsf_later *later,
+                  const struct file_facts *facts, struct strbuf *out)
+{
+    const char *from = line;
+    char *start = sb_reserve(out, len + FACTS_ROOM);
+    struct out record = {.p = start, .end = start + len + FACTS_ROOM};
+
+    if (!start)
+        return -ENOMEM;
+    assert(later->file <= len && later->unmapped <= len);
+    if (later->file) {
+        put_line(&record, &from, line + later->file);
+        ocsf_put_file_facts(&record, facts);
+    }
+    if (later->unmapped) {
+        assert(later->unmapped > later->file);
+        put_line(&record, &from, line + later->unmapped);
+        ocsf_put_unmapped_facts(&record, facts);
+    }
+    put_line(&record, &from, line + len);
+    if (record.full)
+        return -ENOMEM;
+    sb_written(out, (size_t)(record.p - start));
+    return 0;
 }
 
 int ocsf_host(const struct host *host, struct strbuf *out)

@@ -24,6 +24,7 @@
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "model/event.h"
+#include "model/file.h"
 #include "model/host.h"
 
 #define OCSF_VERSION "1.8.0"
@@ -48,6 +49,17 @@ DEFINE_CLEANUP(struct ocsf *, ocsf_free)
 //   -EOPNOTSUPP  no class for this kind of event (a mount table that changed, a self-test)
 //   -ENOMEM      `out` is as it was before
 int ocsf_write(struct ocsf *o, const struct event *ev, struct strbuf *out);
+
+// Where that belongs which is not known yet of the program that the record just written is about (event.file says that it
+// waits): offsets in the line, 0: nowhere. False: nothing is missing.
+struct ocsf_later {
+    uint32_t file, unmapped;
+};
+bool ocsf_later(const struct ocsf *o, struct ocsf_later *ret);
+
+// Appends that line with what is known by now. -ENOMEM: `out` is as it was before.
+int ocsf_complete(const char *line, size_t len, const struct ocsf_later *later,
+                  const struct file_facts *facts, struct strbuf *out);
 
 // Appends all that there is to say of a host as the object `device`. -ENOMEM.
 int ocsf_host(const struct host *host, struct strbuf *out);

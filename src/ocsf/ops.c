@@ -117,7 +117,8 @@ enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
 
     if (ev->kind == EVENT_FINDING)
         return finding_outcome(ev->outcome);
-    if (ev->kind != EVENT_FILE)
+    // That a process started or ended is no access, unless a rule was asked.
+    if (ev->kind != EVENT_FILE && ev->verdict == SG_ALLOW)
         return OCSF_PLAIN;
     if (ev->outcome == EVENT_OUTCOME_PASSED && ev->verdict == SG_AUDIT)
         return OCSF_AUDITED;

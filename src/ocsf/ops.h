@@ -61,6 +61,7 @@ enum ocsf_table {
     OCSF_TABLE_disposition,
     OCSF_TABLE_launch_type,
     OCSF_TABLE_file_type,
+    OCSF_TABLE_algorithm,
     OCSF_TABLE_device_type,
     OCSF_TABLE_os_type,
     OCSF_TABLE_COUNT,

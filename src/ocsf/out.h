@@ -29,10 +29,19 @@ struct gaps {
     struct gap at[GAPS_MAX];
 };
 
+// Where what is found out later belongs, in the line; 0: nowhere.
+enum out_later { LATER_FILE, LATER_UNMAPPED, LATER_COUNT };
+
+struct later {
+    const char *line;
+    uint32_t at[LATER_COUNT];
+};
+
 struct out {
     char *p, *end;
-    bool full;         // something did not fit; everything after it is ignored
-    struct gaps *gaps; // to be noted there, or NULL
+    bool full;           // something did not fit; everything after it is ignored
+    struct gaps *gaps;   // to be noted there, or NULL
+    struct later *later; // the same
 };
 
 static inline bool out_room(struct out *o, size_t n)
@@ -94,6 +103,12 @@ static inline void out_gap(struct out *o, enum gap_what what, const char *start)
         gaps->at[gaps->n] = (struct gap){what, (uint32_t)(start - gaps->line),
                                          (uint32_t)(o->p - gaps->line)};
     gaps->n++;
+}
+
+static inline void out_later(struct out *o, enum out_later what)
+{
+    if (o->later && !o->full)
+        o->later->at[what] = (uint32_t)(o->p - o->later->line);
 }
 
 // The text with its escapes, without the quotes.

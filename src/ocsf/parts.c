@@ -64,7 +64,7 @@ static bool is_comm_of(struct bytes comm, struct bytes name)
     return bytes_equal(comm, name);
 }
 
-static void view_process(const struct who *w, struct process_view *v)
+void ocsf_view_process(const struct who *w, struct process_view *v)
 {
     *v = (struct process_view){
         .w = w,
@@ -73,6 +73,7 @@ static void view_process(const struct who *w, struct process_view *v)
                 .name = bytes_basename(w->exe),
                 .type = 8, // an executable file
                 .deleted = w->exe_deleted},
+        .cmdline = w->cmdline,
         .user = {.id = w->euid, .name = w->user},
         .login = {.id = w->login_uid, .name = w->login_user},
         .has_session = w->session != SG_SESSION_NONE || w->session_id != ID_NONE,
@@ -115,7 +116,7 @@ static void put_part(struct out *out, const struct ocsf_context *o, const struct
     struct process_view v;
     char *start = out->p;
 
-    view_process(w, &v);
+    ocsf_view_process(w, &v);
     put_sentence(out, w);
     ends[0] = (uint32_t)(out->p - start);
     ocsf_put_actor(out, &v);

@@ -23,8 +23,9 @@ struct row {
 #define REQUIRED(text) (sizeof(text) == sizeof("1") && (text)[0] == '1')
 
 static const struct row rows[] = {
-#define OBJECT(object)                {ROW_OBJECT, #object, NULL, 0, false},
-#define JOIN(object, into)            {ROW_JOIN, #object, #into, 0, false},
+#define OBJECT(object)     {ROW_OBJECT, #object, NULL, 0, false},
+#define JOIN(object, into) {ROW_JOIN, #object, #into, 0, false},
+#define LATER(place, when)
 #define PART(name, object)            {ROW_ONE, #name, #object, 0, true},
 #define ATTR(name, kind, when, value) {ROW_VALUE, #name, #kind, 0, REQUIRED(#when)},
 #define ENUM(name, caption_name, table, when, value)                \
@@ -62,6 +63,12 @@ static const struct {
     {"BOOL", "boolean", NULL},
     {"BITS_ACCESS", "array", NULL},
     {"BITS_FLAGS", "array", NULL},
+    {"BITS_LAUNCH", "array", NULL},
+    {"CAPABILITIES", "array", NULL},
+    {"ARGS", "array", NULL},
+    {"CMD_LINE", "string", NULL},
+    {"TTY", "string", NULL},
+    {"IP", "string", "^[0-9a-f.:]+$"},
     {"PROFILES", "array", NULL},
 };
 

@@ -57,6 +57,21 @@ static void put_file_sentence(struct out *out, const struct record_view *v)
     out_bytes(out, v->rule);
 }
 
+// A script is what was executed; that it takes an interpreter is how.
+static void put_program(struct out *out, const struct event *ev)
+{
+    const struct event_path *script = &ev->launch.script;
+
+    if (script->kind != EVENT_PATH_NONE) {
+        out_text(out, script->bytes);
+        out_lit(out, " by ");
+    }
+    if (ev->path.bytes.len)
+        out_text(out, ev->path.bytes);
+    else
+        out_lit(out, "a file without a path");
+}
+
 static void put_process_sentence(struct out *out, const struct record_view *v)
 {
     const struct event *ev = v->ev;
@@ -75,8 +90,15 @@ static void put_process_sentence(struct out *out, const struct record_view *v)
             out_lit(out, "with code ");
         out_u64(out, signal ? signal : exit_code(ev->wait_status));
         break;
-    default: out_text(out, ev->path.bytes); break;
+    default: put_program(out, ev); break;
     }
+    out_bytes(out, v->outcome->after);
+    if (ev->count > 1) {
+        out_lit(out, ", ");
+        out_u64(out, ev->count);
+        out_lit(out, " times");
+    }
+    out_bytes(out, v->rule);
 }
 
 void ocsf_put_sentence(struct out *out, const struct record_view *v)

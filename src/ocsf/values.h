@@ -4,11 +4,14 @@
 // of it is compiled: a function call a value would cost as much as the value.
 #pragma once
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "model/file.h"
 #include "model/names.h"
 #include "ocsf/objects.h"
 
@@ -172,6 +175,102 @@ static inline void put_DEV(struct out *out, uint32_t dev)
     out_lit(out, "\",");
 }
 
+// The name below /dev, of the terminals that have one (Documentation/admin-guide/devices.txt).
+static inline void put_TTY(struct out *out, uint32_t dev)
+{
+    uint32_t major = dev >> 20, minor = dev & 0xfffff;
+
+    out_char(out, '"');
+    if (major >= 136 && major <= 143) { // UNIX98_PTY_SLAVE_MAJOR
+        out_lit(out, "pts/");
+        out_u64(out, (major - 136) * 256 + minor);
+    } else if (major == 4 && minor < 64) {
+        out_lit(out, "tty");
+        out_u64(out, minor);
+    } else if (major == 4) {
+        out_lit(out, "ttyS");
+        out_u64(out, minor - 64);
+    } else if (major == 5 && minor == 1) {
+        out_lit(out, "console");
+    } else {
+        out_u64(out, major);
+        out_char(out, ':');
+        out_u64(out, minor);
+    }
+    out_lit(out, "\",");
+}
+
+static inline void put_IP(struct out *out, const struct endpoint_view *e)
+{
+    char buf[INET6_ADDRSTRLEN];
+
+    put_WORD(out, text(inet_ntop(e->family, e->address, buf, sizeof(buf)) ? buf : ""));
+}
+
+static inline struct bytes sha256_of(const struct file_facts *facts)
+{
+    return (struct bytes){(const char *)facts->sha256, FILE_SHA256_BYTES};
+}
+
+static inline const char *family_name(uint16_t family)
+{
+    switch (family) {
+    case AF_INET: return "inet";
+    case AF_INET6: return "inet6";
+    case AF_UNIX: return "unix";
+    case AF_NETLINK: return "netlink";
+    case AF_PACKET: return "packet";
+    case AF_VSOCK: return "vsock";
+    default: return "other";
+    }
+}
+
+// Joined by blanks; a list of arguments has NULs in their place.
+static inline void put_CMD_LINE(struct out *out, struct bytes args)
+{
+    while (args.len > 0 && args.s[args.len - 1] == '\0')
+        args.len--;
+    out_char(out, '"');
+    for (;;) {
+        const char *nul = args.len ? memchr(args.s, '\0', args.len) : NULL;
+        uint32_t len = nul ? (uint32_t)(nul - args.s) : args.len;
+
+        out_text(out, (struct bytes){args.s, len});
+        if (!nul)
+            break;
+        out_char(out, ' ');
+        args = (struct bytes){nul + 1, args.len - len - 1};
+    }
+    out_lit(out, "\",");
+}
+
+static inline void put_ARGS(struct out *out, struct bytes args)
+{
+    out_char(out, '[');
+    while (args.len > 0) {
+        uint32_t len = (uint32_t)strnlen(args.s, args.len);
+
+        put_STR(out, (struct bytes){args.s, len});
+        len += len < args.len;
+        args = (struct bytes){args.s + len, args.len - len};
+    }
+    out_end(out, ']');
+    out_char(out, ',');
+}
+
+static inline void put_CAPABILITIES(struct out *out, uint64_t caps)
+{
+    if ((caps & CAPABILITIES_ALL) == CAPABILITIES_ALL) {
+        out_lit(out, "[\"all\"],");
+        return;
+    }
+    out_char(out, '[');
+    for (caps &= CAPABILITIES_ALL; caps; caps &= caps - 1)
+        put_WORD(out, text(capability_name((unsigned)__builtin_ctzll(caps))));
+    out_end(out, ']');
+    out_char(out, ',');
+}
+
 static inline void put_MESSAGE(struct out *out, const struct record_view *v)
 {
     out_char(out, '"');
@@ -200,6 +299,11 @@ static inline void put_BITS_ACCESS(struct out *out, uint32_t bits)
 static inline void put_BITS_FLAGS(struct out *out, uint32_t bits)
 {
     put_bits(out, bits, event_flag_name);
+}
+
+static inline void put_BITS_LAUNCH(struct out *out, uint32_t bits)
+{
+    put_bits(out, bits, launch_flag_name);
 }
 
 static inline void put_PROFILES(struct out *out, const void *unused)

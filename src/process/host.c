@@ -93,6 +93,11 @@ static void read_namespaces(const char *root, struct host *h)
         return;
     h->pid_ns = procfs_namespace(proc, 1, "ns/pid");
     h->mnt_ns = procfs_namespace(proc, 1, "ns/mnt");
+    h->net_ns = procfs_namespace(proc, 1, "ns/net");
+    h->user_ns = procfs_namespace(proc, 1, "ns/user");
+    h->uts_ns = procfs_namespace(proc, 1, "ns/uts");
+    h->ipc_ns = procfs_namespace(proc, 1, "ns/ipc");
+    h->cgroup_ns = procfs_namespace(proc, 1, "ns/cgroup");
 }
 
 int host_read(const char *root, struct host *ret_host)

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "base/macro.h"
+#include "model/file.h"
 #include "model/names.h"
 
 // Every number of a table has a word of its own, and the one behind the last has none.
@@ -30,6 +31,10 @@ static void test_tables(void **state)
     CHECK(session_name, enum sg_session, 0, SG_SESSION_COUNT);
     CHECK(access_name, unsigned, 0, SG_OP_COUNT);
     CHECK(event_flag_name, unsigned, 0, EVENT_FLAG_COUNT);
+    CHECK(stdio_kind_name, enum sg_stdio_kind, 0, SG_STDIO_COUNT);
+    CHECK(launch_flag_name, unsigned, 0, LAUNCH_FLAG_COUNT);
+    CHECK(capability_name, unsigned, 0, CAPABILITY_COUNT);
+    CHECK(file_hash_name, enum file_hash, 0, FILE_HASH_COUNT);
     assert_null(event_hook_name(SG_HOOK_NONE));
     assert_null(event_kind_name(EVENT_NONE));
 }
@@ -43,6 +48,9 @@ static void test_words(void **state)
     assert_string_equal(event_flag_name(4), "inherited");
     assert_int_equal(1u << 4, SG_RECORD_INHERITED);
     assert_string_equal(session_name(SG_SESSION_CONSOLE), "console");
+    assert_string_equal(launch_flag_name(3), "secure");
+    assert_int_equal(1u << 3, SG_LAUNCH_SECURE);
+    assert_string_equal(capability_name(21), "CAP_SYS_ADMIN");
 }
 
 UNIT_MAIN(cmocka_unit_test(test_tables), cmocka_unit_test(test_words))

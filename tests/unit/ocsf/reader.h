@@ -72,7 +72,7 @@ static inline struct json_object *at(struct fixture *f, const char *path)
     return o;
 }
 
-static int64_t number(struct fixture *f, const char *path)
+static inline int64_t number(struct fixture *f, const char *path)
 {
     struct json_object *o = at(f, path);
 

@@ -3,9 +3,8 @@
 // From the bytes of a record to the line that leaves the host: each case is compared with
 // tests/golden/ocsf/<name>.json. SAFEGUARD_GOLDEN=write writes the files instead; read the
 // difference before it is kept.
-#include "tests/unit/ocsf/sink.h"
+#include "tests/unit/ocsf/golden.h"
 
-#include "base/fd.h"
 #include "base/macro.h"
 #include "sensor/decode.h"
 #include "tests/unit/model/record.h"
@@ -311,26 +310,6 @@ static void choose_actor(enum actors actor)
     who.pod_uid = BYTES("11111111-2222-3333-4444-000000000000");
 }
 
-static void compare(const char *name, const struct strbuf *line)
-{
-    _cleanup_free_ char *expected = NULL;
-    char path[512];
-    size_t len;
-
-    (void)snprintf(path, sizeof(path), "%s/tests/golden/ocsf/%s.json", SOURCE_ROOT, name);
-    if (getenv("SAFEGUARD_GOLDEN") && streq(getenv("SAFEGUARD_GOLDEN"), "write")) {
-        _cleanup_(sb_done) struct strbuf text = {};
-
-        sb_add(&text, line->s, line->len);
-        sb_putc(&text, '\n');
-        assert_int_equal(write_file_atomic(AT_FDCWD, path, text.s, text.len, 0644), 0);
-    }
-    if (read_file_bounded(AT_FDCWD, path, 1 << 20, &expected, &len) < 0)
-        fail_msg("%s is not there", path);
-    if (len != line->len + 1 || memcmp(expected, line->s, line->len) != 0)
-        fail_msg("%s\n is: %s\n was: %s", name, line->s, expected);
-}
-
 static void test_cases(void **state)
 {
     static struct decode_mount mounts[] = {
@@ -363,7 +342,7 @@ static void test_cases(void **state)
         if (ev->rule_index < ARRAY_SIZE(rules))
             ev->rule = &rules[ev->rule_index];
         write_record(o, ev, &line);
-        compare(cases[i].name, &line);
+        compare_golden(cases[i].name, &line);
     }
 }
 
