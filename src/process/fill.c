@@ -65,7 +65,8 @@ void process_set_cgroup(struct process_table *t, struct process *p, uint64_t cgr
     if (p->cgroup && p->cgroup->id == cgroup_id)
         return;
     if (cgroups_by_id(t->cgroups, cgroup_id, &cgroup) < 0 &&
-        procfs_read(t->proc_fd, p->ref.tgid, s) == 0 && process_ref_same(&s->ref, &p->ref) &&
+        procfs_read(t->proc_fd, p->ref.tgid, t->mask_secrets, s) == 0 &&
+        process_ref_same(&s->ref, &p->ref) &&
         cgroups_by_path(t->cgroups, (struct bytes){s->cgroup, s->cgroup_len}, &cgroup) == 0 &&
         cgroup->id != cgroup_id)
         cgroup = cgroup_unref(cgroup);
@@ -137,7 +138,7 @@ static int complete_one(struct process_table *t, const struct process_ref *ref,
     struct process *p;
     int r;
 
-    r = procfs_read(t->proc_fd, ref->tgid, s);
+    r = procfs_read(t->proc_fd, ref->tgid, t->mask_secrets, s);
     if (r < 0)
         return r;
     if (ref->start_ns && !process_ref_same(&s->ref, ref))
@@ -202,7 +203,7 @@ int table_reread(struct process_table *t, struct process *p)
     uint64_t read_ns = now_ns(CLOCK_BOOTTIME);
     int r;
 
-    r = procfs_read(t->proc_fd, p->ref.tgid, &t->scratch);
+    r = procfs_read(t->proc_fd, p->ref.tgid, t->mask_secrets, &t->scratch);
     if (r == 0 && !process_ref_same(&t->scratch.ref, &p->ref))
         r = -ESRCH;
     if (r < 0)

@@ -38,6 +38,7 @@ int process_table_new(const struct process_options *options, struct process_tabl
     t->max_text_bytes = o->max_text_bytes ? o->max_text_bytes : DEFAULT_TEXT_BYTES;
     t->keep_dead_ns = o->keep_dead_ns ? o->keep_dead_ns : DEFAULT_KEEP_DEAD_NS;
     t->no_lifecycle = o->no_lifecycle;
+    t->mask_secrets = o->mask_secrets;
     intern_init(&t->texts);
     t->proc_fd = open(o->proc ? o->proc : "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (t->proc_fd < 0)
@@ -264,7 +265,7 @@ static int apply_fork(struct process_table *t, struct event *ev)
     }
     if (child->incomplete)
         inherit(t, child, parent);
-    table_set_parent(t, child, parent);
+    table_set_forker(t, child, parent);
     ev->who = who_get(t, parent, ev->time_ns);
     ev->target = who_get(t, child, ev->time_ns);
     return 0;
@@ -278,7 +279,7 @@ static int intern_args(struct process_table *t, const struct event *ev, bool *cu
     struct bytes args = ev->args;
 
     if (args.len == 0) {
-        if (procfs_cmdline(t->proc_fd, &ev->process.ref, s) < 0)
+        if (procfs_cmdline(t->proc_fd, &ev->process.ref, t->mask_secrets, s) < 0)
             s->cmdline_len = 0;
         *cut = s->cmdline_len && s->cmdline_cut;
         return intern_get(&t->texts, (struct bytes){s->cmdline, s->cmdline_len}, ret_str);
@@ -350,6 +351,9 @@ static int apply_exec(struct process_table *t, struct event *ev)
     struct process *p;
     int r;
 
+    // A hook refused it: the process is who it was.
+    if (ev->error)
+        return apply_access(t, ev);
     r = before_exec(t, ev, &p);
     if (r < 0)
         return r;

@@ -30,6 +30,8 @@ struct process_options {
     // Records of fork, exec and exit do not come: what is known of a process is read again from
     // procfs when its name changed or a second went by.
     bool no_lifecycle;
+    // Passwords on command lines (model/secrets.h) are overwritten before they are kept.
+    bool mask_secrets;
 };
 
 struct process_counters {

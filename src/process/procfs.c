@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "base/strutil.h"
+#include "model/secrets.h"
 
 // PF_KTHREAD of include/linux/sched.h, in the field "flags" of /proc/PID/stat.
 #define TASK_IS_KTHREAD 0x00200000u
@@ -162,7 +163,7 @@ static uint32_t read_audit_id(int dir, const char *name)
     return parse_u32(text, &id) < 0 ? ID_NONE : id;
 }
 
-static void read_cmdline(int dir, struct procfs_process *p)
+static void read_cmdline(int dir, bool mask, struct procfs_process *p)
 {
     char text[PROCFS_CMDLINE_MAX + 1];
     uint32_t len;
@@ -171,6 +172,8 @@ static void read_cmdline(int dir, struct procfs_process *p)
         return;
     p->cmdline_cut = len > PROCFS_CMDLINE_MAX;
     len = MIN(len, PROCFS_CMDLINE_MAX);
+    if (mask)
+        len = secrets_mask_args(text, len);
     while (len > 0 && text[len - 1] == '\0')
         len--;
     for (uint32_t i = 0; i < len; i++)
@@ -253,7 +256,7 @@ static uint32_t read_namespace(int dir, const char *link)
     return open && take_number(open + 1, &value) ? (uint32_t)value : 0;
 }
 
-int procfs_read(int proc_fd, uint32_t pid, struct procfs_process *ret)
+int procfs_read(int proc_fd, uint32_t pid, bool mask, struct procfs_process *ret)
 {
     _cleanup_close_ int dir = open_process(proc_fd, pid);
     struct stat_line stat = {};
@@ -282,13 +285,14 @@ int procfs_read(int proc_fd, uint32_t pid, struct procfs_process *ret)
     ret->mnt_ns = read_namespace(dir, "ns/mnt");
     if (!ret->kthread) {
         read_exe(dir, ret);
-        read_cmdline(dir, ret);
+        read_cmdline(dir, mask, ret);
     }
     read_cgroup(dir, ret);
     return 0;
 }
 
-int procfs_cmdline(int proc_fd, const struct process_ref *ref, struct procfs_process *ret)
+int procfs_cmdline(int proc_fd, const struct process_ref *ref, bool mask,
+                   struct procfs_process *ret)
 {
     _cleanup_close_ int dir = open_process(proc_fd, ref->tgid);
     struct stat_line stat = {};
@@ -304,7 +308,7 @@ int procfs_cmdline(int proc_fd, const struct process_ref *ref, struct procfs_pro
         return -ESRCH;
     ret->cmdline_len = 0;
     ret->cmdline_cut = false;
-    read_cmdline(dir, ret);
+    read_cmdline(dir, mask, ret);
     return 0;
 }
 

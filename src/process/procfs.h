@@ -32,12 +32,13 @@ struct procfs_process {
 };
 
 // Fills *ret, which may be changed on failure too. -ESRCH: no such process, or it is gone by now.
-// -EBADMSG: not the text of a procfs.
-int procfs_read(int proc_fd, uint32_t pid, struct procfs_process *ret);
+// -EBADMSG: not the text of a procfs. mask: without the passwords on its command line (model/secrets.h).
+int procfs_read(int proc_fd, uint32_t pid, bool mask, struct procfs_process *ret);
 
 // Only cmdline, cmdline_len and cmdline_cut of *ret. -ESRCH also when another process has the
 // number.
-int procfs_cmdline(int proc_fd, const struct process_ref *ref, struct procfs_process *ret);
+int procfs_cmdline(int proc_fd, const struct process_ref *ref, bool mask,
+                   struct procfs_process *ret);
 
 // Only the start. Errors as above.
 int procfs_start(int proc_fd, uint32_t pid, uint64_t *ret_start_ns);

@@ -108,10 +108,21 @@ static void unlink_hash(struct process_table *t, struct process *p)
     *at = p->next;
 }
 
+// Takes the child from its parent. Returns that, when it was only held for this child.
+static struct process *leave_parent(struct process_table *t, struct process *p)
+{
+    struct process *parent = table_get(t, p->parent);
+
+    p->parent = (struct handle){NO_INDEX, 0};
+    if (!parent || --parent->children > 0)
+        return NULL;
+    return parent->state == PROCESS_HELD ? parent : NULL;
+}
+
 // Gives one entry back. Returns its parent when that was only held for it.
 static struct process *release(struct process_table *t, struct process *p)
 {
-    struct process *parent = table_get(t, p->parent);
+    struct process *parent = leave_parent(t, p);
     uint32_t index = p->index, generation = p->generation + 1;
 
     if (p->state == PROCESS_LIVE)
@@ -127,9 +138,7 @@ static struct process *release(struct process_table *t, struct process *p)
     *p = (struct process){.index = index, .generation = generation, .next = t->free_list};
     t->next_serial++;
     t->free_list = index;
-    if (!parent || --parent->children > 0)
-        return NULL;
-    return parent->state == PROCESS_HELD ? parent : NULL;
+    return parent;
 }
 
 static void release_chain(struct process_table *t, struct process *p)
@@ -251,6 +260,19 @@ void table_set_parent(struct process_table *t, struct process *p, struct process
         parent->children++;
         process_touch(t, p);
     }
+}
+
+void table_set_forker(struct process_table *t, struct process *p, struct process *parent)
+{
+    struct process *before;
+
+    // Whoever forked somebody began before him: there are no circles.
+    if (table_get(t, p->parent) == parent ||
+        process_ref_ticks(&parent->ref) > process_ref_ticks(&p->ref))
+        return;
+    before = leave_parent(t, p);
+    table_set_parent(t, p, parent);
+    release_chain(t, before);
 }
 
 void table_mark_dead(struct process_table *t, struct process *p, uint64_t now_ns)

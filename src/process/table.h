@@ -77,7 +77,7 @@ struct process_table {
     uint32_t max_processes;
     size_t max_text_bytes;
     uint64_t keep_dead_ns;
-    bool no_lifecycle;
+    bool no_lifecycle, mask_secrets;
 
     struct process **slabs;
     size_t n_slabs, cap_slabs;
@@ -142,7 +142,10 @@ struct process *table_find(const struct process_table *t, const struct process_r
 // `keep` (may be NULL). -ENOMEM.
 int table_add(struct process_table *t, const struct process_ref *ref, const struct process *keep,
               struct process **ret_process);
+// For who has none yet: procfs knows the parent of now, which need not have forked the process.
 void table_set_parent(struct process_table *t, struct process *p, struct process *parent);
+// Who forked it is known: whatever was thought before.
+void table_set_forker(struct process_table *t, struct process *p, struct process *parent);
 void table_mark_dead(struct process_table *t, struct process *p, uint64_t now_ns);
 void table_expire(struct process_table *t, uint64_t now_ns);
 void table_drop_before(struct process_table *t, struct process *p);

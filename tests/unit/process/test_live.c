@@ -34,7 +34,7 @@ static void test_hostile_name(void **state)
     uint64_t begin = 0;
 
     (void)state;
-    assert_int_equal(procfs_read(fd, (uint32_t)c.pid, &p), 0);
+    assert_int_equal(procfs_read(fd, (uint32_t)c.pid, false, &p), 0);
     assert_int_equal(p.ppid, getpid());
     assert_int_equal(p.comm_len, 11);
     assert_memory_equal(p.comm, "a) S 1 (\xff\n\x01", 11);
@@ -44,7 +44,7 @@ static void test_hostile_name(void **state)
     assert_int_equal(procfs_start(fd, (uint32_t)c.pid, &begin), 0);
     assert_true(begin == p.ref.start_ns && begin > 0);
     unit_child_end(&c);
-    assert_int_equal(procfs_read(fd, (uint32_t)c.pid, &p), -ESRCH);
+    assert_int_equal(procfs_read(fd, (uint32_t)c.pid, false, &p), -ESRCH);
 }
 
 static char program[4096]; // what exec_program() executes
@@ -76,7 +76,7 @@ static void check_exec(const char *dir, const char *name, bool removed)
     c = unit_child_start(exec_program, NULL);
     if (removed)
         assert_int_equal(unlink(program), 0);
-    assert_int_equal(procfs_read(fd, (uint32_t)c.pid, &p), 0);
+    assert_int_equal(procfs_read(fd, (uint32_t)c.pid, false, &p), 0);
     assert_int_equal(p.exe_len, strlen(program));
     assert_memory_equal(p.exe, program, p.exe_len);
     assert_int_equal(p.exe_deleted, removed);
@@ -109,7 +109,7 @@ static void test_zombie(void **state)
     if (pid == 0)
         _exit(0);
     assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(procfs_read(fd, (uint32_t)pid, &p), 0);
+    assert_int_equal(procfs_read(fd, (uint32_t)pid, false, &p), 0);
     assert_int_equal(p.exe_len, 0);
     assert_int_equal(p.cmdline_len, 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);

@@ -32,7 +32,7 @@ static void test_all_fields(void **state)
 
     (void)state;
     fake_add(dir, &f);
-    assert_int_equal(procfs_read(fd, 42, &p), 0);
+    assert_int_equal(procfs_read(fd, 42, false, &p), 0);
     assert_int_equal(p.ref.tgid, 42);
     assert_int_equal(p.ref.start_ns, 12345 * PROCESS_TICK_NS);
     assert_int_equal(p.ppid, 7);
@@ -60,7 +60,7 @@ static void test_kthread(void **state)
 
     (void)state;
     fake_add(dir, &f);
-    assert_int_equal(procfs_read(fd, 2, &p), 0);
+    assert_int_equal(procfs_read(fd, 2, false, &p), 0);
     assert_true(p.kthread);
     assert_int_equal(p.exe_len, 0);
     assert_int_equal(p.cmdline_len, 0);
@@ -104,7 +104,7 @@ static void test_hostile(void **state)
 
         fake_add(dir, &f);
         fake_put(dir, 42, rows[i].name, rows[i].text.s, rows[i].text.len);
-        assert_int_equal(procfs_read(fd, 42, &p), rows[i].result);
+        assert_int_equal(procfs_read(fd, 42, false, &p), rows[i].result);
         unit_rmdir(dir);
     }
 }
@@ -127,8 +127,8 @@ static void test_missing(void **state)
         fake_add(dir, &f);
         (void)snprintf(name, sizeof(name), "42/%s", rows[i].name);
         assert_int_equal(unlink(unit_path(dir, name)), 0);
-        assert_int_equal(procfs_read(fd, 42, &p), rows[i].result);
-        assert_int_equal(procfs_read(fd, 43, &p), -ESRCH);
+        assert_int_equal(procfs_read(fd, 42, false, &p), rows[i].result);
+        assert_int_equal(procfs_read(fd, 43, false, &p), -ESRCH);
         assert_int_equal(procfs_start(fd, 43, &start), -ESRCH);
         assert_int_equal(start, 3);
         unit_rmdir(dir);
@@ -145,12 +145,12 @@ static void test_cmdline_of_one_process(void **state)
     (void)state;
     assert_non_null(longer);
     fake_add(dir, &f);
-    assert_int_equal(procfs_cmdline(fd, &same, &p), 0);
+    assert_int_equal(procfs_cmdline(fd, &same, false, &p), 0);
     assert_text(((struct bytes){p.cmdline, p.cmdline_len}), "x y");
-    assert_int_equal(procfs_cmdline(fd, &other, &p), -ESRCH);
+    assert_int_equal(procfs_cmdline(fd, &other, false, &p), -ESRCH);
     memset(longer, 'a', PROCFS_CMDLINE_MAX + 1);
     fake_put(dir, 42, "cmdline", longer, PROCFS_CMDLINE_MAX + 1);
-    assert_int_equal(procfs_cmdline(fd, &same, &p), 0);
+    assert_int_equal(procfs_cmdline(fd, &same, false, &p), 0);
     assert_int_equal(p.cmdline_len, PROCFS_CMDLINE_MAX);
     assert_true(p.cmdline_cut);
     free(longer);
