@@ -77,6 +77,8 @@ static int fill_image(struct process_table *t, const struct procfs_process *s, s
 {
     struct image new = {
         .comm_len = s->comm_len,
+        .exe_ino = s->exe_ino,
+        .exe_dev = s->exe_dev,
         .exe_deleted = s->exe_deleted,
         .exe_foreign = s->mnt_ns && t->host_mnt_ns && s->mnt_ns != t->host_mnt_ns,
         .cmdline_cut = s->cmdline_cut,

@@ -121,6 +121,7 @@ static void inherit(struct process_table *t, struct process *p, const struct pro
     p->image.since_ns = 0;
     (void)intern_ref(p->image.exe);
     (void)intern_ref(p->image.cmdline);
+    (void)intern_ref(p->image.facts);
     if (!p->cgroup) {
         p->cgroup_id = from->cgroup_id;
         p->cgroup = cgroup_ref(from->cgroup);
@@ -298,6 +299,9 @@ static int image_of_exec(struct process_table *t, const struct event *ev, struct
     struct image image = {
         .since_ns = ev->time_ns,
         .comm_len = ev->process.comm_len,
+        .exe_ino = ev->exe_ino,
+        .exe_dev = ev->exe_dev,
+        .exe_deleted = ev->launch.flags & SG_LAUNCH_DELETED,
         .exe_foreign = ev->path.kind != EVENT_PATH_HOST,
     };
     int r;

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "model/event.h"
+#include "model/file.h"
 
 struct process_table;
 
@@ -78,5 +79,33 @@ void process_table_tick(struct process_table *t, uint64_t now_ns);
 
 // Records of fork, exec or exit were lost: the next ticks look at more of the living.
 void process_table_missed(struct process_table *t);
+
+// A program that is executed, and of which nobody has asked yet what its file is.
+struct process_program {
+    struct process_ref ref;
+    uint64_t ino; // as the kernel, or stat(), has it
+    uint32_t dev;
+    struct bytes
+        path; // empty: none that the host sees; on loan until the next call with this table
+};
+
+// Looks at the next `most` entries from *cursor on, round and round. False: there was none among them. One that is found counts as
+// asked for.
+bool process_table_unasked(struct process_table *t, uint32_t *cursor, uint32_t most,
+                           struct process_program *ret);
+
+// What the file is; not for a program that the process executed since. Nobody's serial changes: records have it from elsewhere.
+void process_table_set_facts(struct process_table *t, const struct process_ref *ref, uint32_t dev,
+                             uint64_t ino, const struct file_facts *facts);
+
+// A process that lives.
+struct process_row {
+    const struct who *who; // on loan until the next call with this table
+    struct file_facts facts;
+    uint64_t exec_ns; // CLOCK_BOOTTIME of its last exec; 0: not known
+};
+
+// The first one from *cursor (0 at first) on. False: there is none any more. Those that come and go between two calls may be left out.
+bool process_table_row(struct process_table *t, uint32_t *cursor, struct process_row *ret);
 
 void process_table_counters(const struct process_table *t, struct process_counters *ret);

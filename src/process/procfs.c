@@ -186,14 +186,21 @@ static void read_exe(int dir, struct procfs_process *p)
     static const char deleted[] = " (deleted)";
     ssize_t n = readlinkat(dir, "exe", p->exe, sizeof(p->exe));
     size_t len = n > 0 ? (size_t)n : 0;
-    struct stat st;
+    struct statx st;
 
     if (len == 0 || len >= sizeof(p->exe))
         return;
+    // Nobody is asked over a network, who may not answer.
+    if (statx(dir, "exe", AT_STATX_DONT_SYNC, STATX_INO | STATX_NLINK, &st) < 0)
+        st.stx_mask = 0;
+    if (st.stx_mask & STATX_INO) {
+        p->exe_ino = st.stx_ino;
+        p->exe_dev = st.stx_dev_major << 20 | st.stx_dev_minor;
+    }
     // The words are added by the kernel, but could also be the file's name: its link count tells.
     if (len > sizeof(deleted) &&
         memcmp(p->exe + len - (sizeof(deleted) - 1), deleted, sizeof(deleted) - 1) == 0 &&
-        fstatat(dir, "exe", &st, 0) == 0 && st.st_nlink == 0) {
+        st.stx_mask & STATX_NLINK && st.stx_nlink == 0) {
         len -= sizeof(deleted) - 1;
         p->exe_deleted = true;
     }

@@ -20,6 +20,8 @@ struct procfs_process {
     uint32_t uid, euid, gid, egid;
     uint32_t login_uid, session_id;
     uint32_t pid_ns, mnt_ns; // 0: not readable
+    uint64_t exe_ino;        // of its program, as stat() has it; 0: not readable
+    uint32_t exe_dev;        // likewise, major << 20 | minor
     bool kthread;
     bool exe_deleted;
     bool cmdline_cut;

@@ -86,6 +86,7 @@ void image_clear(struct process_table *t, struct image *image)
 {
     (void)intern_put(&t->texts, image->exe);
     (void)intern_put(&t->texts, image->cmdline);
+    (void)intern_put(&t->texts, image->facts);
     *image = (struct image){};
 }
 

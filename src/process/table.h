@@ -23,9 +23,13 @@ struct handle {
 // What an exec replaces.
 struct image {
     struct istr *exe, *cmdline;
-    uint64_t since_ns; // CLOCK_BOOTTIME of the exec; 0: unknown
+    struct istr *facts; // what the file is (list.c); NULL: not known
+    uint64_t since_ns;  // CLOCK_BOOTTIME of the exec; 0: unknown
+    uint64_t exe_ino;   // of the file; 0: not known
+    uint32_t exe_dev;
     char comm[16];
     uint8_t comm_len;
+    uint8_t file_hash; // enum file_hash: whether it is known, and whether anybody asked
     bool exe_deleted, exe_foreign, cmdline_cut;
 };
 

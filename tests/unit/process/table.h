@@ -105,8 +105,8 @@ static inline struct process_counters counters(struct fixture *f)
     return c;
 }
 
-static const struct who *access_by(struct fixture *f, uint32_t pid, uint64_t ticks,
-                                   uint64_t time_ns)
+static inline const struct who *access_by(struct fixture *f, uint32_t pid, uint64_t ticks,
+                                          uint64_t time_ns)
 {
     event_of(f->ev, EVENT_FILE, pid, ticks, time_ns);
     apply(f);
