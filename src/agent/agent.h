@@ -9,6 +9,7 @@
 //   policywatch.c its directory          policyreport.c  what is said of policies
 //   mountwatch.c  mounts that come and go
 //   records.c     ring → event → who → rule → OCSF → output and subscribers
+//   programs.c    what is executed: hashes, packages      held.c   records that wait for that
 //   notices.c     what the agent has to say about itself, as records
 //   output.c      lines → file, stdout, journal     sink.c, worker.c
 //   health.c      self-tests               losses.c    what was not delivered
@@ -35,6 +36,7 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "control/server.h"
+#include "files/files.h"
 #include "model/event.h"
 #include "model/host.h"
 #include "ocsf/ocsf.h"
@@ -164,6 +166,55 @@ int records_start(struct agent *a, struct error *err);
 void records_stop(struct agent *a);
 void records_tick(struct agent *a);
 void records_drain(struct agent *a); // what waits in the rings now
+
+// programs.c -------------------------------------------------------------------------------------------
+
+#define PROGRAMS_ASKS_MAX 2048 // questions that wait
+
+struct program_ask;
+
+struct programs {
+    struct worker *worker; // NULL: files are not hashed
+    struct files *files;   // the worker's, while it runs
+    struct program_ask *first, **last;
+    size_t n; // with those in the worker
+    bool running, refreshing;
+    uint64_t refreshed_ns; // CLOCK_MONOTONIC
+    uint64_t next_id;      // of the last question for a record
+    uint64_t n_busy;
+    uint32_t cursor;                // of the look for programs that nobody asked about
+    struct files_counters counters; // as of the last batch
+};
+
+int programs_start(struct agent *a);
+void programs_stop(struct agent *a);
+// What is executed by a record that will be written: ev->file says whether the answer comes later. Then programs_asked(), once for
+// all of a turn.
+void programs_ask(struct agent *a, struct event *ev);
+void programs_asked(struct agent *a);
+void programs_tick(struct agent *a);
+void programs_json(const struct agent *a, struct jw *jw); // a whole value
+
+// held.c -----------------------------------------------------------------------------------------------
+
+#define HELD_MS    UINT64_C(250)
+#define HELD_BYTES ((size_t)1 << 20)
+
+struct held_record;
+
+struct held {
+    struct held_record *first, *last;
+    size_t bytes;
+    uint64_t n_late;
+    struct loop_source *timer;
+};
+
+int held_start(struct agent *a);
+void held_stop(struct agent *a);
+bool held_any(const struct agent *a); // then every record has to queue
+void held_put(struct agent *a, const struct event *ev, bool denial);
+void held_answer(struct agent *a, uint64_t id, const struct file_facts *facts);
+void held_flush(struct agent *a);
 
 // notices.c --------------------------------------------------------------------------------------------
 
@@ -359,6 +410,8 @@ struct agent {
     struct policy_watch policy_watch;
     struct mount_watch mounts;
     struct records records;
+    struct programs programs;
+    struct held held;
     struct health health;
     struct losses losses;
     struct times times;

@@ -344,6 +344,7 @@ static bool finish(struct agent *a)
     stopped = worker_stop(a->builder);
     stopped = worker_stop(a->scanner) && stopped;
     stopped = worker_stop(a->watcher) && stopped;
+    stopped = worker_stop(a->programs.worker) && stopped;
     if (a->sensor)
         records_stop(a);
     a->tick = loop_source_free(a->tick);
@@ -355,6 +356,7 @@ static bool finish(struct agent *a)
     a->builder = worker_free(a->builder);
     a->scanner = worker_free(a->scanner);
     a->watcher = worker_free(a->watcher);
+    programs_stop(a);
     policies_stop(a);
     mountwatch_stop(a);
     descriptors_stop(a);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/macro.h"
+#include "model/secrets.h"
 #include "sensor/decode.h"
 
 #define DATA_MAX  ((size_t)1 << 20) // bytes that are put in order at once
@@ -34,14 +35,21 @@
 static enum event_ring ring_of(const struct sg_record *r)
 {
     switch (r->type) {
-    case SG_RECORD_FORK:
     case SG_RECORD_EXEC:
+        return r->verdict >= SG_DENY && r->error ? EVENT_RING_SECURITY : EVENT_RING_PROCESS;
+    case SG_RECORD_FORK:
     case SG_RECORD_EXIT:
     case SG_RECORD_ENTERED:
     case SG_RECORD_MOUNT: return EVENT_RING_PROCESS;
     case SG_RECORD_FINDING: return EVENT_RING_SECURITY;
     default: return r->verdict >= SG_DENY ? EVENT_RING_SECURITY : EVENT_RING_AUDIT;
     }
+}
+
+// A rule was asked, or something is wrong; all else is the life of processes.
+static bool is_access(const struct event *ev)
+{
+    return ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING || ev->verdict != SG_ALLOW;
 }
 
 static void count(struct records *r, const struct event *ev)
@@ -56,7 +64,7 @@ static void count(struct records *r, const struct event *ev)
     case EVENT_OUTCOME_STOPPED: r->denied += ev->count; break;
     case EVENT_OUTCOME_WOULD_DENY:
     case EVENT_OUTCOME_NOT_HELD: r->would_deny += ev->count; break;
-    case EVENT_OUTCOME_PASSED: *(ev->kind == EVENT_FILE ? &r->audited : &r->lifecycle) += 1; break;
+    case EVENT_OUTCOME_PASSED: *(is_access(ev) ? &r->audited : &r->lifecycle) += 1; break;
     }
 }
 
@@ -67,11 +75,18 @@ static bool is_behind(const struct agent *a)
 
 static void put_out(struct agent *a, const struct event *ev)
 {
-    bool denial = (ev->kind == EVENT_FILE && ev->verdict >= SG_DENY) || ev->kind == EVENT_FINDING;
-    struct strbuf *lines = output_begin(a->output);
-    size_t start = lines->len;
-    int r = ocsf_write(a->ocsf, ev, lines);
+    bool denial = ev->verdict >= SG_DENY || ev->kind == EVENT_FINDING;
+    struct strbuf *lines;
+    size_t start;
+    int r;
 
+    if (held_any(a) || (ev->file && ev->file->hash == FILE_HASH_WAITING)) {
+        held_put(a, ev, denial);
+        return;
+    }
+    lines = output_begin(a->output);
+    start = lines->len;
+    r = ocsf_write(a->ocsf, ev, lines);
     if (r == -EOPNOTSUPP)
         return;
     lines->failed = lines->failed || r < 0; // then it counts as dropped
@@ -116,6 +131,8 @@ static void name_object(struct agent *a, struct event *ev)
 
 static void take(struct agent *a, struct event *ev)
 {
+    if (a->config.mask_secrets && ev->kind == EVENT_EXEC)
+        secrets_mask_event(ev);
     // The table learns from every record, also from those that nobody sees.
     (void)process_table_apply(a->processes, ev);
     if (ev->kind == EVENT_MOUNT) {
@@ -138,8 +155,10 @@ static void take(struct agent *a, struct event *ev)
     ev->rule = policies_rule(a, ev->policy_id, ev->rule_index);
     name_object(a, ev);
     count(&a->records, ev);
-    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING || a->config.process_records)
-        put_out(a, ev);
+    if (!is_access(ev) && !a->config.process_records)
+        return;
+    programs_ask(a, ev);
+    put_out(a, ev);
 }
 
 static void decode(struct agent *a, const void *data, size_t len)
@@ -189,6 +208,7 @@ static void take_waiting(struct agent *a)
     for (size_t i = 0; i < r->n_waiting; i++)
         decode(a, r->data + r->waiting[i].offset, r->waiting[i].len);
     r->n_waiting = r->n_data = 0;
+    programs_asked(a);
     if (r->cap_data > DATA_KEPT) {
         free(r->data);
         free(r->waiting);
@@ -299,7 +319,10 @@ int records_start(struct agent *a, struct error *err)
 
     a->records.own_tgid = (uint32_t)getpid();
     a->records.realtime_offset_ns = boottime_to_realtime_offset_ns();
-    r = loop_add_fd(a->loop, sensor_fd(a->sensor), EPOLLIN, on_readable, a, &a->records.source);
+    r = held_start(a);
+    r = r < 0 ? r
+              : loop_add_fd(a->loop, sensor_fd(a->sensor), EPOLLIN, on_readable, a,
+                            &a->records.source);
     r = r < 0 ? r : loop_add_timer(a->loop, 0, 0, 0, on_pause_over, a, &a->records.pause);
     return r < 0 ? error_set(err, r, "the rings cannot be watched: %m") : 0;
 }
@@ -326,6 +349,7 @@ void records_stop(struct agent *a)
     records_drain(a);
     if (a->records.source)
         sweep(a);
+    held_stop(a);
     a->records.source = loop_source_free(a->records.source);
     a->records.pause = loop_source_free(a->records.pause);
     free(a->records.data);
@@ -351,4 +375,5 @@ void records_tick(struct agent *a)
         descriptors_missed(a);
     }
     process_table_tick(a->processes, now_ns(CLOCK_BOOTTIME));
+    programs_tick(a);
 }

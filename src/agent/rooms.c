@@ -56,17 +56,19 @@ static int start_threads(struct agent *a, struct error *err)
 
 int rooms_start(struct agent *a, struct error *err)
 {
+    const struct process_options options = {.mask_secrets = a->config.mask_secrets};
     int r;
 
     r = part_error(err, "what there is to know of this host", host_read("", &a->host));
     if (r < 0)
         return r;
     r = event_new(&a->event);
-    r = r < 0 ? r : process_table_new(&(struct process_options){}, &a->processes);
+    r = r < 0 ? r : process_table_new(&options, &a->processes);
     r = part_error(err, "the table of processes", r);
     if (r < 0)
         return r;
     r = part_error(err, "the form of records",
                    ocsf_new(&a->host, now_ns(CLOCK_BOOTTIME) / NS_PER_MS, 0, &a->ocsf));
+    r = r < 0 ? r : part_error(err, "the thread that looks at programs", programs_start(a));
     return r < 0 ? r : start_threads(a, err);
 }

@@ -537,6 +537,8 @@ void status_json(struct agent *a, struct jw *jw)
     jw_key(jw, "hooks");
     status_hooks_json(a, jw);
     put_records(a, jw);
+    jw_key(jw, "programs");
+    programs_json(a, jw);
     jw_key(jw, "losses");
     losses_json(a, jw);
     jw_key(jw, "losses_by_cpu");

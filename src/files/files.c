@@ -51,8 +51,6 @@ struct files {
 
     struct packages *packages; // NULL: none
     struct identity database;  // of dpkg's status, when they were read
-    uint64_t checked_ns;       // CLOCK_MONOTONIC
-    bool read;
     struct files_counters counters;
 };
 
@@ -327,23 +325,18 @@ static void read_packages(struct files *f)
 }
 
 // dpkg writes `status` anew, in one piece, whenever anything was installed or removed.
-static void refresh_packages(struct files *f)
+void files_refresh(struct files *f)
 {
-    uint64_t now = now_ns(CLOCK_MONOTONIC);
     struct identity id = {};
     char path[4096];
     struct stat st;
 
-    if (f->read && now - f->checked_ns < FILES_CHECK_NS)
-        return;
-    f->checked_ns = now;
     if (snprintf(path, sizeof(path), "%s/status", f->dpkg) >= (int)sizeof(path))
         return;
     if (stat(path, &st) == 0)
         id = identity_of(&st);
-    if (f->read && memcmp(&id, &f->database, sizeof(id)) == 0)
+    if (memcmp(&id, &f->database, sizeof(id)) == 0)
         return;
-    f->read = true;
     f->database = id;
     if (id.ino)
         read_packages(f);
@@ -361,7 +354,6 @@ static void find_package(struct files *f, const char *path, struct files_answer 
 {
     struct bytes name, version;
 
-    refresh_packages(f);
     if (!f->packages ||
         !packages_find(f->packages, (struct bytes){path, (uint32_t)strlen(path)}, &name, &version))
         return;

@@ -20,7 +20,6 @@
 #define FILES_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define FILES_CACHED_MAX    1024 // files
 #define FILES_TEXT_MAX      128  // bytes of the name of a package, and of its version
-#define FILES_CHECK_NS      UINT64_C(5000000000) // packages are looked at once in this time at the most
 
 struct files;
 
@@ -46,6 +45,9 @@ struct files_counters {
 int files_new(const struct files_options *options, struct files **ret_files);
 struct files *files_free(struct files *f);
 DEFINE_CLEANUP(struct files *, files_free)
+
+// Reads the packages when they changed since the last time: that takes a while. Before the first time none are known.
+void files_refresh(struct files *f);
 
 struct files_ask {
     struct process_ref ref; // who executed it

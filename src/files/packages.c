@@ -65,7 +65,8 @@ int packages_new(struct packages **ret_packages)
     if (!p)
         return -ENOMEM;
     // Names of files are somebody's choice, too.
-    (void)getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK);
+    if (getrandom(&p->seed, sizeof(p->seed), GRND_NONBLOCK) < 0)
+        p->seed = (uint64_t)(uintptr_t)p;
     r = map_new(MAP_STR, DIVERSIONS_MAX, free, &p->diversions);
     r = r < 0 ? r : map_new(MAP_STR, PACKAGES_MAX + 1, NULL, &p->numbers);
     if (r < 0)

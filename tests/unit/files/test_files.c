@@ -290,14 +290,21 @@ static void test_package(void **state)
     assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(f->dir, "status"), list, strlen(list),
                                        0644),
                      0);
-    // Not looked at again yet.
     assert_string_equal(answer_to(f, &ask).package, "");
-    f->files = files_free(f->files);
-    assert_int_equal(files_new(&(struct files_options){.dpkg = f->dir}, &f->files), 0);
+    files_refresh(f->files);
+    files_refresh(f->files);
     assert_string_equal(answer_to(f, &ask).package, "prog");
     assert_string_equal(answer_to(f, &ask).version, "1:2-3");
     assert_int_equal(counters(f).package_builds, 1);
     assert_int_equal(counters(f).packages, 1);
+    // Another version was installed.
+    (void)snprintf(list, sizeof(list), "Package: prog\nVersion: 2\nArchitecture: all\n");
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(f->dir, "status"), list, strlen(list),
+                                       0644),
+                     0);
+    files_refresh(f->files);
+    assert_string_equal(answer_to(f, &ask).version, "2");
+    assert_int_equal(counters(f).package_builds, 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
