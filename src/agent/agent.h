@@ -374,6 +374,9 @@ void status_policy_files(const struct agent *a, size_t max, struct jw *jw);
 // null when no error is set.
 void status_error(struct jw *jw, const char *key, const struct error *err);
 
+// processlist.c: a whole value, what runs from entry `from` of the table on, as much as fits a piece.
+void processlist_json(struct agent *a, uint32_t from, struct jw *jw);
+
 int control_start(struct agent *a, struct error *err);
 
 // rooms.c ----------------------------------------------------------------------------------------------

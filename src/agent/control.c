@@ -178,6 +178,16 @@ static int do_events_subscribe(struct agent *a, const struct control_caller *cal
     return 0;
 }
 
+static int do_processes(struct agent *a, const struct control_caller *caller _unused_,
+                        const struct control_request *request, struct jw *result,
+                        struct error *err _unused_)
+{
+    uint64_t from = json_get_u64(request->args, "from", 0);
+
+    processlist_json(a, (uint32_t)MIN(from, (uint64_t)UINT32_MAX), result);
+    return 0;
+}
+
 static int do_stop(struct agent *a, const struct control_caller *caller,
                    const struct control_request *request, struct jw *result, struct error *err)
 {

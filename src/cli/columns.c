@@ -12,24 +12,44 @@
 
 // Columns of a terminal: what is written in Chinese takes two a character. The C library knows, in a locale of UTF-8; the one of
 // the caller is left alone.
-static unsigned width_of(const char *s)
+static size_t measure(const char *s, unsigned most, unsigned *ret_width)
 {
     locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
     size_t left = strlen(s), len;
+    const char *start = s;
     unsigned n = 0;
     uint32_t cp;
 
     for (; left && (len = utf8_decode(s, left, &cp)) > 0; s += len, left -= len) {
-        int width = utf8 ? wcwidth((wchar_t)cp) : 1;
+        int wide = utf8 ? wcwidth((wchar_t)cp) : 1;
+        unsigned width = wide > 0 ? (unsigned)wide : 0;
 
-        n += width > 0 ? (unsigned)width : 0;
+        if (width > most - n)
+            break;
+        n += width;
     }
     if (utf8) {
         (void)uselocale(before);
         freelocale(utf8);
     }
-    return n;
+    *ret_width = n;
+    return (size_t)(s - start);
+}
+
+unsigned columns_width(const char *s)
+{
+    unsigned width;
+
+    (void)measure(s, UINT32_MAX, &width);
+    return width;
+}
+
+size_t columns_fit(const char *s, unsigned width)
+{
+    unsigned unused;
+
+    return measure(s, width, &unused);
 }
 
 static void add(struct columns *c, size_t offset)
@@ -41,7 +61,7 @@ static void add(struct columns *c, size_t offset)
     sb_putc(&c->text, '\0');
     c->cells[c->n_cells++] = (struct columns_cell){
         .offset = offset,
-        .width = c->text.failed ? 0 : width_of(c->text.s + offset),
+        .width = c->text.failed ? 0 : columns_width(c->text.s + offset),
         .color = c->next,
     };
     c->next = COLOR_RESET;
@@ -52,6 +72,14 @@ void columns_put(struct columns *c, const char *text)
     size_t offset = c->text.len;
 
     put_escaped(&c->text, text);
+    add(c, offset);
+}
+
+void columns_put_escaped(struct columns *c, const char *text)
+{
+    size_t offset = c->text.len;
+
+    sb_puts(&c->text, text);
     add(c, offset);
 }
 
@@ -100,12 +128,12 @@ void columns_print(const struct columns *c, bool color, struct strbuf *sb)
         return;
     }
     for (size_t i = 0; i + 1 < c->n; i++)
-        room[i] = width_of(c->titles[i]);
+        room[i] = columns_width(c->titles[i]);
     for (size_t i = 0; i < c->n_cells; i++)
         if (i % c->n + 1 < c->n)
             room[i % c->n] = MAX(room[i % c->n], c->cells[i].width);
     for (size_t i = 0; i < c->n; i++)
-        put_cell(c->titles[i], width_of(c->titles[i]), room[i], COLOR_BOLD, color, sb);
+        put_cell(c->titles[i], columns_width(c->titles[i]), room[i], COLOR_BOLD, color, sb);
     sb_putc(sb, '\n');
     for (size_t i = 0; i < c->n_cells; i++) {
         const struct columns_cell *cell = &c->cells[i];

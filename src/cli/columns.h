@@ -32,10 +32,15 @@ struct columns {
     enum color next; // of the cell that comes
 };
 
-void columns_put(struct columns *c, const char *text); // NULL: empty
+void columns_put(struct columns *c, const char *text);         // NULL: empty
+void columns_put_escaped(struct columns *c, const char *text); // by put_escaped(), and perhaps cut
 void columns_put_count(struct columns *c, uint64_t n);
 // How long ago, "3 min" ; 0: "never".
 void columns_put_ago(struct columns *c, uint64_t ms, uint64_t now_ms);
 void columns_color(struct columns *c, enum color color); // of the next cell
 void columns_print(const struct columns *c, bool color, struct strbuf *sb);
 void columns_done(struct columns *c);
+
+// Columns of a terminal that an escaped text takes, and how many bytes of it fit into so many columns.
+unsigned columns_width(const char *s);
+size_t columns_fit(const char *s, unsigned width);

@@ -94,6 +94,14 @@ void process_table_set_facts(struct process_table *t, const struct process_ref *
         image->file_hash = FILE_HASH_BUSY;
 }
 
+static struct process_ref living_ancestor(const struct process_table *t, const struct process *p)
+{
+    for (p = table_get(t, p->parent); p; p = table_get(t, p->parent))
+        if (p->state == PROCESS_LIVE)
+            return p->ref;
+    return (struct process_ref){};
+}
+
 bool process_table_row(struct process_table *t, uint32_t *cursor, struct process_row *ret)
 {
     uint32_t n = (uint32_t)(t->n_slabs << SLAB_SHIFT);
@@ -106,6 +114,7 @@ bool process_table_row(struct process_table *t, uint32_t *cursor, struct process
             continue;
         *ret = (struct process_row){
             .who = who_get(t, p, 0),
+            .below = living_ancestor(t, p),
             .facts = facts_of(&p->image),
             .exec_ns = p->image.since_ns,
         };

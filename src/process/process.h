@@ -101,6 +101,8 @@ void process_table_set_facts(struct process_table *t, const struct process_ref *
 // A process that lives.
 struct process_row {
     const struct who *who; // on loan until the next call with this table
+    struct process_ref
+        below; // the nearest of those that it descends from and that live; tgid 0: none
     struct file_facts facts;
     uint64_t exec_ns; // CLOCK_BOOTTIME of its last exec; 0: not known
 };

@@ -42,7 +42,18 @@ static void test_rows(void **state)
     assert_text(row.who->exe, "/usr/bin/id");
     assert_int_equal(row.who->n_ancestors, 3);
     assert_true(row.exec_ns == AT(2));
-    assert_int_equal(row.facts.hash, FILE_HASH_NONE);
+    assert_int_equal(row.below.tgid, 20);
+    // Below the nearest that lives, whoever forked it.
+    event_fork(f->ev, 30, 500, 33, 505, AT(4));
+    apply(f);
+    event_of(f->ev, EVENT_EXIT, 30, 500, AT(5));
+    apply(f);
+    assert_true(row_of(f, 33, &row));
+    assert_int_equal(row.who->ancestors[0].ref.tgid, 30);
+    assert_int_equal(row.below.tgid, 20);
+    assert_true(row_of(f, 1, &row));
+    assert_int_equal(row.below.tgid, 0);
+    assert_false(row_of(f, 30, &row));
 }
 
 // An exec, with the number of its file.
