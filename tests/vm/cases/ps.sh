@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Who ran what: 'safeguard ps' over the agent's table, records of execs with hash and package, and a policy learnt from them. Runs
+# inside a VM with the packages of Debian. Prints TAP.
+set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
+PATH=/usr/sbin:/usr/bin
+not() { ! "$@"; }
+cp -a /opt/safeguard/share/install/. /
+rm -rf "${policies:?}" && mkdir -p "$policies" /run/t
+
+# Python about what ps says: `rows` by pid, and uid(pid).
+ps_says() { # name, expression
+    safeguard ps --json >/run/t/ps.json
+    if python3 - "$2" >/tmp/check.out 2>&1 <<'PY'; then echo "ok $1"; else echo "not ok $1: $(tail -n 1 /tmp/check.out)"; fi
+import json, sys
+rows = {p["pid"]: p for p in map(json.loads, open("/run/t/ps.json"))}
+def pid(name):
+    return int(open("/run/t/" + name).read())
+def uid(number):
+    return rows[number]["uid"]
+sys.exit(not eval(sys.argv[1]))
+PY
+}
+has_hashes() { safeguard ps --json "$1" | python3 -c 'import json, sys; rows = list(map(json.loads, sys.stdin)); sys.exit(not rows or any("sha256" not in r for r in rows))'; }
+await_hashes() { for ((i = 0; i < 120; i++)); do has_hashes "$1" && return 0; sleep 1; done; return 1; }
+
+# Older than the agent: a chain, and an orphan.
+bash -c 'echo $$ >/run/t/top; bash -c "echo \$\$ >/run/t/middle; sleep 10001 & echo \$! >/run/t/leaf; wait"; true' &
+bash -c '(sleep 10002 & echo $! >/run/t/adopted)'
+for name in leaf adopted; do until [[ -s /run/t/$name ]]; do sleep 0.1; done; done
+check "the agent starts" start_agent safeguard-agent --process-records=yes
+
+ps_says "a process that is older stands below its parent" 'rows[pid("leaf")]["below"] == rows[pid("leaf")]["parent"] == uid(pid("middle"))'
+ps_says "and that below its own" 'rows[pid("middle")]["below"] == uid(pid("top"))'
+ps_says "an orphan that is older stands below who took it over" 'rows[pid("adopted")]["below"] == uid(1)'
+check "the tree has lines" bash -c "safeguard ps --tree $(</run/t/top) | grep -q '└─ sleep 10001'"
+check "ids, users and programs can be asked for" bash -c "safeguard ps --ids --user root sleep | grep -qE '[0-9a-f-]{36}:$(</run/t/leaf):[0-9]+ .*sleep 10001'"
+check "what matches nothing says so" bash -c 'safeguard ps nobody-is-called-so; [[ $? == 1 ]]'
+
+# While it runs: who forked an orphan stays who forked it.
+bash -c '(sleep 10003 & echo $! >/run/t/orphan; echo $BASHPID >/run/t/forker); true'
+until [[ -s /run/t/forker ]]; do sleep 0.1; done
+ps_says "an orphan's parent is who forked it" 'rows[pid("orphan")]["parent"].split(":")[1] == str(pid("forker")) and pid("forker") not in rows'
+ps_says "where it stands is not below process 1 only because that took it over" "rows[pid('orphan')]['below'] == rows[$$]['uid']"
+
+# What the programs are.
+check "hashes come by themselves" await_hashes sleep
+sum=$(sha256sum /usr/bin/sleep | cut -d ' ' -f 1)
+ps_says "the hash is the program's" "{r['sha256'] for r in rows.values() if r.get('program') == '/usr/bin/sleep'} == {'$sum'}"
+version=$(dpkg-query -W -f '${Version}' coreutils)
+ps_says "and the package" "{(r['package'], r['package_version']) for r in rows.values() if r.get('program') == '/usr/bin/sleep'} == {('coreutils', '$version')}"
+ps_says "kernel threads have neither" 'all("sha256" not in r and "package" not in r for r in rows.values() if r.get("kernel_thread"))'
+cp /usr/bin/sleep /run/t/copy
+/run/t/copy 10004 &
+rm /run/t/copy
+ps_says "a program without a name is deleted, and of no package" 'any(r.get("deleted") and "package" not in r for r in rows.values() if r.get("command") == "/run/t/copy 10004")'
+check "it can be asked for" bash -c "safeguard ps --deleted --package none | grep -q 'copy 10004 (deleted)'"
+
+# Numbers come round: each process is another one.
+sysctl -q kernel.pid_max=400
+for ((i = 0; i < 600; i++)); do /usr/bin/true --password=hunter2 "$i"; done
+sysctl -q kernel.pid_max=32768
+await 120 '"/usr/bin/true --password=[*]+ 599"' "$events" || echo "not ok the last exec is recorded"
+cp "$events" /tmp/events.json
+python3 - "$sum" <<'PY'
+import json, subprocess, sys
+def check(name, good):
+    print("ok" if good else "not ok", name)
+lines = [json.loads(line) for line in open("/tmp/events.json")]
+execs = [r for r in lines if r["class_uid"] == 1007 and r.get("launch_type_id") == 3]
+true = [r for r in execs if r["process"].get("cmd_line", "").startswith("/usr/bin/true ")]
+uids = {r["process"]["uid"] for r in true}
+pids = {r["process"]["pid"] for r in true}
+print("# %d execs of true, %d processes, %d numbers" % (len(true), len(uids), len(pids)))
+check("every exec has a record", len(true) == 600)
+check("every process has an id of its own", len(uids) == 600)
+check("numbers came round", len(pids) < 500)
+sums = {}
+def sum_of(path):
+    if path not in sums:
+        sums[path] = subprocess.run(["sha256sum", path], capture_output=True, text=True).stdout.split(" ")[0]
+    return sums[path]
+hashed = [r for r in execs if r["process"]["file"].get("hashes")]
+wrong = [r["process"]["file"] for r in hashed if not r["process"]["file"]["path"].startswith("/run/t")
+         and r["process"]["file"]["hashes"][0]["value"] != sum_of(r["process"]["file"]["path"])]
+print("# %d of %d execs have a hash" % (len(hashed), len(execs)))
+check("no hash is another file's: %s" % wrong[:2], not wrong)
+check("most have one", len(hashed) > len(execs) / 2)
+missing = {}
+for r in execs:
+    if not r["process"]["file"].get("hashes"):
+        reason = r["unmapped"].get("hash_missing", "unsaid")
+        missing[reason] = missing.get(reason, 0) + 1
+print("# without: %s" % missing)
+check("where there is none it is said why", "unsaid" not in missing)
+check("packages stand in records", any(r["process"]["file"].get("product", {}).get("name") == "coreutils" for r in true))
+order = [r["time"] for r in execs]
+late = sum(1 for a, b in zip(order, order[1:]) if b < a)
+print("# %d of %d execs stand behind a later one" % (late, len(execs)))
+text = open("/tmp/events.json").read()
+check("no password is written down", "hunter2" not in text)
+PY
+check "the records are of the schema" python3 /opt/safeguard/share/validate.py /usr/share/safeguard/safeguard-ocsf.schema.json /tmp/events.json
+
+# From what was seen to a policy.
+check "a policy is learnt" bash -c 'safeguard policy learn >/tmp/learnt.yaml'
+check "which is one" safeguard policy check /tmp/learnt.yaml
+check "it allows what was executed" bash -c "safeguard policy explain --policy /tmp/learnt.yaml --access exec /usr/bin/true | grep -q 'exec    allow'"
+check "and nothing else" bash -c "safeguard policy explain --policy /tmp/learnt.yaml --access exec /srv/evil | grep -q 'exec    deny'"
+sed 's/^mode: monitor/mode: enforce/' /tmp/learnt.yaml >"$policies/50-learnt.yaml"
+cp /usr/bin/true /srv/evil
+check "in force" safeguard policy reload
+check "what was seen runs on" /usr/bin/true
+check "what was not is refused" bash -c '! /srv/evil 2>/tmp/evil.err && grep -q "not permitted" /tmp/evil.err'
+
+echo "# $(safeguard status --json | python3 -c 'import json, sys; s = json.load(sys.stdin); print(s["programs"], s["resources"])')"
+echo "# $(grep -E 'VmRSS|RssAnon|RssFile|RssShmem' "/proc/$agent/status" | tr -s '\t\n' ' ')"
+safeguard stop --detach >/tmp/stop 2>&1 || cat /tmp/stop
