@@ -138,8 +138,8 @@ static bool by_time_and_outcome(const struct filter *filter)
         if (filter->texts[i].s)
             return false;
     return !f.n_hosts && !f.class_uid && !f.n_classes && !f.activity && !f.severity_min &&
-           !(f.not_hosts && f.not_hosts[0]) && filter_excludes_nothing(filter) &&
-           !filter->query.n && (!f.streams || f.streams == (1u << STREAM_CLASSES) - 1);
+           !(f.not_hosts && f.not_hosts[0]) && filter_is_plain(filter) &&
+           (!f.streams || f.streams == (1u << STREAM_CLASSES) - 1);
 }
 
 static int count_all(struct chart *c, uint64_t from_ms, uint64_t to_ms)

@@ -23,7 +23,7 @@ static bool one_column(const struct filter *filter, struct cell_plan *plan)
     const struct store_filter *f = &filter->f;
     unsigned columns = 0;
 
-    if (!filter_excludes_nothing(filter) || f->activity || f->n_classes || filter->query.n ||
+    if (!filter_is_plain(filter) || f->activity || f->n_classes ||
         (f->streams && f->streams != (1u << STREAM_CLASSES) - 1))
         return false;
     for (unsigned i = 0; i < FILTER_TEXTS; i++) {

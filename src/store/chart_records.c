@@ -16,36 +16,19 @@ struct counting {
     struct series *of[COLS_RECORDS_MAX]; // by entry of the dictionary; NULL: not looked up yet
 };
 
-struct look {
-    const struct text_query *query;
-    uint32_t found;
-};
-
-static void look(void *ctx, const char *s, size_t len)
+static int line_passes(struct counting *k, const struct scan_run *run, uint32_t at)
 {
-    struct look *l = ctx;
-
-    text_query_look(l->query, s, len, &l->found);
-}
-
-static int has_words(struct counting *k, const struct scan_run *run, uint32_t at)
-{
-    const struct text_query *words = &k->scan.filter->query;
-    struct look l = {.query = words};
-    struct store_columns ignored;
     const char *line;
     size_t len;
     int r;
 
-    if (words->n == 0)
+    if (!filter_asks_line(k->scan.filter, run->cols.marked))
         return 1;
     r = fetch_line(&k->fetch, run->day, run->day->db, run->block, run->first + at, &line, &len,
                    k->c->err);
     if (r < 0)
         return r;
-    extract_reset(k->x);
-    extract_line(k->x, line, len, 0, look, &l, &ignored);
-    return text_query_all(words, l.found);
+    return filter_line_matches(k->scan.filter, k->x, line, len);
 }
 
 static struct series *by_number(struct chart *c, uint32_t number)
@@ -125,7 +108,7 @@ static int count_run(struct counting *k, const struct scan_run *run)
 
         if (!scan_match(&k->scan, run, i))
             continue;
-        r = has_words(k, run, i);
+        r = line_passes(k, run, i);
         if (r < 0)
             return r;
         if (r == 0)

@@ -2,7 +2,9 @@
 //
 // Columns of a run, written. Layout, little-endian: version, width of an index; kinds: u16 how many, 10 bytes each; then for each
 // column of strings: u16 how many, u32 hash each; u16 a record: milliseconds after the first; for each column with more than one
-// entry, kinds last: its indices; u16 how many counts other than 1, {u16 record, u64 count} each.
+// entry, kinds last: its indices; u16 how many counts other than 1, {u16 record, u64 count} each; u16 how many marks, u32 hash each; u16
+// how many sets of them, {u8 how many, mark each} each; when there is more than one, a record: its set. Numbers of marks and of sets are a
+// byte where there are up to 256, and two otherwise.
 #include "store/cols.h"
 
 #include <errno.h>
@@ -24,7 +26,29 @@ struct dictionary {
     uint16_t index[COLS_RECORDS_MAX];
 };
 
+struct mark {
+    struct store_str s;
+    uint32_t hash;
+    enum store_mark mark;
+};
+
+// Members in the order of their slots: two records with the same values have the same set.
+struct mark_set {
+    uint8_t n;
+    uint16_t at[STORE_MARK_SLOTS];
+};
+
+struct mark_dictionary {
+    struct mark marks[COLS_MARKS_MAX];
+    uint32_t n;
+    uint16_t slots[2 * COLS_MARKS_MAX]; // 1 + number, 0: free
+    struct mark_set sets[COLS_RECORDS_MAX];
+    uint32_t n_sets;
+    uint16_t index[COLS_RECORDS_MAX];
+};
+
 struct cols_writer {
+    struct mark_dictionary marks;
     struct dictionary strings[COLS_STRINGS];
     struct cols_kind kinds[COLS_RECORDS_MAX];
     uint32_t n_kinds;
@@ -74,10 +98,18 @@ uint32_t cols_hash(const char *s, size_t len)
     return hash ? hash : 1;
 }
 
+uint32_t cols_mark_hash(enum store_mark mark, const char *s, size_t len)
+{
+    uint32_t hash = (uint32_t)XXH3_64bits_withSeed(s, len, 1 + (uint64_t)mark);
+
+    return hash ? hash : 1;
+}
+
 bool cols_fits(const struct cols_writer *w, uint64_t time_ms)
 {
-    return w->n == 0 || (w->n < COLS_RECORDS_MAX &&
-                         MAX(w->time_max, time_ms) - MIN(w->time_min, time_ms) <= COLS_SPAN_MS);
+    return w->n == 0 ||
+           (w->n < COLS_RECORDS_MAX && w->marks.n + STORE_MARK_SLOTS <= COLS_MARKS_MAX &&
+            MAX(w->time_max, time_ms) - MIN(w->time_min, time_ms) <= COLS_SPAN_MS);
 }
 
 // The number of a string in the dictionary, where it is put when it is not there; negative errno.
@@ -118,6 +150,50 @@ static uint32_t kind_of(struct cols_writer *w, const struct store_columns *c)
     return w->n_kinds++;
 }
 
+static uint16_t number_of_mark(struct mark_dictionary *d, enum store_mark mark, struct store_str s)
+{
+    uint32_t hash = cols_mark_hash(mark, s.s, s.len), at;
+
+    for (at = hash % ARRAY_SIZE(d->slots); d->slots[at]; at = (at + 1) % ARRAY_SIZE(d->slots)) {
+        const struct mark *m = &d->marks[d->slots[at] - 1];
+
+        if (m->hash == hash && m->mark == mark && m->s.len == s.len &&
+            memcmp(m->s.s, s.s, s.len) == 0)
+            return (uint16_t)(d->slots[at] - 1);
+    }
+    d->marks[d->n] = (struct mark){s, hash, mark};
+    d->slots[at] = (uint16_t)++d->n;
+    return (uint16_t)(d->n - 1);
+}
+
+static void add_marks(struct mark_dictionary *d, uint32_t record, const struct store_columns *c)
+{
+    struct mark_set set = {};
+
+    for (unsigned slot = 0; slot < STORE_MARK_SLOTS; slot++) {
+        uint16_t number;
+        bool there = false;
+
+        if (c->marks[slot].len == 0)
+            continue;
+        number = number_of_mark(d, store_mark_of((enum store_mark_slot)slot), c->marks[slot]);
+        for (unsigned i = 0; i < set.n; i++)
+            there = there || set.at[i] == number;
+        if (!there)
+            set.at[set.n++] = number;
+    }
+    // Records of one process follow one another: the last sets are compared.
+    for (uint32_t i = d->n_sets; i > 0 && d->n_sets - i < 16; i--) {
+        if (d->sets[i - 1].n == set.n &&
+            memcmp(d->sets[i - 1].at, set.at, set.n * sizeof(set.at[0])) == 0) {
+            d->index[record] = (uint16_t)(i - 1);
+            return;
+        }
+    }
+    d->sets[d->n_sets] = set;
+    d->index[record] = (uint16_t)d->n_sets++;
+}
+
 int cols_add(struct cols_writer *w, const struct store_columns *c, uint64_t time_ms)
 {
     for (unsigned i = 0; i < COLS_STRINGS; i++) {
@@ -128,6 +204,7 @@ int cols_add(struct cols_writer *w, const struct store_columns *c, uint64_t time
         w->strings[i].index[w->n] = (uint16_t)number;
     }
     w->kind_index[w->n] = (uint16_t)kind_of(w, c);
+    add_marks(&w->marks, w->n, c);
     w->times[w->n] = time_ms;
     w->counts[w->n] = c->count;
     w->time_min = w->n ? MIN(w->time_min, time_ms) : time_ms;
@@ -159,6 +236,17 @@ uint32_t cols_n_names(const struct cols_writer *w, enum filter_text column)
 struct store_str cols_name(const struct cols_writer *w, enum filter_text column, uint32_t i)
 {
     return w->strings[column].names[i].s;
+}
+
+uint32_t cols_n_marks(const struct cols_writer *w)
+{
+    return w->marks.n;
+}
+
+struct store_str cols_mark(const struct cols_writer *w, uint32_t i, enum store_mark *ret_mark)
+{
+    *ret_mark = w->marks.marks[i].mark;
+    return w->marks.marks[i].s;
 }
 
 // ---- bytes
@@ -212,6 +300,22 @@ static void put_counts(const struct cols_writer *w, struct strbuf *sb)
     }
 }
 
+static void put_marks(const struct cols_writer *w, struct strbuf *sb)
+{
+    const struct mark_dictionary *d = &w->marks;
+
+    put(sb, d->n, 2);
+    for (uint32_t i = 0; i < d->n; i++)
+        put(sb, d->marks[i].hash, 4);
+    put(sb, d->n_sets, 2);
+    for (uint32_t i = 0; i < d->n_sets; i++) {
+        put(sb, d->sets[i].n, 1);
+        for (unsigned k = 0; k < d->sets[i].n; k++)
+            put(sb, d->sets[i].at[k], COLS_WIDTH(d->n));
+    }
+    put_index(w, sb, d->index, d->n_sets, COLS_WIDTH(d->n_sets));
+}
+
 static int put_names(struct cols_writer *w, struct strbuf *names)
 {
     size_t bound, packed;
@@ -252,6 +356,11 @@ static void reset(struct cols_writer *w)
                 d->slots[at] = 0;
         d->n = 0;
     }
+    for (uint32_t i = 0; i < w->marks.n; i++)
+        for (uint32_t at = w->marks.marks[i].hash % ARRAY_SIZE(w->marks.slots); w->marks.slots[at];
+             at = (at + 1) % ARRAY_SIZE(w->marks.slots))
+            w->marks.slots[at] = 0;
+    w->marks.n = w->marks.n_sets = 0;
     w->n = w->n_kinds = 0;
 }
 
@@ -274,6 +383,7 @@ int cols_finish(struct cols_writer *w, struct strbuf *cols, struct strbuf *names
         put_index(w, cols, w->strings[c].index, w->strings[c].n, width);
     put_index(w, cols, w->kind_index, w->n_kinds, width);
     put_counts(w, cols);
+    put_marks(w, cols);
     r = put_names(w, names);
     *ret_time_min = w->time_min;
     *ret_time_max = w->time_max;

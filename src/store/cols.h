@@ -5,7 +5,8 @@
 // than COLS_SPAN_MS by the host's clock.
 //
 // Each column has a dictionary of what occurs in the run, and an index into it for each record; strings are in it by a hash, and
-// in full in a second piece ("names"), which is packed.
+// in full in a second piece ("names"), which is packed. Marks (marks.def) are in it by a hash alone: a dictionary of them, a dictionary
+// of the sets of them that occur, and an index into that for each record. Runs of version 1 have none.
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +19,7 @@
 
 #define COLS_RECORDS_MAX 4096
 #define COLS_SPAN_MS     10000
+#define COLS_MARKS_MAX   8192 // in a run
 #define COLS_NAME_MAX    4097 // longer strings are cut: they equal nothing that a filter may ask for
 
 struct cols_kind {
@@ -43,6 +45,8 @@ uint32_t cols_n_kinds(const struct cols_writer *w);
 const struct cols_kind *cols_kind(const struct cols_writer *w, uint32_t i);
 uint32_t cols_n_names(const struct cols_writer *w, enum filter_text column);
 struct store_str cols_name(const struct cols_writer *w, enum filter_text column, uint32_t i);
+uint32_t cols_n_marks(const struct cols_writer *w);
+struct store_str cols_mark(const struct cols_writer *w, uint32_t i, enum store_mark *ret_mark);
 
 // Appends the two pieces, and empties the writer. 0, -ENOMEM.
 int cols_finish(struct cols_writer *w, struct strbuf *cols, struct strbuf *names,
@@ -51,6 +55,7 @@ int cols_finish(struct cols_writer *w, struct strbuf *cols, struct strbuf *names
 // ---- read
 
 #define COLS_STRINGS FILTER_TEXTS
+#define COLS_SETS    (COLS_STRINGS + 1)
 
 struct cols {
     uint32_t n;
@@ -64,8 +69,14 @@ struct cols {
         const uint8_t *hashes; // u32 each
         uint32_t n;
     } strings[COLS_STRINGS];
-    const uint8_t *index[COLS_STRINGS + 1]; // the last one of kinds; NULL: all are 0
-    uint8_t width;                          // of an index
+    const uint8_t
+        *index[COLS_STRINGS + 2]; // the last ones of kinds and of sets of marks; NULL: all are 0
+    uint8_t width;                // of an index
+    bool marked;                  // it has what follows
+    const uint8_t *marks;         // u32 each
+    uint32_t n_marks;
+    const uint8_t *sets; // u8 how many, a number each
+    uint32_t n_sets;
 };
 
 // -EBADMSG: that is no such piece. `mem` stays on loan.
@@ -74,10 +85,15 @@ int cols_parse(const void *mem, size_t len, uint32_t n, uint64_t time_min, struc
 uint64_t cols_time(const struct cols *c, uint32_t record);
 struct cols_kind cols_kind_at(const struct cols *c, uint32_t i);
 uint32_t cols_index(const struct cols *c, unsigned column,
-                    uint32_t record); // column COLS_STRINGS: kind
+                    uint32_t record); // column COLS_STRINGS: kind; COLS_SETS: set of marks
 uint64_t cols_count_of(const struct cols *c, uint32_t record);
 uint32_t cols_hash(const char *s, size_t len); // never 0; 0 stands for "has none"
 uint32_t cols_hash_at(const struct cols *c, enum filter_text column, uint32_t i);
+uint32_t cols_mark_hash(enum store_mark mark, const char *s, size_t len); // never 0
+uint32_t cols_mark_at(const struct cols *c, uint32_t i);
+// The members of a set, which begins at `set`: numbers of marks. Returns where the next one begins.
+const uint8_t *cols_set(const struct cols *c, const uint8_t *set,
+                        uint32_t ret_marks[STORE_MARK_SLOTS], unsigned *ret_n);
 
 // All strings of the run's dictionaries. Memory is reused; cols_names_done() frees it.
 struct cols_names {

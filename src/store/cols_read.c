@@ -47,10 +47,22 @@ static uint32_t get16(struct reader *r)
     return p ? u16(p) : 0;
 }
 
-static bool indices_fit(const struct cols *c, const uint8_t *index, uint32_t n_entries)
+static unsigned width_of(const struct cols *c, unsigned column)
+{
+    return column == COLS_SETS ? COLS_WIDTH(c->n_sets) : c->width;
+}
+
+static uint32_t index_at(const struct cols *c, unsigned column, uint32_t record)
+{
+    const uint8_t *index = c->index[column];
+
+    return width_of(c, column) == 1 ? index[record] : u16(index + 2 * (size_t)record);
+}
+
+static bool indices_fit(const struct cols *c, unsigned column, uint32_t n_entries)
 {
     for (uint32_t i = 0; i < c->n; i++)
-        if ((c->width == 1 ? index[i] : u16(index + 2 * (size_t)i)) >= n_entries)
+        if (index_at(c, column, i) >= n_entries)
             return false;
     return true;
 }
@@ -60,10 +72,36 @@ static void get_index(struct reader *r, struct cols *c, unsigned column, uint32_
     if (n_entries == 0) {
         r->failed = true;
     } else if (n_entries > 1) {
-        c->index[column] = skip(r, (size_t)c->n * c->width);
-        if (c->index[column] && !indices_fit(c, c->index[column], n_entries))
+        c->index[column] = skip(r, (size_t)c->n * width_of(c, column));
+        if (c->index[column] && !indices_fit(c, column, n_entries))
             r->failed = true;
     }
+}
+
+static void get_marks(struct reader *r, struct cols *c)
+{
+    unsigned width;
+
+    c->n_marks = get16(r);
+    c->marks = skip(r, (size_t)c->n_marks * 4);
+    width = COLS_WIDTH(c->n_marks);
+    c->n_sets = get16(r);
+    c->sets = r->p;
+    for (uint32_t i = 0; i < c->n_sets && !r->failed; i++) {
+        const uint8_t *n = skip(r, 1), *at = n ? skip(r, (size_t)*n * width) : NULL;
+
+        if (!at || *n > STORE_MARK_SLOTS) {
+            r->failed = true;
+            return;
+        }
+        for (unsigned k = 0; k < *n; k++)
+            if ((width == 1 ? at[k] : u16(at + 2 * (size_t)k)) >= c->n_marks)
+                r->failed = true;
+    }
+    if (c->n_marks > COLS_MARKS_MAX || c->n_sets > COLS_RECORDS_MAX)
+        r->failed = true;
+    get_index(r, c, COLS_SETS, c->n_sets);
+    c->marked = true;
 }
 
 int cols_parse(const void *mem, size_t len, uint32_t n, uint64_t time_min, struct cols *ret_cols)
@@ -72,8 +110,8 @@ int cols_parse(const void *mem, size_t len, uint32_t n, uint64_t time_min, struc
     struct cols c = {.n = n, .time_min = time_min};
     const uint8_t *head = skip(&r, 2);
 
-    if (!head || head[0] != COLS_VERSION || head[1] < 1 || head[1] > 2 || n == 0 ||
-        n > COLS_RECORDS_MAX)
+    if (!head || (head[0] != COLS_VERSION && head[0] != COLS_UNMARKED) || head[1] < 1 ||
+        head[1] > 2 || n == 0 || n > COLS_RECORDS_MAX)
         return -EBADMSG;
     c.width = head[1];
     c.n_kinds = get16(&r);
@@ -88,6 +126,8 @@ int cols_parse(const void *mem, size_t len, uint32_t n, uint64_t time_min, struc
     get_index(&r, &c, COLS_STRINGS, c.n_kinds);
     c.n_counts = get16(&r);
     c.counts = skip(&r, (size_t)c.n_counts * COLS_COUNT_SIZE);
+    if (head[0] == COLS_VERSION)
+        get_marks(&r, &c);
     if (r.failed || r.p != r.end)
         return -EBADMSG;
     for (uint32_t i = 0; i < c.n_kinds; i++)
@@ -111,9 +151,7 @@ struct cols_kind cols_kind_at(const struct cols *c, uint32_t i)
 
 uint32_t cols_index(const struct cols *c, unsigned column, uint32_t record)
 {
-    if (!c->index[column])
-        return 0;
-    return c->width == 1 ? c->index[column][record] : u16(c->index[column] + 2 * (size_t)record);
+    return c->index[column] ? index_at(c, column, record) : 0;
 }
 
 uint64_t cols_count_of(const struct cols *c, uint32_t record)
@@ -137,6 +175,22 @@ uint64_t cols_count_of(const struct cols *c, uint32_t record)
 uint32_t cols_hash_at(const struct cols *c, enum filter_text column, uint32_t i)
 {
     return u32(c->strings[column].hashes + 4 * (size_t)i);
+}
+
+uint32_t cols_mark_at(const struct cols *c, uint32_t i)
+{
+    return u32(c->marks + 4 * (size_t)i);
+}
+
+const uint8_t *cols_set(const struct cols *c, const uint8_t *set,
+                        uint32_t ret_marks[STORE_MARK_SLOTS], unsigned *ret_n)
+{
+    unsigned width = COLS_WIDTH(c->n_marks);
+
+    *ret_n = *set++;
+    for (unsigned i = 0; i < *ret_n; i++, set += width)
+        ret_marks[i] = width == 1 ? *set : u16(set);
+    return set;
 }
 
 // ---- names

@@ -46,6 +46,9 @@ static const struct db_migration migrations[] = {
      "CREATE TABLE paths (hour INTEGER NOT NULL, path TEXT NOT NULL, outcome INTEGER NOT NULL,"
      " records INTEGER NOT NULL, extra INTEGER NOT NULL, PRIMARY KEY (hour, path, outcome)) WITHOUT ROWID;"
      "CREATE TABLE path_hours (hour INTEGER PRIMARY KEY, dropped INTEGER NOT NULL);"},
+    // A file that has records without marks stays without them: whoever asks for one looks at its records.
+    {"ALTER TABLE bounds ADD COLUMN marked INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE bounds SET marked = 1 WHERE records = 0;"},
 };
 
 // ---- names
@@ -154,7 +157,8 @@ int day_bounds_read(struct db *db, struct day_bounds *ret_bounds, struct error *
 {
     _cleanup_(db_donep) struct db_stmt *st = NULL;
     int r = db_query(
-        db, "SELECT records, time_min, time_max, received_min, received_max, slack_ms FROM bounds",
+        db,
+        "SELECT records, time_min, time_max, received_min, received_max, slack_ms, marked FROM bounds",
         &st, err);
 
     if (r == 0)
@@ -163,8 +167,9 @@ int day_bounds_read(struct db *db, struct day_bounds *ret_bounds, struct error *
         return r;
     if (r == 0)
         return error_set(err, -EUCLEAN, "%s has no bounds", db_path(db));
-    *ret_bounds = (struct day_bounds){db_col_u64(st, 0), db_col_u64(st, 1), db_col_u64(st, 2),
-                                      db_col_u64(st, 3), db_col_u64(st, 4), db_col_u64(st, 5)};
+    *ret_bounds = (struct day_bounds){db_col_u64(st, 0),     db_col_u64(st, 1), db_col_u64(st, 2),
+                                      db_col_u64(st, 3),     db_col_u64(st, 4), db_col_u64(st, 5),
+                                      db_col_u64(st, 6) != 0};
     return 0;
 }
 

@@ -199,6 +199,12 @@ static void add_value_terms(struct digester *t, const struct digest *d)
             add_dir_terms(t, column, s);
         }
     }
+    for (uint32_t i = 0; i < cols_n_marks(t->cols); i++) {
+        enum store_mark mark;
+        struct store_str s = cols_mark(t->cols, i, &mark);
+
+        add_text_term(t, term_mark_letter(mark), s.s, s.len);
+    }
 }
 
 static int end_run(struct digester *t, struct digest *d, uint32_t next)

@@ -28,6 +28,7 @@ const struct extract_field extract_fields[] = {
 #define WHAT_NUMBER(what) NUMBER_##what
 #define WHAT_STRING(what) STRING_##what
 #define WHAT_OBJECT(what) PLACE_##what
+#define WHAT_WORDS(what)  NUMBER_##what
 #define WHAT_QUIET(what)  PLACE_##what
 #define STORE_FIELD(place_, key_, kind_, what_) \
     {PLACE_##place_, FIELD_##kind_, WHAT_##kind_(what_), sizeof(key_) - 1, key_},
@@ -35,6 +36,21 @@ const struct extract_field extract_fields[] = {
 #undef STORE_FIELD
 };
 STATIC_ASSERT(ARRAY_SIZE(extract_fields) <= 64, "a bit for each row");
+
+static const enum store_mark slot_marks[STORE_MARK_SLOTS] = {
+#define STORE_MARK_SLOT(mark, string) [STORE_SLOT_##string] = STORE_MARK_##mark,
+#include "store/mark_slots.def"
+};
+
+static const enum extract_string slot_strings[STORE_MARK_SLOTS] = {
+#define STORE_MARK_SLOT(mark, string) [STORE_SLOT_##string] = STRING_##string,
+#include "store/mark_slots.def"
+};
+
+enum store_mark store_mark_of(enum store_mark_slot slot)
+{
+    return slot_marks[slot];
+}
 
 const char *store_outcome_name(enum store_outcome outcome)
 {
@@ -138,6 +154,13 @@ enum extract_place extract_place_below(enum extract_place place, const struct ex
     return PLACE_TEXT;
 }
 
+void extract_word(struct extract_job *job, const struct extract_field *field, const char *s,
+                  size_t len)
+{
+    if (field->what == NUMBER_EXEC_ASKED && len == 4 && memcmp(s, "exec", 4) == 0)
+        job->values.numbers[NUMBER_EXEC_ASKED] = 1;
+}
+
 // ---- columns
 
 static struct store_str first_of(const struct extract_values *v, enum extract_string a,
@@ -187,6 +210,17 @@ static enum store_outcome outcome_of(const struct extract_values *v)
     }
 }
 
+// Whoever was not allowed to execute a file has a record of that file: no process is there that it could be about.
+static struct store_str launch_of(const struct extract_values *v)
+{
+    if (v->numbers[NUMBER_LAUNCH_TYPE] == 3 ||
+        (v->numbers[NUMBER_EXEC_ASKED] && v->numbers[NUMBER_ACTION] == 2))
+        return (struct store_str){"exec", 4};
+    if (v->numbers[NUMBER_LAUNCH_TYPE] == 2)
+        return (struct store_str){"fork", 4};
+    return (struct store_str){};
+}
+
 static uint32_t number32(const struct extract_values *v, enum extract_number which)
 {
     return (uint32_t)MIN(v->numbers[which], (uint64_t)UINT32_MAX);
@@ -216,7 +250,11 @@ void extract_columns(struct extract_job *job, uint64_t received_ms,
         .process = v->strings[STRING_PROCESS_UID],
         .path = first_of(v, STRING_FILE_PATH, STRING_NEW_PATH),
         .message = v->strings[STRING_MESSAGE],
+        .cmd_line = v->strings[STRING_CMD_LINE],
     };
+    for (size_t i = 0; i < STORE_MARK_SLOTS; i++)
+        ret_columns->marks[i] = v->strings[slot_strings[i]];
+    ret_columns->marks[STORE_SLOT_LAUNCH] = launch_of(v);
 }
 
 void extract_line(struct extract *x, const char *line, size_t len, uint64_t received_ms,

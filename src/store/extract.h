@@ -27,6 +27,18 @@ struct store_str {
     uint32_t len;
 };
 
+enum store_mark {
+#define STORE_MARK(id, letter, name) STORE_MARK_##id,
+#include "store/marks.def"
+    STORE_MARKS,
+};
+enum store_mark_slot {
+#define STORE_MARK_SLOT(mark, string) STORE_SLOT_##string,
+#include "store/mark_slots.def"
+    STORE_MARK_SLOTS,
+};
+enum store_mark store_mark_of(enum store_mark_slot slot);
+
 struct store_columns {
     uint64_t
         time_ms; // of the host, up to STORE_TIME_MAX; when the record was received where it has none
@@ -44,6 +56,8 @@ struct store_columns {
     struct store_str process; // process.uid of the actor
     struct store_str path;    // of the file; of the new program where there is no file
     struct store_str message;
+    struct store_str cmd_line; // of the process that the record is about
+    struct store_str marks[STORE_MARK_SLOTS];
 };
 
 // Strings of columns that had to be decoded are kept here until extract_reset(). One for each thread.

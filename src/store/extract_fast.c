@@ -189,7 +189,7 @@ static bool decode(struct scan *s, const struct span *span, struct store_str *re
 static bool string_value(struct scan *s, enum extract_place place,
                          const struct extract_field *field)
 {
-    bool wanted = field && field->kind == FIELD_STRING,
+    bool wanted = field && (field->kind == FIELD_STRING || field->kind == FIELD_WORDS),
          searched = place != PLACE_QUIET && s->job->fn;
     struct store_str text;
     struct span span;
@@ -201,8 +201,10 @@ static bool string_value(struct scan *s, enum extract_place place,
     text = (struct store_str){span.s, (uint32_t)span.len};
     if (span.escaped && !decode(s, &span, &text))
         return false;
-    if (wanted)
+    if (wanted && field->kind == FIELD_STRING)
         s->job->values.strings[field->what] = text;
+    else if (wanted)
+        extract_word(s->job, field, text.s, text.len);
     if (searched)
         s->job->fn(s->job->ctx, text.s, text.len);
     return true;
@@ -300,16 +302,17 @@ static bool read_object(struct scan *s, enum extract_place place)
     }
 }
 
-static bool read_array(struct scan *s, enum extract_place place)
+static bool read_array(struct scan *s, enum extract_place place, const struct extract_field *field)
 {
     // Members of what is in an array are no columns.
     enum extract_place below = place == PLACE_QUIET ? PLACE_QUIET : PLACE_TEXT;
 
+    field = field && field->kind == FIELD_WORDS ? field : NULL;
     skip_blanks(s);
     if (take(s, ']'))
         return true;
     for (;;) {
-        if (!read_value(s, below, NULL))
+        if (!read_value(s, below, field))
             return false;
         skip_blanks(s);
         if (take(s, ']'))
@@ -319,14 +322,15 @@ static bool read_array(struct scan *s, enum extract_place place)
     }
 }
 
-static bool read_nested(struct scan *s, enum extract_place place, bool object)
+static bool read_nested(struct scan *s, enum extract_place place, const struct extract_field *field,
+                        bool object)
 {
     bool good;
 
     s->p++;
     if (++s->depth > DEPTH_MAX)
         return false;
-    good = object ? read_object(s, place) : read_array(s, place);
+    good = object ? read_object(s, place) : read_array(s, place, field);
     s->depth--;
     return good;
 }
@@ -338,8 +342,8 @@ static bool read_value(struct scan *s, enum extract_place place, const struct ex
         return false;
     switch (*s->p) {
     case '"': return string_value(s, place, field);
-    case '{': return read_nested(s, place, true);
-    case '[': return read_nested(s, place, false);
+    case '{': return read_nested(s, place, field, true);
+    case '[': return read_nested(s, place, field, false);
     case 't': return word(s, "true", 4);
     case 'f': return word(s, "false", 5);
     case 'n': return word(s, "null", 4);

@@ -12,11 +12,18 @@ enum extract_place {
     PLACE_POLICY,
     PLACE_ACTOR,
     PLACE_USER,
+    PLACE_SESSION,
     PLACE_ACTOR_PROCESS,
     PLACE_ACTOR_PROGRAM,
+    PLACE_ACTOR_RUN_USER,
+    PLACE_ACTOR_CONTAINER,
+    PLACE_ACTOR_PARENT,
     PLACE_FILE,
     PLACE_PROCESS,
     PLACE_PROGRAM,
+    PLACE_TARGET_RUN_USER,
+    PLACE_TARGET_CONTAINER,
+    PLACE_TARGET_PARENT,
     PLACE_FINDING,
     PLACE_UNMAPPED,
     PLACES_OF_FIELDS,
@@ -34,6 +41,8 @@ enum extract_number {
     NUMBER_DISPOSITION,
     NUMBER_PID,
     NUMBER_RULE_LINE,
+    NUMBER_LAUNCH_TYPE,
+    NUMBER_EXEC_ASKED, // 1: the access has the word "exec"
     NUMBERS,
 };
 
@@ -50,10 +59,20 @@ enum extract_string {
     STRING_FINDING_TITLE,
     STRING_RULE,
     STRING_RULE_FILE,
+    STRING_SESSION_UID,
+    STRING_RUN_USER,
+    STRING_CONTAINER_UID,
+    STRING_PARENT_UID,
+    STRING_TARGET_UID,
+    STRING_CMD_LINE,
+    STRING_TARGET_RUN_USER,
+    STRING_TARGET_CONTAINER_UID,
+    STRING_TARGET_PARENT_UID,
+    STRING_LAUNCH, // made of numbers
     STRINGS,
 };
 
-enum extract_kind { FIELD_NUMBER, FIELD_STRING, FIELD_OBJECT, FIELD_QUIET };
+enum extract_kind { FIELD_NUMBER, FIELD_STRING, FIELD_OBJECT, FIELD_WORDS, FIELD_QUIET };
 
 struct extract_field {
     uint8_t place;
@@ -94,6 +113,9 @@ extern const struct extract_field extract_fields[]; // at most 64
 // The row for a member of an object at this place, NULL: none.
 const struct extract_field *extract_field_find(const struct extract *x, enum extract_place place,
                                                const char *key, size_t len);
+// One string of a list (FIELD_WORDS).
+void extract_word(struct extract_job *job, const struct extract_field *field, const char *s,
+                  size_t len);
 // Where the members of a value are that has this key.
 enum extract_place extract_place_below(enum extract_place place, const struct extract_field *field,
                                        const char *key, size_t len);

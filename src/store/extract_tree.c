@@ -44,6 +44,8 @@ static void walk(struct extract_job *job, struct json_object *value, enum extrac
         text = keep(job, json_object_get_string(value), (size_t)json_object_get_string_len(value));
         if (field && field->kind == FIELD_STRING)
             job->values.strings[field->what] = text;
+        else if (field && field->kind == FIELD_WORDS && text.s)
+            extract_word(job, field, text.s, text.len);
         if (place != PLACE_QUIET && job->fn && text.s)
             job->fn(job->ctx, text.s, text.len);
         break;
@@ -55,7 +57,8 @@ static void walk(struct extract_job *job, struct json_object *value, enum extrac
     case json_type_array:
         for (size_t i = 0; i < json_object_array_length(value); i++)
             walk(job, json_object_array_get_idx(value, i),
-                 place == PLACE_QUIET ? PLACE_QUIET : PLACE_TEXT, NULL);
+                 place == PLACE_QUIET ? PLACE_QUIET : PLACE_TEXT,
+                 field && field->kind == FIELD_WORDS ? field : NULL);
         break;
     case json_type_null:
     case json_type_boolean:

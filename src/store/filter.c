@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "store/cols.h"
 
 #define VALUE_MAX 4096 // bytes of a text of a filter
 
@@ -64,6 +65,8 @@ static int check_bounds(const struct store_filter *f, struct error *err)
     if ((f->outcomes | f->not_outcomes) >= 1u << STORE_OUTCOMES ||
         f->streams >= 1u << STREAM_CLASSES)
         return error_set(err, -EINVAL, "there is no such outcome or stream");
+    if (f->cmd_line && strlen(f->cmd_line) > STORE_TEXT_MAX)
+        return error_set(err, -EINVAL, "command line: more than %d bytes", STORE_TEXT_MAX);
     if (f->text && strlen(f->text) > STORE_TEXT_MAX)
         return error_set(err, -EINVAL, "text: more than %d bytes", STORE_TEXT_MAX);
     return 0;
@@ -101,6 +104,31 @@ static int prepare_texts(struct filter *f, enum filter_text which, struct error 
     return r;
 }
 
+static int prepare_marks(struct filter *f, struct error *err)
+{
+    static const char *const names[STORE_MARKS] = {
+#define STORE_MARK(id, letter, name) name,
+#include "store/marks.def"
+    };
+
+    for (unsigned m = 0; m < STORE_MARKS; m++) {
+        const char *const *values = f->f.marks[m];
+        struct filter_mark *mark = &f->marks[m];
+
+        for (; values && values[mark->n]; mark->n++) {
+            size_t len = strlen(values[mark->n]);
+
+            if (mark->n == STORE_MARK_MAX)
+                return error_set(err, -EINVAL, "%s: more than %d values", names[m], STORE_MARK_MAX);
+            if (len > VALUE_MAX)
+                return error_set(err, -EINVAL, "%s: more than %d bytes", names[m], VALUE_MAX);
+            mark->hashes[mark->n] = cols_mark_hash((enum store_mark)m, values[mark->n], len);
+        }
+        f->marked = f->marked || mark->n > 0;
+    }
+    return 0;
+}
+
 int filter_prepare(const struct store_filter *filter, struct filter *ret_filter, struct error *err)
 {
     int r;
@@ -115,14 +143,17 @@ int filter_prepare(const struct store_filter *filter, struct filter *ret_filter,
     }
     for (unsigned i = 0; i < FILTER_TEXTS && r == 0; i++)
         r = prepare_texts(ret_filter, (enum filter_text)i, err);
-    if (r < 0)
-        return r;
-    return text_query_parse(filter->text, &ret_filter->query, err);
+    if (r == 0)
+        r = prepare_marks(ret_filter, err);
+    if (r == 0)
+        r = text_query_parse(filter->text, &ret_filter->query, err);
+    return r < 0 ? r : text_query_parse(filter->cmd_line, &ret_filter->cmd_query, err);
 }
 
 void filter_done(struct filter *f)
 {
     text_query_done(&f->query);
+    text_query_done(&f->cmd_query);
 }
 
 bool filter_pattern_matches(const struct filter_pattern *pattern, const char *s, size_t len)
@@ -154,6 +185,58 @@ bool filter_texts_match(const struct filter *f, const struct store_columns *c)
     return true;
 }
 
+static bool has_mark(const struct store_columns *c, enum store_mark mark, const char *value)
+{
+    for (unsigned slot = 0; slot < STORE_MARK_SLOTS; slot++)
+        if (store_mark_of((enum store_mark_slot)slot) == mark && c->marks[slot].len > 0 &&
+            strlen(value) == c->marks[slot].len &&
+            memcmp(value, c->marks[slot].s, c->marks[slot].len) == 0)
+            return true;
+    return false;
+}
+
+bool filter_marks_match(const struct filter *f, const struct store_columns *c)
+{
+    for (unsigned m = 0; m < STORE_MARKS; m++) {
+        bool found = f->marks[m].n == 0;
+
+        for (size_t i = 0; i < f->marks[m].n && !found; i++)
+            found = has_mark(c, (enum store_mark)m, f->f.marks[m][i]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+struct look {
+    const struct text_query *query;
+    uint32_t found;
+};
+
+static void look(void *ctx, const char *s, size_t len)
+{
+    struct look *l = ctx;
+
+    text_query_look(l->query, s, len, &l->found);
+}
+
+bool filter_line_matches(const struct filter *f, struct extract *x, const char *line, size_t len)
+{
+    struct look l = {.query = &f->query};
+    struct store_columns c;
+    uint32_t found = 0;
+
+    extract_reset(x);
+    extract_line(x, line, len, 0, f->query.n ? look : NULL, &l, &c);
+    if (!text_query_all(&f->query, l.found) || !filter_marks_match(f, &c))
+        return false;
+    if (f->cmd_query.n && c.cmd_line.s)
+        text_query_look(&f->cmd_query, c.cmd_line.s, c.cmd_line.len, &found);
+    if (f->cmd_query.n && c.path.s)
+        text_query_look(&f->cmd_query, c.path.s, c.path.len, &found);
+    return text_query_all(&f->cmd_query, found);
+}
+
 bool filter_columns_match(const struct filter *f, const struct store_columns *c)
 {
     const struct store_filter *w = &f->f;
@@ -163,7 +246,7 @@ bool filter_columns_match(const struct filter *f, const struct store_columns *c)
     if (!filter_class_matches(f, c->class_uid) || (w->activity && c->activity != w->activity) ||
         c->severity < w->severity_min || !filter_outcome_matches(f, c->outcome))
         return false;
-    return filter_texts_match(f, c);
+    return filter_texts_match(f, c) && filter_marks_match(f, c);
 }
 
 bool filter_class_matches(const struct filter *f, uint32_t class_uid)
@@ -186,8 +269,10 @@ bool filter_outcome_matches(const struct filter *f, unsigned outcome)
     return (!f->f.outcomes || f->f.outcomes & bit) && !(f->f.not_outcomes & bit);
 }
 
-bool filter_excludes_nothing(const struct filter *f)
+bool filter_is_plain(const struct filter *f)
 {
+    if (f->marked || f->query.n || f->cmd_query.n)
+        return false;
     for (unsigned i = 0; i < FILTER_TEXTS; i++)
         if (f->n_not_texts[i])
             return false;
@@ -210,15 +295,7 @@ bool filter_host_matches(const struct filter *f, const char *host)
 struct store_matcher {
     struct filter f;
     struct extract *x;
-    uint32_t found; // phrases, in the record that is looked at
 };
-
-static void look(void *ctx, const char *s, size_t len)
-{
-    struct store_matcher *m = ctx;
-
-    text_query_look(&m->f.query, s, len, &m->found);
-}
 
 int store_matcher_new(const struct store_filter *filter, struct store_matcher **ret_m,
                       struct error *err)
@@ -251,17 +328,10 @@ struct store_matcher *store_matcher_free(struct store_matcher *m)
 
 bool store_matcher_matches(struct store_matcher *m, const struct store_row *row)
 {
-    struct store_columns ignored;
-
     if ((m->f.f.streams && !(m->f.f.streams & 1u << row->class)) ||
         !filter_host_matches(&m->f, row->host) || !filter_columns_match(&m->f, &row->columns))
         return false;
-    if (m->f.query.n == 0)
-        return true;
-    m->found = 0;
-    extract_reset(m->x);
-    extract_line(m->x, row->line, row->len, row->received_ms, look, m, &ignored);
-    return text_query_all(&m->f.query, m->found);
+    return !filter_asks_line(&m->f, true) || filter_line_matches(&m->f, m->x, row->line, row->len);
 }
 
 int store_filter_check(const struct store_filter *filter, struct error *err)

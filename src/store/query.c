@@ -166,36 +166,20 @@ static void write_cursor(const struct query *q, const struct key *k, uint64_t bo
 
 // ---- what passes
 
-struct look {
-    const struct text_query *query;
-    uint32_t found;
-};
-
-static void look(void *ctx, const char *s, size_t len)
-{
-    struct look *l = ctx;
-
-    text_query_look(l->query, s, len, &l->found);
-}
-
 // Words are in the record itself. 1, 0, negative errno.
-static int has_words(struct query *q, const struct hit *hit, struct error *err)
+static int line_passes(struct query *q, const struct scan_run *run, const struct hit *hit,
+                       struct error *err)
 {
-    const struct text_query *words = &q->scan.filter->query;
-    struct look l = {.query = words};
-    struct store_columns ignored;
     const char *line;
     size_t len;
     int r;
 
-    if (words->n == 0)
+    if (!filter_asks_line(q->scan.filter, run->cols.marked))
         return 1;
     r = fetch_line(&q->fetch, hit->day, hit->day->db, hit->block, hit->at, &line, &len, err);
     if (r < 0)
         return r;
-    extract_reset(q->x);
-    extract_line(q->x, line, len, 0, look, &l, &ignored);
-    return text_query_all(words, l.found);
+    return filter_line_matches(q->scan.filter, q->x, line, len);
 }
 
 static int look_at_run(struct query *q, const struct scan_run *run, struct error *err)
@@ -221,7 +205,7 @@ static int look_at_run(struct query *q, const struct scan_run *run, struct error
             continue;
         hit.at = run->first + i;
         hit.number = run->number + i;
-        r = has_words(q, &hit, err);
+        r = line_passes(q, run, &hit, err);
         if (r < 0)
             return r;
         if (r > 0)
@@ -343,7 +327,8 @@ static int hand_out(struct query *q, size_t n, store_row_fn fn, void *ctx, uint3
         record_id_format(&h->key.id, id);
         extract_reset(q->x);
         extract_line(q->x, h->line, h->len, h->received_ms, NULL, NULL, &row.columns);
-        if (!filter_texts_match(q->scan.filter, &row.columns))
+        if (!filter_texts_match(q->scan.filter, &row.columns) ||
+            !filter_marks_match(q->scan.filter, &row.columns))
             continue;
         ++*ret_n;
         r = fn(ctx, &row);

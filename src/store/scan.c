@@ -93,7 +93,21 @@ static void add_pattern(struct strbuf *sb, enum filter_text column, const struct
         add_text(sb, " AND ", term_dir_letter(column), p->s, dir);
 }
 
-static int make_match(const struct filter *filter, char **ret_match)
+static void add_marks(struct strbuf *sb, const struct filter *f)
+{
+    for (unsigned m = 0; m < STORE_MARKS; m++) {
+        if (f->marks[m].n == 0)
+            continue;
+        begin_group(sb, " AND ");
+        sb_putc(sb, '(');
+        for (size_t i = 0; i < f->marks[m].n; i++)
+            add_text(sb, " OR ", term_mark_letter((enum store_mark)m), f->f.marks[m][i],
+                     strlen(f->f.marks[m][i]));
+        sb_putc(sb, ')');
+    }
+}
+
+static int make_match(const struct filter *filter, bool marks, char **ret_match)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     const struct store_filter *f = &filter->f;
@@ -114,7 +128,10 @@ static int make_match(const struct filter *filter, char **ret_match)
         add_bits(&sb, TERM_STREAM, f->streams, STREAM_CLASSES);
     for (unsigned i = 0; i < FILTER_TEXTS; i++)
         add_pattern(&sb, (enum filter_text)i, &filter->texts[i]);
+    if (marks)
+        add_marks(&sb, filter);
     text_query_match(&filter->query, &sb);
+    text_query_match(&filter->cmd_query, &sb);
     return sb_finish(&sb, ret_match);
 }
 
@@ -129,7 +146,9 @@ int scan_open(struct scan *s, struct sqlite_store *st, const struct filter *filt
         (struct scan){.st = st, .filter = filter, .newest_first = newest_first, .from_ms = from_ms};
     s->to_ms = to_ms ? MIN(to_ms, STORE_TIME_MAX + 1) : STORE_TIME_MAX + 1;
     s->deadline_ns = now_ns(CLOCK_MONOTONIC) + st->base.options.scan_ms * NS_PER_MS;
-    r = make_match(filter, &s->match);
+    r = make_match(filter, true, &s->match);
+    if (r == 0)
+        r = make_match(filter, false, &s->match_unmarked);
     if (r == 0)
         r = days_take(st, from_ms, s->to_ms, &s->views, &s->n_views);
     if (r == 0 && !(s->days = new0(struct scan_day, s->n_views)))
@@ -171,9 +190,10 @@ void scan_close(struct scan *s)
         map_free(s->days[i].streams);
     free(s->days);
     free(s->match);
+    free(s->match_unmarked);
     cols_names_done(&s->names);
     s->days = NULL;
-    s->match = NULL;
+    s->match = s->match_unmarked = NULL;
 }
 
 int scan_failed(struct scan *s, struct scan_day *day, int r, struct error *err)
@@ -212,17 +232,18 @@ static int begin_day(struct scan *s, struct scan_day *day, struct error *err)
         "SELECT " COLUMNS " FROM words w CROSS JOIN runs r ON r.id = w.rowid "
         "WHERE w.words MATCH ?3 AND w.rowid BETWEEN ?1 AND ?2 ORDER BY w.rowid DESC",
     };
+    const char *match = day->view->bounds.marked ? s->match : s->match_unmarked;
     int r = day_reader(s->st, day->view->day, &day->db, err);
 
     day->begun = true;
     if (r == 0)
-        r = db_query(day->db, (s->match[0] ? some : all)[s->newest_first], &day->runs, err);
+        r = db_query(day->db, (match[0] ? some : all)[s->newest_first], &day->runs, err);
     if (r < 0)
         return r;
     db_bind_u64(day->runs, 1, run_first_id(s->from_ms));
     db_bind_u64(day->runs, 2, run_first_id(s->to_ms + day->view->bounds.slack_ms) | RUN_SEQ_MAX);
-    if (s->match[0])
-        db_bind_str(day->runs, 3, s->match);
+    if (match[0])
+        db_bind_str(day->runs, 3, match);
     return map_new(MAP_U64, 0, free, &day->streams);
 }
 
@@ -430,9 +451,42 @@ static bool match_kinds(struct scan *s, const struct scan_run *run)
     return any;
 }
 
+// Which sets of marks have one of the values of each mark that is asked for; false: none. By hashes, as whole texts.
+static bool match_sets(struct scan *s, const struct scan_run *run)
+{
+    const struct filter *f = s->filter;
+    uint8_t bits[COLS_MARKS_MAX] = {}, wanted = 0;
+    const uint8_t *set = run->cols.sets;
+    uint32_t marks[STORE_MARK_SLOTS];
+    unsigned n;
+    bool any = false;
+
+    STATIC_ASSERT(STORE_MARKS <= 8, "a bit for each mark");
+    for (unsigned m = 0; m < STORE_MARKS; m++) {
+        wanted |= f->marks[m].n ? (uint8_t)(1u << m) : 0;
+        for (size_t v = 0; v < f->marks[m].n; v++)
+            for (uint32_t i = 0; i < run->cols.n_marks; i++)
+                if (cols_mark_at(&run->cols, i) == f->marks[m].hashes[v])
+                    bits[i] |= (uint8_t)(1u << m);
+    }
+    for (uint32_t i = 0; i < run->cols.n_sets; i++) {
+        uint8_t has = 0;
+
+        set = cols_set(&run->cols, set, marks, &n);
+        for (unsigned k = 0; k < n; k++)
+            has |= bits[marks[k]];
+        s->allowed[COLS_SETS][i] = has == wanted;
+        any |= s->allowed[COLS_SETS][i];
+    }
+    return any;
+}
+
 bool scan_match_begin(struct scan *s, const struct scan_run *run)
 {
     if (s->asked[COLS_STRINGS] && !match_kinds(s, run))
+        return false;
+    s->asked[COLS_SETS] = s->filter->marked && run->cols.marked;
+    if (s->asked[COLS_SETS] && !match_sets(s, run))
         return false;
     for (unsigned i = 0; i < COLS_STRINGS; i++)
         if (s->asked[i] && !match_strings(s, run, (enum filter_text)i))
@@ -446,7 +500,7 @@ bool scan_match(const struct scan *s, const struct scan_run *run, uint32_t i)
 
     if (time_ms < s->from_ms || time_ms >= s->to_ms)
         return false;
-    for (unsigned c = 0; c <= COLS_STRINGS; c++)
+    for (unsigned c = 0; c <= COLS_SETS; c++)
         if (s->asked[c] && !s->allowed[c][cols_index(&run->cols, c, i)])
             return false;
     return true;

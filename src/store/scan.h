@@ -40,6 +40,7 @@ struct scan {
     bool newest_first;
     uint64_t from_ms, to_ms; // to_ms exclusive
     char *match;             // for the index; "": no use of it
+    char *match_unmarked;    // the same, for files whose index has no marks
     struct day_view *views;
     size_t n_views;
     struct scan_day *days;
@@ -47,8 +48,8 @@ struct scan {
     uint64_t deadline_ns;
     struct cols_names names;
     bool names_read;
-    bool allowed[COLS_STRINGS + 1][COLS_RECORDS_MAX];
-    bool asked[COLS_STRINGS + 1]; // columns that `allowed` is about
+    bool allowed[COLS_STRINGS + 2][COLS_RECORDS_MAX];
+    bool asked[COLS_STRINGS + 2]; // columns that `allowed` is about
 };
 
 // from, to: as the filter's, or nearer (a cursor). to_ms 0: no end. scan_close() in every case.
@@ -64,7 +65,7 @@ int scan_bound(struct scan *s, uint64_t *ret_ms, struct error *err);
 // The next run that is wanted by host and stream. 1, 0: there are no more, negative errno.
 int scan_next(struct scan *s, struct scan_run *ret_run, struct error *err);
 
-// Whether record i of the run passes all of the filter but its words. scan_match_begin() first: false when none does.
+// Whether record i of the run passes all of the filter but its words, and its marks where the run does not have them (filter_asks_line()). scan_match_begin() first: false when none does.
 bool scan_match_begin(struct scan *s, const struct scan_run *run);
 bool scan_match(const struct scan *s, const struct scan_run *run, uint32_t i);
 // The strings of the run; NULL when they cannot be read.

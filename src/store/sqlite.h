@@ -49,6 +49,8 @@ struct day_bounds {
     uint64_t time_min, time_max; // of the hosts' clocks; both 0: no record
     uint64_t received_min, received_max;
     uint64_t slack_ms; // how much older than run_end_ms() a record of a run may be
+    bool
+        marked; // its index and its columns have marks; otherwise it is of a time before them, and only read
 };
 
 struct day {

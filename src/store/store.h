@@ -113,6 +113,7 @@ int store_streams(struct store *st, store_stream_fn fn, void *ctx, struct error 
 #define STORE_CLASSES_MAX 32
 #define STORE_NOT_MAX     32
 #define STORE_TEXT_MAX    1024
+#define STORE_MARK_MAX    64 // values that are asked for of one mark
 
 // A record. Everything is on loan until the function that got it returns.
 struct store_row {
@@ -152,6 +153,10 @@ struct store_filter {
     // whole ("shadow" in /etc/shadow), with '*' at its end also as the beginning of one; "/etc/shadow" and text in "double quotes" must
     // stand together. Case of ASCII letters does not matter.
     const char *text;
+    // The same, in the command line of the process that the record is about or the path that it has. Their bounds are those of `text`.
+    const char *cmd_line;
+    // Of each mark (marks.def): with one of these values, compared whole. Lists end with NULL, or are NULL; at most STORE_MARK_MAX values.
+    const char *const *marks[STORE_MARKS];
     // None of these, whatever is asked for above. Lists end with NULL, or are NULL; at most STORE_NOT_MAX values each.
     const char *const *not_hosts, *const *not_rules, *const *not_policies,
                                                          *const *not_users, *const *not_programs,

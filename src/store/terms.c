@@ -48,6 +48,16 @@ char term_dir_letter(enum filter_text column)
     }
 }
 
+char term_mark_letter(enum store_mark mark)
+{
+    static const char letters[STORE_MARKS] = {
+#define STORE_MARK(id, letter, name) letter,
+#include "store/marks.def"
+    };
+
+    return letters[mark];
+}
+
 size_t term_dir(const char *path, size_t len, unsigned level)
 {
     unsigned slashes = 0;

@@ -21,6 +21,7 @@ void term_text(char ret_term[TERM_SIZE], char column, const char *s, size_t len)
 // Letters of columns of strings, and of the directories above them (0: none).
 char term_letter(enum filter_text column);
 char term_dir_letter(enum filter_text column);
+char term_mark_letter(enum store_mark mark);
 // Length of the directory of this level (1: "/a" of "/a/b/c") above a path, 0: it has none there.
 size_t term_dir(const char *path, size_t len, unsigned level);
 

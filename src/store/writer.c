@@ -200,7 +200,8 @@ int writer_open(struct sqlite_store *st, uint64_t received_ms, struct error *err
     if (w->day)
         return 0;
     day = st->n_days ? st->days[st->n_days - 1] : NULL;
-    if (day && day_is(day, received_ms) && day_bytes(day) <= st->base.options.file_bytes) {
+    if (day && (day->bounds.marked || day->bounds.records == 0) && day_is(day, received_ms) &&
+        day_bytes(day) <= st->base.options.file_bytes) {
         r = open_day(st, day, err);
         if (r != -EUCLEAN)
             return r;

@@ -19,6 +19,13 @@ static const char *const words[] = {"OPENED",   "allowed",           "/etc/shado
                                     "10.0.0.1", "nothing-like-that", "hello",
                                     "kill*",    "j\xc3\xb6rg"};
 
+static const char *const processes[] = {"b:1:1", "b:7:100", "b:7:200", NULL, "b:9:1", "c:7:100"};
+static const char *const sessions[] = {"3", NULL, "44"};
+static const char *const containers[] = {NULL, NULL, "0a1b2c", "b:7:100"};
+static const char *const command_lines[] = {"/bin/sh -c 'curl http://x'", "id", NULL,
+                                            "tar cf secret.tgz /etc"};
+static const char *const command_words[] = {"curl", "tar secret.tgz", "-c", "nowhere", "ID"};
+
 uint64_t model_random(struct model *m, uint64_t below)
 {
     uint64_t z = (m->seed += UINT64_C(0x9e3779b97f4a7c15));
@@ -54,6 +61,16 @@ static void random_record(struct model *m, struct made_record *r, uint64_t time_
     r->program = PICK(m, programs);
     r->path = PICK(m, paths);
     r->message = PICK(m, messages);
+    r->process = PICK(m, processes);
+    r->parent = PICK(m, processes);
+    r->run_user = PICK(m, users);
+    r->session = PICK(m, sessions);
+    r->container = PICK(m, containers);
+    r->target = r->class_uid == 1007 ? PICK(m, processes) : NULL;
+    r->target_parent = PICK(m, processes);
+    r->cmd_line = PICK(m, command_lines);
+    r->launch = r->target ? 2 + (unsigned)model_random(m, 3) : 0;
+    r->exec_asked = model_random(m, 10) == 0;
 }
 
 static void append_batch(struct model *m, struct fixture *f, size_t n)
@@ -149,6 +166,39 @@ static void model_not(struct model *m, struct model_filter *f)
     f->f.n_not_classes = model_random(m, 4) == 0;
 }
 
+static void model_marks(struct model *m, struct model_filter *f)
+{
+    static const char *const launches[] = {"exec", "fork"};
+    static const struct {
+        enum store_mark mark;
+        const char *const *values;
+        size_t n;
+    } rows[] = {
+        {STORE_MARK_PROCESS, processes, ARRAY_SIZE(processes)},
+        {STORE_MARK_PARENT, processes, ARRAY_SIZE(processes)},
+        {STORE_MARK_RUN_USER, users, ARRAY_SIZE(users)},
+        {STORE_MARK_SESSION, sessions, ARRAY_SIZE(sessions)},
+        {STORE_MARK_CONTAINER, containers, ARRAY_SIZE(containers)},
+        {STORE_MARK_LAUNCH, launches, ARRAY_SIZE(launches)},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        unsigned n = 0;
+
+        if (model_random(m, 3) > 0)
+            continue;
+        for (uint64_t k = 1 + model_random(m, 2); k > 0; k--) {
+            const char *value = rows[i].values[model_random(m, rows[i].n)];
+
+            f->marks[rows[i].mark][n] = value;
+            n += value != NULL;
+        }
+        f->f.marks[rows[i].mark] = f->marks[rows[i].mark];
+    }
+    if (model_random(m, 4) == 0)
+        f->f.cmd_line = f->cmd_word = PICK(m, command_words);
+}
+
 void model_filter(struct model *m, struct model_filter *f)
 {
     *f = (struct model_filter){};
@@ -198,6 +248,8 @@ void model_filter(struct model *m, struct model_filter *f)
     f->f.classes = f->classes;
     if (model_random(m, 4) == 0)
         model_not(m, f);
+    if (model_random(m, 3) == 0)
+        model_marks(m, f);
     // These are counted in tables, too.
     if (model_random(m, 5) == 0)
         f->f.not_outcomes = (unsigned)model_random(m, 1u << STORE_OUTCOMES);
@@ -224,7 +276,8 @@ static bool fits(const char *pattern, const char *s)
 // By what is known of the strings above, not by what the store does.
 static bool says(const char *word, const struct made_record *r)
 {
-    const char *all[] = {r->message, r->path, r->rule, r->policy, r->user, r->program};
+    const char *all[] = {r->message, r->path,    r->rule,     r->policy,
+                         r->user,    r->program, r->run_user, r->target ? r->cmd_line : NULL};
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
         if (!all[i])
@@ -253,6 +306,41 @@ static bool is_unwanted(const struct store_filter *f, const struct made_record *
            f->not_outcomes & 1u << r->outcome;
 }
 
+static bool one_of(const char *const *values, const char *a, const char *b)
+{
+    for (size_t i = 0; values[i]; i++)
+        if ((a && streq(values[i], a)) || (b && streq(values[i], b)))
+            return true;
+    return !values[0];
+}
+
+// The path counts as well: of the program where there is no command line.
+static bool has_cmd_word(const char *word, const struct made_record *r)
+{
+    const char *cmd = r->target ? strempty(r->cmd_line) : "";
+
+    if (streq(word, "tar secret.tgz"))
+        return strstr(cmd, "tar ") != NULL;
+    return strcasestr(cmd, word) != NULL || strcasestr(strempty(r->path), word) != NULL;
+}
+
+static bool has_marks(const struct model_filter *w, const struct made_record *r)
+{
+    bool exec = r->launch == 3 || (r->exec_asked && r->outcome == STORE_DENIED);
+
+    return one_of(w->marks[STORE_MARK_PROCESS], r->process, r->target) &&
+           one_of(w->marks[STORE_MARK_PARENT], r->parent, r->target ? r->target_parent : NULL) &&
+           one_of(w->marks[STORE_MARK_RUN_USER], r->run_user, NULL) &&
+           one_of(w->marks[STORE_MARK_SESSION], r->session, NULL) &&
+           one_of(w->marks[STORE_MARK_CONTAINER], r->container, NULL) &&
+           one_of(w->marks[STORE_MARK_LAUNCH],
+                  exec             ? "exec"
+                  : r->launch == 2 ? "fork"
+                                   : NULL,
+                  NULL) &&
+           (!w->cmd_word || has_cmd_word(w->cmd_word, r));
+}
+
 bool model_matches(const struct model_filter *w, const struct made_record *r)
 {
     const struct store_filter *f = &w->f;
@@ -268,5 +356,6 @@ bool model_matches(const struct model_filter *w, const struct made_record *r)
            (!f->outcomes || f->outcomes & 1u << r->outcome) &&
            (!f->streams || f->streams & 1u << r->class) && fits(f->rule, r->rule) &&
            fits(f->policy, r->policy) && fits(f->user, r->user) && fits(f->program, r->program) &&
-           fits(f->path, r->path) && !is_unwanted(f, r) && (!w->word || says(w->word, r));
+           fits(f->path, r->path) && !is_unwanted(f, r) && (!w->word || says(w->word, r)) &&
+           has_marks(w, r);
 }

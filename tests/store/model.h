@@ -29,6 +29,8 @@ struct model_filter {
     const char *not_hosts[3], *not_texts[5][3]; // rule, policy, user, program, path
     const char *word;                           // of f.text: one that stands alone in messages
     char text[256];
+    const char *marks[STORE_MARKS][3];
+    const char *cmd_word;
 };
 void model_filter(struct model *m, struct model_filter *f);
 bool model_matches(const struct model_filter *f, const struct made_record *r);

@@ -60,6 +60,15 @@ static void kv(struct jw *jw, const char *key, const char *s)
         jw_kv_str(jw, key, s);
 }
 
+static void object_with(struct jw *jw, const char *object, const char *key, const char *s)
+{
+    if (!s)
+        return;
+    jw_kv_object(jw, object);
+    jw_kv_str(jw, key, s);
+    jw_end_object(jw);
+}
+
 void made_json(const struct made_record *r, struct strbuf *sb)
 {
     static const unsigned actions[] = {2, 3, 3, 1, 3, 0}, dispositions[] = {2, 15, 17, 1, 19, 0};
@@ -90,8 +99,22 @@ void made_json(const struct made_record *r, struct strbuf *sb)
         jw_kv_str(&jw, "path", r->program);
         jw_end_object(&jw);
     }
+    kv(&jw, "uid", r->process);
+    object_with(&jw, "parent_process", "uid", r->parent);
+    object_with(&jw, "user", "name", r->run_user);
+    object_with(&jw, "container", "uid", r->container);
     jw_end_object(&jw);
+    object_with(&jw, "session", "uid", r->session);
     jw_end_object(&jw);
+    if (r->target) {
+        jw_kv_object(&jw, "process");
+        jw_kv_str(&jw, "uid", r->target);
+        kv(&jw, "cmd_line", r->cmd_line);
+        object_with(&jw, "parent_process", "uid", r->target_parent);
+        jw_end_object(&jw);
+    }
+    if (r->launch)
+        jw_kv_u64(&jw, "launch_type_id", r->launch);
     if (r->path) {
         jw_kv_object(&jw, "file");
         jw_kv_str(&jw, "path", r->path);
@@ -103,6 +126,12 @@ void made_json(const struct made_record *r, struct strbuf *sb)
     kv(&jw, "message", r->message);
     jw_kv_object(&jw, "unmapped");
     kv(&jw, "rule", r->rule);
+    if (r->exec_asked) {
+        jw_kv_array(&jw, "access");
+        jw_str(&jw, "read", 4);
+        jw_str(&jw, "exec", 4);
+        jw_end_array(&jw);
+    }
     jw_end_object(&jw);
     jw_end_object(&jw);
     assert_int_equal(jw_finish(&jw), 0);

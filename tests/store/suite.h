@@ -37,6 +37,11 @@ struct made_record {
     unsigned host, class_uid, activity, severity;
     enum store_outcome outcome;
     const char *rule, *policy, *user, *program, *path, *message;
+    const char *process, *parent, *run_user, *session, *container; // of the actor
+    const char *target, *target_parent,
+        *cmd_line;   // of the process that it is about; target NULL: there is none
+    unsigned launch; // 2: forked, 3: executed
+    bool exec_asked; // the access is one of execution
     enum stream_class class;
     uint64_t number;
 };
@@ -74,6 +79,7 @@ int collect_line(void *lines, const struct store_row *row);
     X(append_streams)        \
     X(append_across_days)    \
     X(append_unreadable)     \
+    X(marks_live)            \
     X(refused)
 
 #define STORE_TESTS_KEEPS(X) \
@@ -85,6 +91,8 @@ int collect_line(void *lines, const struct store_row *row);
     X(query_long_lines)      \
     X(query_bad)             \
     X(query_skewed)          \
+    X(marks_each)            \
+    X(marks_bad)             \
     X(get_and_since)
 
 #define STORE_TESTS_CHARTS(X) \

@@ -341,6 +341,63 @@ static void q_word_prefix(struct asked *a)
     list(a, &(struct store_filter){.text = "invoi* cron", .outcomes = 1u << STORE_DENIED});
 }
 
+static const char *made_process(struct asked *a, unsigned *ret_pid)
+{
+    *ret_pid = 1000 + (unsigned)(made_random(&a->seed) % 30000);
+    (void)snprintf(a->text, sizeof(a->text), "11111111-2222-3333-4444-555555555555:%u:%u", *ret_pid,
+                   *ret_pid * 3);
+    return a->text;
+}
+
+static void q_process(struct asked *a)
+{
+    unsigned pid;
+    const char *const processes[] = {made_process(a, &pid), NULL};
+
+    list(a, &(struct store_filter){.marks[STORE_MARK_PROCESS] = processes});
+}
+
+static void q_children(struct asked *a)
+{
+    const char *parents[] = {a->other, NULL};
+    unsigned pid;
+
+    (void)made_process(a, &pid);
+    (void)snprintf(a->other, sizeof(a->other), "11111111-2222-3333-4444-555555555555:%u:10000",
+                   pid);
+    list(a, &(struct store_filter){.marks[STORE_MARK_PARENT] = parents, .class_uid = 1007});
+}
+
+static void q_exec_history(struct asked *a)
+{
+    static const char *const exec[] = {"exec", NULL};
+    const char *host = a->host;
+
+    made_host((unsigned)(made_random(&a->seed) % MADE_HOSTS), a->host);
+    list(a, &(struct store_filter){.marks[STORE_MARK_LAUNCH] = exec, .hosts = &host, .n_hosts = 1});
+}
+
+static void q_command_line(struct asked *a)
+{
+    (void)snprintf(a->other, sizeof(a->other), "\"job %u\"",
+                   (unsigned)(made_random(&a->seed) % 500));
+    list(a, &(struct store_filter){.cmd_line = a->other});
+}
+
+static void q_process_denials(struct asked *a)
+{
+    struct store_chart c;
+    unsigned pid;
+    const char *const processes[] = {made_process(a, &pid), NULL};
+    struct store_filter f = {.marks[STORE_MARK_PROCESS] = processes,
+                             .from_ms = a->from_ms,
+                             .to_ms = a->to_ms};
+
+    if (store_timeline(a->st, &f, 1, on_bucket, a, &c, &a->err) < 0)
+        fail("timeline", &a->err);
+    a->truncated += c.truncated;
+}
+
 static void q_get(struct asked *a)
 {
     if (store_get(a->st, a->id, on_row, a, &a->err) < 0)
@@ -460,6 +517,11 @@ static const struct {
     {"path and word", q_two_words},
     {"rare phrases", q_rare_words},
     {"word prefix, denied", q_word_prefix},
+    {"process", q_process},
+    {"children of a process", q_children},
+    {"executed on a host", q_exec_history},
+    {"command line", q_command_line},
+    {"denials of a process", q_process_denials},
     {"record by id", q_get},
     {"chart: outcome, day", q_chart_day},
     {"chart: program, day", q_chart_programs},

@@ -152,7 +152,7 @@ static void record(struct maker *m, const struct record_batch *b, unsigned host,
     if (exec)
         sb_printf(
             sb,
-            "\"message\":\"%s (pid %u, user %s) executed %s\",\"unmapped\":{\"cgroup\":\"/system.slice/job%u.service\"},\"process\":",
+            "\"launch_type_id\":3,\"message\":\"%s (pid %u, user %s) executed %s\",\"unmapped\":{\"cgroup\":\"/system.slice/job%u.service\"},\"process\":",
             strrchr(program, '/') + 1, pid, user, program, arg);
     else
         sb_printf(

@@ -24,6 +24,25 @@ static void read_all(const struct cols *c, uint64_t *sum)
     }
 }
 
+static void read_marks(const struct cols *c, uint64_t *sum)
+{
+    uint32_t marks[STORE_MARK_SLOTS];
+    const uint8_t *set = c->sets;
+    unsigned n;
+
+    for (uint32_t i = 0; i < c->n_sets; i++) {
+        set = cols_set(c, set, marks, &n);
+        for (unsigned k = 0; k < n; k++) {
+            if (marks[k] >= c->n_marks)
+                abort();
+            *sum += cols_mark_at(c, marks[k]);
+        }
+    }
+    for (uint32_t i = 0; c->marked && i < c->n; i++)
+        if (cols_index(c, COLS_SETS, i) >= c->n_sets)
+            abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct cols_names names = {};
@@ -42,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (cols_parse(data, split, n, 1000, &c) < 0)
         return 0;
     read_all(&c, &sum);
+    read_marks(&c, &sum);
     if (cols_names_parse(&c, data + split, size - split, &names) == 0)
         for (unsigned column = 0; column < COLS_STRINGS; column++)
             for (uint32_t i = 0; i < c.strings[column].n; i++)

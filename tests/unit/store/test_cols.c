@@ -13,6 +13,38 @@ static struct store_str str(const char *s)
     return (struct store_str){s, s ? (uint32_t)strlen(s) : 0};
 }
 
+static bool has(const struct cols *c, const uint32_t *marks, unsigned n, enum store_mark mark,
+                const char *value)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (cols_mark_at(c, marks[i]) == cols_mark_hash(mark, value, strlen(value)))
+            return true;
+    return false;
+}
+
+static void check_marks(const struct cols *c, char (*paths)[16], unsigned n_paths)
+{
+    const uint8_t **sets = calloc(c->n_sets + 1, sizeof(*sets)), *next = c->sets;
+    uint32_t marks[STORE_MARK_SLOTS];
+    unsigned n;
+
+    assert_true(c->marked);
+    for (uint32_t i = 0; i < c->n_sets; i++) {
+        sets[i] = next;
+        next = cols_set(c, next, marks, &n);
+    }
+    for (uint32_t i = 0; i < c->n; i++) {
+        const char *parent = paths[i / 2 % n_paths];
+
+        (void)cols_set(c, sets[cols_index(c, COLS_SETS, i)], marks, &n);
+        assert_true(has(c, marks, n, STORE_MARK_PROCESS, paths[i % n_paths]));
+        assert_true(has(c, marks, n, STORE_MARK_PROCESS, paths[i * 7 % n_paths]));
+        assert_int_equal(has(c, marks, n, STORE_MARK_PARENT, parent), i % 3 != 0);
+        assert_int_equal(n, 1 + (i % n_paths != i * 7 % n_paths) + (i % 3 != 0));
+    }
+    free(sets);
+}
+
 static void round_trip(unsigned n, unsigned n_paths)
 {
     _cleanup_(sb_done) struct strbuf cols = {}, names = {};
@@ -37,6 +69,10 @@ static void round_trip(unsigned n, unsigned n_paths)
                                            .outcome = (enum store_outcome)(i % STORE_OUTCOMES),
                                            .path = str(paths[i % n_paths]),
                                            .user = str(i % 2 ? "ann" : NULL)};
+
+            record.marks[STORE_SLOT_PROCESS_UID] = str(paths[i % n_paths]);
+            record.marks[STORE_SLOT_TARGET_UID] = str(paths[i * 7 % n_paths]);
+            record.marks[STORE_SLOT_PARENT_UID] = str(i % 3 ? paths[i / 2 % n_paths] : NULL);
 
             assert_true(cols_fits(w, 5000 + i % 100));
             assert_int_equal(cols_add(w, &record, 5000 + i % 100), 0);
@@ -64,6 +100,7 @@ static void round_trip(unsigned n, unsigned n_paths)
         assert_int_equal(kind.severity, MIN(i % 300, 255u));
         assert_int_equal(kind.outcome, i % STORE_OUTCOMES);
     }
+    check_marks(&c, paths, n_paths);
     // Nothing that is cut off, or too long, is taken for a run.
     for (size_t len = 0; len < cols.len; len += 1 + len / 50)
         assert_int_equal(cols_parse(cols.s, len, n, min, &c), -EBADMSG);

@@ -69,6 +69,121 @@ static void damage(struct fixture *f, const char *name, off_t from, off_t to)
     (void)close(fd);
 }
 
+// What a file of the time before marks looks like: neither its columns nor its index have any.
+static void unmark(struct fixture *f, const char *name)
+{
+    struct db_stmt *q = NULL;
+    struct error err = {};
+    struct db *db = NULL;
+    char path[4096];
+
+    name_of(f, name, path);
+    assert_int_equal(db_open(path, &(struct db_options){.application = DAY_APPLICATION}, &db, &err),
+                     0);
+    assert_int_equal(db_query(db, "SELECT id, cols, n, time_min FROM runs", &q, &err), 0);
+    while (db_step(q, &err) > 0) {
+        size_t len = 0;
+        const uint8_t *mem = db_col_blob(q, 1, &len);
+        uint8_t copy[4096];
+        struct cols c;
+
+        assert_int_equal(cols_parse(mem, len, (uint32_t)db_col_u64(q, 2), db_col_u64(q, 3), &c), 0);
+        assert_true(c.marked && len <= sizeof(copy));
+        len = (size_t)(c.marks - 2 - mem);
+        memcpy(copy, mem, len);
+        copy[0] = 1;
+        assert_int_equal(db_do(db, &err, "UPDATE runs SET cols = ?2 WHERE id = ?1", "ub",
+                               db_col_u64(q, 0), copy, len),
+                         0);
+    }
+    db_done(q);
+    assert_int_equal(db_exec(db,
+                             "INSERT INTO words (words) VALUES ('delete-all');"
+                             "ALTER TABLE bounds DROP COLUMN marked; PRAGMA user_version = 1",
+                             &err),
+                     0);
+    db_close(db);
+}
+
+static void add_processes(struct fixture *f, uint64_t first, unsigned n)
+{
+    _cleanup_(sb_done) struct strbuf text = {};
+
+    for (uint64_t i = first; i < first + n; i++)
+        sb_printf(
+            &text,
+            "{\"time\":%llu,\"class_uid\":1007,\"launch_type_id\":3,\"process\":{\"uid\":\"b:%llu:1\",\"cmd_line\":\"run %llu\"}}\n",
+            (unsigned long long)(f->now_ms + i), (unsigned long long)(i % 10),
+            (unsigned long long)i);
+    assert_int_equal(append_text(f, HOST, 0, first, text.s, NULL), 0);
+}
+
+static int count_bucket(void *ctx, uint64_t from_ms, const struct store_count *counts)
+{
+    (void)from_ms;
+    for (unsigned i = 0; i < STORE_OUTCOMES; i++)
+        *(unsigned *)ctx += (unsigned)counts[i].records;
+    return 0;
+}
+
+static void test_before_marks(void **state)
+{
+    const char *const process[] = {"b:3:1", NULL}, *const none[] = {"b:77:1", NULL};
+    struct store_filter filter = {.marks[STORE_MARK_PROCESS] = process};
+    struct store_chart chart;
+    struct store_page page = {};
+    struct lines l = {};
+    struct fixture f;
+    unsigned total = 0, truncated = 0;
+
+    (void)state;
+    fixture_begin(&f);
+    for (unsigned i = 0; i < 20; i++, f.now_ms += 60000)
+        add_processes(&f, 1 + 20 * i, 20);
+    f.st = store_close(f.st);
+    unmark(&f, "20251126-001.db");
+    fixture_open(&f);
+    // It is read, and not written to any more.
+    assert_int_equal(store_query(f.st, &filter, 1000, NULL, true, collect_line, &l, &page, &f.err),
+                     0);
+    assert_int_equal(l.n, 40);
+    assert_int_equal(store_timeline(f.st,
+                                    &(struct store_filter){.marks[STORE_MARK_PROCESS] = process,
+                                                           .from_ms = 1,
+                                                           .to_ms = f.now_ms + 1},
+                                    1, count_bucket, &total, &chart, &f.err),
+                     0);
+    assert_int_equal(total, 40);
+    assert_false(is_there(&f, "20251126-002.db"));
+    add_processes(&f, 401, 20);
+    assert_true(is_there(&f, "20251126-002.db"));
+    l.n = 0;
+    assert_int_equal(store_query(f.st, &filter, 1000, NULL, true, collect_line, &l, &page, &f.err),
+                     0);
+    assert_int_equal(l.n, 42);
+    fixture_reopen(&f);
+    add_processes(&f, 421, 20);
+    assert_false(is_there(&f, "20251126-003.db"));
+    // Without time to look at all of it, it says so, and goes on from there.
+    f.options.scan_ms = 1;
+    fixture_reopen(&f);
+    filter.marks[STORE_MARK_PROCESS] = none;
+    page = (struct store_page){};
+    do {
+        char cursor[STORE_CURSOR_SIZE];
+
+        (void)snprintf(cursor, sizeof(cursor), "%s", page.cursor);
+        assert_int_equal(store_query(f.st, &filter, 10, cursor, true, collect_line, &l, &page,
+                                     &f.err),
+                         0);
+        truncated += page.truncated;
+        assert_int_equal(page.n, 0);
+    } while (page.more);
+    assert_false(page.truncated);
+    sb_done(&l.text);
+    fixture_end(&f);
+}
+
 static void test_retention_by_age(void **state)
 {
     struct store_retained removed = {};
@@ -420,4 +535,4 @@ UNIT_MAIN(cmocka_unit_test(test_one_moment), cmocka_unit_test(test_streams_are_b
           cmocka_unit_test(test_retention_under_a_reader), cmocka_unit_test(test_corrupt_at_open),
           cmocka_unit_test(test_corrupt_in_use), cmocka_unit_test(test_two_servers),
           cmocka_unit_test(test_open_bad), cmocka_unit_test(test_half_made_file),
-          cmocka_unit_test(test_wal_is_bounded))
+          cmocka_unit_test(test_wal_is_bounded), cmocka_unit_test(test_before_marks))
