@@ -61,6 +61,7 @@ int event_filter_read(const struct api_request *rq, struct event_filter *ret, st
               .classes = ret->classes,
               .not_classes = ret->not_classes},
     };
+    ret->f.marks[STORE_MARK_PROCESS] = api_query_list(rq, "process");
     while (ret->f.hosts && ret->f.hosts[ret->f.n_hosts])
         ret->f.n_hosts++;
     r = read_classes(rq, "class", ret->classes, &ret->f.n_classes, err);
@@ -91,14 +92,15 @@ enum {
     KEPT_USERS,
     KEPT_PROGRAMS,
     KEPT_PATHS,
-    KEPT_LISTS
+    KEPT_MARKS,
+    KEPT_LISTS = KEPT_MARKS + STORE_MARKS
 };
 
 struct kept {
     struct store_filter f;
     char **lists[KEPT_LISTS];
     uint32_t classes[STORE_CLASSES_MAX], not_classes[STORE_CLASSES_MAX];
-    char *texts[6];
+    char *texts[7];
 };
 
 struct store_filter *event_filter_free(struct store_filter *f)
@@ -117,8 +119,8 @@ struct store_filter *event_filter_free(struct store_filter *f)
 
 static int keep_texts(struct kept *k)
 {
-    const char **texts[] = {&k->f.rule,    &k->f.policy, &k->f.user,
-                            &k->f.program, &k->f.path,   &k->f.text};
+    const char **texts[] = {&k->f.rule, &k->f.policy, &k->f.user,    &k->f.program,
+                            &k->f.path, &k->f.text,   &k->f.cmd_line};
 
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         if (*texts[i] && !(k->texts[i] = strdup(*texts[i])))
@@ -138,6 +140,8 @@ static int keep_lists(struct kept *k)
     };
     int r = 0;
 
+    for (size_t i = 0; i < STORE_MARKS; i++)
+        lists[KEPT_MARKS + i] = &k->f.marks[i];
     for (size_t i = 0; i < KEPT_LISTS && r == 0; i++) {
         for (size_t at = 0; *lists[i] && (*lists[i])[at] && r == 0; at++)
             r = strv_append(&k->lists[i], (*lists[i])[at]);

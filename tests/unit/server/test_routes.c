@@ -44,6 +44,10 @@ static const struct {
     {"host_revoke", "d"},
     {"host_delete", "d"},
     {"host_state", "voa"},
+    {"host_processes", "voa"},
+    {"host_running", "voa"},
+    {"host_process", "voa"},
+    {"host_process_tree", "voa"},
     {"host_command", "o"},
     {"host_commands", "voa"},
     {"strangers", "da"},
@@ -322,10 +326,10 @@ static void test_shapes(void **state _unused_)
         }
         // With a host in the address.
         if (str_startswith(route->path, "/api/v1/hosts/{id}")) {
-            (void)snprintf(target, sizeof(target), "/api/v1/hosts/%s%s", a.id,
-                           streq(route->path, "/api/v1/hosts/{id}") ? ""
-                           : strstr(route->path, "state")           ? "/state/health"
-                                                                    : "/commands");
+            (void)snprintf(target, sizeof(target), "/api/v1/hosts/%s%.*s%s", a.id,
+                           (int)strcspn(route->path + strlen("/api/v1/hosts/{id}"), "{"),
+                           route->path + strlen("/api/v1/hosts/{id}"),
+                           strchr(route->path + strlen("/api/v1/hosts/{id}"), '{') ? "health" : "");
             (void)peer_get(&people[1], target);
             check_shape(schemas, route, &people[1]);
         }

@@ -15,6 +15,9 @@ export type HostState = 'ok' | 'degraded' | 'silent' | 'cloned' | 'revoked' | 'r
 /** what can be wrong with a host, as the server sees it */
 export type Condition = 'silent' | 'cloned' | 'certificate-expired' | 'certificate-expiring' | 'unprotected' | 'degraded' | 'policy-refused' | 'clock' | 'losses';
 
+/** gone: its host was started anew since; unknown: no record of its launch; refused: it was not allowed to be */
+export type ProcessState = 'running' | 'ended' | 'gone' | 'refused' | 'unknown';
+
 /** policy: rules are enforced as they say; monitor: nothing is denied */
 export type Mode = 'policy' | 'monitor';
 
@@ -233,6 +236,117 @@ export interface TreeProcess {
   uid?: string | null;
   user?: string | null;
   cmd_line?: string | null;
+}
+
+export interface ProcessLaunches {
+  items: ProcessLaunch[];
+  next: Cursor;
+  /** the search ended before it had looked at everything */
+  truncated: boolean;
+}
+
+/** an exec, or one that was refused */
+export interface ProcessLaunch {
+  /** of its record */
+  id: string;
+  time: number;
+  outcome: Outcome;
+  rule: string | null;
+  /** of the process; of who tried, when it was refused */
+  uid: string | null;
+  pid: number | null;
+  name: string | null;
+  /** path */
+  program: string | null;
+  cmd_line: string | null;
+  working_directory: string | null;
+  /** that the program is to run */
+  script: string | null;
+  terminal: string | null;
+  /** whom it runs as */
+  user: string | null;
+  /** who logged in */
+  login_user: string | null;
+  session: string | null;
+  container: string | null;
+  parent: TreeProcess | null;
+  state: ProcessState;
+  ended: number | null;
+  exit_code: number | null;
+}
+
+/** a process, as its newest records have it */
+export interface ProcessDetail {
+  uid: string;
+  host: string;
+  host_name: string;
+  pid: number | null;
+  name: string | null;
+  /** path */
+  program: string | null;
+  /** whom it runs as */
+  user: string | null;
+  /** uid of its parent */
+  parent: string | null;
+  /** who logged in */
+  login_user: string | null;
+  session: string | null;
+  container: string | null;
+  state: ProcessState;
+  started: number | null;
+  ended: number | null;
+  exit_code: number | null;
+  /** that ended it */
+  signal: number | null;
+  /** time of its newest record */
+  last_seen: number | null;
+  /** id of the record of its program's launch, the newest one */
+  exec_record: string | null;
+  /** id of the record of its end */
+  end_record: string | null;
+  /** id of its newest record */
+  last_record: string | null;
+  /** the process in OCSF, from the record that says most of it */
+  process: unknown;
+  /** the actor of that record: who logged in, and the session */
+  actor: unknown;
+  /** what that record says of the launch besides; null when it is about something else */
+  unmapped: unknown;
+  /** its records by outcome */
+  counts: Record<string, number>;
+  /** the time for looking was over: older records may say more, and count */
+  truncated: boolean;
+}
+
+export interface ProcessTree {
+  host: string;
+  host_name: string;
+  /** uid of the process that it is the tree of */
+  process: string | null;
+  /** those that started first come first */
+  nodes: ProcessNode[];
+  /** there are, or may be, more of them */
+  truncated: boolean;
+}
+
+export interface ProcessNode {
+  uid: string;
+  /** uid of another node */
+  parent: string | null;
+  role: 'self' | 'ancestor' | 'descendant' | 'sibling' | 'running';
+  pid: number | null;
+  name: string | null;
+  /** path */
+  program: string | null;
+  cmd_line: string | null;
+  /** whom it runs as */
+  user: string | null;
+  started: number | null;
+  ended: number | null;
+  exit_code: number | null;
+  state: ProcessState;
+  /** that it met: denied, would have been denied, not held */
+  denials: number;
 }
 
 export interface Hosts {
@@ -952,6 +1066,7 @@ export const events_params: Record<string, 'one' | 'list'> = {
   program: 'one',
   path: 'one',
   q: 'one',
+  process: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',
@@ -976,6 +1091,7 @@ export const events_stream_params: Record<string, 'one' | 'list'> = {
   program: 'one',
   path: 'one',
   q: 'one',
+  process: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',
@@ -1000,6 +1116,7 @@ export const events_export_params: Record<string, 'one' | 'list'> = {
   program: 'one',
   path: 'one',
   q: 'one',
+  process: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',
@@ -1024,6 +1141,7 @@ export const events_timeline_params: Record<string, 'one' | 'list'> = {
   program: 'one',
   path: 'one',
   q: 'one',
+  process: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',
