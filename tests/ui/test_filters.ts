@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Event as EventRow } from '../../ui/src/api/types.ts';
 import { events_params, events_stream_params } from '../../ui/src/api/types.ts';
 import {
-  chips, empty, FIELDS, fromQuery, isExcluded, isNarrowed, parseSearch, toQuery, toRequest, withValue, without,
+  canExclude, chips, empty, FIELDS, fromQuery, isExcluded, isNarrowed, parseSearch, toQuery, toRequest, withValue, without,
 } from '../../ui/src/lib/filters.ts';
 
 const row: EventRow = {
@@ -30,9 +30,19 @@ test('what is in the URL comes back the same', () => {
 test('every field survives, alone', () => {
   for (const field of FIELDS)
     for (const kind of ['only', 'not'] as const) {
+      if (kind === 'not' && !canExclude(field)) continue;
       const f = withValue(empty(), kind, field, 'x');
       assert.deepEqual(fromQuery(toQuery(f)), f, `${kind} ${field}`);
     }
+});
+
+test('processes are asked for, and cannot be left out', () => {
+  const f = parseSearch('process:b:7:1 -process:b:8:1', empty());
+  assert.deepEqual(f.only.process, ['b:7:1']);
+  assert.deepEqual([f.not, f.q], [{}, '-process:b:8:1']);
+  assert.deepEqual(fromQuery(new URLSearchParams('not_process=x')), empty());
+  assert.equal(toRequest(withValue(f, 'only', 'process', 'b:9:1'), events_params).get('process'), 'b:7:1,b:9:1');
+  assert.equal(events_stream_params.process, 'list');
 });
 
 test('nothing asked for is an empty URL', () => {

@@ -27,6 +27,8 @@ import { HostsPage } from './pages/hosts.tsx';
 import { LoginForm, LoginPage, takeCode } from './pages/login.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { PoliciesPage } from './pages/policies.tsx';
+import { ProcessPage } from './pages/process.tsx';
+import { ProcessesPage } from './pages/processes.tsx';
 import { RecordsPage } from './pages/records.tsx';
 import { ServerPage } from './pages/server.tsx';
 import { SettingsPage } from './pages/settings.tsx';
@@ -205,9 +207,23 @@ function useShellKeys(onHelp: () => void): void {
   useKeys(keys, 0);
 }
 
+/** A part of the address; somebody may have typed it. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 function Page({ path }: { path: string }) {
   const host = /^\/hosts\/([^/]+)$/.exec(path);
-  if (host) return <HostPage id={decodeURIComponent(host[1] as string)} />;
+  if (host) return <HostPage id={decoded(host[1] as string)} />;
+  const procs = /^\/hosts\/([^/]+)\/processes(?:\/([^/]+))?$/.exec(path);
+  if (procs && may('view')) {
+    const id = decoded(procs[1] as string);
+    return procs[2] ? <ProcessPage key={path} host={id} uid={decoded(procs[2])} /> : <ProcessesPage key={id} host={id} />;
+  }
   const entry = entries.find((e) => e.path === path);
   useEffect(() => {
     document.title = entry ? `${t(entry.key)} · safeguard` : 'safeguard';

@@ -63,7 +63,7 @@ function parameters(doc) {
   for (const methods of Object.values(doc.paths))
     for (const op of Object.values(methods)) {
       const query = (op.parameters ?? []).filter((p) => p.in === 'query');
-      if (!op.operationId.startsWith('events')) continue;
+      if (!op.operationId.startsWith('events') && op.operationId !== 'host_processes') continue;
       const rows = query.map((p) => `  ${p.name}: '${p.schema.type === 'array' ? 'list' : 'one'}',\n`);
       out.push(`export const ${op.operationId}_params: Record<string, 'one' | 'list'> = {\n${rows.join('')}};\n`);
     }

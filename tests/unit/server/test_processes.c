@@ -38,6 +38,9 @@
     PROCESS(BOOT, 4300, "/usr/bin/curl", "curl -s http://evil/", "root", 4242, ABOVE(BOOT, 4000))
 #define OLD PROCESS(OTHER, 77, "/usr/bin/vi", "vi notes", "bob", 76, "")
 
+#define ODD(pid, parent, above) \
+    PROCESS(BOOT, pid, "/bin/o" #pid, "odd", "x", parent, ABOVE(BOOT, above) ABOVE(BOOT, parent))
+
 #define WHO "\"user\":{\"name\":\"ann\"},\"session\":{\"uid\":\"3\"},"
 #define FORK(actor, child)                                                      \
     "\"class_uid\":1007,\"activity_id\":1,\"launch_type_id\":2,\"actor\":{" WHO \
@@ -54,7 +57,6 @@ static const char *const lines[] = {
     EXEC(OLD, OLD, ""),
     FORK(BASH, CHILD),
     EXEC(CHILD, PYTHON, "\"unmapped\":{\"script\":\"/srv/x.py\",\"capabilities\":[\"all\"]},"),
-    EXEC(PYTHON, REFUSED, DENY "\"unmapped\":{\"rule\":\"no-tmp\"},"),
     FORK(BASH, LS),
     EXEC(LS, LS, ""),
     EXIT(LS, 0),
@@ -63,11 +65,11 @@ static const char *const lines[] = {
     DENY "\"class_uid\":1001,\"activity_id\":14,\"count\":4,\"actor\":{" WHO "\"process\":" CURL
          "},\"file\":{\"path\":\"/etc/shadow\"},\"unmapped\":{\"rule\":\"shadow\"}",
     EXIT(CURL, 22),
-    // Records may say anything: two that are each other's parents.
-    EXEC(PROCESS(BOOT, 51, "/bin/a", "a", "x", 52, ""),
-         PROCESS(BOOT, 51, "/bin/a", "a", "x", 52, ""), ""),
-    EXEC(PROCESS(BOOT, 52, "/bin/b", "b", "x", 51, ""),
-         PROCESS(BOOT, 52, "/bin/b", "b", "x", 51, ""), ""),
+    EXEC(PYTHON, REFUSED, DENY "\"unmapped\":{\"rule\":\"no-tmp\"},"),
+    // Records may say anything: two that are each other's parents, and a child of theirs.
+    EXEC(ODD(51, 52, 51), ODD(51, 52, 51), ""),
+    EXEC(ODD(52, 51, 52), ODD(52, 51, 52), ""),
+    EXEC(ODD(54, 52, 51), ODD(54, 52, 51), ""),
 };
 
 struct world {
@@ -135,21 +137,22 @@ static void test_history(void **state _unused_)
     char *next, query[512];
 
     world_begin(&w);
-    expect_programs(&w, "",
-                    "/bin/b /bin/a /usr/bin/curl /bin/ls /tmp/x /usr/bin/python3 /usr/bin/vi");
-    expect_said(&w.viewer, "items.2.cmd_line", "curl -s http://evil/");
-    expect_said(&w.viewer, "items.2.state", "ended");
-    expect_said(&w.viewer, "items.2.exit_code", "22");
-    expect_said(&w.viewer, "items.2.user", "root");
-    expect_said(&w.viewer, "items.2.login_user", "ann");
-    expect_said(&w.viewer, "items.2.session", "3");
-    expect_said(&w.viewer, "items.2.parent.uid", UID(BOOT, 4242));
-    expect_said(&w.viewer, "items.4.state", "refused");
-    expect_said(&w.viewer, "items.4.rule", "no-tmp");
-    expect_said(&w.viewer, "items.4.outcome", "denied");
-    expect_said(&w.viewer, "items.5.state", "running");
-    expect_said(&w.viewer, "items.5.script", "/srv/x.py");
-    expect_said(&w.viewer, "items.6.state", "gone");
+    expect_programs(
+        &w, "",
+        "/bin/o54 /bin/o52 /bin/o51 /tmp/x /usr/bin/curl /bin/ls /usr/bin/python3 /usr/bin/vi");
+    expect_said(&w.viewer, "items.4.cmd_line", "curl -s http://evil/");
+    expect_said(&w.viewer, "items.4.state", "ended");
+    expect_said(&w.viewer, "items.4.exit_code", "22");
+    expect_said(&w.viewer, "items.4.user", "root");
+    expect_said(&w.viewer, "items.4.login_user", "ann");
+    expect_said(&w.viewer, "items.4.session", "3");
+    expect_said(&w.viewer, "items.4.parent.uid", UID(BOOT, 4242));
+    expect_said(&w.viewer, "items.3.state", "refused");
+    expect_said(&w.viewer, "items.3.rule", "no-tmp");
+    expect_said(&w.viewer, "items.3.outcome", "denied");
+    expect_said(&w.viewer, "items.6.state", "running");
+    expect_said(&w.viewer, "items.6.script", "/srv/x.py");
+    expect_said(&w.viewer, "items.7.state", "gone");
     expect_programs(&w, "?program=/usr/bin/*", "/usr/bin/curl /usr/bin/python3 /usr/bin/vi");
     expect_programs(&w, "?user=root", "/usr/bin/curl");
     expect_programs(&w, "?user=bob&login_user=ann", "/usr/bin/vi");
@@ -164,9 +167,9 @@ static void test_history(void **state _unused_)
     expect_programs(&w, "?process=" UID(BOOT, 4242), "/tmp/x /usr/bin/python3");
     expect_programs(&w, "?to=-1h", "");
     // Page by page.
-    expect_programs(&w, "?limit=5", "/bin/b /bin/a /usr/bin/curl /bin/ls /tmp/x");
+    expect_programs(&w, "?limit=6", "/bin/o54 /bin/o52 /bin/o51 /tmp/x /usr/bin/curl /bin/ls");
     next = said(&w.viewer, "next");
-    (void)snprintf(query, sizeof(query), "?limit=5&cursor=%s", next);
+    (void)snprintf(query, sizeof(query), "?limit=6&cursor=%s", next);
     free(next);
     expect_programs(&w, query, "/usr/bin/python3 /usr/bin/vi");
     assert_null(said(&w.viewer, "next"));
@@ -264,6 +267,9 @@ static void test_tree(void **state _unused_)
     // Each other's parents: it comes to an end.
     get(&w, "host_process_tree", "/" UID(BOOT, 51) "/tree", 200);
     expect_node(&w, UID(BOOT, 52), "ancestor " UID(BOOT, 51) " running 0");
+    get(&w, "host_process_tree", "/" UID(BOOT, 54) "/tree", 200);
+    expect_node(&w, UID(BOOT, 54), "self " UID(BOOT, 52) " running 0");
+    expect_node(&w, UID(BOOT, 51), "ancestor " UID(BOOT, 52) " running 0");
     get(&w, "host_process_tree", "/none/tree", 404);
     world_end(&w);
 }
@@ -279,6 +285,39 @@ static void test_running(void **state _unused_)
     expect_node(&w, UID(BOOT, 4250), NULL);
     expect_node(&w, UID(BOOT, 4300), NULL);
     expect_node(&w, UID(OTHER, 77), NULL);
+    world_end(&w);
+}
+
+// What another host says of the same entities is its own.
+static void test_other_host(void **state _unused_)
+{
+    char token[TOKEN_TEXT_MAX], line[8192];
+    struct stream_id stream;
+    struct agent other;
+    struct world w;
+
+    world_begin(&w);
+    agent_init(&other, w.rig);
+    other.machine_id = "99992222333344445555666677778888";
+    other.boot_id = OTHER;
+    token_text(w.rig, 1, token);
+    assert_int_equal(agent_enrol_with(&other, token), 200);
+    assert_int_equal(stream_id_new(&stream), 0);
+    assert_int_equal(agent_hello(&other, &stream), 200);
+    (void)snprintf(line, sizeof(line), "{\"time\":%llu,%s}", (unsigned long long)server_now(),
+                   EXEC(PROCESS(BOOT, 4242, "/bin/foreign", "foreign", "x", 9, ""),
+                        PROCESS(BOOT, 4242, "/bin/foreign", "foreign", "x", 9, ""), ""));
+    assert_int_equal(agent_send(&other, &stream, 1, 1, line), 200);
+    expect_programs(&w, "?q=foreign", "");
+    get(&w, "host_process", "/" UID(BOOT, 4242), 200);
+    expect_said(&w.viewer, "program", "/usr/bin/python3");
+    expect_said(&w.viewer, "counts.denied", "1");
+    get(&w, "host_process_tree", "/" UID(BOOT, 4242) "/tree", 200);
+    expect_node(&w, UID(BOOT, 4242), "self " UID(BOOT, 4000) " running 1");
+    (void)snprintf(w.base, sizeof(w.base), "/api/v1/hosts/%s/processes", other.id);
+    expect_programs(&w, "", "/bin/foreign");
+    get(&w, "host_process", "/" UID(BOOT, 4300), 404);
+    agent_done(&other);
     world_end(&w);
 }
 
@@ -305,4 +344,4 @@ static void test_events_of(void **state _unused_)
 
 UNIT_MAIN(cmocka_unit_test(test_history), cmocka_unit_test(test_detail),
           cmocka_unit_test(test_tree), cmocka_unit_test(test_running),
-          cmocka_unit_test(test_events_of))
+          cmocka_unit_test(test_events_of), cmocka_unit_test(test_other_host))

@@ -2,6 +2,47 @@
 //
 // The parts of an OCSF record that are shown. Records come from hosts: any of it may be missing.
 
+export interface OcsfFile {
+  path?: string;
+  name?: string;
+  is_deleted?: boolean;
+  hashes?: { algorithm_id?: number; value?: string }[];
+  product?: { name?: string; version?: string };
+}
+
+export interface OcsfEndpoint {
+  ip?: string;
+  port?: number;
+}
+
+/** What a descriptor is when a program begins. */
+export interface OcsfDescriptor {
+  fd?: number;
+  kind?: string;
+  path?: string;
+  terminal?: string;
+  family?: string;
+  local_endpoint?: OcsfEndpoint;
+  remote_endpoint?: OcsfEndpoint;
+}
+
+/** What a record of a launch says besides, under `unmapped`. */
+export interface OcsfLaunch {
+  cgroup?: string;
+  argument_count?: number;
+  arguments?: string[];
+  arguments_cut?: boolean;
+  environment_cut?: boolean;
+  launch?: string[];
+  script?: string;
+  descriptors?: OcsfDescriptor[];
+  capabilities?: string[];
+  capabilities_permitted?: string[];
+  capabilities_ambient?: string[];
+  namespaces?: Record<string, number>;
+  hash_missing?: string;
+}
+
 export interface OcsfProcess {
   pid?: number;
   uid?: string;
@@ -9,11 +50,14 @@ export interface OcsfProcess {
   path?: string;
   cmd_line?: string;
   created_time?: number;
-  file?: { path?: string; name?: string; is_deleted?: boolean };
+  file?: OcsfFile;
   user?: { name?: string; uid?: string };
   group?: { name?: string; uid?: string };
   auid?: number;
   container?: { uid?: string; runtime?: string; orchestrator?: string; pod_uuid?: string };
+  working_directory?: string;
+  environment_variables?: { name?: string; value?: string }[];
+  session?: { uid?: string; issuer?: string; is_remote?: boolean; terminal?: string };
   parent_process?: OcsfProcess;
   ancestry?: OcsfProcess[];
 }
@@ -54,6 +98,8 @@ export interface OcsfRecord {
 
 export interface TreeNode {
   id: string;
+  /** process.uid; '' when it has none. */
+  uid: string;
   pid: number;
   name: string;
   path: string;

@@ -1151,3 +1151,19 @@ export const events_timeline_params: Record<string, 'one' | 'list'> = {
   not_program: 'list',
   not_path: 'list',
 };
+
+export const host_processes_params: Record<string, 'one' | 'list'> = {
+  from: 'one',
+  to: 'one',
+  program: 'one',
+  user: 'one',
+  login_user: 'one',
+  session: 'one',
+  container: 'one',
+  parent: 'one',
+  process: 'one',
+  denied: 'one',
+  q: 'one',
+  cursor: 'one',
+  limit: 'one',
+};

@@ -8,12 +8,13 @@ import { common } from './common.ts';
 import { hosts } from './hosts.ts';
 import { manage } from './manage.ts';
 import { policies } from './policies.ts';
+import { processes } from './processes.ts';
 import { records } from './records.ts';
 
 export type Pair = readonly [en: string, zh: string];
 export type Values = Record<string, string | number>;
 
-export const table = { ...common, ...hosts, ...manage, ...policies, ...records } as const;
+export const table = { ...common, ...hosts, ...manage, ...policies, ...processes, ...records } as const;
 export type Key = keyof typeof table;
 
 export const LANGS = ['en', 'zh'] as const;

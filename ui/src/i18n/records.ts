@@ -14,6 +14,7 @@ export const records = {
   'field.user': ['user', '用户'],
   'field.program': ['program', '程序'],
   'field.path': ['path', '路径'],
+  'field.process': ['process', '进程'],
 
   'severity.0': ['unknown', '未知'],
   'severity.1': ['informational', '信息'],

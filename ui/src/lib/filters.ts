@@ -16,6 +16,7 @@ export const FIELDS = [
   'user',
   'program',
   'path',
+  'process',
 ] as const;
 export type Field = (typeof FIELDS)[number];
 
@@ -51,7 +52,7 @@ export function fromQuery(query: URLSearchParams): Filters {
   if (parseTime(f.to, 0) === null) f.to = '';
   for (const field of FIELDS) {
     const only = unique(query.getAll(field)).slice(0, isList(field) ? undefined : 1);
-    const not = unique(query.getAll(`not_${field}`));
+    const not = canExclude(field) ? unique(query.getAll(`not_${field}`)) : [];
     if (only.length) f.only[field] = only;
     if (not.length) f.not[field] = not;
   }
@@ -71,7 +72,12 @@ export function toQuery(f: Filters): URLSearchParams {
 
 /** Fields that may have several values at once: any of them. */
 export function isList(field: Field): boolean {
-  return field === 'host' || field === 'outcome' || field === 'class';
+  return field === 'host' || field === 'outcome' || field === 'class' || field === 'process';
+}
+
+/** A record has several processes, and a list of records names none of them: there is no leaving one out. */
+export function canExclude(field: Field): boolean {
+  return field !== 'process';
 }
 
 /**
@@ -135,7 +141,7 @@ export function parseSearch(text: string, into: Filters): Filters {
   for (const m of text.matchAll(/(-?)(?:(\w+):)?(?:"([^"]*)"|(\S+))/g)) {
     const [whole, minus, name, quoted, bare] = m;
     const value = quoted ?? bare ?? '';
-    if (name && isField(name) && value) f = withValue(f, minus ? 'not' : 'only', name, value);
+    if (name && isField(name) && value && (!minus || canExclude(name))) f = withValue(f, minus ? 'not' : 'only', name, value);
     else words.push(quoted !== undefined && !name ? `${minus}"${quoted}"` : whole);
   }
   f.q = words.join(' ');
@@ -147,7 +153,7 @@ function holds(pattern: string, value: string): boolean {
 }
 
 function valueOf(row: EventRow, field: Field): string {
-  const v = row[field];
+  const v = field === 'process' ? null : row[field];
   return v === null || v === undefined ? '' : String(v);
 }
 

@@ -3,7 +3,7 @@
 // Records come from hosts, and a host may send anything: a number where a text belongs, an object where a time does. Of a
 // record, what is shown in its place is what has the type of that place; all of it is in the raw record.
 
-import type { OcsfProcess, OcsfRecord } from '../api/ocsf.ts';
+import type { OcsfLaunch, OcsfProcess, OcsfRecord } from '../api/ocsf.ts';
 
 type Fit<T> = (value: unknown) => T | undefined;
 type Fits<T> = { readonly [K in keyof T]-?: Fit<NonNullable<T[K]>> };
@@ -35,6 +35,8 @@ const object =
 const named = object(() => ({ name: text, uid: text }));
 const place = object(() => ({ path: text, name: text }));
 
+const variable = object(() => ({ name: text, value: text }));
+
 // Processes are in one another, as deep as the server takes records.
 const process: Fit<OcsfProcess> = object<OcsfProcess>(() => ({
   pid: number,
@@ -43,11 +45,20 @@ const process: Fit<OcsfProcess> = object<OcsfProcess>(() => ({
   path: text,
   cmd_line: text,
   created_time: time,
-  file: object(() => ({ path: text, name: text, is_deleted: flag })),
+  file: object(() => ({
+    path: text,
+    name: text,
+    is_deleted: flag,
+    hashes: listOf(object(() => ({ algorithm_id: number, value: text }))),
+    product: object(() => ({ name: text, version: text })),
+  })),
   user: named,
   group: named,
   auid: number,
   container: object(() => ({ uid: text, runtime: text, orchestrator: text, pod_uuid: text })),
+  working_directory: text,
+  environment_variables: listOf(variable),
+  session: object(() => ({ uid: text, issuer: text, is_remote: flag, terminal: text })),
   parent_process: process,
   ancestry: listOf(process),
 }));
@@ -85,6 +96,49 @@ const record = object(() => ({
   file_result: place,
   unmapped,
 }));
+
+const numbers: Fit<Record<string, number>> = (v) => {
+  if (typeof v !== 'object' || v === null || Array.isArray(v)) return undefined;
+  const list = Object.entries(v).flatMap(([key, n]) => (number(n) === undefined ? [] : [[key, n as number] as const]));
+  return Object.fromEntries(list.slice(0, 16));
+};
+
+const endpoint = object(() => ({ ip: text, port: number }));
+
+const launch = object<OcsfLaunch>(() => ({
+  cgroup: text,
+  argument_count: number,
+  arguments: listOf(text),
+  arguments_cut: flag,
+  environment_cut: flag,
+  launch: listOf(text),
+  script: text,
+  descriptors: listOf(
+    object(() => ({
+      fd: number,
+      kind: text,
+      path: text,
+      terminal: text,
+      family: text,
+      local_endpoint: endpoint,
+      remote_endpoint: endpoint,
+    })),
+  ),
+  capabilities: listOf(text),
+  capabilities_permitted: listOf(text),
+  capabilities_ambient: listOf(text),
+  namespaces: numbers,
+  hash_missing: text,
+}));
+
+/** The parts of a process's detail; what has another type than it should is left out. */
+export function processOf(value: unknown): OcsfProcess {
+  return process(value) ?? {};
+}
+
+export function launchOf(value: unknown): OcsfLaunch {
+  return launch(value) ?? {};
+}
 
 /** null: no record at all. */
 export function shapeOf(value: unknown): OcsfRecord | null {

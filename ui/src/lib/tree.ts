@@ -10,6 +10,7 @@ function nodeOf(p: OcsfProcess, role: TreeNode['role']): TreeNode {
   const path = p.file?.path ?? p.path ?? '';
   return {
     id: p.uid ?? `pid:${p.pid ?? '?'}`,
+    uid: p.uid ?? '',
     pid: p.pid ?? 0,
     name: p.name || path.slice(path.lastIndexOf('/') + 1),
     path,

@@ -5,7 +5,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from '../api/client.ts';
 import { t } from '../i18n/index.ts';
-import { chips, empty, FIELDS, isNarrowed, parseSearch, withValue, without, type Field as FilterField, type Filters } from '../lib/filters.ts';
+import { canExclude, chips, empty, FIELDS, isNarrowed, parseSearch, withValue, without, type Field as FilterField, type Filters } from '../lib/filters.ts';
 import { CLASSES, classKey, outcomeKey, outcomeOf, OUTCOMES, severityKey } from '../lib/ocsf.ts';
 import { useStore } from '../lib/store.ts';
 import { absolute, parseTime } from '../lib/time.ts';
@@ -73,7 +73,7 @@ function AddDialog({ filters, set, onClose }: { filters: Filters; set: (f: Filte
       disabled={!value.trim()}
       onClose={onClose}
       onGo={async () => {
-        const { filters: f, missing } = await withHostIds(withValue(filters, not ? 'not' : 'only', field, value.trim()));
+        const { filters: f, missing } = await withHostIds(withValue(filters, not && canExclude(field) ? 'not' : 'only', field, value.trim()));
         if (missing !== null) throw noHost(missing);
         set(f);
       }}
@@ -84,10 +84,12 @@ function AddDialog({ filters, set, onClose }: { filters: Filters; set: (f: Filte
       ) : (
         <Field label={t('records.addValue')} value={value} onInput={(e) => setValue(e.currentTarget.value)} />
       )}
-      <label class="check">
-        <input type="checkbox" checked={not} onChange={(e) => setNot(e.currentTarget.checked)} />
-        {t('records.addNot')}
-      </label>
+      {canExclude(field) && (
+        <label class="check">
+          <input type="checkbox" checked={not} onChange={(e) => setNot(e.currentTarget.checked)} />
+          {t('records.addNot')}
+        </label>
+      )}
     </FormDialog>
   );
 }

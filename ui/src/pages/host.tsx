@@ -317,6 +317,11 @@ export function HostPage({ id }: { id: string }) {
                 {t('host.recordsAll')}
               </a>
             )}
+            {may('view') && (
+              <a class="button" href={`/hosts/${seg(h.id)}/processes`}>
+                {t('procs.title')}
+              </a>
+            )}
             {may('administer') && h.state !== 'revoked' && (
               <Button kind="danger" onClick={() => setAsks('revoke')}>
                 {t('host.revoke')}

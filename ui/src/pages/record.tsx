@@ -12,6 +12,7 @@ import { t } from '../i18n/index.ts';
 import { withValue, type Field as FilterField, type Filters } from '../lib/filters.ts';
 import { count } from '../lib/num.ts';
 import { activityKey, classKey } from '../lib/ocsf.ts';
+import { processHref } from '../lib/proctree.ts';
 import { shapeOf } from '../lib/shape.ts';
 import { plain } from '../lib/text.ts';
 import { absolute, duration } from '../lib/time.ts';
@@ -88,6 +89,14 @@ function Who({ e, narrow }: { e: EventFull; narrow: Narrow }) {
     <dl class="facts">
       <Sought name={t('field.program')} field="program" value={e.program} narrow={narrow}>
         <Path text={p?.file?.path ?? e.program ?? p?.name} /> {p?.pid !== undefined && <span class="faint num">pid {p.pid}</span>}
+        {p?.uid && (
+          <>
+            {' '}
+            <a class="quiet-link" href={processHref(e.host, p.uid)}>
+              {t('proc.open')}
+            </a>
+          </>
+        )}
         {p?.file?.is_deleted && <span class="warn-text"> {t('record.deleted')}</span>}
       </Sought>
       {p?.cmd_line && (
@@ -228,7 +237,7 @@ export function RecordBody({ e, narrow }: { e: EventFull; narrow: Narrow }) {
         <h3>{t('record.who')}</h3>
         <Who e={e} narrow={narrow} />
         <h3>{t('record.tree')}</h3>
-        <ProcessTree nodes={nodes} />
+        <ProcessTree nodes={nodes} host={e.host} />
       </section>
       <section class="part">
         <h3>{t('record.rule')}</h3>

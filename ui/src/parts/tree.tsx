@@ -4,9 +4,10 @@
 
 import type { TreeNode } from '../api/ocsf.ts';
 import { t } from '../i18n/index.ts';
+import { processHref } from '../lib/proctree.ts';
 import { At, Raw } from './text.tsx';
 
-function Level({ nodes }: { nodes: TreeNode[] }) {
+function Level({ nodes, host }: { nodes: TreeNode[]; host: string }) {
   const [node, ...rest] = nodes;
   if (!node) return null;
   return (
@@ -14,7 +15,14 @@ function Level({ nodes }: { nodes: TreeNode[] }) {
       <li class={`tree-${node.role}`}>
         <div class="tree-node">
           <span class="tree-name">
-            <Raw text={node.name || '?'} mono /> <span class="faint num">{node.pid || ''}</span>
+            {node.uid ? (
+              <a href={processHref(host, node.uid)}>
+                <Raw text={node.name || '?'} mono />
+              </a>
+            ) : (
+              <Raw text={node.name || '?'} mono />
+            )}{' '}
+            <span class="faint num">{node.pid || ''}</span>
           </span>
           {node.user && (
             <span class="faint">
@@ -34,13 +42,14 @@ function Level({ nodes }: { nodes: TreeNode[] }) {
             </div>
           )}
         </div>
-        {rest.length > 0 && <Level nodes={rest} />}
+        {rest.length > 0 && <Level nodes={rest} host={host} />}
       </li>
     </ul>
   );
 }
 
-export function ProcessTree({ nodes }: { nodes: TreeNode[] }) {
+/** Each process that has an entity leads to its page on this host. */
+export function ProcessTree({ nodes, host }: { nodes: TreeNode[]; host: string }) {
   if (!nodes.length) return <p class="faint">{t('record.treeNone')}</p>;
-  return <Level nodes={nodes} />;
+  return <Level nodes={nodes} host={host} />;
 }
