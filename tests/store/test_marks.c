@@ -19,6 +19,7 @@ static const struct {
     {"{\"actor\":{\"process\":{\"user\":{\"name\":\"root\"}}}}", STORE_MARK_RUN_USER, "root"},
     {"{\"process\":{\"user\":{\"name\":\"j\\u00f6rg\"}}}", STORE_MARK_RUN_USER, "j\xc3\xb6rg"},
     {"{\"actor\":{\"session\":{\"uid\":\"7\"}}}", STORE_MARK_SESSION, "7"},
+    {"{\"process\":{\"session\":{\"uid\":\"8\"}}}", STORE_MARK_SESSION, "8"},
     {"{\"actor\":{\"process\":{\"container\":{\"uid\":\"c1\"}}}}", STORE_MARK_CONTAINER, "c1"},
     {"{\"process\":{\"container\":{\"uid\":\"c2\"}}}", STORE_MARK_CONTAINER, "c2"},
     {"{\"launch_type_id\":3}", STORE_MARK_LAUNCH, "exec"},
