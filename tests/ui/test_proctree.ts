@@ -79,7 +79,8 @@ test('how long it ran, as far as that is known', () => {
 
 test('an entity is one part of the address, whatever it is', () => {
   assert.equal(processHref('h', 'b:1:2'), '/hosts/h/processes/b%3A1%3A2');
-  assert.equal(processHref('h', '../x?y#z'), '/hosts/h/processes/..%2Fx%3Fy%23z');
+  assert.equal(processHref('a/b', '1f-2:7:9'), '/hosts/a%2Fb/processes/1f-2%3A7%3A9');
+  for (const none of ['', null, undefined, '../x', 'b:7:1\n', 'b::1', 'a b', 'x/y', 'b:7:1.js', '\u202eb', `b:${'7'.repeat(200)}`]) assert.equal(processHref('h', none), null, String(none));
 });
 
 test('executed programs: what is in the URL comes back the same, and the server knows every field', () => {

@@ -7,6 +7,7 @@ import type { Pair } from './index.ts';
 export const processes = {
   'procs.title': ['Processes', '进程'],
   'procs.of': ['Processes of {host}', '{host} 的进程'],
+  'procs.host': ['The host', '主机'],
   'procs.view': ['View', '视图'],
   'procs.history': ['Executed', '执行历史'],
   'procs.running': ['Running now', '正在运行'],

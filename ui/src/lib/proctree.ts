@@ -120,6 +120,8 @@ export function ranFor(p: { started: number | null; ended: number | null; state:
   return until === null || until < p.started ? null : until - p.started;
 }
 
-export function processHref(host: string, uid: string): string {
+/** Where a process has its page; null: what the host calls its entity is none (boot, pid and start, in plain letters). */
+export function processHref(host: string, uid: string | null | undefined): string | null {
+  if (!uid || uid.length > 200 || !/^[\w-]+(:[\w-]+)*$/.test(uid)) return null;
   return `/hosts/${encodeURIComponent(host)}/processes/${encodeURIComponent(uid)}`;
 }

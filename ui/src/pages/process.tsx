@@ -390,6 +390,7 @@ export function ProcessPage({ host, uid }: { host: string; uid: string }) {
         {data.error?.status === 404 ? <Empty what={t('proc.none')} /> : <Show data={data}>{() => null}</Show>}
       </>
     );
+  const parent = processHref(d.host, d.parent);
   return (
     <>
       <PageHead
@@ -402,8 +403,8 @@ export function ProcessPage({ host, uid }: { host: string; uid: string }) {
           </>
         }
       >
-        {d.parent && (
-          <a class="button" href={processHref(d.host, d.parent)}>
+        {parent && (
+          <a class="button" href={parent}>
             {t('procs.head.parent')}
           </a>
         )}

@@ -15,7 +15,7 @@ import { baseName, plain } from '../lib/text.ts';
 import { duration, MINUTE } from '../lib/time.ts';
 import { Button, Segments } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
-import { ProcTree } from '../parts/proctree.tsx';
+import { ProcessLink, ProcTree } from '../parts/proctree.tsx';
 import { Empty, Failure, Loading, Show } from '../parts/states.tsx';
 import { Table } from '../parts/table.tsx';
 import { At, OutcomeTag, Path, Raw, StateTag } from '../parts/text.tsx';
@@ -109,13 +109,9 @@ function What({ x, host }: { x: ProcessLaunch; host: string }) {
   return (
     <>
       <span class="exec-name">
-        {x.uid ? (
-          <a href={processHref(host, x.uid)} title={plain(x.program ?? '', 300)}>
-            {name}
-          </a>
-        ) : (
-          name
-        )}{' '}
+        <ProcessLink host={host} uid={x.uid} title={plain(x.program ?? '', 300)}>
+          {name}
+        </ProcessLink>{' '}
         <span class="faint num">{x.pid ?? ''}</span>{' '}
         {x.outcome !== 'other' && x.outcome !== 'allowed' && <OutcomeTag outcome={x.outcome} />}
         {x.rule && (
@@ -170,7 +166,7 @@ function History({ host, filters }: { host: string; filters: ExecFilters }) {
       </>
     );
   const who = (x: ProcessLaunch) => (
-    <>
+    <div class="exec-part">
       <Raw text={x.user} max={40} />
       {x.login_user && x.login_user !== x.user && (
         <span class="faint">
@@ -179,16 +175,16 @@ function History({ host, filters }: { host: string; filters: ExecFilters }) {
         </span>
       )}
       {x.session && <span class="faint"> {t('procs.sessionOf', { n: plain(x.session, 20) })}</span>}
-    </>
+    </div>
   );
   const life = (x: ProcessLaunch) => {
     const ran = ranFor({ started: x.time, ended: x.ended, state: x.state }, serverNow());
     return (
-      <>
+      <div class="exec-part">
         <StateTag state={x.state} table="proc.state" />
         {x.exit_code !== null && x.exit_code !== 0 && <span class="num warn-text"> {t('proc.exit', { n: x.exit_code })}</span>}
         {ran !== null && <span class="num faint"> {t(x.ended !== null ? 'proc.ran' : 'proc.runs', { time: duration(ran) })}</span>}
-      </>
+      </div>
     );
   };
   return (
@@ -198,7 +194,10 @@ function History({ host, filters }: { host: string; filters: ExecFilters }) {
         label={t('procs.list')}
         rows={list.items}
         keyOf={(x) => x.id}
-        onRow={(x) => x.uid && go(processHref(host, x.uid))}
+        onRow={(x) => {
+          const href = processHref(host, x.uid);
+          if (href) go(href);
+        }}
         columns={[
           {
             key: 'time',
@@ -215,14 +214,11 @@ function History({ host, filters }: { host: string; filters: ExecFilters }) {
           {
             key: 'parent',
             head: t('procs.head.parent'),
-            cell: (x) =>
-              x.parent?.uid ? (
-                <a href={processHref(host, x.parent.uid)}>
-                  <Raw text={x.parent.name ?? x.parent.path} mono max={40} />
-                </a>
-              ) : (
-                <Raw text={x.parent?.name} mono max={40} />
-              ),
+            cell: (x) => (
+              <ProcessLink host={host} uid={x.parent?.uid}>
+                <Raw text={x.parent?.name ?? x.parent?.path} mono max={40} />
+              </ProcessLink>
+            ),
           },
           { key: 'state', head: t('procs.head.state'), cell: life },
         ]}
@@ -285,7 +281,7 @@ export function ProcessesPage({ host }: { host: string }) {
     <>
       <PageHead title={<Raw text={name ? t('procs.of', { host: name }) : t('procs.title')} />}>
         <a class="button" href={`/hosts/${seg(host)}`}>
-          {t('field.host')}
+          {t('procs.host')}
         </a>
         <Segments
           label={t('procs.view')}

@@ -83,16 +83,17 @@ function Who({ e, narrow }: { e: EventFull; narrow: Narrow }) {
   const actor = record?.actor;
   const p = actor?.process;
   const session = actor?.session;
+  const href = processHref(e.host, p?.uid);
   const login = actor?.user?.name ?? actor?.user?.uid;
   const runsAs = p?.user?.name ?? p?.user?.uid ?? (login ? null : e.user);
   return (
     <dl class="facts">
       <Sought name={t('field.program')} field="program" value={e.program} narrow={narrow}>
         <Path text={p?.file?.path ?? e.program ?? p?.name} /> {p?.pid !== undefined && <span class="faint num">pid {p.pid}</span>}
-        {p?.uid && (
+        {href && (
           <>
             {' '}
-            <a class="quiet-link" href={processHref(e.host, p.uid)}>
+            <a class="quiet-link" href={href}>
               {t('proc.open')}
             </a>
           </>

@@ -2,6 +2,7 @@
 //
 // A tree of processes whose branches open and close, by mouse and by keys. Each leads to its page.
 
+import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { serverNow } from '../api/client.ts';
 import type { ProcessNode } from '../api/types.ts';
@@ -11,6 +12,17 @@ import { branches, openAtFirst, processHref, ranFor, treeKey, treeRows, type Tre
 import { duration } from '../lib/time.ts';
 import { go } from '../router.ts';
 import { At, Raw, StateTag } from './text.tsx';
+
+/** To the page of a process; the text alone where it has none. */
+export function ProcessLink(props: { host: string; uid: string | null | undefined; title?: string; inTree?: boolean; children: ComponentChildren }) {
+  const href = processHref(props.host, props.uid);
+  if (!href) return <>{props.children}</>;
+  return (
+    <a href={href} title={props.title} tabIndex={props.inTree ? -1 : undefined}>
+      {props.children}
+    </a>
+  );
+}
 
 function Life({ node }: { node: ProcessNode }) {
   const ran = ranFor(node, serverNow());
@@ -57,9 +69,11 @@ function Row(props: { row: TreeRow; host: string; self: boolean; focus: boolean;
         </button>
       )}
       <span class="ptree-main">
-        <a href={processHref(host, node.uid)} tabIndex={-1} class="ptree-name" aria-current={props.self ? 'page' : undefined}>
-          <Raw text={name} mono max={80} />
-        </a>{' '}
+        <span class="ptree-name">
+          <ProcessLink host={host} uid={node.uid} inTree>
+            <Raw text={name} mono max={80} />
+          </ProcessLink>
+        </span>{' '}
         <span class="faint num">{node.pid ?? ''}</span>
         {node.denials > 0 && <span class="ptree-denials num">{t('proc.denials', { n: count(node.denials) })}</span>}
         {props.self && <span class="tree-role">{t('proc.self')}</span>}
@@ -98,8 +112,9 @@ export function ProcTree({ nodes, host, self, label }: { nodes: ProcessNode[]; h
     if (e.ctrlKey || e.metaKey || e.altKey) return;
     const row = rows[focus];
     if (e.key === 'Enter' && row) {
+      const href = processHref(host, row.node.uid);
       e.preventDefault();
-      go(processHref(host, row.node.uid));
+      if (href) go(href);
       return;
     }
     const move = treeKey(rows, focus, e.key);

@@ -4,7 +4,7 @@
 
 import type { TreeNode } from '../api/ocsf.ts';
 import { t } from '../i18n/index.ts';
-import { processHref } from '../lib/proctree.ts';
+import { ProcessLink } from './proctree.tsx';
 import { At, Raw } from './text.tsx';
 
 function Level({ nodes, host }: { nodes: TreeNode[]; host: string }) {
@@ -15,13 +15,9 @@ function Level({ nodes, host }: { nodes: TreeNode[]; host: string }) {
       <li class={`tree-${node.role}`}>
         <div class="tree-node">
           <span class="tree-name">
-            {node.uid ? (
-              <a href={processHref(host, node.uid)}>
-                <Raw text={node.name || '?'} mono />
-              </a>
-            ) : (
+            <ProcessLink host={host} uid={node.uid}>
               <Raw text={node.name || '?'} mono />
-            )}{' '}
+            </ProcessLink>{' '}
             <span class="faint num">{node.pid || ''}</span>
           </span>
           {node.user && (
