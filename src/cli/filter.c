@@ -46,10 +46,22 @@ static bool path_matches(struct json_object *record, const char *glob)
            fnmatch(glob, str(json_get(record, "file_result"), "path"), 0) == 0;
 }
 
+// process.uid: of who acts, or of the process that the record is about.
+static bool is_entity(const char *wanted)
+{
+    const char *colon = strchr(wanted, ':');
+
+    return colon && strchr(colon + 1, ':') && !strchr(wanted, '/');
+}
+
 static bool process_matches(struct json_object *record, const char *wanted)
 {
     struct json_object *process = json_get(json_get(record, "actor"), "process");
     uint64_t pid;
+
+    if (is_entity(wanted))
+        return streq(str(process, "uid"), wanted) ||
+               streq(str(json_get(record, "process"), "uid"), wanted);
 
     if (parse_u64(wanted, &pid) == 0)
         return json_get_u64(process, "pid", 0) == pid;

@@ -8,8 +8,9 @@
 static const char record[] =
     "{\"time\":1000000,\"disposition_id\":2,\"policy\":{\"name\":\"base\"},"
     "\"file\":{\"path\":\"/srv/vault/a\"},\"file_result\":{\"path\":\"/tmp/b\"},"
-    "\"actor\":{\"user\":{\"uid\":\"1001\",\"name\":\"bob\"},\"process\":{\"pid\":812,\"name\":\"cat\","
+    "\"actor\":{\"user\":{\"uid\":\"1001\",\"name\":\"bob\"},\"process\":{\"pid\":812,\"uid\":\"b:812:77\",\"name\":\"cat\","
     "\"file\":{\"path\":\"/usr/bin/cat\"},\"user\":{\"uid\":\"0\",\"name\":\"root\"}}},"
+    "\"process\":{\"pid\":813,\"uid\":\"b:813:78\"},"
     "\"unmapped\":{\"rule_file\":\"/etc/safeguard/policies/10-base.yaml\",\"rule_line\":7}}";
 
 static void test_filters(void **state)
@@ -38,6 +39,10 @@ static void test_filters(void **state)
         {{.process = "812"}, true},
         {{.process = "81"}, false},
         {{.process = "ca"}, false},
+        {{.process = "b:812:77"}, true},
+        {{.process = "b:813:78"}, true}, // that it is about
+        {{.process = "b:812:7"}, false},
+        {{.process = "b:812"}, false},
         {{.user = "root"}, true},
         {{.user = "0"}, true},
         {{.user = "bob"}, true}, // who logged in
