@@ -182,6 +182,25 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
     await visit('/hosts?q=%3Cscript%3E');
   });
 
+  await walk.test(`${on}: what was executed, and each process`, async () => {
+    await enter('operator', how);
+    let met = 0;
+    for (const id of ids) {
+      const [, { items }] = await ask('GET', `hosts/${id}/processes?limit=10`);
+      assert.equal(items.length, 2, hosts[id]);
+      await visit(`/hosts/${id}/processes`, 'tbody .exec-cmd');
+      await visit(`/hosts/${id}/processes?view=running`, '.ptree, .empty');
+      // Hosts call entities what they like: what is none leads nowhere, and the other process of the host has a page.
+      const [, { items: records }] = await ask('GET', `events?host=${id}&limit=3&class=1001`);
+      const [, { record }] = await ask('GET', `events/${records[0].id}`);
+      await visit(`/hosts/${id}/processes/${encodeURIComponent(record.actor.process.uid)}`, '.facts-wide, .empty');
+      met += await page.locator('.facts-wide').count();
+      await page.click('main summary', { timeout: 1000 }).catch(() => undefined);
+      await whole(`the process of ${id}`);
+    }
+    assert.equal(met, ids.length);
+  });
+
   await walk.test(`${on}: hosts whose values are of other types`, async () => {
     for (const id of odd) await visit(`/hosts/${id}`);
   });
@@ -226,6 +245,10 @@ await walk.test('records whose values are of other types, each of them in full',
   }
   await whole('the last one');
   assert.deepEqual(broken, []);
+  await visit(`/hosts/${odd.at(-1)}/processes`, 'tbody .exec-cmd, .empty');
+  await visit(`/hosts/${odd.at(-1)}/processes?view=running`, '.ptree, .empty');
+  const [, found] = await ask('GET', `hosts/${odd.at(-1)}/processes?limit=200`);
+  for (const uid of new Set(found.items.map((i) => i.uid).filter((u) => /^[\w:-]+$/.test(u ?? '')))) await visit(`/hosts/${odd.at(-1)}/processes/${encodeURIComponent(uid)}`, '.facts-wide, .empty');
 });
 
 await walk.test('dialogs', async () => {

@@ -76,6 +76,20 @@ await test('records, and one of them', async () => {
   await shoot('records');
 });
 
+await test('what was executed on the host', async () => {
+  await go('/hosts', 'tbody tr');
+  const host = await page.locator('tbody a[href^="/hosts/"]').first().getAttribute('href');
+  await go(`${host}/processes?login_user=alice`, 'tbody .exec-cmd:has-text("cp /srv/vault/secret")');
+  await shoot('executed');
+});
+
+await test('a process, its tree', async () => {
+  await page.click('tbody tr:has(.exec-cmd:has-text("cp /srv/vault/secret /tmp/copy")) .exec-name a >> nth=0');
+  await page.waitForSelector('.ptree-self');
+  await page.waitForSelector('.facts-wide');
+  await shoot('process');
+});
+
 await test('an alert', async () => {
   await go('/alerts', 'tbody tr');
   await page.click('tbody a >> nth=0');

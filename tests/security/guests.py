@@ -63,14 +63,22 @@ def lines_of(k, t):
     unmapped = {"rule": t, "rule_file": "/etc/safeguard/policies/" + t + ".yaml", "rule_line": 3, "hook": t, "mode": t, "cgroup": t, t[:40]: t}
     base = {"message": t, "actor": {"user": {"name": t, "uid": t}, "session": {"uid": t, "issuer": t, "is_remote": True}, "process": process},
             "file": {"path": "/" + t, "name": t, "owner": {"name": t}}, "unmapped": unmapped, "policy": {"name": t}, "device": {"hostname": t}}
-    return [record(k, **base), record(k, **{**base, "class_uid": 1007, "activity_id": 1, "action_id": 3, "disposition_id": 17,
-                                            "severity_id": 1, "process": process})]
+    life = {**base, "class_uid": 1007, "activity_id": 1, "action_id": 3, "disposition_id": 17, "severity_id": 1, "process": process}
+    launch = {**process, "session": {"uid": t, "issuer": t, "terminal": t}, "file": {
+        "path": "/" + t, "name": t, "hashes": [{"algorithm_id": 3, "value": t}], "product": {"name": t, "version": t}},
+        "environment_variables": [{"name": t, "value": t}, {"name": "LD_PRELOAD", "value": t}]}
+    how = {**unmapped, "script": t, "arguments": [t, t, ""], "arguments_cut": True, "argument_count": 9, "environment_cut": True, "launch": [t, "memory"],
+           "descriptors": [{"fd": 0, "kind": t, "path": t, "family": t, "local_endpoint": {"ip": t, "port": 1}}, {"fd": 1, "kind": "tty", "terminal": t}],
+           "capabilities": [t], "capabilities_permitted": [t], "namespaces": {t[:40]: 1}, "hash_missing": t}
+    return [record(k, **base), record(k, **life),
+            record(k, **{**life, "launch_type_id": 3, "actor": {**base["actor"], "process": launch}, "process": launch, "unmapped": how}),
+            record(k, **{**life, "launch_type_id": 3, "process": {**launch, "uid": t[:200], "parent_process": {"uid": f"u{k}", "name": t}}, "unmapped": how})]
 
 
 def wrong_lines():
     """A good record with one value of it replaced by a wrong one, for each value and each wrong one."""
-    good = json.loads(lines_of(1, "x")[0])
-    good.update({"start_time": 1, "end_time": 2, "count": 3, "file_result": {"path": "/y"}, "process": {"pid": 1, "file": {"path": "/p"}}})
+    good = json.loads(lines_of(1, "x")[2])
+    good.update({"start_time": 1, "end_time": 2, "count": 3, "file_result": {"path": "/y"}})
     places = []
 
     def walk(value, path):

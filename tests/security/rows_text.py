@@ -44,6 +44,11 @@ FIELDS = {
     "parent": lambda t: {"actor": {"process": {"pid": 7, "uid": "b:7:1", "file": {"path": "/p"}, "parent_process": {
         "pid": 6, "uid": t, "name": t, "cmd_line": t, "file": {"path": t}}, "ancestry": [{"uid": t, "path": t}]}}},
     "container": lambda t: {"actor": {"process": {"pid": 7, "file": {"path": "/p"}, "container": {"uid": t, "name": t}}}},
+    "launch": lambda t: {"class_uid": 1007, "activity_id": 1, "action_id": 3, "disposition_id": 17, "severity_id": 1, "launch_type_id": 3, "process": {
+        "pid": 7, "uid": "b:7:2", "name": t, "cmd_line": t, "working_directory": t, "file": {"path": "/" + t, "hashes": [{"algorithm_id": 3, "value": t}],
+        "product": {"name": t, "version": t}}, "user": {"name": t}, "container": {"uid": t}, "session": {"uid": t, "terminal": t},
+        "environment_variables": [{"name": t, "value": t}], "parent_process": {"pid": 6, "uid": t, "name": t}},
+        "unmapped": {"script": t, "arguments": [t], "launch": [t], "namespaces": {t: 1}, "descriptors": [{"fd": 0, "kind": t, "path": t}]}},
     "message": lambda t: {"message": t},
     "rule": lambda t: {"unmapped": {"rule": t, "rule_file": t, "rule_line": 1, "hook": t}, "policy": {"name": t}},
     "device": lambda t: {"device": {"hostname": t, "uid": t, "os": {"name": t}}},
@@ -201,10 +206,43 @@ def finds(parameter, of):
     return send
 
 
+def launches(r):
+    """What was executed: each text is in its place, as it was; an entity that is a text finds its own."""
+    target, got, cursor = f"/api/v1/hosts/{r.text_host.id}/processes", [], None
+    while True:
+        a = r.viewer.get(target, limit=7, **({"cursor": cursor} if cursor else {}))
+        if a.status != 200:
+            return a
+        page = strict(a.body)
+        got += page["items"]
+        cursor = page["next"]
+        if not cursor:
+            break
+    texts = {i["cmd_line"] for i in got}
+    if len(got) != len(TEXTS) or texts != set(TEXTS.values()):
+        return Answer(0, why=f"{len(got)} launches, {texts ^ set(TEXTS.values())}")
+    for i in got:
+        t = i["cmd_line"]
+        if not all(i[key] == t for key in ("name", "working_directory", "script", "user", "container", "session", "terminal")) or i["parent"]["uid"] != t:
+            return Answer(0, why=f"{i}")
+        if len(t.encode()) > 64 or any(ord(c) < 32 or ord(c) == 127 for c in t):
+            continue
+        for key in ("user", "container", "session", "parent"):
+            a = r.viewer.get(target, **{key: t})
+            if a.status != 200 or [x["cmd_line"] for x in strict(a.body)["items"]] != [t]:
+                return Answer(0, why=f"{key}={t!r}: {a}")
+    for part in ("", "/tree"):
+        a = r.viewer.get(f"{target}/b:7:2{part}")
+        strict(a.body)
+        if a.status != 200:
+            return a
+    return r.viewer.get(f"{target}/running")
+
+
 def any_words(r):
     """Whatever is looked for: an answer, never an error of the index."""
     for text in [*TEXTS.values(), '"', "'", "*", "a*", "AND", "NOT", "NEAR", "a NEAR b", "-", "--", "(", ")", "a:b", "^", '""', '"a', "\\", "%", ";DROP TABLE x"]:
-        for target in ("/api/v1/events", "/api/v1/events/timeline", "/api/v1/hosts", "/api/v1/alerts"):
+        for target in ("/api/v1/events", "/api/v1/events/timeline", "/api/v1/hosts", "/api/v1/alerts", f"/api/v1/hosts/{r.text_host.id}/processes"):
             a = r.viewer.get(target, q=text[:80])
             said_why = any(ord(c) < 32 or ord(c) == 127 for c in text[:80]) or text[:80].count('"') % 2
             if a.status != 200 and not (said_why and a.status == 400):
@@ -258,6 +296,7 @@ RECORDS = [
     # name, what is sent, what must come back, what must be true afterwards
     Row("a live view is open", live_view, "200"),
     Row(f"{len(TEXTS)} texts in {len(FIELDS)} fields of records are stored", sends_all, "200", given_back),
+    Row("what was executed has each of them in its place", launches, "200"),
     Row("  ... shown live", lambda r: Answer(200), "200", live_view_is_whole),
     Row("  ... exported, a line each", export, "200", exported_well),
     Row("  ... found by their path", finds("path", lambda t: "/" + t), "200"),

@@ -311,7 +311,7 @@ static void test_other_host(void **state _unused_)
     expect_programs(&w, "?q=foreign", "");
     get(&w, "host_process", "/" UID(BOOT, 4242), 200);
     expect_said(&w.viewer, "program", "/usr/bin/python3");
-    expect_said(&w.viewer, "counts.denied", "1");
+    expect_said(&w.viewer, "counts.other", "3");
     get(&w, "host_process_tree", "/" UID(BOOT, 4242) "/tree", 200);
     expect_node(&w, UID(BOOT, 4242), "self " UID(BOOT, 4000) " running 1");
     (void)snprintf(w.base, sizeof(w.base), "/api/v1/hosts/%s/processes", other.id);
