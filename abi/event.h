@@ -105,14 +105,18 @@ enum sg_field_type {
     SG_FIELD_DEV2 = 5,     /* __u32 s_dev that PATH2 lies in, when not that of PATH */
     SG_FIELD_EXE_ID = 6,   /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
     SG_FIELD_CONTROL = 7,  /* struct sg_control_field */
-    SG_FIELD_NAME = 8,     /* CONTROL: the name that was asked with (module, file system); bytes */
+    SG_FIELD_NAME =
+        8, /* CONTROL: the name that was asked with (module, file system); EXEC: of a file in memory,
+            * of PATH if that is one, else of SCRIPT; bytes */
     SG_FIELD_CWD = 9,      /* EXEC: working directory, as PATH */
     SG_FIELD_SCRIPT = 10,  /* EXEC: the script that PATH interprets, as PATH */
     SG_FIELD_ENV = 11,     /* EXEC: chosen variables "NAME=value", each followed by NUL */
     SG_FIELD_STDIO = 12,   /* EXEC: struct sg_stdio[3], of descriptors 0-2 */
     SG_FIELD_LAUNCH = 13,  /* EXEC: struct sg_launch */
     SG_FIELD_FINDING = 14, /* FINDING: struct sg_finding_field, then its evidence */
-    SG_FIELD_STDIO_PATH0 = 15, /* EXEC: the files that descriptors 0-2 are, as PATH */
+    SG_FIELD_STDIO_PATH0 =
+        15, /* EXEC: the files that descriptors 0-2 are, and the names of sockets of AF_UNIX, as PATH;
+             * none where an earlier one has the same dev and ino */
     SG_FIELD_STDIO_PATH1 = 16,
     SG_FIELD_STDIO_PATH2 = 17,
 };
@@ -125,6 +129,8 @@ struct sg_launch {
     __u32 argc, envc; /* as many as were handed over, whatever the record has room for */
     __u32 flags;      /* SG_LAUNCH_* */
     __u32 script_dev; /* s_dev that SCRIPT lies in */
+    __u32 cwd_dev;    /* … and CWD */
+    __u32 reserved;
 };
 
 enum {
@@ -137,7 +143,22 @@ enum {
     SG_LAUNCH_ENV_CUT =
         1u << 6, /* more chosen variables than there is room for, or too many to look through */
     SG_LAUNCH_COMPAT = 1u << 7, /* a 32-bit program */
+    SG_LAUNCH_SCRIPT_CUT =
+        1u << 8, /* of the paths what SG_RECORD_PATH_CUT says of PATH: the leaf's end is kept */
+    SG_LAUNCH_CWD_CUT = 1u << 9,
+    SG_LAUNCH_STDIO_CUT = 1u << 10, /* of any of them */
+    SG_LAUNCH_CWD_DELETED = 1u << 11,
+    SG_LAUNCH_CALLER =
+        1u
+        << 12, /* refused: who asked, not a new program; ARGS as the caller had them at that moment */
 };
+#define SG_LAUNCH_FLAGS 13
+
+/* Bounds of an exec's record; what is longer is cut, and its flags say so. */
+#define SG_ARGS_BYTES_MAX 4096u /* of all arguments, their NULs counted */
+#define SG_ENV_BYTES_MAX  1024u /* of all chosen variables */
+#define SG_ENV_VALUE_MAX  512u  /* of one of them with its name, a power of two */
+#define SG_ENV_SCAN_MAX   512u  /* variables that are looked at */
 
 /* What a descriptor is. */
 enum sg_stdio_kind {
@@ -157,9 +178,12 @@ struct sg_stdio {
     __u16 family;                  /* AF_* */
     __u16 local_port, remote_port; /* in host order */
     __u32 dev;                     /* s_dev; of a terminal its own device number */
-    __u32 reserved;
-    __u64 ino;                  /* pipes and sockets: the same number is the same one */
-    __u8 local[16], remote[16]; /* addresses in network order, IPv4 in the first four bytes */
+    __u32 path_dev;                /* s_dev that its path lies in */
+    __u64 ino;                     /* pipes and sockets: the same number is the same one */
+    __u8 local[16],
+        remote
+            [16]; /* addresses in network order, IPv4 in the first four bytes; AF_UNIX: remote begins with
+               the __u64 ino of the socket at the other end */
 };
 
 /* What was asked for. */
@@ -269,7 +293,7 @@ SG_EVENT_ASSERT(sizeof(struct sg_field) == 8, "sg_field");
 SG_EVENT_ASSERT(sizeof(struct sg_control_field) == 40, "sg_control_field");
 SG_EVENT_ASSERT(sizeof(struct sg_finding_field) == 16, "sg_finding_field");
 SG_EVENT_ASSERT(sizeof(struct sg_credentials) == 80, "sg_credentials");
-SG_EVENT_ASSERT(sizeof(struct sg_launch) == 72, "sg_launch");
+SG_EVENT_ASSERT(sizeof(struct sg_launch) == 80, "sg_launch");
 SG_EVENT_ASSERT(sizeof(struct sg_stdio) == 56, "sg_stdio");
 SG_EVENT_ASSERT(sizeof(struct sg_record) % 8 == 0, "sg_record is padded by hand");
 SG_EVENT_ASSERT(sizeof(struct sg_record) == 176, "sg_record has no hidden padding");

@@ -77,7 +77,8 @@ enum sg_op {
 #define SG_OPS_WRITE                                                                       \
     (SG_OP_WRITE | SG_OP_CREATE | SG_OP_DELETE | SG_OP_RENAME | SG_OP_LINK | SG_OP_CHMOD | \
      SG_OP_CHOWN | SG_OP_XATTR | SG_OP_MOUNT)
-#define SG_OPS_ANY (SG_OPS_WRITE | SG_OP_READ | SG_OP_EXEC | SG_OP_MMAP)
+#define SG_OPS_ANY    (SG_OPS_WRITE | SG_OP_READ | SG_OP_EXEC | SG_OP_MMAP)
+#define SG_OPS_OBJECT (SG_OPS_ANY | SG_OP_LOAD) /* what an object must stay known for */
 
 /*
  * Devices whose descriptors stay usable, whatever rule comes after they were opened, by the numbers of their drivers

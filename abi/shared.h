@@ -249,6 +249,19 @@ struct sg_agent {
  */
 #define SG_WAKE_NS 2000000ull
 
+/* Chosen variables, by how they begin: "NAME=" for one, "NAME_" for all that begin so. */
+#define SG_ENV_NAMES_MAX 16
+#define SG_ENV_NAME_MAX  32
+struct sg_env_names {
+    __u64 first; /* bit by the lowest six bits of the first byte: some name begins so */
+    __u32 n;
+    __u32 reserved;
+    struct {
+        __u64 text[SG_ENV_NAME_MAX / 8]; /* as in memory */
+        __u64 mask[SG_ENV_NAME_MAX / 8]; /* of the bytes that count */
+    } name[SG_ENV_NAMES_MAX];
+};
+
 /* Numbers of the hooks in records. */
 enum sg_hook {
     SG_HOOK_NONE = 0,

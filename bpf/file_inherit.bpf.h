@@ -9,6 +9,7 @@
 #ifndef SG_BPF_FILE_INHERIT_H
 #define SG_BPF_FILE_INHERIT_H
 
+#include "lib/exec.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
 
@@ -172,7 +173,8 @@ static __always_inline __u64 sg_inherit_decide(struct sg_request *q, __u32 polic
     return decision;
 }
 
-static __always_inline int sg_on_exec(struct linux_binprm *bprm)
+/* Are the program's descriptors refused to it? */
+static __always_inline int sg_inherit_refused(struct linux_binprm *bprm)
 {
     const struct sg_image *header = sg_header_now();
     struct file *file = bprm->file;
@@ -204,6 +206,11 @@ static __always_inline int sg_on_exec(struct linux_binprm *bprm)
     q.ops = SG_DECISION_OPS(decision);
     q.flags = SG_RECORD_INHERITED;
     return sg_conclude(&q, decision, policy_id, false); /* the stack is full */
+}
+
+static __always_inline int sg_on_exec(struct linux_binprm *bprm)
+{
+    return sg_inherit_refused(bprm) || sg_exec_kind_refused(bprm->file);
 }
 
 SG_LSM(bprm_check_security, bprm_check_security, ((void)storage, sg_on_exec(bprm)),

@@ -3,15 +3,27 @@
 #ifndef SG_BPF_FILE_OPEN_H
 #define SG_BPF_FILE_OPEN_H
 
+#include "lib/exec.bpf.h"
 #include "lib/file.bpf.h"
 #include "lib/hook.bpf.h"
 
+/* What was asked for; of a mapping that becomes executable, which is asked for twice, what was decided. */
+static __always_inline __u32 sg_ops_recorded(const struct file *file, __u32 ops, __u64 decision)
+{
+    if (!ops)
+        ops = sg_ops_of_open(file);
+    if (ops & SG_OP_LOAD)
+        ops &= SG_DECISION_OPS(decision);
+    return ops & ~SG_OP_LAUNCH;
+}
+
+/* What opened, mapped or received files are refused, or recorded, for. */
 static __always_inline int sg_file_conclude(struct file *file, __u32 ops, __u32 hook_flags,
                                             __u64 decision, __u32 policy_id, bool storage)
 {
     struct sg_request q = {.dentry = file->f_path.dentry,
                            .inode = file->f_inode,
-                           .ops = ops ? ops : sg_ops_of_open(file),
+                           .ops = sg_ops_recorded(file, ops, decision),
                            .hook = (__u16)hook_flags,
                            .flags = hook_flags >> 16};
 
@@ -38,6 +50,23 @@ static __noinline __u64 sg_file_long_lsm(struct file *file, __u32 ops, __u64 qui
                                          __u32 *ret_policy_id)
 {
     return sg_file_long(file, ops, quick, ret_policy_id, true);
+}
+
+/* Is it a rule about programs that decided? Then it is told by the record of the exec. */
+static __always_inline int sg_is_launch(__u64 decision)
+{
+    return SG_DECISION_OPS(decision) & SG_OP_LAUNCH;
+}
+
+/* What such a rule says about a file that is opened for execution (ops 0), or mapped for it. */
+static __noinline int sg_file_launch(struct file *file, __u32 ops, __u32 hook_flags, __u64 decision,
+                                     __u32 policy_id)
+{
+    if (!ops)
+        return sg_exec_conclude(file, hook_flags, decision, policy_id);
+    if (SG_DECISION_VERDICT(decision) < SG_DENY)
+        return 0;
+    return sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
 }
 
 /* SG_QUICK_UNKNOWN, of which a verifier knows nothing: it would go through what follows once more for this number. */
@@ -68,6 +97,8 @@ static __always_inline int sg_file_access_lsm(struct file *file, __u32 ops, __u3
     }
     if (decision & SG_DECISION_AGAIN)
         decision = sg_file_long_lsm(file, ops, decision, &policy_id);
+    if (sg_is_launch(decision))
+        return sg_file_launch(file, ops, hook_flags, decision, policy_id);
     return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
            sg_file_conclude_lsm(file, ops, hook_flags, decision, policy_id);
 }
@@ -82,6 +113,8 @@ static __always_inline int sg_file_access_fmod(struct file *file, __u32 ops, __u
         sg_quick_dead(file, dentry, parent, false))
         return 0;
     decision = sg_file_long(file, ops, SG_QUICK_UNKNOWN, &policy_id, false);
+    if (sg_is_launch(decision))
+        return sg_file_launch(file, ops, hook_flags, decision, policy_id);
     return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
            sg_file_conclude_fmod(file, ops, hook_flags, decision, policy_id);
 }
@@ -126,14 +159,46 @@ static __always_inline int sg_on_permission(struct file *file, int mask, bool st
 SG_PROGRAMS(file_permission, file_permission, sg_on_permission(file, mask, storage),
             struct file *file, int mask)
 
-static __always_inline int sg_on_map(struct file *file, __u16 hook, bool storage)
+static __always_inline unsigned long sg_vm_flags(struct vm_area_struct *vma)
 {
-    return sg_address(file) && file && sg_file_access(file, SG_OP_MMAP, hook, 0, storage);
+    return ((struct vm_area_struct___exec *)vma)->vm_flags;
 }
 
-SG_PROGRAMS(mmap_file, mmap_file, sg_on_map(file, SG_HOOK_mmap_file, storage), struct file *file)
-SG_PROGRAMS(file_mprotect, file_mprotect, sg_on_map(vma->vm_file, SG_HOOK_file_mprotect, storage),
-            struct vm_area_struct *vma)
+/*
+ * What a mapping asks for; `exec`: it becomes executable. What the kernel itself maps of a program, and of the interpreter that it
+ * names, was opened for execution by its caller and decided then.
+ */
+static __always_inline __u32 sg_ops_of_map(const struct file *file, bool exec)
+{
+    return exec && !(file->f_flags & FMODE_EXEC) ? SG_OP_MMAP | SG_OP_LOAD | SG_OP_LAUNCH
+                                                 : SG_OP_MMAP;
+}
+
+static __always_inline int sg_on_map(struct file *file, bool exec, __u16 hook, bool storage)
+{
+    return sg_address(file) && file &&
+           sg_file_access(file, sg_ops_of_map(file, exec), hook, 0, storage);
+}
+
+/* `prot` is what the mapping will have: more than was asked for where reading implies executing (personality(2)). */
+SG_LSM(mmap_file, mmap_file, sg_on_map(file, prot &PROT_EXEC, SG_HOOK_mmap_file, storage),
+       struct file *file, unsigned long asked, unsigned long prot)
+
+static __always_inline bool sg_read_is_exec(unsigned long prot)
+{
+    struct task_struct___exec *task = (void *)bpf_get_current_task();
+
+    return prot & PROT_READ && BPF_CORE_READ(task, personality) & READ_IMPLIES_EXEC;
+}
+
+SG_FMOD(mmap_file, mmap_file,
+        sg_on_map(file, prot &PROT_EXEC || sg_read_is_exec(prot), SG_HOOK_mmap_file, storage),
+        struct file *file, unsigned long prot)
+
+SG_PROGRAMS(file_mprotect, file_mprotect,
+            sg_on_map(vma->vm_file, prot &PROT_EXEC && !(sg_vm_flags(vma) & VM_EXEC),
+                      SG_HOOK_file_mprotect, storage),
+            struct vm_area_struct *vma, unsigned long asked, unsigned long prot)
 
 /* Descriptors that can write may truncate; what opens with O_TRUNC is truncated here, too. */
 SG_PROGRAMS(file_truncate, file_truncate,

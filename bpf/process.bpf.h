@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The life of processes: records for the agent's process table, and what a task hands on to its children. */
+/* The beginning and the end of processes: records for the agent's process table, and what a task hands on to its children. */
 #ifndef SG_BPF_PROCESS_H
 #define SG_BPF_PROCESS_H
 
+#include "lib/exec.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
 
@@ -36,22 +37,15 @@ static __always_inline void sg_inherit(struct task_struct *parent, struct task_s
         c->ancestors[i] |= s->exe[i];
 }
 
-static __always_inline const struct sg_image *sg_lineage_wanted(void)
-{
-    const struct sg_image *header = sg_header_now();
-
-    return header && header->needs & SG_NEEDS_PROGRAM ? header : NULL;
-}
-
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
 {
-    const struct sg_image *header = sg_lineage_wanted();
+    const struct sg_image *header = sg_header_now();
     struct sg_buffer *b;
     struct sg_record *r;
     __u32 slot;
 
-    if (header)
+    if (header && header->needs & SG_NEEDS_PROGRAM)
         sg_inherit(parent, child, header);
     if (child->tgid == parent->tgid)
         return 0;
@@ -62,46 +56,6 @@ int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
         r->value[1] = child->start_boottime;
     }
     sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
-    return 0;
-}
-
-/* What is executed, before the new program can say anything else about itself or its file can move. */
-static __always_inline void sg_remember_program(struct inode *inode, struct dentry *dentry,
-                                                __u32 policy_id)
-{
-    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    __u64 answer = sg_state_at_rest(sg_address(dentry), policy_id);
-    struct sg_draft *d = sg_draft_open();
-
-    if (!d)
-        return;
-    if (sg_draft_load((__u64)task)) {
-        sg_exe_is(&d->s, (struct inode *)sg_address(inode),
-                  (__u32)BPF_CORE_READ(task, self_exec_id));
-        sg_set_exe(&d->s, answer, policy_id);
-        sg_draft_publish(d, (__u32)bpf_get_current_pid_tgid());
-    }
-    sg_draft_close();
-}
-
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
-{
-    const struct sg_image *header = sg_lineage_wanted();
-    struct file *file = bprm->file;
-    struct sg_report report = {.dentry = file->f_path.dentry,
-                               .inode = file->f_inode,
-                               .type = SG_RECORD_EXEC};
-
-    if (header) {
-        sg_follow_end((__u32)old_pid);
-        sg_remember_program(file->f_inode, file->f_path.dentry, header->policy_id);
-        /* What it hands on counts even when it executes another program before anybody asks. */
-        if (header->needs & SG_NEEDS_LINEAGE)
-            sg_subject_prepare();
-    }
-    /* The program's path and identity; the agent adds the arguments from /proc. */
-    sg_emit(&report);
     return 0;
 }
 
@@ -118,6 +72,7 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     bpf_map_delete_elem(&sg_subjects, &tid);
     bpf_map_delete_elem(&sg_environs, &tid);
     bpf_map_delete_elem(&sg_followed, &address);
+    bpf_map_delete_elem(&sg_execs, &address); /* an exec that failed */
     /* The last thread speaks for the process. */
     if (task->signal->live.counter > 0)
         return 0;

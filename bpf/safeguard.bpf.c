@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The kernel side as one object: every program is in it, the sensor loads those that the policy and the kernel call for. */
+#include "exec.bpf.h"
 #include "file_inherit.bpf.h"
 #include "file_io.bpf.h"
 #include "file_meta.bpf.h"

@@ -55,7 +55,7 @@ __noinline __u32 sg_agent_may(__u64 dentry, __u64 other, __u32 ops, __u32 rule)
 
     if (!sg_is_agent(a, (struct task_struct *)bpf_get_current_task()) || rule < a->kept_rules)
         return 0;
-    if (ops && !(ops & ~(SG_OP_READ | SG_OP_MMAP)))
+    if (ops && !(ops & ~(SG_OP_READ | SG_OP_MMAP | SG_OP_LOAD)))
         return 1;
     return sg_agent_owns(dentry) && (!other || sg_agent_owns(other));
 }

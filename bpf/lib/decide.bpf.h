@@ -131,7 +131,7 @@ static __always_inline int sg_any_pred(const __u64 *denied, const struct sg_subj
  */
 __noinline __u64 sg_decide_relabel(__u32 state, __u32 policy_id, __u32 anybody)
 {
-    __u64 decision = sg_decide(state, SG_OPS_ANY, policy_id, anybody);
+    __u64 decision = sg_decide(state, SG_OPS_OBJECT, policy_id, anybody);
     void *image = sg_image_get();
     const struct sg_image *header;
     const struct sg_accept *accept;

@@ -160,6 +160,31 @@ static __always_inline __u64 sg_add_text(__u8 *bytes, __u64 at, const char *text
     return (at + sizeof(*field) + (__u64)len - 1 + 7) & ~7ull;
 }
 
+/* What was decided of which object. */
+static __always_inline void sg_record_decision(struct sg_record *r, const struct sg_report *p,
+                                               __u16 *flags)
+{
+    r->policy_id = p->policy_id;
+    r->hook = p->hook;
+    r->rule = SG_DECISION_RULE(p->decision);
+    r->verdict = SG_DECISION_VERDICT(p->decision);
+    r->access = p->access;
+    r->reason = SG_DECISION_REASON(p->decision);
+    r->error = p->error;
+    if (SG_DECISION_FLAGS(p->decision) & SG_ENTRY_MONITOR)
+        *flags |= SG_RECORD_MONITOR;
+    if (r->reason)
+        *flags |= SG_RECORD_UNRESOLVED;
+    if (p->decision & SG_DECISION_RELABEL)
+        *flags |= SG_RECORD_RELABEL;
+    r->dev = p->dentry->d_sb->s_dev;
+    if (p->inode) {
+        r->ino = p->inode->i_ino;
+        r->mode = p->inode->i_mode;
+        r->nlink = p->inode->__i_nlink;
+    }
+}
+
 /* Completes the record of a report that was begun in a buffer; returns its length. */
 static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *b,
                                                   const struct sg_report *p, bool typed)
@@ -170,25 +195,7 @@ static __always_inline __u64 sg_write_file_record(__u32 slot, struct sg_buffer *
     __u64 end = sizeof(*r);
     __u16 flags = p->flags;
 
-    r->policy_id = p->policy_id;
-    r->hook = p->hook;
-    r->rule = SG_DECISION_RULE(p->decision);
-    r->verdict = SG_DECISION_VERDICT(p->decision);
-    r->access = p->access;
-    r->reason = SG_DECISION_REASON(p->decision);
-    r->error = p->error;
-    if (SG_DECISION_FLAGS(p->decision) & SG_ENTRY_MONITOR)
-        flags |= SG_RECORD_MONITOR;
-    if (r->reason)
-        flags |= SG_RECORD_UNRESOLVED;
-    if (p->decision & SG_DECISION_RELABEL)
-        flags |= SG_RECORD_RELABEL;
-    r->dev = p->dentry->d_sb->s_dev;
-    if (p->inode) {
-        r->ino = p->inode->i_ino;
-        r->mode = p->inode->i_mode;
-        r->nlink = p->inode->__i_nlink;
-    }
+    sg_record_decision(r, p, &flags);
     if (at_address) {
         end = sg_add_path(slot, bytes, end, sg_address(p->dentry), SG_FIELD_PATH2,
                           SG_RECORD_PATH2_CUT, &flags);
@@ -286,7 +293,7 @@ static __always_inline void sg_emit_body(const struct sg_report *p, bool typed)
         len = sg_write_file_record(slot, b, p, typed);
     if (denial)
         sg_send(slot, b, len, SG_RING_SECURITY);
-    else if (p->type == SG_RECORD_EXEC || p->type == SG_RECORD_ENTERED)
+    else if (p->type == SG_RECORD_ENTERED)
         sg_send(slot, b, len, SG_RING_PROCESS);
     else
         sg_send(slot, b, len, SG_RING_AUDIT);

@@ -83,6 +83,7 @@ __noinline __u64 sg_unresolved(__u64 sb, __u32 ops, __u32 policy_id, __u32 reaso
         sg_count(SG_COUNT_UNRESOLVED + reason);
     if (BPF_CORE_READ(task, flags) & PF_KTHREAD || !(header->enforce_ops & ops))
         return SG_DECISION_NONE;
+    ops &= header->enforce_ops | ~(__u32)(SG_OP_LAUNCH | SG_OP_LOAD); /* whose record it is */
     return SG_DECISION(4, SG_RULE_NONE, SG_DENY, 0, (__u64)(ops & 0xffff)) | (__u64)reason << 16;
 }
 

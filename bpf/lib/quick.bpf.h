@@ -26,7 +26,7 @@ static __always_inline __u32 sg_ops_of_open(const struct file *file)
                        O_TRUNC == SG_OP_WRITE << 8,
                    "the bits that they are");
     if (flags & FMODE_EXEC)
-        return SG_OP_EXEC;
+        return SG_OP_EXEC | SG_OP_LAUNCH;
     return ((flags + 1) & (SG_OP_READ | SG_OP_WRITE)) | (flags >> 8 & SG_OP_WRITE);
 }
 

@@ -202,8 +202,8 @@ struct arena {
     uint32_t len, cap;
 };
 
-// Two paths with their mount points before them, arguments, the name of an attribute.
-#define EVENT_ARENA_SIZE (SG_RECORD_MAX + 2u * (SG_PATH_BYTES_MAX + 1u))
+// As many paths as a record has at most, with their mount points before them; the other texts.
+#define EVENT_ARENA_SIZE (SG_RECORD_MAX + 6u * (SG_PATH_BYTES_MAX + 1u))
 
 struct event {
     enum event_kind kind;

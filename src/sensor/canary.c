@@ -102,6 +102,8 @@ static bool ready(const struct sensor *s, size_t i)
 
     if (kind == CANARY_pivot_root && !(s->wants.needs & SG_NEED_GUARD))
         return false;
+    if (kind == CANARY_inherit && !(s->wants.needs & SG_NEEDS_PROGRAM))
+        return false;
     return !canary_on_host(kind) || s->canary.now.umount_state;
 }
 

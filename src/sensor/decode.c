@@ -7,15 +7,9 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "sensor/decode_fields.h"
 #include "sensor/decode_internal.h"
-
-#define N_FIELDS  (SG_FIELD_FINDING + 1)
 #define MAX_ERRNO 4095 // include/linux/err.h
-
-// The fields of a record by type, on loan from it. `s` is NULL for what is not there.
-struct fields {
-    struct bytes f[N_FIELDS];
-};
 
 static int compare_bytes(struct bytes a, struct bytes b)
 {
@@ -152,18 +146,16 @@ static const bool loses_way[SG_REASON_COUNT] = {
     [SG_REASON_RACE] = true,
 };
 
-static int decode_path(const struct decode_context *ctx, struct bytes list, uint32_t dev,
-                       uint16_t cut_flag, struct event *ev, struct event_path *ret_path)
+int decode_path(const struct decode_context *ctx, struct bytes list, uint32_t dev, bool cut,
+                struct event *ev, struct event_path *ret_path)
 {
     struct mounts mounts = mounts_of(ctx, dev);
     struct event_path path = {};
     char *room;
-    bool cut;
     int r;
 
     if (list.len > SG_PATH_BYTES_MAX)
         return -EBADMSG;
-    cut = (ev->flags & cut_flag) || ((ev->flags & SG_RECORD_UNRESOLVED) && loses_way[ev->reason]);
     room = event_alloc(ev, mounts.longest + list.len + 1);
     if (!room)
         return -ENOBUFS;
@@ -194,16 +186,31 @@ static int decode_text(struct bytes text, struct event *ev, struct bytes *ret_te
     return 0;
 }
 
-static int decode_args(struct bytes args, struct event *ev)
+int decode_copy(struct bytes text, struct event *ev, struct bytes *ret_text)
 {
-    char *copy = event_alloc(ev, args.len);
+    char *copy = event_alloc(ev, text.len);
 
     if (!copy)
         return -ENOBUFS;
-    memcpy(copy, args.s, args.len);
-    ev->args = (struct bytes){copy, args.len};
+    memcpy(copy, text.s, text.len);
+    *ret_text = (struct bytes){copy, text.len};
+    return 0;
+}
+
+static int decode_args(struct bytes args, struct event *ev)
+{
+    int r = decode_copy(args, ev, &ev->args);
+
+    if (r < 0)
+        return r;
     ev->args_cut = args.len > 0 && args.s[args.len - 1] != '\0';
     return 0;
+}
+
+// Of a record's PATH or PATH2.
+static bool path_is_cut(const struct event *ev, uint16_t cut_flag)
+{
+    return (ev->flags & cut_flag) || ((ev->flags & SG_RECORD_UNRESOLVED) && loses_way[ev->reason]);
 }
 
 // Finds the fields of a record of `size` bytes; each may be there once.
@@ -338,6 +345,9 @@ static int take_numbers(const struct fields *fields, struct event *ev)
             return -EBADMSG;
         memcpy(&ev->exe_ino, exe.s, sizeof(ev->exe_ino));
         memcpy(&ev->exe_dev, exe.s + sizeof(ev->exe_ino), sizeof(ev->exe_dev));
+    } else if (ev->kind == EVENT_EXEC) {
+        ev->exe_ino = ev->ino;
+        ev->exe_dev = ev->dev;
     }
     return 0;
 }
@@ -349,13 +359,15 @@ static int take_texts(const struct fields *fields, const struct decode_context *
     int r = 0;
 
     if (f[SG_FIELD_PATH].s)
-        r = decode_path(ctx, f[SG_FIELD_PATH], ev->dev, SG_RECORD_PATH_CUT, ev, &ev->path);
+        r = decode_path(ctx, f[SG_FIELD_PATH], ev->dev, path_is_cut(ev, SG_RECORD_PATH_CUT), ev,
+                        &ev->path);
     if (r == 0 && f[SG_FIELD_PATH2].s) {
         if (ev->hook == SG_HOOK_inode_symlink) {
             ev->path2.kind = EVENT_PATH_TEXT;
             r = decode_text(f[SG_FIELD_PATH2], ev, &ev->path2.bytes);
         } else {
-            r = decode_path(ctx, f[SG_FIELD_PATH2], ev->dev2, SG_RECORD_PATH2_CUT, ev, &ev->path2);
+            r = decode_path(ctx, f[SG_FIELD_PATH2], ev->dev2, path_is_cut(ev, SG_RECORD_PATH2_CUT),
+                            ev, &ev->path2);
         }
     }
     if (r == 0 && f[SG_FIELD_XATTR].s)
@@ -388,5 +400,8 @@ int decode_record(const void *data, size_t len, const struct decode_context *ctx
         r = decode_finding(fields.f[SG_FIELD_FINDING], &ev->finding);
     if (r < 0)
         return r;
-    return take_texts(&fields, ctx, ev);
+    r = take_texts(&fields, ctx, ev);
+    if (r == 0 && ev->kind == EVENT_EXEC)
+        r = decode_launch(&fields, ctx, ev);
+    return r;
 }

@@ -101,6 +101,8 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
         REASON(
             h,
             "not proved: it refuses something only where rules besides the agent's are enforced");
+    else if (kind == CANARY_inherit && !(s->wants.needs & SG_NEEDS_PROGRAM))
+        REASON(h, "not proved: descriptors are looked at only where rules ask for programs");
     else if (canary_on_host(kind) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else

@@ -87,6 +87,7 @@ struct shared_words {
     uint64_t (*subjects_on)[SG_SUBJECT_WORDS]; // [2], see SG_SWITCHES()
     uint32_t *subject_epoch;
     uint32_t *host_mnt_ns;
+    struct sg_env_names *env_names;
     struct {
         size_t map; // index of the map
         void *address;

@@ -50,6 +50,7 @@ static const struct extra_row extras[] = {
     {.program = "tp_fork", .required = true},
     {.program = "tp_exec", .required = true},
     {.program = "tp_exit", .required = true},
+    {.program = "fentry_bprm_check", .without = "records of scripts name their interpreter alone"},
     {.program = "tp_task_free", .without = "what is known of a thread is forgotten late"},
     {.program = "fexit_d_move",
      .with_rename = true,

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "sensor/capture.h"
+#include "sensor/env_names.h"
 #include "sensor/hostfile.h"
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
@@ -112,6 +113,25 @@ static int open_set(struct sensor *s, const struct sensor_options *options, stru
     return links_adopt(s, !s->pins.same_build, err);
 }
 
+int sensor_set_env_names(struct sensor *s, const char *const *names, size_t n)
+{
+    struct sg_env_names made;
+    int r = env_names_make(names, n, &made);
+
+    if (r < 0)
+        return r;
+    *s->maps.words.env_names = made;
+    return 0;
+}
+
+static int set_env_names(struct sensor *s, const struct sensor_options *options, struct error *err)
+{
+    int r = options->env_names ? sensor_set_env_names(s, options->env_names, options->n_env_names)
+                               : sensor_set_env_names(s, env_names_default, env_names_default_n);
+
+    return r < 0 ? error_set(err, r, "the variables to record: %s", strerror(-r)) : 0;
+}
+
 int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err)
 {
     _cleanup_(sensor_freep) struct sensor *s = new0(struct sensor, 1);
@@ -132,6 +152,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     r = choose_attach(s, options->force, err);
     r = r < 0 ? r : sensor_study(s, err);
     r = r < 0 ? r : open_set(s, options, err);
+    r = r < 0 ? r : set_env_names(s, options, err);
     r = r < 0 ? r : rings_open(s, err);
     if (r < 0)
         return r;

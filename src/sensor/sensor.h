@@ -99,6 +99,10 @@ struct sensor_options {
     enum sensor_attach force;  /* SENSOR_ATTACH_NONE: choose */
     uint32_t ring_bytes;       /* each ring, rounded up to a power of two pages; 0: 8 MiB */
     struct sensor_claim claim; /* pin_dir is taken from above */
+    /* Variables that records of executed programs have: "NAME", or "NAME_*" for all that begin so; at most SG_ENV_NAMES_MAX, of
+     * less than SG_ENV_NAME_MAX bytes. NULL: LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT, SSH_*. */
+    const char *const *env_names;
+    size_t n_env_names;
 };
 
 struct sensor;
@@ -109,6 +113,9 @@ struct sensor;
  * Returns 0 or a negative errno with `err` filled.
  */
 int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err);
+
+/* Other variables than the options said, from the next exec on. -EINVAL, -E2BIG: names that cannot be had; nothing changed. */
+int sensor_set_env_names(struct sensor *s, const char *const *names, size_t n);
 
 /* Releases the memory and descriptors. What is pinned stays and goes on enforcing. */
 struct sensor *sensor_free(struct sensor *s);

@@ -43,6 +43,19 @@ static void check_path(const struct event_path *path)
     }
 }
 
+static void check_launch(const struct launch *l)
+{
+    check(l->known == (l->known && event->kind == EVENT_EXEC));
+    check_path(&l->cwd);
+    check_path(&l->script);
+    check_text(l->env);
+    check(l->env.len == 0 || l->env.s[l->env.len - 1] == '\0');
+    for (size_t i = 0; i < ARRAY_SIZE(l->fd); i++) {
+        check(l->fd[i].kind < SG_STDIO_COUNT);
+        check_path(&l->fd[i].path);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -71,5 +84,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_text(event->args);
     check(event->kind != EVENT_FINDING ||
           (event->finding.kind > SG_FINDING_NONE && event->finding.kind < SG_FINDING_COUNT));
+    check_launch(&event->launch);
     return 0;
 }

@@ -37,8 +37,10 @@ static inline void record_field(struct record *r, unsigned type, const void *dat
 {
     struct sg_field field = {.type = (__u16)type, .len = (__u16)len};
 
-    memcpy(r->bytes + r->head.size, &field, sizeof(field));
-    memcpy(r->bytes + r->head.size + sizeof(field), data, len);
+    unsigned char *at = (unsigned char *)r + r->head.size;
+
+    memcpy(at, &field, sizeof(field));
+    memcpy(at + sizeof(field), data, len);
     r->head.size += (__u32)((sizeof(field) + len + 7) & ~7ul);
 }
 

@@ -6,6 +6,7 @@
 // is right use it, so that a failure there is not one of the agent's. Loads the files given with -p,
 // compiles them against this host's mounts, hands the image to a sensor, runs COMMAND, prints one line for
 // each record, detaches. Exit status: COMMAND's own; 99 when the policy could not be put in force.
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <poll.h>
 #include <stdio.h>
@@ -76,6 +77,99 @@ static void put_file(struct jw *jw, const struct event *ev)
     }
 }
 
+static void put_list(struct jw *jw, const char *key, struct bytes list)
+{
+    jw_kv_array(jw, key);
+    while (list.len > 0) {
+        size_t len = strnlen(list.s, list.len), step = MIN(len + 1, (size_t)list.len);
+
+        jw_str(jw, list.s, len);
+        list.s += step;
+        list.len -= (uint32_t)step;
+    }
+    jw_end_array(jw);
+}
+
+static void put_address(struct jw *jw, const char *key, const struct launch_fd *fd,
+                        const uint8_t *address)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    if (inet_ntop(fd->family, address, text, sizeof(text)))
+        jw_kv_str(jw, key, text);
+}
+
+static void put_descriptor(struct jw *jw, const struct launch_fd *fd)
+{
+    static const char *const kinds[SG_STDIO_COUNT] = {"closed", "file", "tty",  "pipe",
+                                                      "socket", "null", "other"};
+
+    jw_begin_object(jw);
+    jw_kv_str(jw, "kind", kinds[fd->kind]);
+    jw_kv_u64(jw, "ino", fd->ino);
+    jw_kv_u64(jw, "dev", fd->dev);
+    put_path(jw, "path", &fd->path);
+    if (fd->kind == SG_STDIO_SOCKET) {
+        uint64_t other;
+
+        jw_kv_u64(jw, "family", fd->family);
+        jw_kv_u64(jw, "protocol", fd->protocol);
+        jw_kv_u64(jw, "local_port", fd->local_port);
+        jw_kv_u64(jw, "remote_port", fd->remote_port);
+        put_address(jw, "local", fd, fd->local);
+        put_address(jw, "remote", fd, fd->remote);
+        memcpy(&other, fd->remote, sizeof(other));
+        if (fd->family == AF_UNIX)
+            jw_kv_u64(jw, "other", other);
+    }
+    jw_end_object(jw);
+}
+
+static void put_launch(struct jw *jw, const struct event *ev)
+{
+    static const char *const flags[SG_LAUNCH_FLAGS] = {"memory",  "deleted",   "foreign",
+                                                       "secure",  "script",    "args_cut",
+                                                       "env_cut", "compat",    "script_cut",
+                                                       "cwd_cut", "stdio_cut", "cwd_deleted",
+                                                       "caller"};
+    const struct launch *l = &ev->launch;
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"argc", l->argc},
+                   {"envc", l->envc},
+                   {"tty", l->tty},
+                   {"mnt_ns", l->mnt_ns},
+                   {"pid_ns", l->pid_ns},
+                   {"net_ns", l->net_ns},
+                   {"user_ns", l->user_ns},
+                   {"uts_ns", l->uts_ns},
+                   {"ipc_ns", l->ipc_ns},
+                   {"cgroup_ns", l->cgroup_ns},
+                   {"cap_effective", l->caps_effective},
+                   {"cap_permitted", l->caps_permitted},
+                   {"cap_ambient", l->caps_ambient},
+                   {"cgroup", ev->process.cgroup_id},
+                   {"tid", ev->process.tid}};
+
+    put_list(jw, "args", ev->args);
+    jw_kv_bool(jw, "args_cut", ev->args_cut);
+    put_list(jw, "env", l->env);
+    put_path(jw, "cwd", &l->cwd);
+    put_path(jw, "script", &l->script);
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        jw_kv_u64(jw, numbers[i].key, numbers[i].value);
+    jw_kv_array(jw, "launch");
+    for (unsigned i = 0; i < SG_LAUNCH_FLAGS; i++)
+        if (l->flags >> i & 1)
+            jw_cstr(jw, flags[i]);
+    jw_end_array(jw);
+    jw_kv_array(jw, "stdio");
+    for (size_t i = 0; i < ARRAY_SIZE(l->fd); i++)
+        put_descriptor(jw, &l->fd[i]);
+    jw_end_array(jw);
+}
+
 // One line of JSON for each record. Those of a merged denial come twice: when it was the first, and with the
 // number of the others and "merged".
 static int print_event(struct protect *p, const void *data, size_t len, bool merged)
@@ -102,8 +196,12 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
     jw_kv_u64(&jw, "uid", ev->process.uid);
     jw_kv_u64(&jw, "euid", ev->process.euid);
     jw_kv_strn(&jw, "comm", ev->process.comm, ev->process.comm_len);
-    if (ev->kind == EVENT_FILE)
+    if (ev->kind == EVENT_FILE || ev->kind == EVENT_EXEC)
         put_file(&jw, ev);
+    if (ev->kind == EVENT_EXEC)
+        put_launch(&jw, ev);
+    else if (ev->kind == EVENT_FILE)
+        ;
     else if (ev->kind != EVENT_FORK)
         put_path(&jw, "path", &ev->path);
     else
