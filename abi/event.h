@@ -100,11 +100,11 @@ enum sg_field_type {
         1, /* components from the leaf to the superblock's root, each followed by NUL; the root has none */
     SG_FIELD_PATH2 =
         2, /* likewise: the other name of rename and link, target of symlink as one component */
-    SG_FIELD_ARGS = 3,     /* argument vector, each followed by NUL, cut at the end */
-    SG_FIELD_XATTR = 4,    /* name of the extended attribute */
-    SG_FIELD_DEV2 = 5,     /* __u32 s_dev that PATH2 lies in, when not that of PATH */
-    SG_FIELD_EXE_ID = 6,   /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
-    SG_FIELD_CONTROL = 7,  /* struct sg_control_field */
+    SG_FIELD_ARGS = 3,    /* argument vector, each followed by NUL, cut at the end */
+    SG_FIELD_XATTR = 4,   /* name of the extended attribute */
+    SG_FIELD_DEV2 = 5,    /* __u32 s_dev that PATH2 lies in, when not that of PATH */
+    SG_FIELD_EXE_ID = 6,  /* EXEC: __u64 ino, __u32 dev of the executed file; its path is PATH */
+    SG_FIELD_CONTROL = 7, /* struct sg_control_field */
     SG_FIELD_NAME =
         8, /* CONTROL: the name that was asked with (module, file system); EXEC: of a file in memory,
             * of PATH if that is one, else of SCRIPT; bytes */

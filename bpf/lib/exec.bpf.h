@@ -119,6 +119,15 @@ static __always_inline int sg_is_native(const struct linux_binprm *bprm)
 #endif
 }
 
+/* The name that a file was opened by, as the address of a dentry: an overlay opens another one beneath it. */
+static __always_inline __u64 sg_opened_by(struct file *file)
+{
+    if (bpf_core_field_exists(struct backing_file, user_path) &&
+        BPF_CORE_READ(file, f_mode) & FMODE_BACKING)
+        return (__u64)BPF_CORE_READ((struct backing_file *)file, user_path.dentry);
+    return sg_address(file->f_path.dentry);
+}
+
 /* The first file of an exec is looked at: what is left of an exec that failed goes, and a script is noted. */
 static __always_inline void sg_exec_begin(struct linux_binprm *bprm)
 {
@@ -133,7 +142,7 @@ static __always_inline void sg_exec_begin(struct linux_binprm *bprm)
     e = script ? sg_exec_make() : sg_exec_get();
     if (!e)
         return;
-    e->decision = e->opened == sg_address(file) ? e->opened_decision : 0;
+    e->decision = e->opened == sg_address(file->f_path.dentry) ? e->opened_decision : 0;
     e->opened = 0;
     e->script = 0;
     if (!script) {
@@ -148,7 +157,7 @@ static __always_inline void sg_exec_begin(struct linux_binprm *bprm)
 }
 
 /* A rule spoke of a file that was opened for execution. */
-static __always_inline void sg_exec_opened(__u64 file, __u64 decision, __u32 policy_id)
+static __always_inline void sg_exec_opened(__u64 name, __u64 decision, __u32 policy_id)
 {
     struct sg_exec *e = sg_exec_make();
 
@@ -157,8 +166,8 @@ static __always_inline void sg_exec_opened(__u64 file, __u64 decision, __u32 pol
     if (e->policy_id != policy_id)
         e->decision = 0;
     e->policy_id = policy_id;
-    e->opened = file;
-    e->opened_decision = decision;
+    e->opened_decision = e->opened == name ? sg_stronger(e->opened_decision, decision) : decision;
+    e->opened = name;
     e->decision = sg_stronger(e->decision, decision);
 }
 
@@ -223,7 +232,7 @@ static __noinline int sg_exec_conclude(struct file *file, __u32 hook, __u64 deci
     if (!sg_decision_refuses(decision)) {
         if (SG_DECISION_VERDICT(decision) >= SG_DENY)
             sg_count(SG_COUNT_WOULD_DENY);
-        sg_exec_opened(sg_address(file), decision, policy_id);
+        sg_exec_opened(sg_opened_by(file), decision, policy_id);
         return 0;
     }
     sg_count(SG_COUNT_DENIED);

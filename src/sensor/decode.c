@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "sensor/decode_fields.h"
 #include "sensor/decode_internal.h"
+
 #define MAX_ERRNO 4095 // include/linux/err.h
 
 static int compare_bytes(struct bytes a, struct bytes b)
