@@ -221,6 +221,18 @@ struct sg_merge {
 #define SG_MERGE_WINDOW_NS 1000000000ull
 
 /*
+ * What is no object has these in place of its number and its device (SG_RECORD_CONTROL): what is asked with, as a number of 40 bits,
+ * and of whom; and the kind. No device has this major number.
+ */
+#define SG_CONTROL_INO(what, target) \
+    (1ull << 63 | ((__u64)(target)&0x3fffff) << 40 | ((what)&0xffffffffffull))
+#define SG_CONTROL_INO_WHAT(ino)   ((ino)&0xffffffffffull)
+#define SG_CONTROL_INO_TARGET(ino) ((__u32)((ino) >> 40 & 0x3fffff))
+#define SG_CONTROL_DEV(kind)       (0xfff00000u | (kind))
+#define SG_CONTROL_IS_DEV(dev)     ((dev) >> 20 == 0xfff)
+#define SG_CONTROL_DEV_KIND(dev)   ((dev)&0xfffff)
+
+/*
  * Who the agent is, written by the agent itself through the map's descriptor and cleared when it exits. Identity is the
  * thread group and when it started, which the kernel side puts in when the agent first meets a rule: a number that is used
  * again has another start. What a rule refuses to everybody would otherwise blind the agent: it may read everything, and

@@ -3,6 +3,7 @@
 #ifndef SG_BPF_PROCESS_H
 #define SG_BPF_PROCESS_H
 
+#include "lib/control.bpf.h"
 #include "lib/exec.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
@@ -54,9 +55,18 @@ int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
         r = (struct sg_record *)b->bytes;
         r->value[0] = child->tgid;
         r->value[1] = child->start_boottime;
+        sg_control_mark(r, SG_CONTROL_fork);
     }
     sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
     return 0;
+}
+
+static __always_inline void sg_forget_thread(__u32 tid, __u64 address)
+{
+    bpf_map_delete_elem(&sg_subjects, &tid);
+    bpf_map_delete_elem(&sg_environs, &tid);
+    bpf_map_delete_elem(&sg_followed, &address);
+    bpf_map_delete_elem(&sg_execs, &address); /* an exec that failed */
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -69,13 +79,11 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     struct sg_record *r;
     __u32 slot;
 
-    bpf_map_delete_elem(&sg_subjects, &tid);
-    bpf_map_delete_elem(&sg_environs, &tid);
-    bpf_map_delete_elem(&sg_followed, &address);
-    bpf_map_delete_elem(&sg_execs, &address); /* an exec that failed */
     /* The last thread speaks for the process. */
-    if (task->signal->live.counter > 0)
+    if (task->signal->live.counter > 0) {
+        sg_forget_thread(tid, address);
         return 0;
+    }
     agent = sg_agent_get();
     if (sg_is_agent(agent, task))
         agent->tgid = 0;
@@ -84,8 +92,10 @@ int BPF_PROG(tp_exit, struct task_struct *task)
         r = (struct sg_record *)b->bytes;
         r->value[0] = task->signal->group_exit_code ? task->signal->group_exit_code
                                                     : task->exit_code;
+        sg_control_mark(r, SG_CONTROL_exit);
     }
     sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
+    sg_forget_thread(tid, address);
     return 0;
 }
 

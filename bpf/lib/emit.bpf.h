@@ -241,29 +241,13 @@ static __always_inline void sg_send(__u32 slot, struct sg_buffer *b, __u64 len, 
     sg_count(SG_COUNT_SENT(ring) + (lost ? 1 : 0));
 }
 
-/*
- * Equal denials within a second are one record with a number: true when this one was only counted.
- */
-static __noinline int sg_merged_away(const struct sg_report *p)
+/* Counts one that is equal to what was recorded under this key within a second: true when it was only counted. */
+static __always_inline int sg_merge(const struct sg_merge_key *key, __u32 policy_id)
 {
-    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     __u64 now = bpf_ktime_get_boot_ns();
-    struct sg_merge_key key = {};
-    struct sg_merge fresh = {.first_ns = now, .last_ns = now, .policy_id = p->policy_id};
-    struct inode *inode = p->inode;
-    struct sg_merge *m;
+    struct sg_merge fresh = {.first_ns = now, .last_ns = now, .policy_id = policy_id};
+    struct sg_merge *m = bpf_map_lookup_elem(&sg_merged, key);
 
-    if (!inode)
-        return 0;
-    key.ino = inode->i_ino;
-    key.dev = inode->i_sb->s_dev;
-    key.tgid = bpf_get_current_pid_tgid() >> 32;
-    key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-    key.access = (__u16)p->access;
-    key.policy = (__u16)p->policy_id;
-    key.rule = SG_DECISION_RULE(p->decision);
-    key.hook = p->hook;
-    m = bpf_map_lookup_elem(&sg_merged, &key);
     /* A window that is over but whose number has not been fetched yet goes on counting: the sensor closes it. */
     if (m && (now - m->first_ns < SG_MERGE_WINDOW_NS || m->count)) {
         __sync_fetch_and_add(&m->count, 1);
@@ -275,8 +259,30 @@ static __noinline int sg_merged_away(const struct sg_report *p)
     if (m)
         m->first_ns = m->last_ns = now;
     else
-        bpf_map_update_elem(&sg_merged, &key, &fresh, BPF_NOEXIST);
+        bpf_map_update_elem(&sg_merged, key, &fresh, BPF_NOEXIST);
     return 0;
+}
+
+/*
+ * Equal denials within a second are one record with a number: true when this one was only counted.
+ */
+static __noinline int sg_merged_away(const struct sg_report *p)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct sg_merge_key key = {};
+    struct inode *inode = p->inode;
+
+    if (!inode)
+        return 0;
+    key.ino = inode->i_ino;
+    key.dev = inode->i_sb->s_dev;
+    key.tgid = bpf_get_current_pid_tgid() >> 32;
+    key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    key.access = (__u16)p->access;
+    key.policy = (__u16)p->policy_id;
+    key.rule = SG_DECISION_RULE(p->decision);
+    key.hook = p->hook;
+    return sg_merge(&key, p->policy_id);
 }
 
 static __always_inline void sg_emit_body(const struct sg_report *p, bool typed)

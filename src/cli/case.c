@@ -24,7 +24,7 @@ static const struct {
     unsigned number;
 } caps[] = {
 #define CAP(name, number) {#name, number},
-#include "policy/caps.def"
+#include "model/caps.def"
 };
 
 void case_init(struct case_facts *c)

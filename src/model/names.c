@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/names.h"
 
+#include "abi/control.h"
 #include "base/macro.h"
 
 static const char *const kinds[] = {
@@ -38,6 +39,11 @@ static const char *const reasons[] = {
     [SG_REASON_IMAGE] = "image",
     [SG_REASON_MEMORY] = "memory",
     [SG_REASON_GENERATION] = "generation",
+};
+
+static const char *const controls[] = {
+#define SG_CONTROL(id, arg, help) [SG_CONTROL_##id] = #id,
+#include "abi/control.def"
 };
 
 static const char *const rings[] = {
@@ -102,6 +108,7 @@ LOOKUP(event_mode_name, enum event_mode, modes, EVENT_MODE_COUNT)
 LOOKUP(event_outcome_name, enum event_outcome, outcomes, EVENT_OUTCOME_COUNT)
 LOOKUP(event_verdict_name, enum sg_verdict, verdicts, SG_VERDICT_COUNT)
 LOOKUP(event_reason_name, enum sg_reason, reasons, SG_REASON_COUNT)
+LOOKUP(event_control_name, enum sg_control, controls, SG_CONTROL_COUNT)
 LOOKUP(event_ring_name, enum event_ring, rings, EVENT_RING_COUNT)
 LOOKUP(event_path_kind_name, enum event_path_kind, path_kinds, EVENT_PATH_KIND_COUNT)
 LOOKUP(session_name, enum sg_session, sessions, SG_SESSION_COUNT)
@@ -110,3 +117,23 @@ LOOKUP(event_flag_name, unsigned, flags, EVENT_FLAG_COUNT)
 LOOKUP(stdio_kind_name, enum sg_stdio_kind, stdio_kinds, SG_STDIO_COUNT)
 LOOKUP(launch_flag_name, unsigned, launches, LAUNCH_FLAG_COUNT)
 LOOKUP(capability_name, unsigned, capabilities, CAPABILITY_COUNT)
+
+static const struct {
+    enum sg_control kind;
+    const char *word;
+    uint32_t number;
+} words[] = {
+#define CONTROL_WORD(kind, word, number) {SG_CONTROL_##kind, #word, number},
+#include "model/control_words.def"
+#define CAP(name, number) {SG_CONTROL_capability, #name, number},
+#include "model/caps.def"
+#undef CAP
+};
+
+const char *control_word(enum sg_control kind, uint64_t number)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (words[i].kind == kind && words[i].number == number)
+            return words[i].word;
+    return NULL;
+}

@@ -15,7 +15,10 @@ const char *event_mode_name(enum event_mode number);       // "enforce", "monito
 const char *event_outcome_name(enum event_outcome number); // "passed", "denied", ...
 const char *event_verdict_name(enum sg_verdict number);    // "allow", "audit", "deny", "kill"
 const char *event_reason_name(enum sg_reason number);      // "depth", ...; "none"
-const char *event_ring_name(enum event_ring number);       // "security", "audit", "process"
+const char *event_control_name(enum sg_control number);    // "ptrace", ...
+// The word for a number that a kind is asked with: "attach", "sys_admin", ...; NULL: it has none.
+const char *control_word(enum sg_control kind, uint64_t number);
+const char *event_ring_name(enum event_ring number); // "security", "audit", "process"
 const char *event_path_kind_name(enum event_path_kind number);
 const char *session_name(enum sg_session number); // "ssh", ...; "none"
 

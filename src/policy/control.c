@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "abi/control.h"
 #include "base/alloc.h"
 #include "base/strutil.h"
 #include "policy/environ.h"
@@ -18,7 +19,7 @@ static const struct {
 
 static const char *const expected[SG_CONTROL_COUNT] = {
 #define CONTROL_HELP(kind, text) [SG_CONTROL_##kind] = (text),
-#include "policy/control_words.def"
+#include "model/control_words.def"
 };
 
 static const struct {
@@ -27,13 +28,13 @@ static const struct {
     uint32_t number;
 } words[] = {
 #define CONTROL_WORD(kind, word, number) {SG_CONTROL_##kind, #word, number},
-#include "policy/control_words.def"
+#include "model/control_words.def"
 #define CAP(name, number) {SG_CONTROL_capability, #name, number},
-#include "policy/caps.def"
+#include "model/caps.def"
 #undef CAP
 };
 
-#define WORDS_MAX 80
+#define WORDS_MAX 128
 
 const char *control_name(enum sg_control kind)
 {
@@ -45,6 +46,19 @@ const char *control_expected(enum sg_control kind)
     const char *text = (size_t)kind < ARRAY_SIZE(expected) ? expected[kind] : NULL;
 
     return text ? text : "any";
+}
+
+// Capabilities are written as the kernel has them, or without their prefix in small letters: sys_admin.
+static bool is_word(size_t i, enum sg_control kind, const char *text)
+{
+    const char *word = words[i].word;
+
+    if (words[i].kind != kind)
+        return false;
+    if (streq(word, text))
+        return true;
+    return kind == SG_CONTROL_capability && strlen(word) == strlen(text) + 4 &&
+           strcasecmp(word + 4, text) == 0;
 }
 
 static int put(struct loader *ld, const struct yaml_node *node,
@@ -105,8 +119,16 @@ int read_control_value(struct loader *ld, enum sg_control kind, const struct yam
 
     if (streq(node->text, "any"))
         return put(ld, node, &control, list);
+    // The agent's own: what nobody but its self-test asks with.
+    if (streq(node->text, SG_CONTROL_SELF_NAME) && kinds[kind].arg != SG_CONTROL_ARG_NAME) {
+        control.what = kinds[kind].arg == SG_CONTROL_ARG_ID ? POLICY_CONTROL_ID
+                                                            : POLICY_CONTROL_NUMBER;
+        control.number = kinds[kind].arg == SG_CONTROL_ARG_ID ? SG_CONTROL_SELF_TEST_ID
+                                                              : SG_CONTROL_SELF_TEST;
+        return put(ld, node, &control, list);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (words[i].kind == kind && streq(words[i].word, node->text))
+        if (is_word(i, kind, node->text))
             return put_number(ld, node, &control, words[i].number, list);
     if (kinds[kind].arg == SG_CONTROL_ARG_ID)
         return put_id(ld, node, &control, list);

@@ -57,7 +57,7 @@ static void put_caps(uint64_t caps, struct strbuf *sb)
         unsigned number;
     } rows[] = {
 #define CAP(name, number) {#name, number},
-#include "policy/caps.def"
+#include "model/caps.def"
 #undef CAP
     };
     const char *comma = "";

@@ -42,6 +42,14 @@ static void check(struct loader *ld, const struct yaml_node *node, const struct 
         policy_diag_expected(ld->diags,
                              read_error(ld, node, "the rule does not say what it is about"),
                              "ptrace: any, module: [nf_tables], capability: sys_admin …");
+    // It has happened when anybody is asked.
+    for (size_t i = 0; d->r.verdict >= SG_DENY && i < d->paths.n; i++)
+        if (d->paths.items[i].control && d->paths.items[i].control->kind == SG_CONTROL_exit) {
+            policy_diag_expected(ld->diags,
+                                 read_error(ld, node, "the end of a process cannot be refused"),
+                                 "do: audit");
+            return;
+        }
 }
 
 const struct section section_control = {

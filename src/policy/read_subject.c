@@ -13,18 +13,18 @@
 
 // Capabilities are a mask of 64 bits.
 #define CAP(name, number) STATIC_ASSERT((number) < 64, #name);
-#include "policy/caps.def"
+#include "model/caps.def"
 #undef CAP
 
 static const char *const cap_names[] = {
 #define CAP(name, number) #name,
-#include "policy/caps.def"
+#include "model/caps.def"
 #undef CAP
 };
 
 static const uint8_t cap_numbers[] = {
 #define CAP(name, number) number,
-#include "policy/caps.def"
+#include "model/caps.def"
 #undef CAP
 };
 

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/control.h"
 #include "base/fd.h"
 #include "base/macro.h"
 #include "sensor/internal.h"
@@ -32,6 +33,11 @@ static const char *const kinds[] = {
     "old",
 #define CANARY(kind, act, help) #kind,
 #include "sensor/canary.def"
+};
+
+static const enum sg_control_arg control_args[SG_CONTROL_COUNT] = {
+#define SG_CONTROL(id, arg, help) SG_CONTROL_ARG_##arg,
+#include "abi/control.def"
 };
 
 static int make_file_system(const char *size, int *ret_fd)
@@ -242,7 +248,8 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     char real[4096];
     int r;
 
-    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
+    *c = (struct canary){
+        .root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1, .uts_ns_fd = -1};
     // Missing, or not to be made because it is protected already: its name is what counts.
     (void)mkdir_p(AT_FDCWD, dir, 0700);
     if (!realpath(dir, real))
@@ -255,6 +262,7 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     memcpy(c->dir, real, strlen(real) + 1);
     (void)snprintf(c->umount_path, sizeof(c->umount_path), "%s/umount", c->dir);
     r = host_namespace(&c->host_ns_fd);
+    c->uts_ns_fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
     r = r < 0 ? r : make_program(c, roots_fd, policy_id);
     r = r < 0 ? r : make_place(c, roots_fd, policy_id);
     if (r < 0) {
@@ -273,12 +281,40 @@ void canary_close(struct canary *c)
     (void)safe_close(c->exe_fd);
     (void)safe_close(c->root_fd);
     (void)safe_close(c->host_ns_fd);
+    (void)safe_close(c->uts_ns_fd);
     *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
 }
 
 int canary_remove(struct canary *c)
 {
     return in_host(c, host_umount, -1);
+}
+
+// The kinds of which the policy refuses to everybody what only the self-test asks with.
+static uint64_t canary_controls(const struct image_view *image)
+{
+    const struct sg_image *head = image->mem;
+    uint64_t refused = 0;
+
+    for (uint32_t kind = 0; kind < SG_CONTROL_COUNT; kind++) {
+        char word[SG_CONTROL_ID_BYTES];
+        const char *argument = word;
+        size_t len = 1;
+
+        word[0] = (char)SG_CONTROL_NUMBER(SG_CONTROL_SELF_TEST);
+        if (control_args[kind] == SG_CONTROL_ARG_NAME) {
+            argument = SG_CONTROL_SELF_NAME;
+            len = strlen(argument);
+        } else if (control_args[kind] == SG_CONTROL_ARG_ID) {
+            len = SG_CONTROL_ID_BYTES;
+            for (int i = 0; i < SG_CONTROL_ID_BYTES; i++)
+                word[i] = (char)SG_CONTROL_ID(SG_CONTROL_SELF_TEST_ID, i);
+        }
+        if (image_denies_all(image, image_walk(image, head->control_state[kind], argument, len),
+                             SG_OP_CONTROL))
+            refused |= SG_BIT(kind);
+    }
+    return refused;
 }
 
 void canary_resolve(struct canary *c, const struct image_view *image,
@@ -289,7 +325,7 @@ void canary_resolve(struct canary *c, const struct image_view *image,
     struct where w;
     int r;
 
-    *next = (struct canary_states){};
+    *next = (struct canary_states){.controls = canary_controls(image)};
     if (!c->dev) {
         memcpy(next->problem, c->now.problem, sizeof(next->problem));
         return;

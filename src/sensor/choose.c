@@ -8,6 +8,25 @@
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
 
+// A newer hook sees the same on this kernel: says so.
+static bool superseded(const struct bpf_object *object, const struct btf *btf, const char *prefix,
+                       const char *id, struct choice *ret)
+{
+    const char *successor = hook_successor(id);
+    const struct bpf_program *program;
+    char name[PROGRAM_NAME];
+
+    if (!successor)
+        return false;
+    kernel_program_name(KERNEL_PROGRAM_NAMES - 1, prefix, successor, 0, name, sizeof(name));
+    program = bpf_object__find_program_by_name(object, name);
+    if (!program || kernel_target_args(btf, bpf_program__section_name(program)) < 0)
+        return false;
+    (void)snprintf(ret->reason, sizeof(ret->reason), "hook %s sees the same on this kernel",
+                   successor);
+    return true;
+}
+
 // The most special program that exists for the function's number of arguments.
 static void choose_hook(const struct bpf_object *object, const struct btf *btf, const char *prefix,
                         const char *id, bool in_union, struct choice *ret)
@@ -31,6 +50,8 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
                        sibling ? " sees the same" : "");
         return;
     }
+    if (superseded(object, btf, prefix, id, ret))
+        return;
     for (unsigned i = in_union ? 0 : 2; i < KERNEL_PROGRAM_NAMES; i++) {
         kernel_program_name(i, prefix, id, n_args, name, sizeof(name));
         if (bpf_object__find_program_by_name(object, name))

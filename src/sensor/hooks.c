@@ -103,6 +103,10 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
             "not proved: it refuses something only where rules besides the agent's are enforced");
     else if (kind == CANARY_inherit && !(s->wants.needs & SG_NEEDS_PROGRAM))
         REASON(h, "not proved: descriptors are looked at only where rules ask for programs");
+    else if (hook_controls(i) && error == ECANCELED)
+        REASON(h, "not proved: no rule of the policy refuses what the self-test asks with");
+    else if (hook_controls(i) && error == EACCES)
+        REASON(h, "not proved: the agent is confined (seccomp, capabilities) and cannot reach it");
     else if (canary_on_host(kind) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else
@@ -138,6 +142,7 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
     const struct choice *c = &s->choices.hooks[i];
     const struct hook_row *row = hook_row(i);
     const char *sibling = hook_sibling(row->id);
+    const char *successor = hook_successor(row->id);
     const struct link *link = *c->program ? links_get(&s->links, c->program) : NULL;
 
     *h = (struct sensor_hook){.id = row->id, .help = row->help, .ops = row->ops};
@@ -146,7 +151,8 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
         h->missed = missed_runs(link->prog_id);
         judge_attached(s, i, h);
     } else if (!*c->program) {
-        bool served = sibling && *s->choices.hooks[hook_index(sibling)].program;
+        bool served = (sibling && *s->choices.hooks[hook_index(sibling)].program) ||
+                      (successor && *s->choices.hooks[hook_index(successor)].program);
 
         h->state = served ? SENSOR_HOOK_OFF : SENSOR_HOOK_UNAVAILABLE;
         REASON(h, "%s", c->reason);

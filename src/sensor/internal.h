@@ -88,6 +88,7 @@ struct shared_words {
     uint32_t *subject_epoch;
     uint32_t *host_mnt_ns;
     struct sg_env_names *env_names;
+    uint64_t *canary;
     struct {
         size_t map; // index of the map
         void *address;
@@ -304,7 +305,9 @@ struct sg_record *merged_find(struct merged *m, const struct sg_merge_key *key, 
 // What an image says of its roots.
 struct canary_states {
     uint32_t state, umount_state; // of the two; 0: there is none
-    char problem[160];            // why the self-test cannot be run; "" when it can
+    uint64_t
+        controls; // kinds of abi/control.def of which a rule refuses the self-test's own argument
+    char problem[160]; // why the self-test cannot be run; "" when it can
 };
 
 struct canary {
@@ -315,6 +318,9 @@ struct canary {
     void *old_map;                         // the same, mapped before any rule
     int exe_fd;     // a second file system like the first, without a state, with a program
     int host_ns_fd; // the host's mount namespace when it is not ours; -1: it is
+    int uts_ns_fd;  // our own, to enter it again
+    uint64_t *
+        asking; // shared with the programs: whose questions, to which hook; NULL: they have no such word
     uint32_t dev, exe_dev, umount_dev; // s_dev; 0: there is none
     struct canary_states now, coming;  // under the policy in force; under the one that is to be
     uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
@@ -353,6 +359,50 @@ struct canary_result {
 bool canary_on_host(uint32_t kind);
 
 void canary_child(const struct canary *c, uint64_t kinds, int report_fd) __attribute__((noreturn));
+
+// Whose questions are the self-test's from now on, to which hook (SG_HOOK_NONE: none are).
+void canary_ask(const struct canary *c, uint32_t hook);
+#define canary_ask_nobody(c) canary_ask(c, SG_HOOK_NONE)
+
+// canary_control.c: as the acts of canary_acts.c.
+int act_setuid(const struct canary *c);
+int act_setgid(const struct canary *c);
+int act_setgroups(const struct canary *c);
+int act_capable(const struct canary *c);
+int act_ptrace(const struct canary *c);
+int act_signal(const struct canary *c);
+int act_clone(const struct canary *c);
+int act_control_mount(const struct canary *c);
+int act_control_umount(const struct canary *c);
+int act_control_move_mount(const struct canary *c);
+int act_fsopen(const struct canary *c);
+int act_fsremount(const struct canary *c);
+int act_finit_module(const struct canary *c);
+int act_finit_module_end(const struct canary *c);
+int act_init_module(const struct canary *c);
+int act_init_module_end(const struct canary *c);
+int act_request_module(const struct canary *c);
+int act_bpf(const struct canary *c);
+int act_key_permission(const struct canary *c);
+int act_key_alloc(const struct canary *c);
+int act_uring(const struct canary *c);
+int act_uring_anon(const struct canary *c);
+int act_uring_sqpoll(const struct canary *c);
+int act_uring_personality(const struct canary *c);
+int act_uring_cmd(const struct canary *c);
+int act_socket_create(const struct canary *c);
+int act_control_mmap(const struct canary *c);
+int act_control_mprotect(const struct canary *c);
+int act_shmat(const struct canary *c);
+int act_settime(const struct canary *c);
+int act_syslog(const struct canary *c);
+int act_perf(const struct canary *c);
+int act_quotactl(const struct canary *c);
+int act_control_pivotroot(const struct canary *c);
+int act_userns(const struct canary *c);
+int act_userns_old(const struct canary *c);
+int act_traceme(const struct canary *c);
+int act_set_id_exec(const struct canary *c);
 
 // sensor.c ---------------------------------------------------------------------------------------------
 

@@ -134,7 +134,8 @@ void merged_remember(struct merged *m, const struct sg_record *record, size_t le
     struct kept *k;
 
     // Without an object the kernel does not count, it sends every one.
-    if (record->type != SG_RECORD_FILE || record->ino == 0 || len > SG_RECORD_MAX)
+    if ((record->type != SG_RECORD_FILE && record->type != SG_RECORD_CONTROL) || record->ino == 0 ||
+        len > SG_RECORD_MAX)
         return;
     while (m->n && ((size_t)(m->last - m->first) + size > BYTES_MAX || m->n >= RECORDS_MAX))
         forget_oldest(m);
@@ -192,28 +193,60 @@ static int take(int fd, const struct sg_merge_key *key, struct sg_merge *ret)
     return 0;
 }
 
+// A record that says no more than the key does, for one that was lost.
+struct lone {
+    struct sg_record record;
+    struct sg_field field;
+    struct sg_control_field control;
+};
+
+static size_t make_lone(const struct sg_merge_key *key, struct lone *ret)
+{
+    size_t len = sizeof(ret->record);
+
+    *ret = (struct lone){
+        .record =
+            {
+                .type = SG_RECORD_FILE,
+                .flags = SG_RECORD_PATH_CUT,
+                .tgid = key->tgid,
+                .start_ns = key->start_ns,
+                .hook = key->hook,
+                .rule = key->rule,
+                .verdict = SG_DENY,
+                .access = key->access,
+                .ino = key->ino,
+                .dev = key->dev,
+                .error = EPERM,
+            },
+        .field = {.type = SG_FIELD_CONTROL, .len = sizeof(ret->control)},
+        .control =
+            {
+                .kind = (uint16_t)SG_CONTROL_DEV_KIND(key->dev),
+                .target_tgid = SG_CONTROL_INO_TARGET(key->ino),
+                .number = {SG_CONTROL_INO_WHAT(key->ino)},
+            },
+    };
+    if (SG_CONTROL_IS_DEV(key->dev)) {
+        ret->record.type = SG_RECORD_CONTROL;
+        ret->record.flags = 0;
+        len = sizeof(*ret);
+    }
+    ret->record.size = (uint32_t)len;
+    return len;
+}
+
 static int hand_on(struct merged *m, const struct sg_merge_key *key, const struct sg_merge *merge,
                    sensor_record_fn fn, void *userdata)
 {
-    struct sg_record lone = {
-        .size = sizeof(lone),
-        .type = SG_RECORD_FILE,
-        .flags = SG_RECORD_PATH_CUT,
-        .tgid = key->tgid,
-        .start_ns = key->start_ns,
-        .hook = key->hook,
-        .rule = key->rule,
-        .verdict = SG_DENY,
-        .access = key->access,
-        .ino = key->ino,
-        .dev = key->dev,
-        .error = EPERM,
-    };
-    size_t len = sizeof(lone);
+    struct lone lone;
+    size_t len = 0;
     struct sg_record *record = merged_find(m, key, &len);
 
-    if (!record)
-        record = &lone;
+    if (!record) {
+        len = make_lone(key, &lone);
+        record = &lone.record;
+    }
     record->count = merge->count < UINT32_MAX ? (uint32_t)merge->count : UINT32_MAX;
     record->first_ns = record->count > 1 ? merge->first_ns : 0;
     record->time_ns = merge->last_ns;

@@ -48,7 +48,8 @@ static int on_record(void *ctx, void *data, size_t len)
 
     if (record && canary_take(&s->canary, data))
         return 0;
-    if (record && r->reading == RING_SECURITY)
+    if (record && (r->reading == RING_SECURITY ||
+                   ((const struct sg_record *)data)->type == SG_RECORD_CONTROL))
         merged_remember(&s->merged, data, len);
     r->result = r->fn(r->userdata, data, len);
     if (r->result >= 0) {
@@ -171,7 +172,9 @@ static int deliver_queue(struct rings *r)
         struct queued *q = r->first;
         int k;
 
-        if (is_record(q->data, q->len) && ((const struct sg_record *)q->data)->verdict >= SG_DENY)
+        if (is_record(q->data, q->len) &&
+            (((const struct sg_record *)q->data)->verdict >= SG_DENY ||
+             ((const struct sg_record *)q->data)->type == SG_RECORD_CONTROL))
             merged_remember(&r->sensor->merged, (const struct sg_record *)q->data, q->len);
         k = r->fn(r->userdata, q->data, q->len);
         queue_pop(r);

@@ -24,9 +24,21 @@ static const struct {
 static const struct {
     const char *id, *sibling;
 } siblings[] = {
-    {"file_truncate", "path_truncate"},        {"inode_set_acl", "inode_setxattr"},
-    {"inode_remove_acl", "inode_removexattr"}, {"file_ioctl_compat", "file_ioctl"},
+    {"file_truncate", "path_truncate"},
+    {"inode_set_acl", "inode_setxattr"},
+    {"inode_remove_acl", "inode_removexattr"},
+    {"file_ioctl_compat", "file_ioctl"},
     {"inode_file_setattr", "file_ioctl"},
+    {"userns_create", "cred_prepare"},
+    {"uring_allowed", "inode_init_security_anon"},
+    {"inode_init_security_anon", "socket_create"},
+};
+
+// What a newer hook sees better: with it there is no need for these.
+static const struct {
+    const char *id, *successor;
+} successors[] = {
+    {"cred_prepare", "userns_create"},
 };
 
 // What a program may be handed differs from what its caller has only where rules ask for the program.
@@ -114,6 +126,14 @@ const char *hook_sibling(const char *id)
     for (size_t i = 0; i < ARRAY_SIZE(siblings); i++)
         if (streq(siblings[i].id, id))
             return siblings[i].sibling;
+    return NULL;
+}
+
+const char *hook_successor(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(successors); i++)
+        if (streq(successors[i].id, id))
+            return successors[i].successor;
     return NULL;
 }
 

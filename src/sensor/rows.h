@@ -36,6 +36,9 @@ size_t hook_index(const char *id);
 // The older hook that sees the same on kernels without this one; NULL: none.
 const char *hook_sibling(const char *id);
 
+// The newer hook that sees the same on kernels that have it, instead of this one; NULL: none.
+const char *hook_successor(const char *id);
+
 // Bits of enum sg_control that hook i asks about.
 uint64_t hook_controls(size_t i);
 

@@ -12,7 +12,8 @@
         return 0;              \
     }
 
-#define SG_HOOK(id, ops, canary, help) NULL_LSM(id)
+#define SG_HOOK(id, ops, canary, help)         NULL_LSM(id)
+#define SG_HOOK_CONTROL(id, ops, canary, help) /* of other policies */
 #define NULL_PLACE(name, section) \
     SEC(section)                  \
     int null_##name(void *ctx)    \

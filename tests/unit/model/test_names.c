@@ -25,6 +25,7 @@ static void test_tables(void **state)
     CHECK(event_mode_name, enum event_mode, 0, EVENT_MODE_COUNT);
     CHECK(event_outcome_name, enum event_outcome, 0, EVENT_OUTCOME_COUNT);
     CHECK(event_verdict_name, enum sg_verdict, 0, SG_VERDICT_COUNT);
+    CHECK(event_control_name, enum sg_control, 0, SG_CONTROL_COUNT);
     CHECK(event_reason_name, enum sg_reason, 0, SG_REASON_COUNT);
     CHECK(event_ring_name, enum event_ring, 0, EVENT_RING_COUNT);
     CHECK(event_path_kind_name, enum event_path_kind, 0, EVENT_PATH_KIND_COUNT);
@@ -51,6 +52,13 @@ static void test_words(void **state)
     assert_string_equal(launch_flag_name(3), "secure");
     assert_int_equal(1u << 3, SG_LAUNCH_SECURE);
     assert_string_equal(capability_name(21), "CAP_SYS_ADMIN");
+    assert_string_equal(event_control_name(SG_CONTROL_quota), "quota");
+    assert_string_equal(control_word(SG_CONTROL_signal, 9), "kill");
+    assert_string_equal(control_word(SG_CONTROL_signal, 64), "64");
+    assert_string_equal(control_word(SG_CONTROL_capability, 21), "CAP_SYS_ADMIN");
+    assert_string_equal(control_word(SG_CONTROL_bpf, 36), "token_create");
+    assert_null(control_word(SG_CONTROL_setuid, 0));
+    assert_null(control_word(SG_CONTROL_signal, UINT64_C(1) << 40));
 }
 
 UNIT_MAIN(cmocka_unit_test(test_tables), cmocka_unit_test(test_words))

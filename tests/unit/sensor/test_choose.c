@@ -67,7 +67,8 @@ static void test_every_hook_has_its_program(void **state)
         char name[64];
 
         (void)snprintf(name, sizeof(name), "lsm_%s", hook_row(i)->id);
-        assert_string_equal(c.hooks[i].program, name);
+        assert_string_equal(c.hooks[i].program, hook_successor(hook_row(i)->id) ? "" : name);
+        assert_non_null(bpf_object__find_program_by_name(object, name));
         (void)snprintf(name, sizeof(name), "fmod_%s", hook_row(i)->id);
         assert_non_null(bpf_object__find_program_by_name(object, name));
     }
@@ -132,6 +133,55 @@ static void test_what_is_missing_is_said(void **state)
     choose_programs(object, btf, "6.14.1", SENSOR_ATTACH_FMOD_RET, &c);
     assert_string_equal(chosen(&c, "file_open"), "");
     assert_true(*c.hooks[hook_index("file_open")].reason != '\0');
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
+// What a newer hook sees better is left to it, where there is that one.
+static void test_a_newer_hook_takes_over(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without("userns_create");
+    struct choices c;
+
+    (void)state;
+    choose_programs(object, btf, "5.10.0", SENSOR_ATTACH_LSM, &c);
+    assert_string_equal(chosen(&c, "cred_prepare"), "lsm_cred_prepare");
+    assert_non_null(strstr(c.hooks[hook_index("userns_create")].reason, "cred_prepare sees"));
+    btf__free(btf);
+    btf = kernel_without(NULL);
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    assert_string_equal(chosen(&c, "cred_prepare"), "");
+    assert_non_null(strstr(c.hooks[hook_index("cred_prepare")].reason, "userns_create sees"));
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
+// A kind that a rule speaks of calls for its hooks, and for no others.
+static void test_kinds_decide_what_is_attached(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without(NULL);
+    struct wants wants = {.controls = SG_BIT(SG_CONTROL_ptrace)};
+    struct error err = {};
+    struct choices c;
+    struct names names;
+
+    (void)state;
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_ptrace_access_check") &&
+                names_has(&names, "lsm_ptrace_traceme"));
+    assert_false(names_has(&names, "lsm_task_kill") || names_has(&names, "lsm_capable") ||
+                 names_has(&names, "lsm_file_open"));
+    wants.controls = SG_BIT(SG_CONTROL_setns);
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_capable"));
+    assert_false(names_has(&names, "lsm_ptrace_access_check"));
+    wants.controls = SG_BIT(SG_CONTROL_mount);
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_control_mount"));
+    assert_false(names_has(&names, "lsm_sb_mount")); // that is for files
     btf__free(btf);
     bpf_object__close(object);
 }
@@ -256,6 +306,8 @@ UNIT_MAIN(cmocka_unit_test(test_every_hook_has_its_program),
           cmocka_unit_test(test_arguments_decide),
           cmocka_unit_test(test_arguments_decide_for_other_functions_too),
           cmocka_unit_test(test_what_is_missing_is_said),
+          cmocka_unit_test(test_a_newer_hook_takes_over),
+          cmocka_unit_test(test_kinds_decide_what_is_attached),
           cmocka_unit_test(test_operations_decide_what_is_attached),
           cmocka_unit_test(test_no_lineage_no_policy),
           cmocka_unit_test(test_shared_words_are_found),

@@ -288,6 +288,67 @@ static void test_process_records(void **state)
     assert_int_equal(ev->wait_status, 0x0100);
 }
 
+static void test_control(void **state)
+{
+    struct sg_control_field f = {.kind = SG_CONTROL_ptrace,
+                                 .target_tgid = 7,
+                                 .target_start_ns = 70,
+                                 .number = {1, 2, 3}};
+    struct event *ev = *state;
+    struct record r;
+
+    record_begin(&r, SG_RECORD_CONTROL);
+    r.head.ino = SG_CONTROL_INO(1, 7);
+    r.head.dev = SG_CONTROL_DEV(SG_CONTROL_ptrace);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    assert_int_equal(decode(ev, &r), 0);
+    assert_int_equal(ev->kind, EVENT_CONTROL);
+    assert_int_equal(ev->control.kind, SG_CONTROL_ptrace);
+    assert_int_equal(ev->control.target.tgid, 7);
+    assert_int_equal(ev->control.target.start_ns, 70);
+    assert_int_equal(ev->control.number[0], 1);
+    assert_int_equal(ev->control.number[2], 3);
+    assert_int_equal(ev->control.name.len, 0);
+    assert_int_equal(ev->ino, 0); // of no object
+    assert_int_equal(ev->dev, 0);
+
+    f.kind = SG_CONTROL_module;
+    record_begin(&r, SG_RECORD_CONTROL);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    record_field(&r, SG_FIELD_NAME, "nf_tables\0rest", 14);
+    assert_int_equal(decode(ev, &r), 0);
+    assert_bytes(ev->control.name, "nf_tables");
+}
+
+static void test_bad_control(void **state)
+{
+    struct sg_control_field f = {.kind = SG_CONTROL_COUNT};
+    struct event *ev = *state;
+    char name[SG_CONTROL_NAME_MAX + 1] = "x";
+    struct record r;
+
+    record_begin(&r, SG_RECORD_CONTROL); // nothing of what was asked
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+
+    f.kind = 0;
+    f.target_tgid = 1u << 31;
+    record_begin(&r, SG_RECORD_CONTROL);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+
+    f.target_tgid = 0;
+    record_begin(&r, SG_RECORD_CONTROL);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f) - 8);
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+
+    record_begin(&r, SG_RECORD_CONTROL);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    record_field(&r, SG_FIELD_NAME, name, sizeof(name));
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+}
+
 static void test_xattr(void **state)
 {
     struct event *ev = *state;
@@ -507,6 +568,6 @@ static void test_every_length(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 UNIT_MAIN(TEST(test_header), TEST(test_outcome), TEST(test_mounts), TEST(test_second_path),
-          TEST(test_cut), TEST(test_process_records), TEST(test_xattr),
-          TEST(test_unknown_field_is_skipped), TEST(test_bad_headers), TEST(test_bad_fields),
-          TEST(test_finding), TEST(test_longest), TEST(test_every_length))
+          TEST(test_cut), TEST(test_process_records), TEST(test_control), TEST(test_bad_control),
+          TEST(test_xattr), TEST(test_unknown_field_is_skipped), TEST(test_bad_headers),
+          TEST(test_bad_fields), TEST(test_finding), TEST(test_longest), TEST(test_every_length))

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records of what rules decide besides files (abi/control.def): part of decode_record().
+#include <errno.h>
+#include <string.h>
+
+#include "sensor/decode.h"
+
+int decode_control(struct bytes field, struct bytes name, struct event *ev)
+{
+    struct sg_control_field f;
+    char *copy;
+
+    if (field.len != sizeof(f))
+        return -EBADMSG;
+    memcpy(&f, field.s, sizeof(f));
+    if (f.kind >= SG_CONTROL_COUNT || f.target_tgid > INT32_MAX)
+        return -EBADMSG;
+    ev->control.kind = (enum sg_control)f.kind;
+    ev->control.target = (struct process_ref){f.target_tgid, f.target_start_ns};
+    memcpy(ev->control.number, f.number, sizeof(ev->control.number));
+    // The numbers stand for the access there, and are of no object.
+    ev->ino = 0;
+    ev->dev = ev->dev2 = 0;
+    if (name.len == 0)
+        return 0;
+    if (name.len > SG_CONTROL_NAME_MAX)
+        return -EBADMSG;
+    name.len = (uint32_t)strnlen(name.s, name.len);
+    copy = event_alloc(ev, name.len);
+    if (!copy)
+        return -ENOBUFS;
+    memcpy(copy, name.s, name.len);
+    ev->control.name = (struct bytes){copy, name.len};
+    return 0;
+}

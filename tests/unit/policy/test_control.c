@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The section `control`: words become what the kernel side asks with (abi/control.h), and nothing else.
+#include "tests/unit/unit.h"
+
+#include "abi/control.h"
+#include "base/macro.h"
+#include "base/strbuf.h"
+#include "model/names.h"
+#include "policy/compile.h"
+
+static const enum sg_control_arg args[SG_CONTROL_COUNT] = {
+#define SG_CONTROL(id, arg, help) SG_CONTROL_ARG_##arg,
+#include "abi/control.def"
+};
+
+// The image of one rule {<kind>: <value>, do: <what>}; NULL: refused.
+static struct policy_image *rule(const char *kind, const char *value, const char *what)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct policy_image *image = NULL;
+    struct policy *policy = NULL;
+
+    sb_printf(&sb, "safeguard: 1\nmode: enforce\ncontrol:\n  - {%s: %s, do: %s}\n", kind, value,
+              what);
+    if (policy_load_buffer("t.yaml", sb_str(&sb), sb.len, NULL, NULL, &policy) < 0)
+        return NULL;
+    assert_int_equal(policy_compile(policy, NULL, NULL, NULL, &image), 0);
+    policy_free(policy);
+    return image;
+}
+
+// Does a rule of the image speak of these bytes?
+static bool speaks(const struct policy_image *image, enum sg_control kind, const char *bytes,
+                   size_t len)
+{
+    const struct sg_image *head = image->mem;
+    const struct sg_state *states = (const void *)((const char *)image->mem + head->states_off);
+    uint32_t state = head->control_state[kind];
+
+    if (state)
+        state = policy_image_walk(image, state, bytes, len);
+    return states[state].ops & SG_OP_CONTROL;
+}
+
+static bool speaks_of_number(const struct policy_image *image, enum sg_control kind, uint32_t n)
+{
+    const char byte = (char)SG_CONTROL_NUMBER(n);
+
+    return speaks(image, kind, &byte, 1);
+}
+
+static bool speaks_of_id(const struct policy_image *image, enum sg_control kind, uint32_t id)
+{
+    char bytes[SG_CONTROL_ID_BYTES];
+
+    for (int i = 0; i < SG_CONTROL_ID_BYTES; i++)
+        bytes[i] = (char)SG_CONTROL_ID(id, i);
+    return speaks(image, kind, bytes, sizeof(bytes));
+}
+
+static void test_words(void **state)
+{
+    static const struct {
+        enum sg_control kind;
+        const char *word;
+        uint32_t number;
+    } words[] = {
+#define CONTROL_WORD(kind, word, number) {SG_CONTROL_##kind, #word, number},
+#include "model/control_words.def"
+#define CAP(name, number) {SG_CONTROL_capability, #name, number},
+#include "model/caps.def"
+#undef CAP
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        const char *kind = event_control_name(words[i].kind);
+        struct policy_image *image;
+
+        if (words[i].kind == SG_CONTROL_exec)
+            continue; // of another section
+        image = rule(kind, words[i].word, "deny");
+        if (!image)
+            fail_msg("%s: %s is refused", kind, words[i].word);
+        for (uint32_t n = 0; n < 100; n++)
+            if (speaks_of_number(image, words[i].kind, n) != (n == words[i].number))
+                fail_msg("%s: %s and number %u", kind, words[i].word, n);
+        assert_false(speaks_of_number(image, words[i].kind, SG_CONTROL_SELF_TEST));
+        policy_image_free(image);
+    }
+}
+
+static void test_capabilities_without_prefix(void **state)
+{
+    struct policy_image *image = rule("capability", "sys_admin", "deny");
+
+    (void)state;
+    assert_non_null(image);
+    assert_true(speaks_of_number(image, SG_CONTROL_capability, 21));
+    policy_image_free(image);
+    assert_null(rule("capability", "admin", "deny"));
+    assert_null(rule("ptrace", "TACH", "deny")); // no other kind has prefixes
+}
+
+static void test_ids(void **state)
+{
+    struct policy_image *image = rule("setuid", "[4242, 0]", "deny");
+
+    (void)state;
+    assert_non_null(image);
+    assert_true(speaks_of_id(image, SG_CONTROL_setuid, 4242));
+    assert_true(speaks_of_id(image, SG_CONTROL_setuid, 0));
+    assert_false(speaks_of_id(image, SG_CONTROL_setuid, 4243));
+    assert_false(speaks_of_id(image, SG_CONTROL_setuid, 4242u << 7));
+    assert_false(speaks_of_id(image, SG_CONTROL_setgid, 4242));
+    policy_image_free(image);
+}
+
+static void test_names(void **state)
+{
+    struct policy_image *image = rule("module", "[\"sg_*\", unsigned]", "deny");
+
+    (void)state;
+    assert_non_null(image);
+    assert_true(speaks(image, SG_CONTROL_module, "sg_x", 4));
+    assert_true(speaks(image, SG_CONTROL_module, SG_MODULE_UNSIGNED, strlen(SG_MODULE_UNSIGNED)));
+    assert_false(speaks(image, SG_CONTROL_module, "ext4", 4));
+    assert_false(speaks(image, SG_CONTROL_mount, "sg_x", 4));
+    policy_image_free(image);
+    image = rule("mount", "any", "deny");
+    assert_non_null(image);
+    assert_true(speaks(image, SG_CONTROL_mount, "tmpfs", 5));
+    policy_image_free(image);
+}
+
+// In every kind there is something that nobody but the self-test asks with, and a rule about all of a kind speaks of it, too.
+static void test_self_test(void **state)
+{
+    (void)state;
+    for (enum sg_control kind = SG_CONTROL_fork; kind < SG_CONTROL_COUNT; kind++) {
+        const char *name = event_control_name(kind), *self = SG_CONTROL_SELF_NAME;
+        struct policy_image *image;
+        bool said;
+
+        if (kind == SG_CONTROL_exit)
+            continue;
+        image = rule(name, self, "deny");
+        if (!image)
+            fail_msg("%s: %s is refused", name, self);
+        said = args[kind] == SG_CONTROL_ARG_NAME ? speaks(image, kind, self, strlen(self))
+               : args[kind] == SG_CONTROL_ARG_ID
+                   ? speaks_of_id(image, kind, SG_CONTROL_SELF_TEST_ID)
+                   : speaks_of_number(image, kind, SG_CONTROL_SELF_TEST);
+        assert_true(said);
+        assert_false(args[kind] == SG_CONTROL_ARG_ID ? speaks_of_id(image, kind, 0)
+                                                     : speaks_of_number(image, kind, 0));
+        policy_image_free(image);
+    }
+}
+
+static void test_what_cannot_be_refused(void **state)
+{
+    struct policy_image *image = rule("exit", "any", "audit");
+
+    (void)state;
+    assert_non_null(image);
+    policy_image_free(image);
+    assert_null(rule("exit", "any", "deny"));
+    assert_null(rule("exit", "any", "kill"));
+}
+
+UNIT_MAIN(cmocka_unit_test(test_words), cmocka_unit_test(test_capabilities_without_prefix),
+          cmocka_unit_test(test_ids), cmocka_unit_test(test_names),
+          cmocka_unit_test(test_self_test), cmocka_unit_test(test_what_cannot_be_refused))
