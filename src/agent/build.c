@@ -89,12 +89,12 @@ static int sources_add(struct sources *s, char *name, char *text, size_t len, bo
 }
 
 static int add_own(struct sources *s, const char *run_dir, const struct own_files *files,
-                   struct error *err)
+                   uint64_t controls, struct error *err)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     int r;
 
-    r = own_policy(run_dir, files, &sb, err);
+    r = own_policy(run_dir, files, controls, &sb, err);
     if (r < 0)
         return r;
     r = sb_finish(&sb, &s->own);
@@ -403,7 +403,8 @@ static int make_rules(struct loaded *l)
 }
 
 static int build_with(const struct build_options *o, const struct own_files *files,
-                      struct policy_diags *diags, struct loaded **ret_loaded, struct error *err)
+                      uint64_t controls, struct policy_diags *diags, struct loaded **ret_loaded,
+                      struct error *err)
 {
     _cleanup_(sources_done) struct sources sources = {};
     _cleanup_(loaded_unrefp) struct loaded *l = new0(struct loaded, 1);
@@ -415,7 +416,7 @@ static int build_with(const struct build_options *o, const struct own_files *fil
     l->accepted = o->accepted != NULL;
     l->mounts = o->mounts_digest;
     l->built_ns = now_ns(CLOCK_REALTIME);
-    r = add_own(&sources, o->run_dir, files, err);
+    r = add_own(&sources, o->run_dir, files, controls, err);
     if (r == 0 && o->accepted)
         r = add_accepted(&sources, o, err);
     else if (r == 0 && o->dir)
@@ -453,26 +454,43 @@ static bool locks_out(const struct own_files *files, const struct loaded *l)
     return policy_compile(l->policy, NULL, NULL, NULL, &image) == 0 && own_locked_out(files, image);
 }
 
+// The kinds that the host's own rules speak of.
+static uint64_t controls_of(const struct policy *p)
+{
+    uint64_t kinds = 0;
+
+    for (uint32_t i = 0; i < p->n_rules; i++)
+        for (uint32_t k = 0; p->rules[i].pos.file != 0 && k < p->rules[i].paths.n; k++)
+            if (p->rules[i].paths.items[k].control)
+                kinds |= SG_BIT(p->rules[i].paths.items[k].control->kind);
+    return kinds;
+}
+
 int build_policy(const struct build_options *o, struct policy_diags *diags,
                  struct loaded **ret_loaded, struct error *err)
 {
     _cleanup_(own_files_done) struct own_files files = {};
     _cleanup_(loaded_unrefp) struct loaded *l = NULL;
+    uint64_t controls;
+    bool locked;
     int r;
 
     r = own_files_find(o->config_path, &files);
     if (r < 0)
         return error_set(err, r, "what safeguard's own programs need cannot be found: %m");
-    r = build_with(o, NULL, diags, &l, err);
+    r = build_with(o, NULL, 0, diags, &l, err);
     if (r < 0)
         return r;
     assert(l);
-    // Rules about libraries cost every program that starts: only where they are needed.
-    if (locks_out(&files, l)) {
+    // Rules about libraries cost every program that starts, and a kind that is spoken of costs whoever asks: only where they
+    // are needed.
+    locked = locks_out(&files, l);
+    controls = controls_of(l->policy);
+    if (locked || controls) {
         loaded_unref(TAKE_PTR(l));
         policy_diags_done(diags);
         *diags = (struct policy_diags){};
-        r = build_with(o, &files, diags, &l, err);
+        r = build_with(o, locked ? &files : NULL, controls, diags, &l, err);
         if (r < 0)
             return r;
     }

@@ -6,9 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/control.h"
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/strutil.h"
+#include "model/names.h"
 #include "policy/explain.h"
 
 #define MAPS_MAX ((size_t)1 << 20)
@@ -167,8 +169,22 @@ static void put_list(struct strbuf *sb, char *const *list)
         sb_printf(sb, "%s\"%s\"", i ? ", " : "", list[i]);
 }
 
-int own_policy(const char *run_dir, const struct own_files *files, struct strbuf *sb,
-               struct error *err)
+// What only the self-test asks with, in each of these kinds.
+static void put_controls(struct strbuf *sb, uint64_t kinds)
+{
+    const char *title = "control:\n";
+
+    for (uint32_t kind = SG_CONTROL_fork; kind < SG_CONTROL_COUNT; kind++) {
+        if (!(kinds & SG_BIT(kind)) || kind == SG_CONTROL_exit)
+            continue;
+        sb_printf(sb, "%s  - {%s: " SG_CONTROL_SELF_NAME ", do: deny}\n", title,
+                  event_control_name((enum sg_control)kind));
+        title = "";
+    }
+}
+
+int own_policy(const char *run_dir, const struct own_files *files, uint64_t controls,
+               struct strbuf *sb, struct error *err)
 {
     if (!is_plain(run_dir)) {
         (void)error_set(err, -EINVAL,
@@ -200,5 +216,6 @@ int own_policy(const char *run_dir, const struct own_files *files, struct strbuf
                   "  - {path: [%s], access: [read, write], by: own, do: allow}\n",
                   terminals);
     }
+    put_controls(sb, controls);
     return sb->failed ? error_set(err, -ENOMEM, "%m") : 0;
 }

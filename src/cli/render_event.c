@@ -30,7 +30,9 @@ static struct verdict verdict_of(struct json_object *record)
 {
     struct json_object *unmapped = json_get(record, "unmapped");
 
-    if (json_get_u64(record, "class_uid", 0) == PROCESS_CLASS)
+    // The life of a process, unless a rule had something to say.
+    if (json_get_u64(record, "class_uid", 0) == PROCESS_CLASS &&
+        !json_get_u64(record, "disposition_id", 0))
         return (struct verdict){"process", COLOR_DIM};
     if (*str(unmapped, "notice"))
         return (struct verdict){"safeguard", json_get_u64(record, "severity_id", 1) >= 3
@@ -38,7 +40,9 @@ static struct verdict verdict_of(struct json_object *record)
                                                  : COLOR_CYAN};
     switch (json_get_u64(record, "disposition_id", 0)) {
     case 2:
-        return (struct verdict){streq(str(unmapped, "verdict"), "kill") ? "KILLED" : "DENIED",
+        return (struct verdict){streq(str(unmapped, "verdict"), "kill")   ? "KILLED"
+                                : streq(str(unmapped, "verdict"), "stop") ? "STOPPED"
+                                                                          : "DENIED",
                                 COLOR_RED};
     case 15: return (struct verdict){"WOULD DENY", COLOR_YELLOW};
     case 19:

@@ -299,6 +299,22 @@ static void write_descriptor(struct out *out, const struct ocsf_context *o,
 #undef OCSF_WANT_descriptor
 }
 
+static void write_kernel(struct out *out, const struct ocsf_context *o, const struct event *ev)
+{
+    (void)o;
+#define OCSF_WANT_kernel
+#include "ocsf/objects.def"
+#undef OCSF_WANT_kernel
+}
+
+static void write_module(struct out *out, const struct ocsf_context *o, const struct event *ev)
+{
+    (void)o;
+#define OCSF_WANT_module
+#include "ocsf/objects.def"
+#undef OCSF_WANT_module
+}
+
 void ocsf_put_event_kind(struct out *out, const struct ocsf_op *op)
 {
 #define OCSF_WANT_event_kind
@@ -386,6 +402,31 @@ void ocsf_put_event_process(struct out *out, const struct record_view *v)
 #define OCSF_WANT_event_process
 #include "ocsf/objects.def"
 #undef OCSF_WANT_event_process
+}
+
+void ocsf_put_event_kernel(struct out *out, const struct event *ev)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_event_kernel
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_kernel
+}
+
+void ocsf_put_event_memory(struct out *out, const struct event *ev)
+{
+#define OCSF_WANT_event_memory
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_memory
+}
+
+void ocsf_put_event_module(struct out *out, const struct event *ev)
+{
+    const struct ocsf_context *o = NULL;
+
+#define OCSF_WANT_event_module
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_module
 }
 
 void ocsf_put_unmapped(struct out *out, const struct record_view *v)
@@ -493,4 +534,12 @@ void ocsf_put_unmapped_launch(struct out *out, const struct ocsf_context *o,
 #define OCSF_WANT_unmapped_launch
 #include "ocsf/objects.def"
 #undef OCSF_WANT_unmapped_launch
+}
+
+void ocsf_put_process_other(struct out *out, const struct ocsf_context *o,
+                            const struct process_ref *ref)
+{
+#define OCSF_WANT_process_other
+#include "ocsf/objects.def"
+#undef OCSF_WANT_process_other
 }

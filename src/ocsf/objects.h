@@ -128,6 +128,10 @@ void ocsf_view_process(const struct who *w, struct process_view *ret);
 void ocsf_view_launch(const struct ocsf_context *o, const struct event *ev,
                       struct launch_view *ret);
 
+// What a control kind was asked with: a name, or the word of its number; empty: it has no word.
+struct bytes ocsf_argument(const struct event *ev);
+void ocsf_put_control_sentence(struct out *out, const struct record_view *v);
+
 // The sentence, without quotes; its parts are in *v.
 void ocsf_put_sentence(struct out *out, const struct record_view *v);
 
@@ -148,6 +152,9 @@ void ocsf_put_metadata(struct out *out, const struct ocsf_context *o, const stru
 void ocsf_put_event_file(struct out *out, struct record_view *v); // sets v->path, v->path2
 void ocsf_put_event_process(struct out *out, const struct record_view *v);
 void ocsf_put_event_finding(struct out *out, const struct ocsf_context *o, struct record_view *v);
+void ocsf_put_event_kernel(struct out *out, const struct event *ev);
+void ocsf_put_event_memory(struct out *out, const struct event *ev);
+void ocsf_put_event_module(struct out *out, const struct event *ev);
 void ocsf_put_event_rule(struct out *out, const struct event *ev);
 void ocsf_put_unmapped(struct out *out, const struct record_view *v);
 void ocsf_put_unmapped_finding(struct out *out, const struct finding *f);
@@ -165,5 +172,7 @@ void ocsf_put_unmapped_actor(struct out *out, const struct ocsf_context *o,
 void ocsf_put_actor(struct out *out, const struct process_view *p);
 void ocsf_put_process(struct out *out, const struct ocsf_context *o, struct process_view *p);
 void ocsf_put_process_thread(struct out *out, const struct event *ev);
+void ocsf_put_process_other(struct out *out, const struct ocsf_context *o,
+                            const struct process_ref *ref);
 void ocsf_put_process_unknown(struct out *out, const struct ocsf_context *o, const struct event *ev,
                               const struct process_ref *ref);

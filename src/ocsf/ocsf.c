@@ -16,7 +16,7 @@
 
 #define FIRST_ROOM    8192u      // most records fit
 #define LARGEST       (4u << 20) // a record with the longest paths, every byte escaped, takes less
-#define OPS_MAX       64
+#define OPS_MAX       96
 #define DEFAULT_CACHE (2u << 20)
 
 struct ocsf {
@@ -39,7 +39,7 @@ struct ocsf {
 };
 
 // Room for everything that is prepared at start: two passes are not worth it.
-#define PREPARED_SIZE (64u << 10)
+#define PREPARED_SIZE (128u << 10)
 
 static struct bytes take(struct out *out, char **start)
 {
@@ -238,25 +238,36 @@ static void put_launched(struct ocsf *o, struct out *out)
     out_char(out, ',');
 }
 
-// The process that was started, or has ended.
+// The process that was started, has ended, or was asked about.
 static int put_target(struct ocsf *o, struct out *out, const struct event *ev)
 {
+    bool other = ev->kind == EVENT_CONTROL && ev->control.target.tgid;
+    const struct who *who = ev->kind == EVENT_CONTROL && !other ? ev->who : ev->target;
     const struct part *part = NULL;
     int r = 0;
 
     out_lit(out, "\"process\":{");
-    if (ev->target)
-        r = parts_get(o->parts, &o->context, ev->target, &part);
+    if (who)
+        r = parts_get(o->parts, &o->context, who, &part);
     if (r < 0)
         return r;
     if (part)
         out_bytes(out, part->process);
+    else if (other)
+        ocsf_put_process_other(out, &o->context, &ev->control.target);
     else
         ocsf_put_process_unknown(out, &o->context, ev,
                                  ev->kind == EVENT_FORK ? &ev->child : &ev->process.ref);
     out_end(out, '}');
     out_char(out, ',');
     return 0;
+}
+
+// A rule had something to say.
+static bool is_decided(const struct event *ev)
+{
+    return ev->kind == EVENT_FILE || ev->kind == EVENT_CONTROL || ev->kind == EVENT_FINDING ||
+           ev->verdict != SG_ALLOW;
 }
 
 static void put_access(struct ocsf *o, struct out *out, uint32_t access)
@@ -280,7 +291,7 @@ static void put_unmapped(struct ocsf *o, struct out *out, const struct record_vi
     out_bytes(out, rule);
     out_bytes(out, o->hooks[ev->hook]);
     put_access(o, out, ev->access);
-    if (ev->kind == EVENT_FILE || ev->kind == EVENT_FINDING || ev->verdict != SG_ALLOW) {
+    if (is_decided(ev)) {
         struct bytes decision = o->decisions[ev->verdict][ev->mode];
 
         out_bytes(out, decision);
@@ -315,12 +326,35 @@ static void put_exec(struct ocsf *o, struct out *out, struct record_view *v)
     put_launched(o, out);
 }
 
+static void put_control(struct out *out, const struct record_view *v)
+{
+    const struct ocsf_class *class = v->op->class;
+
+    if (class == &ocsf_class_kernel)
+        ocsf_put_event_kernel(out, v->ev);
+    else if (class == &ocsf_class_memory)
+        ocsf_put_event_memory(out, v->ev);
+    else if (class == &ocsf_class_module)
+        ocsf_put_event_module(out, v->ev);
+    else
+        ocsf_put_event_process(out, v);
+}
+
+// Is there a process beside the actor?
+static bool names_process(const struct record_view *v)
+{
+    return v->ev->kind == EVENT_FORK || v->ev->kind == EVENT_EXIT ||
+           (v->ev->kind == EVENT_CONTROL && v->op->class != &ocsf_class_kernel &&
+            v->op->class != &ocsf_class_module);
+}
+
 // What only records of its class have.
 static void put_class(struct ocsf *o, struct out *out, struct record_view *v)
 {
     switch (v->ev->kind) {
     case EVENT_FILE: ocsf_put_event_file(out, v); break;
     case EVENT_FINDING: ocsf_put_event_finding(out, &o->context, v); break;
+    case EVENT_CONTROL: put_control(out, v); break;
     case EVENT_EXEC: put_exec(o, out, v); break;
     default: ocsf_put_event_process(out, v); break;
     }
@@ -360,7 +394,7 @@ static int put_record(struct ocsf *o, struct out *out, size_t op, struct record_
     ocsf_put_event(out, v);
     put_unmapped(o, out, v, part->unmapped, rule->unmapped);
     // The last that needs `part`: another one may be put in its place now.
-    if (ev->kind == EVENT_FORK || ev->kind == EVENT_EXIT)
+    if (names_process(v))
         r = put_target(o, out, ev);
     out_end(out, '}');
     return r;

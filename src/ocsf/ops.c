@@ -3,14 +3,23 @@
 
 #include <string.h>
 
+#include "abi/control.h"
 #include "base/macro.h"
 
+#define SCOPE_FILE    static
+#define SCOPE_PROCESS static
+#define SCOPE_KERNEL
+#define SCOPE_MEMORY
+#define SCOPE_MODULE
+#define class_KERNEL ocsf_class_kernel
+#define class_MEMORY ocsf_class_memory
+#define class_MODULE ocsf_class_module
 #define OCSF_CLASS(class, uid, category, caption) \
-    static const struct ocsf_class class_##class = {uid, category};
+    SCOPE_##class const struct ocsf_class class_##class = {uid, category};
 #include "ocsf/classes.def"
 
 #define OP(key, access, id, launch, class, name, verb, past, tail, joiner) \
-    {access, key, id, launch, class, name, BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
+    {access, key, id, launch, 0, class, name, BYTES(verb), BYTES(past), BYTES(tail), BYTES(joiner)},
 
 const struct ocsf_op ocsf_ops[] = {
 #define OCSF_FILE_OP(hook, access, id, name, verb, past, tail, joiner) \
@@ -21,6 +30,20 @@ const struct ocsf_op ocsf_ops[] = {
 #include "ocsf/classes.def"
 #define OCSF_FINDING_OP(kind, id, name) \
     OP(EVENT_##kind, 0, id, 0, &class_FINDING, name, "", "", "", "")
+#include "ocsf/classes.def"
+#define ANY (-1)
+#define OCSF_CONTROL_OP(kind, number, class, id, name, verb, past, object) \
+    {1u + (unsigned)(number),                                              \
+     SG_CONTROL_##kind,                                                    \
+     id,                                                                   \
+     0,                                                                    \
+     OCSF_##object,                                                        \
+     &class_##class,                                                       \
+     name,                                                                 \
+     BYTES(verb),                                                          \
+     BYTES(past),                                                          \
+     BYTES(""),                                                            \
+     BYTES("")},
 #include "ocsf/classes.def"
 };
 const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);
@@ -86,12 +109,27 @@ static size_t file_op(const uint16_t first[OCSF_HOOK_KEYS], const struct event *
     return ocsf_n_ops;
 }
 
+static size_t control_op(const struct event *ev)
+{
+    for (size_t i = 0; i < ocsf_n_ops; i++) {
+        const struct ocsf_op *op = &ocsf_ops[i];
+
+        if (op->object && op->key == (uint16_t)ev->control.kind &&
+            (op->access == 0 || op->access - 1 == ev->control.number[0]))
+            return i;
+    }
+    return ocsf_n_ops;
+}
+
 size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev)
 {
     if (ev->kind == EVENT_FILE)
         return file_op(first, ev);
+    if (ev->kind == EVENT_CONTROL)
+        return control_op(ev);
     for (size_t i = 0; i < ocsf_n_ops; i++) {
-        if (ocsf_ops[i].class != &class_FILE && ocsf_ops[i].key == (uint16_t)ev->kind)
+        if (ocsf_ops[i].class != &class_FILE && !ocsf_ops[i].object &&
+            ocsf_ops[i].key == (uint16_t)ev->kind)
             return i;
     }
     return ocsf_n_ops;
@@ -118,7 +156,7 @@ enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
     if (ev->kind == EVENT_FINDING)
         return finding_outcome(ev->outcome);
     // That a process started or ended is no access, unless a rule was asked.
-    if (ev->kind != EVENT_FILE && ev->verdict == SG_ALLOW)
+    if (ev->kind != EVENT_FILE && ev->kind != EVENT_CONTROL && ev->verdict == SG_ALLOW)
         return OCSF_PLAIN;
     if (ev->outcome == EVENT_OUTCOME_PASSED && ev->verdict == SG_AUDIT)
         return OCSF_AUDITED;

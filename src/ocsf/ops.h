@@ -19,14 +19,27 @@ struct ocsf_class {
 
 // A kind of record: class, activity and the words for it.
 struct ocsf_op {
-    uint32_t access; // all these bits
-    uint16_t key;    // enum sg_hook, or enum event_kind
+    uint32_t access; // all these bits; of control kinds 1 + the number that is asked with, 0: any
+    uint16_t key;    // enum sg_hook, enum event_kind, or enum sg_control
     uint8_t activity;
     uint8_t launch_type; // 0: none
+    uint8_t object;      // enum ocsf_object, of control kinds; 0: of none
     const struct ocsf_class *class;
     const char *name;
     struct bytes verb, past, tail, joiner;
 };
+
+// What stands behind the verb in the sentence of a control kind.
+enum ocsf_object {
+    OCSF_NOT_CONTROL,
+    OCSF_NONE,
+    OCSF_ARGUMENT,
+    OCSF_IN_BRACKETS,
+    OCSF_TARGET,
+    OCSF_SENT,
+};
+
+extern const struct ocsf_class ocsf_class_kernel, ocsf_class_memory, ocsf_class_module;
 
 enum ocsf_outcome_key {
 #define OCSF_OUTCOME(key, ...) OCSF_##key,
@@ -59,6 +72,8 @@ enum ocsf_table {
     OCSF_TABLE_status,
     OCSF_TABLE_action,
     OCSF_TABLE_disposition,
+    OCSF_TABLE_kernel_type,
+    OCSF_TABLE_load_type,
     OCSF_TABLE_launch_type,
     OCSF_TABLE_file_type,
     OCSF_TABLE_algorithm,

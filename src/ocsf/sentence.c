@@ -108,6 +108,8 @@ void ocsf_put_sentence(struct out *out, const struct record_view *v)
         put_file_sentence(out, v);
     else if (v->ev->kind == EVENT_FINDING)
         ocsf_put_finding_sentence(out, v);
+    else if (v->ev->kind == EVENT_CONTROL)
+        ocsf_put_control_sentence(out, v);
     else
         put_process_sentence(out, v);
 }

@@ -247,6 +247,21 @@ static int apply_access(struct process_table *t, struct event *ev)
     return 0;
 }
 
+// Asked of another process: the record says which, the table who that is.
+static int apply_control(struct process_table *t, struct event *ev)
+{
+    struct process *p = NULL;
+    int r = apply_access(t, ev);
+
+    if (r < 0 || ev->control.target.tgid == 0)
+        return r;
+    p = table_find(t, &ev->control.target);
+    if (!p && table_complete(t, &ev->control.target, &p) < 0)
+        return 0;
+    ev->target = who_get(t, p, ev->time_ns);
+    return 0;
+}
+
 static int apply_fork(struct process_table *t, struct event *ev)
 {
     struct process *parent, *child;
@@ -402,6 +417,7 @@ static int apply_exit(struct process_table *t, struct event *ev)
 static int (*const appliers[EVENT_KIND_COUNT])(struct process_table *, struct event *) = {
     [EVENT_FILE] = apply_access, [EVENT_FINDING] = apply_access, [EVENT_FORK] = apply_fork,
     [EVENT_EXEC] = apply_exec,   [EVENT_EXIT] = apply_exit,      [EVENT_CANARY] = apply_access,
+    [EVENT_CONTROL] = apply_control,
 };
 
 static void users_changed(struct process_table *t)

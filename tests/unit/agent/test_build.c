@@ -170,6 +170,30 @@ static void test_locked_out(void **state)
     unit_rmdir(dir);
 }
 
+// Kinds that the host's rules speak of get one rule more each, which refuses what only the self-test asks with.
+static void test_kinds_are_proved(void **state)
+{
+    static const char text[] = "safeguard: 1\nmode: enforce\ncontrol:\n"
+                               "  - {ptrace: read, do: audit}\n"
+                               "  - {mount: tmpfs, by: {user: 1000}, do: deny}\n";
+    char *dir = unit_mkdtemp();
+    struct build_options options = {.dir = dir, .run_dir = "/run/sg"};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    const struct sg_image *head;
+
+    (void)state;
+    put(dir, "a.yaml", text);
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->n_own, BUILD_KEPT_RULES + 2);
+    head = l->image->mem;
+    assert_int_equal(head->controls, SG_BIT(SG_CONTROL_ptrace) | SG_BIT(SG_CONTROL_mount));
+    assert_true(l->image->rules[BUILD_KEPT_RULES].verdict == SG_DENY);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
 static void test_only_needed_hooks(void **state)
 {
     static const char text[] =
@@ -399,7 +423,8 @@ static void test_references(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_keeps_names),
-          cmocka_unit_test(test_locked_out), cmocka_unit_test(test_only_needed_hooks),
+          cmocka_unit_test(test_locked_out), cmocka_unit_test(test_kinds_are_proved),
+          cmocka_unit_test(test_only_needed_hooks),
           cmocka_unit_test(test_monitor_spares_the_own_rule),
           cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
           cmocka_unit_test(test_accepted), cmocka_unit_test(test_server),

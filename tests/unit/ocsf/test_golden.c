@@ -5,6 +5,7 @@
 // difference before it is kept.
 #include "tests/unit/ocsf/golden.h"
 
+#include "abi/control.h"
 #include "base/macro.h"
 #include "sensor/decode.h"
 #include "tests/unit/model/record.h"
@@ -233,6 +234,72 @@ static void make_finding_user_ns(struct record *r)
     r->head.error = 0;
 }
 
+static void begin_control(struct record *r, enum sg_control kind, enum sg_hook hook,
+                          uint64_t number, const struct process_ref *target)
+{
+    struct sg_control_field f = {.kind = (__u16)kind, .number = {number}};
+
+    begin(r, hook, SG_OP_CONTROL, SG_DENY);
+    r->head.type = SG_RECORD_CONTROL;
+    r->head.ino = SG_CONTROL_INO(number, target ? target->tgid : 0);
+    r->head.dev = SG_CONTROL_DEV(kind);
+    r->head.mode = r->head.nlink = 0;
+    if (target) {
+        f.target_tgid = target->tgid;
+        f.target_start_ns = target->start_ns;
+    }
+    record_field(r, SG_FIELD_CONTROL, &f, sizeof(f));
+}
+
+static void make_ptrace_denied(struct record *r)
+{
+    begin_control(r, SG_CONTROL_ptrace, SG_HOOK_ptrace_access_check, SG_PTRACE_ATTACH, &child.ref);
+}
+
+static void make_signal_merged(struct record *r)
+{
+    begin_control(r, SG_CONTROL_signal, SG_HOOK_task_kill, 9, &child.ref);
+    r->head.count = 12;
+    r->head.first_ns = 199000000000;
+}
+
+static void make_setuid_audited(struct record *r)
+{
+    begin_control(r, SG_CONTROL_setuid, SG_HOOK_task_fix_setuid, 0, NULL);
+    r->head.verdict = SG_AUDIT;
+    r->head.error = 0;
+}
+
+static void make_capability_killed(struct record *r)
+{
+    begin_control(r, SG_CONTROL_capability, SG_HOOK_capable, 21, NULL);
+    r->head.verdict = SG_KILL;
+}
+
+static void make_module_denied(struct record *r)
+{
+    begin_control(r, SG_CONTROL_module, SG_HOOK_kernel_read_file, 0, NULL);
+    record_field(r, SG_FIELD_NAME, "evil \"one\"", 10);
+}
+
+static void make_bpf_denied(struct record *r)
+{
+    begin_control(r, SG_CONTROL_bpf, SG_HOOK_bpf, 5, NULL);
+    r->head.error = EACCES;
+}
+
+static void make_memory_monitored(struct record *r)
+{
+    begin_control(r, SG_CONTROL_memory, SG_HOOK_control_mprotect, SG_MEMORY_STACK, NULL);
+    r->head.flags = SG_RECORD_MONITOR;
+    r->head.error = 0;
+}
+
+static void make_settime_denied(struct record *r)
+{
+    begin_control(r, SG_CONTROL_settime, SG_HOOK_settime, 0, NULL);
+}
+
 // Of another detector: done to somebody, at a file, three times, and refused.
 static void make_finding_other(struct record *r)
 {
@@ -281,6 +348,15 @@ static const struct {
     {"finding-ids-killed", make_finding_ids_killed, EVENT_RING_SECURITY, KNOWN},
     {"finding-user-ns", make_finding_user_ns, EVENT_RING_SECURITY, UNKNOWN},
     {"finding-other", make_finding_other, EVENT_RING_SECURITY, CONTAINER},
+    {"ptrace-denied", make_ptrace_denied, EVENT_RING_SECURITY, KNOWN},
+    {"ptrace-denied-unknown", make_ptrace_denied, EVENT_RING_SECURITY, UNKNOWN},
+    {"signal-merged", make_signal_merged, EVENT_RING_SECURITY, KNOWN},
+    {"setuid-audited", make_setuid_audited, EVENT_RING_AUDIT, KNOWN},
+    {"capability-killed", make_capability_killed, EVENT_RING_SECURITY, KNOWN},
+    {"module-denied", make_module_denied, EVENT_RING_SECURITY, KNOWN},
+    {"bpf-denied", make_bpf_denied, EVENT_RING_SECURITY, CONTAINER},
+    {"memory-monitored", make_memory_monitored, EVENT_RING_SECURITY, KNOWN},
+    {"settime-denied", make_settime_denied, EVENT_RING_SECURITY, KNOWN},
 };
 
 static void choose_actor(enum actors actor)
@@ -333,10 +409,11 @@ static void test_cases(void **state)
         ctx.ring = cases[i].ring;
         assert_int_equal(decode_record(r.bytes, r.head.size, &ctx, ev), 0);
         ev->who = cases[i].actor == UNKNOWN ? NULL : &who;
-        ev->target = ev->kind == EVENT_FORK   ? &child
-                     : ev->kind == EVENT_EXEC ? &after
-                     : ev->kind == EVENT_EXIT ? &who
-                                              : NULL;
+        ev->target = ev->kind == EVENT_FORK               ? &child
+                     : ev->kind == EVENT_EXEC             ? &after
+                     : ev->kind == EVENT_EXIT             ? &who
+                     : ev->control.target.tgid && ev->who ? &child
+                                                          : NULL;
         if (cases[i].actor == FURTHER_NAME)
             ev->reached_by = BYTES("/tmp/\xff\"link");
         if (ev->rule_index < ARRAY_SIZE(rules))

@@ -25,6 +25,9 @@ export const records = {
   'severity.6': ['fatal', '致命'],
 
   'class.1001': ['files', '文件'],
+  'class.1003': ['kernel', '内核'],
+  'class.1004': ['memory', '内存'],
+  'class.1005': ['modules', '模块'],
   'class.1007': ['processes', '进程'],
   'class.2004': ['findings', '发现'],
   'class.0': ['notices of the agent', '代理通知'],
@@ -43,6 +46,10 @@ export const records = {
   'activity.launch': ['start', '启动'],
   'activity.terminate': ['end', '结束'],
   'activity.found': ['found', '发现'],
+  'activity.inject': ['trace', '跟踪'],
+  'activity.setuid': ['change user', '切换用户'],
+  'activity.invoke': ['call', '调用'],
+  'activity.load': ['load', '加载'],
   'activity.notice': ['notice', '通知'],
   'activity.other': ['access', '访问'],
 

@@ -48,8 +48,10 @@ const activities: Record<number, Record<number, Key>> = {
     13: 'activity.unmount',
     14: 'activity.open',
   },
-  1007: { 1: 'activity.launch', 2: 'activity.terminate' },
   2004: { 1: 'activity.found' },
+  1003: { 1: 'activity.create', 2: 'activity.read', 4: 'activity.invoke' },
+  1005: { 1: 'activity.load' },
+  1007: { 1: 'activity.launch', 2: 'activity.terminate', 3: 'activity.open', 4: 'activity.inject', 5: 'activity.setuid' },
 };
 
 export function activityKey(cls: number, activity: number): Key {
@@ -59,6 +61,9 @@ export function activityKey(cls: number, activity: number): Key {
 
 export const CLASSES: [number, Key][] = [
   [1001, 'class.1001'],
+  [1003, 'class.1003'],
+  [1004, 'class.1004'],
+  [1005, 'class.1005'],
   [1007, 'class.1007'],
   [2004, 'class.2004'],
   [0, 'class.0'],
