@@ -170,6 +170,24 @@ static void put_launch(struct jw *jw, const struct event *ev)
     jw_end_array(jw);
 }
 
+static void put_control(struct jw *jw, const struct event *ev)
+{
+    const struct control_access *c = &ev->control;
+
+    jw_kv_str(jw, "control", event_control_name(c->kind));
+    jw_kv_str(jw, "outcome", event_outcome_name(ev->outcome));
+    jw_kv_str(jw, "verdict", event_verdict_name(ev->verdict));
+    jw_kv_str(jw, "hook", event_hook_name(ev->hook));
+    jw_kv_u64(jw, "rule", ev->rule_index);
+    jw_kv_u64(jw, "error", ev->error);
+    jw_kv_u64(jw, "count", ev->count);
+    jw_kv_u64(jw, "number", c->number[0]);
+    jw_kv_u64(jw, "number1", c->number[1]);
+    jw_kv_u64(jw, "number2", c->number[2]);
+    jw_kv_strn(jw, "name", c->name.s, c->name.len);
+    jw_kv_u64(jw, "target", c->target.tgid);
+}
+
 // One line of JSON for each record. Those of a merged denial come twice: when it was the first, and with the
 // number of the others and "merged".
 static int print_event(struct protect *p, const void *data, size_t len, bool merged)
@@ -184,7 +202,7 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
         return 0;
     }
     if (ev->kind != EVENT_FILE && ev->kind != EVENT_FORK && ev->kind != EVENT_EXEC &&
-        ev->kind != EVENT_ENTERED)
+        ev->kind != EVENT_ENTERED && ev->kind != EVENT_CONTROL)
         return 0;
     jw_init(&jw, &sb);
     jw_begin_object(&jw);
@@ -202,6 +220,8 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
         put_launch(&jw, ev);
     else if (ev->kind == EVENT_FILE)
         ;
+    else if (ev->kind == EVENT_CONTROL)
+        put_control(&jw, ev);
     else if (ev->kind != EVENT_FORK)
         put_path(&jw, "path", &ev->path);
     else
