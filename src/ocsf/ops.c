@@ -8,6 +8,7 @@
 
 #define SCOPE_FILE    static
 #define SCOPE_PROCESS static
+#define SCOPE_FINDING static
 #define SCOPE_KERNEL
 #define SCOPE_MEMORY
 #define SCOPE_MODULE

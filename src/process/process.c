@@ -415,8 +415,8 @@ static int apply_exit(struct process_table *t, struct event *ev)
 }
 
 static int (*const appliers[EVENT_KIND_COUNT])(struct process_table *, struct event *) = {
-    [EVENT_FILE] = apply_access, [EVENT_FINDING] = apply_access, [EVENT_FORK] = apply_fork,
-    [EVENT_EXEC] = apply_exec,   [EVENT_EXIT] = apply_exit,      [EVENT_CANARY] = apply_access,
+    [EVENT_FILE] = apply_access,     [EVENT_FINDING] = apply_access, [EVENT_FORK] = apply_fork,
+    [EVENT_EXEC] = apply_exec,       [EVENT_EXIT] = apply_exit,      [EVENT_CANARY] = apply_access,
     [EVENT_CONTROL] = apply_control,
 };
 
