@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The kernel side as one object: every program is in it, the sensor loads those that the policy and the kernel call for. */
-#include "exec.bpf.h"
 #include "control_kernel.bpf.h"
 #include "control_memory.bpf.h"
 #include "control_mount.bpf.h"
 #include "control_process.bpf.h"
+#include "exec.bpf.h"
 #include "file_inherit.bpf.h"
 #include "file_io.bpf.h"
 #include "file_meta.bpf.h"

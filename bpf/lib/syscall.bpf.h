@@ -17,6 +17,8 @@ enum sg_call {
     SG_CALL_FSCONFIG,
     SG_CALL_MOUNT_SETATTR,
     SG_CALL_IO_URING_SETUP,
+    SG_CALL_EXECVE,
+    SG_CALL_EXECVEAT,
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -100,8 +102,18 @@ static __always_inline __u64 sg_call_argument(__u64 regs, __u32 index, int compa
                         : BPF_CORE_READ(r, dx);
 }
 
-#define SG_NR_UNSHARE(compat) ((compat) ? 310u : 272u)
-#define SG_NR_SETNS(compat)   ((compat) ? 346u : 308u)
+/* Bytes of a pointer in the caller's memory. */
+static __always_inline __u32 sg_call_width_of(__u64 regs, int compat)
+{
+    return compat || BPF_CORE_READ((struct pt_regs___x86 *)regs, orig_ax) & SG_X32_BIT ? 4 : 8;
+}
+
+#define SG_NR_UNSHARE(compat)  ((compat) ? 310u : 272u)
+#define SG_NR_SETNS(compat)    ((compat) ? 346u : 308u)
+#define SG_NR_EXECVE(compat)   ((compat) ? 11u : 59u)
+#define SG_NR_EXECVEAT(compat) ((compat) ? 358u : 322u)
+#define SG_NR_X32_EXECVE       520u /* arch/x86/entry/syscalls/syscall_64.tbl */
+#define SG_NR_X32_EXECVEAT     545u
 #else
 #define SG_TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
 
@@ -127,8 +139,17 @@ static __always_inline __u64 sg_call_argument(__u64 regs, __u32 index, int compa
     return compat ? (__u32)value : value;
 }
 
-#define SG_NR_UNSHARE(compat) ((compat) ? 337u : 97u)
-#define SG_NR_SETNS(compat)   ((compat) ? 375u : 268u)
+static __always_inline __u32 sg_call_width_of(__u64 regs, int compat)
+{
+    return compat ? 4 : 8;
+}
+
+#define SG_NR_UNSHARE(compat)  ((compat) ? 337u : 97u)
+#define SG_NR_SETNS(compat)    ((compat) ? 375u : 268u)
+#define SG_NR_EXECVE(compat)   ((compat) ? 11u : 221u)
+#define SG_NR_EXECVEAT(compat) ((compat) ? 387u : 281u)
+#define SG_NR_X32_EXECVE       SG_NR_EXECVE(0)
+#define SG_NR_X32_EXECVEAT     SG_NR_EXECVEAT(0)
 #endif
 
 /* Which call it is. A function of its own: what it reads must not take from the stack of the decision. */
@@ -145,6 +166,10 @@ __noinline __u32 sg_call(void)
         return SG_CALL_UNSHARE;
     if (number == SG_NR_SETNS(compat))
         return SG_CALL_SETNS;
+    if (number == SG_NR_EXECVE(compat) || (!compat && number == SG_NR_X32_EXECVE))
+        return SG_CALL_EXECVE;
+    if (number == SG_NR_EXECVEAT(compat) || (!compat && number == SG_NR_X32_EXECVEAT))
+        return SG_CALL_EXECVEAT;
     switch (number) { /* the same everywhere from 424 on */
     case 425: return SG_CALL_IO_URING_SETUP;
     case 428: return SG_CALL_OPEN_TREE;
@@ -152,6 +177,14 @@ __noinline __u32 sg_call(void)
     case 442: return SG_CALL_MOUNT_SETATTR;
     default: return SG_CALL_OTHER;
     }
+}
+
+/* Bytes of a pointer in its caller's memory. */
+__noinline __u32 sg_call_width(void)
+{
+    __u64 regs = sg_call_regs();
+
+    return regs ? sg_call_width_of(regs, sg_call_is_compat()) : 8;
 }
 
 /* Its argument `index`, 0 … 2. */
