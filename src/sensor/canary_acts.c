@@ -389,8 +389,13 @@ static uint32_t hook_of(uint32_t kind)
 void canary_ask(const struct canary *c, uint32_t hook)
 {
     if (c->asking)
-        __atomic_store_n(c->asking, hook ? (uint64_t)hook << 32 | (uint32_t)getpid() : 0,
-                         __ATOMIC_SEQ_CST);
+        __atomic_store_n(c->asking, (uint64_t)hook << 32 | (uint32_t)getpid(), __ATOMIC_SEQ_CST);
+}
+
+void canary_ask_nobody(const struct canary *c)
+{
+    if (c->asking)
+        __atomic_store_n(c->asking, 0, __ATOMIC_SEQ_CST);
 }
 
 bool canary_on_host(uint32_t kind)

@@ -128,7 +128,7 @@ int act_signal(const struct canary *c)
     if (pid < 0)
         return -errno;
     r = outcome(kill(pid, SIGCONT));
-    canary_ask_nobody(c); // the end of it is not the test's
+    canary_ask(c, SG_HOOK_NONE); // the end of it is not the test's
     end_other(pid);
     return r;
 }

@@ -360,9 +360,10 @@ bool canary_on_host(uint32_t kind);
 
 void canary_child(const struct canary *c, uint64_t kinds, int report_fd) __attribute__((noreturn));
 
-// Whose questions are the self-test's from now on, to which hook (SG_HOOK_NONE: none are).
+// What this process asks of a hook of the section `control` is the self-test's from now on; what it asks of the other ones
+// passes (SG_HOOK_NONE: of all of them). And no more.
 void canary_ask(const struct canary *c, uint32_t hook);
-#define canary_ask_nobody(c) canary_ask(c, SG_HOOK_NONE)
+void canary_ask_nobody(const struct canary *c);
 
 // canary_control.c: as the acts of canary_acts.c.
 int act_setuid(const struct canary *c);
