@@ -9,7 +9,10 @@ set -u
 PATH=/usr/sbin:/usr/bin
 not() { ! "$@"; }
 cp -a /opt/safeguard/share/install/. /
-rm -rf "${policies:?}" && mkdir -p "$policies" /run/t
+rm -rf "${policies:?}" && mkdir -p "$policies" /run/t /var/lib/dpkg/info
+# The guest's packages were unpacked, not installed: the database is that of who made it.
+cp /opt/safeguard/share/dpkg/status /var/lib/dpkg/status
+cp /opt/safeguard/share/dpkg/coreutils.list /var/lib/dpkg/info/
 
 # Python about what ps says: `rows` by pid, and uid(pid).
 ps_says() { # name, expression
@@ -25,7 +28,7 @@ sys.exit(not eval(sys.argv[1]))
 PY
 }
 has_hashes() { safeguard ps --json "$1" | python3 -c 'import json, sys; rows = list(map(json.loads, sys.stdin)); sys.exit(not rows or any("sha256" not in r for r in rows))'; }
-await_hashes() { for ((i = 0; i < 120; i++)); do has_hashes "$1" && return 0; sleep 1; done; return 1; }
+await_hashes() { for ((i = 0; i < 60; i++)); do has_hashes "$1" && return 0; sleep 1; done; return 1; }
 
 # Older than the agent: a chain, and an orphan.
 bash -c 'echo $$ >/run/t/top; bash -c "echo \$\$ >/run/t/middle; sleep 10001 & echo \$! >/run/t/leaf; wait"; true' &
@@ -50,7 +53,7 @@ ps_says "where it stands is not below process 1 only because that took it over" 
 check "hashes come by themselves" await_hashes sleep
 sum=$(sha256sum /usr/bin/sleep | cut -d ' ' -f 1)
 ps_says "the hash is the program's" "{r['sha256'] for r in rows.values() if r.get('program') == '/usr/bin/sleep'} == {'$sum'}"
-version=$(dpkg-query -W -f '${Version}' coreutils)
+version=$(sed -n '/^Package: coreutils$/,/^$/s/^Version: //p' /var/lib/dpkg/status)
 ps_says "and the package" "{(r['package'], r['package_version']) for r in rows.values() if r.get('program') == '/usr/bin/sleep'} == {('coreutils', '$version')}"
 ps_says "kernel threads have neither" 'all("sha256" not in r and "package" not in r for r in rows.values() if r.get("kernel_thread"))'
 cp /usr/bin/sleep /run/t/copy
@@ -61,9 +64,9 @@ check "it can be asked for" bash -c "safeguard ps --deleted --package none | gre
 
 # Numbers come round: each process is another one.
 sysctl -q kernel.pid_max=400
-for ((i = 0; i < 600; i++)); do /usr/bin/true --password=hunter2 "$i"; done
+for ((i = 0; i < 400; i++)); do /usr/bin/true --password=hunter2 "$i"; done
 sysctl -q kernel.pid_max=32768
-await 120 '"/usr/bin/true --password=[*]+ 599"' "$events" || echo "not ok the last exec is recorded"
+await 120 '"/usr/bin/true --password=[*]+ 399"' "$events" || echo "not ok the last exec is recorded"
 cp "$events" /tmp/events.json
 python3 - "$sum" <<'PY'
 import json, subprocess, sys
@@ -75,9 +78,9 @@ true = [r for r in execs if r["process"].get("cmd_line", "").startswith("/usr/bi
 uids = {r["process"]["uid"] for r in true}
 pids = {r["process"]["pid"] for r in true}
 print("# %d execs of true, %d processes, %d numbers" % (len(true), len(uids), len(pids)))
-check("every exec has a record", len(true) == 600)
-check("every process has an id of its own", len(uids) == 600)
-check("numbers came round", len(pids) < 500)
+check("every exec has a record", len(true) == 400)
+check("every process has an id of its own", len(uids) == 400)
+check("numbers came round", len(pids) < 390)
 sums = {}
 def sum_of(path):
     if path not in sums:
