@@ -91,6 +91,13 @@ SG_INLINE __u64 sg_stronger(__u64 a, __u64 b)
 }
 
 /*
+ * What an entry that decides these operations takes from the rules behind it. SG_OP_LAUNCH is asked together with an execution or a
+ * mapping, and goes with the mapping: a rule about libraries alone would else be followed by the verdict of a rule about programs.
+ */
+#define SG_TAKES(ops) ((ops) | ((ops)&SG_OP_LOAD) << 1)
+_Static_assert(SG_OP_LAUNCH == SG_OP_LOAD << 1, "SG_TAKES");
+
+/*
  * One step of the search through the entries of an accept: the first entry whose predicate holds decides each operation.
  *   pending   operations that are still undecided, updated
  *   holds     whether the entry's predicate holds for the subject, 0 or 1
@@ -102,7 +109,7 @@ SG_INLINE __u64 sg_consider(const struct sg_entry *e, __u64 holds, __u64 *pendin
     __u64 decision = SG_DECISION(sg_strength(e->verdict, e->flags), (__u64)e->rule, e->verdict,
                                  e->flags, ops);
 
-    *pending &= ~ops;
+    *pending &= ~SG_TAKES(ops);
     return sg_stronger(best, decision & -sg_nonzero(ops));
 }
 

@@ -48,7 +48,7 @@ static __always_inline __u64 sg_quick_decide(const __u64 *rules, __u64 ops, __u6
             if (!(preds >> (pred % 64) & 1))
                 continue;
         }
-        pending &= ~decides;
+        pending &= ~SG_TAKES(decides);
         if (verdict)
             best = sg_stronger(best,
                                SG_DECISION(sg_strength(verdict, entry >> 56), entry >> 32 & 0xffff,

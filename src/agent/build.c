@@ -320,16 +320,21 @@ struct loaded *loaded_drop_names(struct loaded *l)
 static void rule_name(const struct policy_rule *rule, struct strbuf *sb)
 {
     size_t begin = sb->len;
+    bool more = true;
 
-    for (uint32_t i = 0; i < rule->paths.n; i++) {
-        if (sb->len - begin + rule->paths.items[i].len > RULE_NAME_MAX && i > 0) {
+    for (uint32_t i = 0; more; i++) {
+        _cleanup_(sb_done) struct strbuf one = {};
+
+        more = policy_rule_about(rule, i, &one);
+        if (one.len == 0)
+            continue;
+        if (sb->len - begin + one.len > RULE_NAME_MAX && sb->len > begin) {
             sb_puts(sb, " ...");
             return;
         }
-        if (i > 0)
+        if (sb->len > begin)
             sb_putc(sb, ' ');
-        sb_add(sb, rule->paths.items[i].text,
-               MIN(rule->paths.items[i].len, (uint32_t)RULE_NAME_MAX));
+        sb_add(sb, sb_str(&one), MIN(one.len, (size_t)RULE_NAME_MAX));
     }
 }
 

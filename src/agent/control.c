@@ -43,6 +43,19 @@ static int need_policy(const struct agent *a, struct error *err)
     return -ENOENT;
 }
 
+static void put_about(struct jw *jw, const struct policy_rule *rule)
+{
+    bool more = true;
+
+    for (uint32_t k = 0; more && jw->out->len < SHOW_BYTES_MAX; k++) {
+        _cleanup_(sb_done) struct strbuf sb = {};
+
+        more = policy_rule_about(rule, k, &sb);
+        if (sb.len)
+            jw_str(jw, sb_str(&sb), sb.len);
+    }
+}
+
 static void put_rule(struct jw *jw, const struct policy *p, uint32_t i)
 {
     const struct policy_rule *rule = &p->rules[i];
@@ -53,7 +66,10 @@ static void put_rule(struct jw *jw, const struct policy *p, uint32_t i)
     jw_kv_u64(jw, "line", rule->pos.line);
     jw_kv_u64(jw, "column", rule->pos.column);
     jw_kv_str(jw, "policy", p->files[rule->pos.file].name);
+    jw_kv_str(jw, "section", policy_section_name(rule->section));
     jw_kv_str(jw, "do", event_verdict_name((enum sg_verdict)rule->verdict));
+    if (rule->error)
+        jw_kv_str(jw, "errno", strempty(strerrorname_np(rule->error)));
     jw_kv_str(jw, "mode", rule->monitor ? "monitor" : "enforce");
     jw_kv_array(jw, "access");
     for (unsigned bit = 0; bit < SG_OP_COUNT; bit++)
@@ -61,8 +77,7 @@ static void put_rule(struct jw *jw, const struct policy *p, uint32_t i)
             jw_cstr(jw, access_name(bit));
     jw_end_array(jw);
     jw_kv_array(jw, "path");
-    for (uint32_t k = 0; k < rule->paths.n && jw->out->len < SHOW_BYTES_MAX; k++)
-        jw_str(jw, rule->paths.items[k].text, rule->paths.items[k].len);
+    put_about(jw, rule);
     jw_end_array(jw);
     for (int not_by = 0; not_by < 2; not_by++) {
         const uint32_t *list = not_by ? rule->not_by : rule->by;
@@ -132,7 +147,7 @@ static int decide_as_kernel(struct agent *a, const struct policy_query *query,
     char buf[PATH_MAX];
     int r = -ENODEV;
 
-    if (mounts_place(a->mounts.view.all, q.path, buf, sizeof(buf), &q.dev, &q.path)) {
+    if (!q.control && mounts_place(a->mounts.view.all, q.path, buf, sizeof(buf), &q.dev, &q.path)) {
         q.path_len = strlen(q.path);
         q.has_dev = true;
         r = policy_explain(a->policies.now->image, &q, ret_decision);

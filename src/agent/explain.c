@@ -2,6 +2,7 @@
 #include "agent/explain.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/jsonget.h"
@@ -75,17 +76,54 @@ static int read_env(struct json_object *list, struct explain_args *ret, struct e
     return 0;
 }
 
+static int read_control(struct json_object *o, struct explain_args *ret, struct error *err)
+{
+    struct policy_control *control = &ret->control;
+    const char *name = json_get_str(o, "name", NULL);
+    uint64_t number = json_get_u64(o, "number", 0);
+
+    control->kind = policy_control_kind(json_get_str(o, "kind", ""));
+    if (control->kind >= SG_CONTROL_COUNT || number > UINT32_MAX)
+        return error_set(err, -EINVAL, "what is asked for is nothing that rules are about");
+    // The kind says whether numbers are ids.
+    if (!name) {
+        char text[16];
+
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+        if (policy_control_from_word(control->kind, text, control) < 0 ||
+            control->what == POLICY_CONTROL_NAME)
+            return error_set(err, -EINVAL, "this kind is asked for by a name");
+    } else {
+        if (policy_control_from_word(control->kind, name, control) < 0 ||
+            control->what != POLICY_CONTROL_NAME)
+            return error_set(err, -EINVAL, "this kind is asked for by a number");
+    }
+    ret->query.control = control;
+    return 0;
+}
+
+static int read_path(struct json_object *args, struct explain_args *ret, struct error *err)
+{
+    struct policy_query *q = &ret->query;
+
+    q->path = json_get_str(args, "path", NULL);
+    if (!q->path || q->path[0] != '/')
+        return error_set(err, -EINVAL, "an absolute path is needed");
+    q->path_len = strlen(q->path);
+    return 0;
+}
+
 int explain_args_read(struct json_object *args, struct explain_args *ret, struct error *err)
 {
     struct policy_query *q = &ret->query;
     int r;
 
     *ret = (struct explain_args){};
-    q->path = json_get_str(args, "path", NULL);
-    if (!q->path || q->path[0] != '/')
-        return error_set(err, -EINVAL, "an absolute path is needed");
-    q->path_len = strlen(q->path);
-    q->ops = (uint32_t)json_get_u64(args, "ops", SG_OP_READ);
+    r = json_get(args, "control") ? read_control(json_get(args, "control"), ret, err)
+                                  : read_path(args, ret, err);
+    if (r < 0)
+        return r;
+    q->ops = (uint32_t)json_get_u64(args, "ops", q->control ? SG_OP_CONTROL : SG_OP_READ);
     q->facts = (struct policy_facts){
         .exe = json_get_str(args, "exe", NULL),
         .uid = (uint32_t)json_get_u64(args, "uid", 0),

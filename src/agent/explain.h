@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The arguments of "policy explain" on the wire ↔ a policy_query. Both ends use it through the agent's
-// command: the command line writes {"path","ops","exe","ancestors","ancestor_uids","uid","gids","login_uid","caps",
+// command: the command line writes {"path" or "control": {"kind","number" or "name"},"ops","exe","ancestors","ancestor_uids","uid","gids","login_uid","caps",
 // "env","cgroup","session","container","when"}; what is missing is unknown.
 #pragma once
 
@@ -16,6 +16,7 @@
 // Texts are on loan from `args`.
 struct explain_args {
     struct policy_query query;
+    struct policy_control control;
     const char *ancestors[POLICY_ANCESTORS_MAX];
     uint32_t ancestor_uids[POLICY_ANCESTORS_MAX];
     uint32_t gids[EXPLAIN_GIDS_MAX];

@@ -105,15 +105,25 @@ static int add_gid(struct case_facts *c, uint32_t gid)
     return 0;
 }
 
-int case_add_group(struct case_facts *c, const char *name)
+int case_group(const char *name, uint32_t *ret_gid)
 {
     const struct group *gr;
-    uint32_t gid;
 
-    if (parse_u32(name, &gid) == 0)
-        return add_gid(c, gid);
+    if (parse_u32(name, ret_gid) == 0)
+        return 0;
     gr = getgrnam(name);
-    return gr ? add_gid(c, gr->gr_gid) : -ESRCH;
+    if (!gr)
+        return -ESRCH;
+    *ret_gid = gr->gr_gid;
+    return 0;
+}
+
+int case_add_group(struct case_facts *c, const char *name)
+{
+    uint32_t gid;
+    int r = case_group(name, &gid);
+
+    return r < 0 ? r : add_gid(c, gid);
 }
 
 int case_add_capability(struct case_facts *c, const char *name)
@@ -322,14 +332,28 @@ struct policy_facts case_policy_facts(const struct case_facts *c)
     };
 }
 
-int case_json(const struct case_facts *c, const char *path, uint32_t ops, struct strbuf *out)
+static void json_control(struct jw *jw, const struct policy_control *control)
+{
+    jw_kv_object(jw, "control");
+    jw_kv_str(jw, "kind", policy_control_name(control->kind));
+    if (control->what == POLICY_CONTROL_NAME)
+        jw_kv_str(jw, "name", control->name);
+    else
+        jw_kv_u64(jw, "number", control->number);
+    jw_end_object(jw);
+}
+
+int case_json(const struct case_facts *c, const struct policy_query *query, struct strbuf *out)
 {
     struct jw jw;
 
     jw_init(&jw, out);
     jw_begin_object(&jw);
-    jw_kv_str(&jw, "path", path);
-    jw_kv_u64(&jw, "ops", ops);
+    if (query->control)
+        json_control(&jw, query->control);
+    else
+        jw_kv_strn(&jw, "path", query->path, query->path_len);
+    jw_kv_u64(&jw, "ops", query->ops);
     if (c->exe)
         jw_kv_str(&jw, "exe", c->exe);
     if (c->cgroup)

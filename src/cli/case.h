@@ -40,6 +40,7 @@ int case_add_ancestor(struct case_facts *c, const char *path);
 int case_add_env(struct case_facts *c, const char *variable); // "NAME=value"
 int case_add_group(struct case_facts *c, const char *name);
 int case_add_capability(struct case_facts *c, const char *name); // "CAP_SYS_ADMIN" or "sys_admin"
+int case_group(const char *name, uint32_t *ret_gid);
 int case_user(const char *name, uint32_t *ret_uid);
 int case_login(const char *name, uint32_t *ret_uid); // also "none"
 
@@ -50,4 +51,5 @@ int case_from_process(const char *proc, uint32_t pid, struct case_facts *c);
 struct policy_facts case_policy_facts(const struct case_facts *c);
 
 // The arguments of the agent's "policy explain".
-int case_json(const struct case_facts *c, const char *path, uint32_t ops, struct strbuf *out);
+// Of the query what is asked for: path or control, and operations.
+int case_json(const struct case_facts *c, const struct policy_query *query, struct strbuf *out);

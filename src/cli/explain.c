@@ -36,12 +36,23 @@ enum {
     OPT_PID,
     OPT_POLICY,
     OPT_AGENT,
+    OPT_EXEC,
+    OPT_LOAD,
+    OPT_CONTROL,
 };
 
 static const struct option_row rows[] = {
     {'a', "access", "WORDS",
      "what is asked for: read, write, create ... between commas (default: read)", OPTION_ARG,
      OPT_ACCESS, "read write create delete rename link chmod chown xattr exec mmap mount any"},
+    {'x', "exec", "PROGRAM",
+     "instead of PATH: the program that is to be executed, or memfd, deleted, foreign", OPTION_ARG,
+     OPT_EXEC, "FILE"},
+    {0, "load", "PATH", "instead of PATH: the file that is to be mapped for execution", OPTION_ARG,
+     OPT_LOAD, "FILE"},
+    {'c', "control", "KIND:WORD",
+     "instead of PATH: what is asked of the kernel, such as ptrace:attach, module:nf_tables, setuid:root",
+     OPTION_ARG, OPT_CONTROL, NULL},
     {'e', "exe", "PATH", "the program that asks", OPTION_ARG, OPT_EXE, "FILE"},
     {0, "ancestor", "PATH", "the program of its parent; again for the parent's parent", OPTION_ARG,
      OPT_ANCESTOR, "FILE"},
@@ -73,7 +84,8 @@ static const struct option_row rows[] = {
 
 const struct command_options policy_explain_options = {
     .description =
-        "PATH is the canonical path: absolute, as the host sees it. The answer names the rule that decides each access, "
+        "PATH is the canonical path: absolute, as the host sees it; --exec, --load and --control ask about programs and about "
+        "what the kernel is asked for. The answer names the rule that decides each access, "
         "the rules before it that did not match, and the condition that failed.\n\n"
         "Exit status: 0 allowed, 1 denied, 2 wrong usage, 3 no agent answers, 4 failure.",
     .rows = rows,
@@ -83,6 +95,9 @@ const struct command_options policy_explain_options = {
 struct explain {
     struct case_facts facts;
     uint32_t ops;
+    const char *path; // NULL: the operand
+    struct policy_control control;
+    bool has_control;
     char *policies[1];
     int n_policies;
     bool agent;
@@ -112,6 +127,65 @@ static int set_access(struct explain *e, const char *arg, struct error *err)
         e->ops |= ops;
     }
     return e->ops ? 0 : bad(err, "access", arg, "at least one word");
+}
+
+static int bad_control(struct error *err, enum sg_control kind, const char *arg)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+
+    for (unsigned i = 0; kind >= SG_CONTROL_COUNT && i < SG_CONTROL_COUNT; i++)
+        sb_printf(&sb, "%s%s:...", i ? ", " : "", policy_control_name(i));
+    if (kind < SG_CONTROL_COUNT)
+        sb_printf(&sb, "%s:WORD, where the word is one of a rule: %s", policy_control_name(kind),
+                  policy_control_expected(kind));
+    return bad(err, "control", arg, sb_str(&sb));
+}
+
+static int set_control(struct explain *e, const char *arg, struct error *err)
+{
+    const char *colon = strchr(arg, ':'), *word = colon ? colon + 1 : "";
+    _cleanup_free_ char *name = xstrndup(arg, colon ? (size_t)(colon - arg) : strlen(arg));
+    enum sg_control kind;
+    char id[16];
+    uint32_t number;
+
+    if (!name)
+        return error_set(err, -ENOMEM, "%m");
+    kind = policy_control_kind(name);
+    if (kind == SG_CONTROL_setuid || kind == SG_CONTROL_setgid) {
+        if ((kind == SG_CONTROL_setuid ? case_user(word, &number) : case_group(word, &number)) < 0)
+            return bad_control(err, kind, arg);
+        (void)snprintf(id, sizeof(id), "%u", number);
+        word = id;
+    }
+    if (kind >= SG_CONTROL_COUNT || policy_control_from_word(kind, word, &e->control) < 0)
+        return bad_control(err, kind, arg);
+    e->has_control = true;
+    e->ops = SG_OP_CONTROL;
+    return 0;
+}
+
+static int set_exec(struct explain *e, const char *arg, struct error *err)
+{
+    if (*arg == '/') {
+        e->path = arg;
+        e->ops = SG_OP_EXEC | SG_OP_LAUNCH;
+        return 0;
+    }
+    if (policy_control_from_word(SG_CONTROL_exec, arg, &e->control) < 0)
+        return bad(err, "exec", arg, "an absolute path, memfd, deleted or foreign");
+    e->has_control = true;
+    e->ops = SG_OP_CONTROL;
+    return 0;
+}
+
+static int set_load(struct explain *e, const char *arg, struct error *err)
+{
+    if (*arg != '/')
+        return bad(err, "load", arg, "an absolute path");
+    e->path = arg;
+    e->ops = SG_OP_LOAD | SG_OP_LAUNCH;
+    return 0;
 }
 
 static int set_time(struct explain *e, const char *arg, struct error *err)
@@ -154,6 +228,9 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
 
     switch (id) {
     case OPT_ACCESS: return set_access(e, arg, err);
+    case OPT_EXEC: return set_exec(e, arg, err);
+    case OPT_LOAD: return set_load(e, arg, err);
+    case OPT_CONTROL: return set_control(e, arg, err);
     case OPT_TIME: return set_time(e, arg, err);
     case OPT_SESSION: return set_session(e, arg, err);
     case OPT_PID: return set_pid(e, arg, err);
@@ -181,13 +258,27 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     return 0;
 }
 
+static struct policy_query query_of(const struct explain *e, const char *path)
+{
+    return (struct policy_query){
+        .path = path,
+        .path_len = path ? strlen(path) : 0,
+        .control = e->has_control ? &e->control : NULL,
+        .ops = e->ops,
+        .facts = case_policy_facts(&e->facts),
+        .has_when = e->facts.has_when,
+        .when = e->facts.when,
+    };
+}
+
 static int ask_agent(struct cli *cli, const struct explain *e, const char *path)
 {
+    const struct policy_query query = query_of(e, path);
     _cleanup_(sb_done) struct strbuf args = {}, sb = {};
     struct json_object *answer = NULL;
     int r;
 
-    r = case_json(&e->facts, path, e->ops, &args);
+    r = case_json(&e->facts, &query, &args);
     if (r < 0) {
         struct error err = {};
 
@@ -209,14 +300,7 @@ static int ask_agent(struct cli *cli, const struct explain *e, const char *path)
 static int decide(struct cli *cli, const struct policy_image *image, const struct explain *e,
                   const char *path)
 {
-    const struct policy_query query = {
-        .path = path,
-        .path_len = strlen(path),
-        .ops = e->ops,
-        .facts = case_policy_facts(&e->facts),
-        .has_when = e->facts.has_when,
-        .when = e->facts.when,
-    };
+    const struct policy_query query = query_of(e, path);
     _cleanup_(sb_done) struct strbuf sb = {};
     struct policy_decision decision;
     struct error err = {};
@@ -282,14 +366,24 @@ int cmd_policy_explain(struct cli *cli)
 
     case_init(&e.facts);
     r = cli_parse(cli, on_option, &e);
-    if (r < 0 && (cli->n_operands != 1 || cli->operands[0][0] != '/')) {
+    if (r < 0 && cli->n_operands == 1 && !e.path && !e.has_control)
+        e.path = cli->operands[0];
+    else if (r < 0 && cli->n_operands > 0)
+        e.path = "";
+    if (r < 0 && !e.has_control == !e.path) {
+        (void)error_set(&err, -EINVAL, "about what?");
+        error_expected(&err, "one of --exec, --load and --control, or a path");
+        r = cli_usage(cli, &err);
+    } else if (r < 0 && e.path && *e.path != '/') {
         (void)error_set(&err, -EINVAL, "which path?");
         error_expected(&err, "one absolute path, such as /etc/shadow");
         r = cli_usage(cli, &err);
     }
     if (r < 0) {
-        path = clean_path(cli->operands[0]);
-        r = !path ? CLI_FAILED : e.agent ? ask_agent(cli, &e, path) : ask_here(cli, &e, path);
+        path = e.path ? clean_path(e.path) : NULL;
+        r = e.path && !path ? CLI_FAILED
+            : e.agent       ? ask_agent(cli, &e, path)
+                            : ask_here(cli, &e, path);
     }
     case_done(&e.facts);
     return r;

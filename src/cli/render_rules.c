@@ -23,9 +23,35 @@ static void put_list(struct strbuf *sb, struct json_object *list, const char *se
 
 static enum color color_of(const char *verdict)
 {
-    return streq(verdict, "deny") || streq(verdict, "kill") ? COLOR_RED
-           : streq(verdict, "allow")                        ? COLOR_GREEN
-                                                            : COLOR_CYAN;
+    return streq(verdict, "deny") || streq(verdict, "kill") || streq(verdict, "stop") ? COLOR_RED
+           : streq(verdict, "allow")                                                  ? COLOR_GREEN
+                                                                                      : COLOR_CYAN;
+}
+
+static bool has_word(struct json_object *list, const char *word)
+{
+    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (streq(strempty(json_object_get_string(json_object_array_get_idx(list, i))), word))
+            return true;
+    return false;
+}
+
+// Rules about what is asked of the kernel say it in what they are about: "ptrace:attach", "syscall:mount".
+static void put_access(struct strbuf *sb, struct json_object *rule)
+{
+    struct json_object *access = json_get(rule, "access");
+
+    if (streq(json_get_str(rule, "section", "files"), "files"))
+        put_list(sb, access, ",", 99);
+    else if (has_word(access, "exec"))
+        sb_puts(sb, "exec");
+    else if (has_word(access, "load"))
+        sb_puts(sb, "load");
+    else
+        return;
+    sb_puts(sb, "  ");
 }
 
 static void put_rule(struct strbuf *sb, struct json_object *rule, bool color)
@@ -35,11 +61,13 @@ static void put_rule(struct strbuf *sb, struct json_object *rule, bool color)
     bool monitor = streq(json_get_str(rule, "mode", ""), "monitor");
 
     put_escaped(sb, slash ? slash + 1 : file);
-    sb_printf(sb, ":%llu  %s%s%s%s ", (unsigned long long)json_get_u64(rule, "line", 0),
-              color_seq(color, color_of(verdict)), verdict, color_seq(color, COLOR_RESET),
+    sb_printf(sb, ":%llu  %s%s%s", (unsigned long long)json_get_u64(rule, "line", 0),
+              color_seq(color, color_of(verdict)), verdict, color_seq(color, COLOR_RESET));
+    if (json_get(rule, "errno"))
+        sb_printf(sb, " (%s)", json_get_str(rule, "errno", ""));
+    sb_printf(sb, "%s ",
               monitor && !streq(verdict, "allow") && !streq(verdict, "audit") ? " (monitor)" : "");
-    put_list(sb, json_get(rule, "access"), ",", 99);
-    sb_puts(sb, "  ");
+    put_access(sb, rule);
     put_list(sb, json_get(rule, "path"), " ", 8);
     if (json_get(rule, "by")) {
         sb_puts(sb, "  by ");

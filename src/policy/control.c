@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "abi/control.h"
 #include "base/alloc.h"
 #include "base/strutil.h"
+#include "base/utf8.h"
 #include "policy/environ.h"
+#include "policy/explain.h"
 
 static const struct {
     const char *name;
@@ -22,7 +25,7 @@ static const char *const expected[SG_CONTROL_COUNT] = {
 #include "model/control_words.def"
 };
 
-static const struct {
+static const struct word {
     enum sg_control kind;
     const char *word;
     uint32_t number;
@@ -36,29 +39,110 @@ static const struct {
 
 #define WORDS_MAX 128
 
-const char *control_name(enum sg_control kind)
+const char *policy_control_name(enum sg_control kind)
 {
     return (size_t)kind < ARRAY_SIZE(kinds) ? kinds[kind].name : NULL;
 }
 
-const char *control_expected(enum sg_control kind)
+const char *policy_control_expected(enum sg_control kind)
 {
     const char *text = (size_t)kind < ARRAY_SIZE(expected) ? expected[kind] : NULL;
 
-    return text ? text : "any";
+    return text ? text : policy_control_name(kind) ? "any" : NULL;
 }
 
-// Capabilities are written as the kernel has them, or without their prefix in small letters: sys_admin.
-static bool is_word(size_t i, enum sg_control kind, const char *text)
+enum sg_control policy_control_kind(const char *name)
 {
-    const char *word = words[i].word;
+    enum sg_control kind = 0;
 
-    if (words[i].kind != kind)
-        return false;
-    if (streq(word, text))
+    while (kind < SG_CONTROL_COUNT && !streq(kinds[kind].name, name))
+        kind++;
+    return kind;
+}
+
+// Capabilities are known with and without what stands in front of all of them.
+static bool is_word(const struct word *row, const char *word)
+{
+    static const char prefix[] = "CAP_";
+
+    if (streq(row->word, word))
         return true;
-    return kind == SG_CONTROL_capability && strlen(word) == strlen(text) + 4 &&
-           strcasecmp(word + 4, text) == 0;
+    return row->kind == SG_CONTROL_capability && strcasecmp(row->word + strlen(prefix), word) == 0;
+}
+
+// The row of a word, or NULL.
+static const struct word *find_word(enum sg_control kind, const char *word)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (words[i].kind == kind && is_word(&words[i], word))
+            return &words[i];
+    return NULL;
+}
+
+int policy_control_from_word(enum sg_control kind, const char *word,
+                             struct policy_control *ret_control)
+{
+    struct policy_control control = {.kind = kind, .what = POLICY_CONTROL_NUMBER};
+    const struct word *known;
+
+    if ((size_t)kind >= ARRAY_SIZE(kinds) || !*word || streq(word, "any"))
+        return -EINVAL;
+    known = find_word(kind, word);
+    if (known) {
+        control.number = known->number;
+    } else if (kinds[kind].arg == SG_CONTROL_ARG_NAME) {
+        if (strlen(word) > SG_CONTROL_NAME_MAX)
+            return -EINVAL;
+        control.what = POLICY_CONTROL_NAME;
+        control.name = word;
+    } else {
+        if (parse_u32(word, &control.number) < 0)
+            return -EINVAL;
+        if (kinds[kind].arg == SG_CONTROL_ARG_ID)
+            control.what = POLICY_CONTROL_ID;
+    }
+    *ret_control = control;
+    return 0;
+}
+
+void policy_control_format(const struct policy_control *control, struct strbuf *sb)
+{
+    sb_printf(sb, "%s:", strempty(policy_control_name(control->kind)));
+    if (control->what == POLICY_CONTROL_NAME) {
+        utf8_escape(sb, control->name, strlen(control->name));
+        return;
+    }
+    for (size_t i = 0; control->what == POLICY_CONTROL_NUMBER && i < ARRAY_SIZE(words); i++)
+        if (words[i].kind == control->kind && words[i].number == control->number) {
+            sb_puts(sb, words[i].word);
+            return;
+        }
+    if (control->what == POLICY_CONTROL_ANY)
+        sb_puts(sb, "any");
+    else
+        sb_printf(sb, "%u", control->number);
+}
+
+int control_walk(const struct policy_image *image, const struct policy_control *control,
+                 uint32_t *ret_state)
+{
+    char bytes[SG_CONTROL_ID_BYTES] = {(char)SG_CONTROL_NUMBER(control->number)};
+    uint32_t start;
+    size_t len = 1;
+
+    if ((size_t)control->kind >= ARRAY_SIZE(kinds) || control->what == POLICY_CONTROL_ANY)
+        return -EINVAL;
+    start = policy_image_head(image)->control_state[control->kind];
+    if (control->what == POLICY_CONTROL_NAME) {
+        *ret_state = start ? policy_image_walk(image, start, control->name, strlen(control->name))
+                           : 0;
+        return 0;
+    }
+    if (control->what == POLICY_CONTROL_ID)
+        for (len = 0; len < SG_CONTROL_ID_BYTES; len++)
+            bytes[len] = (char)SG_CONTROL_ID(control->number, len);
+    *ret_state = start ? policy_image_walk(image, start, bytes, len) : 0;
+    return 0;
 }
 
 static int put(struct loader *ld, const struct yaml_node *node,
@@ -94,7 +178,7 @@ static void unknown(struct loader *ld, const struct yaml_node *node, enum sg_con
         if (words[i].kind == kind)
             known[n++] = words[i].word;
     known[n++] = "any";
-    (void)snprintf(what, sizeof(what), "a word of `%s`", control_name(kind));
+    (void)snprintf(what, sizeof(what), "a word of `%s`", policy_control_name(kind));
     read_unknown_word(ld, node, what, known, n);
 }
 
@@ -116,6 +200,7 @@ int read_control_value(struct loader *ld, enum sg_control kind, const struct yam
                        struct pattern_list *list)
 {
     struct policy_control control = {.kind = kind, .what = POLICY_CONTROL_ANY};
+    const struct word *known;
 
     if (streq(node->text, "any"))
         return put(ld, node, &control, list);
@@ -127,9 +212,9 @@ int read_control_value(struct loader *ld, enum sg_control kind, const struct yam
                                                               : SG_CONTROL_SELF_TEST;
         return put(ld, node, &control, list);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (is_word(i, kind, node->text))
-            return put_number(ld, node, &control, words[i].number, list);
+    known = find_word(kind, node->text);
+    if (known)
+        return put_number(ld, node, &control, known->number, list);
     if (kinds[kind].arg == SG_CONTROL_ARG_ID)
         return put_id(ld, node, &control, list);
     if (kinds[kind].arg == SG_CONTROL_ARG_NUMBER) {
@@ -140,7 +225,7 @@ int read_control_value(struct loader *ld, enum sg_control kind, const struct yam
         strchr(node->text, '[')) {
         policy_diag_expected(ld->diags, read_error(ld, node, "this is not a name"),
                              "%s; * stands for anything, ? for one byte, sets are not there",
-                             control_expected(kind));
+                             policy_control_expected(kind));
         return 0;
     }
     control.what = POLICY_CONTROL_NAME;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policy/control.h"
 #include "policy/facts.h"
 #include "policy/image_read.h"
 
@@ -22,8 +23,18 @@ static int start_state(const struct policy_image *image, const struct policy_que
     return -ENODEV;
 }
 
+// The operations that fit what is asked about.
+static bool ops_ok(const struct policy_query *q)
+{
+    if (q->control)
+        return q->ops == SG_OP_CONTROL;
+    return q->ops != 0 && q->ops < SG_OP_CONTROL;
+}
+
 static bool path_ok(const struct policy_query *q)
 {
+    if (q->control)
+        return true;
     return q->path_len > 0 && q->path[0] == '/' &&
            (q->path_len == 1 || q->path[q->path_len - 1] != '/');
 }
@@ -40,6 +51,13 @@ static void find_preds(const struct policy_image *image, struct policy_decision 
             d->preds[i / 64] |= SG_BIT(i % 64);
 }
 
+static uint8_t error_of(uint8_t verdict, uint8_t flags)
+{
+    if (verdict < SG_DENY)
+        return 0;
+    return SG_ENTRY_ERRNO(flags) ? SG_ENTRY_ERRNO(flags) : EPERM;
+}
+
 // Operations that a rule took are noted one by one.
 static void note_ops(struct policy_decision *d, uint32_t took, const struct sg_entry *e)
 {
@@ -48,6 +66,7 @@ static void note_ops(struct policy_decision *d, uint32_t took, const struct sg_e
             d->ops[i].matched = true;
             d->ops[i].rule = e->rule;
             d->ops[i].verdict = e->verdict;
+            d->ops[i].error = error_of(e->verdict, e->flags);
             d->ops[i].monitor = e->flags & SG_ENTRY_MONITOR;
         }
 }
@@ -74,6 +93,7 @@ static void walk_entries(const struct policy_image *image, const struct sg_accep
         .matched = true,
         .rule = SG_DECISION_RULE(best),
         .verdict = SG_DECISION_VERDICT(best),
+        .error = error_of(SG_DECISION_VERDICT(best), SG_DECISION_FLAGS(best)),
         .monitor = SG_DECISION_FLAGS(best) & SG_ENTRY_MONITOR,
     };
     d->blocked = d->overall.verdict >= SG_DENY && !d->overall.monitor;
@@ -92,6 +112,21 @@ static void look_below(const struct policy_image *image, const struct sg_accept 
     }
 }
 
+// The state after what the query asks about. 0; -EINVAL, -ENODEV.
+static int find_state(const struct policy_image *image, const struct policy_query *q,
+                      uint32_t *ret_state)
+{
+    uint32_t start;
+    int r;
+
+    if (q->control)
+        return control_walk(image, q->control, ret_state);
+    r = start_state(image, q, &start);
+    if (r == 0)
+        *ret_state = policy_image_walk(image, start, q->path, q->path_len == 1 ? 0 : q->path_len);
+    return r;
+}
+
 int policy_explain(const struct policy_image *image, const struct policy_query *query,
                    struct policy_decision *ret_decision)
 {
@@ -102,15 +137,13 @@ int policy_explain(const struct policy_image *image, const struct policy_query *
     struct task_facts facts;
     int r;
 
-    if (!path_ok(query) || query->ops == 0 || query->ops >= 1u << SG_OP_COUNT)
+    if (!path_ok(query) || !ops_ok(query))
         return -EINVAL;
     r = facts_init(image, query, &facts);
     if (r == 0)
-        r = start_state(image, query, &d.state);
+        r = find_state(image, query, &d.state);
     if (r < 0)
         return r;
-    d.state = policy_image_walk(image, d.state, query->path,
-                                query->path_len == 1 ? 0 : query->path_len);
     for (uint32_t op = 1; op < 1u << SG_OP_COUNT; op <<= 1)
         if (query->ops & op)
             d.ops[d.n_ops++].op = op;

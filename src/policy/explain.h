@@ -37,9 +37,11 @@ struct policy_facts {
 struct policy_query {
     const char *path; // canonical
     size_t path_len;
+    const struct policy_control *control; // not a path, but this is asked for (SG_OP_CONTROL): what
+                                          // is NUMBER, ID, or NAME without a pattern
     bool has_dev; // path starts at the root of superblock `dev`, not at the host's root
     uint32_t dev;
-    uint32_t ops; // SG_OP_*
+    uint32_t ops; // SG_OP_*, never SG_OP_CONTROL together with a path
     struct policy_facts facts;
     bool has_when; // false: every time window is open
     time_t when;
@@ -50,6 +52,7 @@ struct policy_op_decision {
     bool matched;    // a rule decides; otherwise the op is allowed and not recorded
     uint16_t rule;   // index into image->rules
     uint8_t verdict; // enum sg_verdict
+    uint8_t error;   // errno of what is refused
     bool monitor;
 };
 
@@ -67,7 +70,21 @@ struct policy_decision {
     bool below_enforced, below_monitored;
 };
 
-// 0; -EINVAL: path or a fact is not of its form (a path has to be absolute and without a slash at
+// The key of a kind of abi/control.def ("ptrace"), and what may stand behind it, for people; NULL: no such kind.
+const char *policy_control_name(enum sg_control kind);
+const char *policy_control_expected(enum sg_control kind);
+// SG_CONTROL_COUNT: there is no such kind.
+enum sg_control policy_control_kind(const char *name);
+
+// What is asked for by a word of its kind, by a number (users and groups, too), or by a name, on loan in *ret_control.
+// -EINVAL: it is none of these; `any` is not: nobody asks for everything.
+int policy_control_from_word(enum sg_control kind, const char *word,
+                             struct policy_control *ret_control);
+
+// "ptrace:attach", "setuid:0", "module:nf_tables".
+void policy_control_format(const struct policy_control *control, struct strbuf *sb);
+
+// 0; -EINVAL: path, what is asked for or a fact is not of its form (a path has to be absolute and without a slash at
 // its end, "/" is the root), or too many ancestors; -ENODEV: the image has no root for `dev`.
 int policy_explain(const struct policy_image *image, const struct policy_query *query,
                    struct policy_decision *ret_decision);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A decision in words and as JSON.
+#include <errno.h>
 #include <string.h>
 
 #include "base/color.h"
@@ -203,15 +204,38 @@ static const struct sg_pred *pred_of(const struct teller *t, uint32_t pred)
     return image_record(t->image, h->preds_off + pred * (uint32_t)sizeof(struct sg_pred));
 }
 
+// "deny", "deny (EACCES)"
+static void put_verdict(uint8_t verdict, uint8_t error, struct strbuf *sb)
+{
+    const char *name = error ? strerrorname_np(error) : NULL;
+
+    sb_puts(sb, event_verdict_name(verdict));
+    if (name && error != EPERM)
+        sb_printf(sb, " (%s)", name);
+}
+
+// Rules about programs decide `launch` as well, which only says whose record there will be: shown where it differs.
+static bool goes_without_saying(const struct policy_decision *d,
+                                const struct policy_op_decision *op)
+{
+    if (op->op != SG_OP_LAUNCH || d->n_ops == 1)
+        return false;
+    for (size_t i = 0; i < d->n_ops; i++)
+        if (d->ops[i].op & (SG_OP_EXEC | SG_OP_LOAD) && d->ops[i].matched && op->matched &&
+            d->ops[i].rule == op->rule)
+            return true;
+    return !op->matched;
+}
+
 static void put_op(const struct teller *t, const struct policy_op_decision *op, struct strbuf *sb)
 {
     enum color hue = !op->matched || op->verdict == SG_ALLOW  ? COLOR_GREEN
                      : op->verdict == SG_AUDIT || op->monitor ? COLOR_YELLOW
                                                               : COLOR_RED;
 
-    sb_printf(sb, "  %-7s %s%s%s", policy_op_name(op->op), color_seq(t->color, hue),
-              op->matched ? event_verdict_name(op->verdict) : "allow",
-              color_seq(t->color, COLOR_RESET));
+    sb_printf(sb, "  %-7s %s", policy_op_name(op->op), color_seq(t->color, hue));
+    put_verdict(op->matched ? op->verdict : SG_ALLOW, op->error, sb);
+    sb_puts(sb, color_seq(t->color, COLOR_RESET));
     if (!op->matched) {
         sb_puts(sb, "  (no rule matches)\n");
         return;
@@ -254,9 +278,12 @@ static void put_tried(const struct teller *t, struct strbuf *sb)
             continue;
         sb_puts(sb, "    ");
         put_rule_place(&t->image->rules[e->rule], sb);
-        sb_printf(sb, "  %s%s ", event_verdict_name(e->verdict),
-                  e->flags & SG_ENTRY_MONITOR ? " (monitor)" : "");
-        policy_ops_format(e->ops, sb);
+        sb_puts(sb, "  ");
+        put_verdict(e->verdict, SG_ENTRY_ERRNO(e->flags), sb);
+        sb_printf(sb, "%s ", e->flags & SG_ENTRY_MONITOR ? " (monitor)" : "");
+        // A rule may be about paths and about words.
+        policy_ops_format(e->ops & (t->query->control ? SG_OP_CONTROL : ~(uint32_t)SG_OP_CONTROL),
+                          sb);
         sb_printf(sb, ": %s\n", holds ? "decides" : "does not match");
         put_subjects(t, "by", pred->by, sb);
         put_subjects(t, "not_by", pred->not_by, sb);
@@ -274,6 +301,14 @@ static bool teller_init(struct teller *t, const struct policy_image *image,
     return facts_init(image, query, &t->facts) == 0;
 }
 
+static void put_what(const struct policy_query *query, struct strbuf *sb)
+{
+    if (query->control)
+        policy_control_format(query->control, sb);
+    else
+        utf8_escape(sb, query->path, query->path_len);
+}
+
 void policy_explain_format(const struct policy_image *image, const struct policy_query *query,
                            const struct policy_decision *decision, bool color, struct strbuf *sb)
 {
@@ -281,12 +316,14 @@ void policy_explain_format(const struct policy_image *image, const struct policy
 
     if (!teller_init(&t, image, query, decision))
         return;
-    utf8_escape(sb, query->path, query->path_len);
+    put_what(query, sb);
     sb_putc(sb, '\n');
     for (size_t i = 0; i < decision->n_ops; i++)
-        put_op(&t, &decision->ops[i], sb);
+        if (!goes_without_saying(decision, &decision->ops[i]))
+            put_op(&t, &decision->ops[i], sb);
     if (decision->state == 0)
-        sb_puts(sb, "no rule is about this path, nor about anything beneath it\n");
+        sb_puts(sb, query->control ? "no rule is about this\n"
+                                   : "no rule is about this path, nor about anything beneath it\n");
     put_tried(&t, sb);
     if (query->ops & SG_OP_RENAME && (decision->below_enforced || decision->below_monitored))
         sb_printf(sb, "something beneath it is denied%s, and moving it takes that along\n",
@@ -330,6 +367,15 @@ static void json_ops(uint32_t ops, struct jw *jw)
     jw_end_array(jw);
 }
 
+// Only where it is not what every denial gives.
+static void json_error(uint8_t error, struct jw *jw)
+{
+    const char *name = error && error != EPERM ? strerrorname_np(error) : NULL;
+
+    if (name)
+        jw_kv_str(jw, "errno", name);
+}
+
 static void json_tried(const struct teller *t, struct jw *jw)
 {
     const struct sg_accept *accept = accept_of(t);
@@ -346,6 +392,7 @@ static void json_tried(const struct teller *t, struct jw *jw)
         jw_begin_object(jw);
         json_rule(t, e->rule, jw);
         jw_kv_str(jw, "verdict", event_verdict_name(e->verdict));
+        json_error(SG_ENTRY_ERRNO(e->flags), jw);
         jw_kv_str(jw, "mode", e->flags & SG_ENTRY_MONITOR ? "monitor" : "enforce");
         json_ops(e->ops, jw);
         jw_kv_bool(jw, "matches", holds);
@@ -364,8 +411,17 @@ static void json_decided(const struct teller *t, const struct policy_op_decision
     jw_kv_bool(jw, "matched", op->matched);
     if (!op->matched)
         return;
+    json_error(op->error, jw);
     jw_kv_str(jw, "mode", op->monitor ? "monitor" : "enforce");
     json_rule(t, op->rule, jw);
+}
+
+static void json_control(const struct policy_control *control, struct jw *jw)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+
+    policy_control_format(control, &sb);
+    jw_kv_strn(jw, "control", sb_str(&sb), sb.len);
 }
 
 void policy_explain_json(const struct policy_image *image, const struct policy_query *query,
@@ -374,7 +430,10 @@ void policy_explain_json(const struct policy_image *image, const struct policy_q
     struct teller t = {};
 
     jw_begin_object(jw);
-    jw_kv_strn(jw, "path", query->path, query->path_len);
+    if (query->control)
+        json_control(query->control, jw);
+    else
+        jw_kv_strn(jw, "path", query->path, query->path_len);
     jw_kv_u64(jw, "state", decision->state);
     jw_kv_bool(jw, "blocked", decision->blocked);
     if (teller_init(&t, image, query, decision)) {

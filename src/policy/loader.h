@@ -104,8 +104,11 @@ struct rule_draft {
     uint32_t *by; // of the key at hand
     size_t n_by, cap_by;
     bool verdict;
-    const struct yaml_node *access; // value of the key; NULL: it is not there
-    const struct yaml_node *what;   // first key that says what the rule is about
+    const struct yaml_node *access;    // value of the key; NULL: it is not there
+    bool several;                      // it says so by more than one
+    const struct yaml_node *what;      // the last key that says what the rule is about
+    const struct yaml_node **syscalls; // values of `syscall`
+    size_t n_syscalls, cap_syscalls;
 };
 
 // A section: which keys its rules have besides by, not_by, do and mode, and what has to hold of a whole rule.
@@ -114,7 +117,7 @@ struct section {
     const struct key_row *keys;
     size_t n_keys;
     const char *example; // "a list of rules" is explained with it
-    void (*check)(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d);
+    void (*check)(struct loader *ld, const struct yaml_node *node, struct rule_draft *d);
 };
 extern const struct section section_files, section_processes, section_control;
 

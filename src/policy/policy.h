@@ -67,6 +67,7 @@ struct policy_pattern {
     bool cgroup;                          // runs over cgroup paths
     bool env;                             // "NAME=value", runs over the variables of environments
     const struct policy_control *control; // not a path but this; NULL: a path
+    bool unsaid;                          // stands beside another pattern that the rule's text has
     struct policy_pos pos;
 };
 
@@ -101,6 +102,7 @@ enum policy_key {
     POLICY_KEY_TIME = 1u << 11,
     POLICY_KEY_DESCENDANTS = 1u << 12,
     POLICY_KEY_ENV = 1u << 13,
+    POLICY_KEY_LAUNCHED = 1u << 14,
 };
 
 // A variable of the environment: any of its values.
@@ -118,6 +120,7 @@ struct policy_subject {
     struct policy_patterns cgroup;           // with everything beneath
     struct policy_patterns container;        // cgroup patterns that the containers' names stand for
     const char *container_names;             // as they were written, separated by blanks
+    struct policy_patterns launched;         // the control group of what this policy launches
     struct policy_ids users, groups, logins; // logins: (uid_t)-1 is "none"
     uint64_t caps;                           // all must be effective
     uint32_t sessions;                       // bit 1 << enum sg_session
@@ -136,11 +139,18 @@ enum policy_section {
 };
 #define POLICY_SECTION_COUNT 3
 
+struct policy_names {
+    const char **items;
+    uint32_t n;
+};
+
 // A rule of any section.
 struct policy_rule {
     struct policy_pos pos;
     enum policy_section section;
     struct policy_patterns paths; // and what is no path, see policy_pattern.control
+    struct policy_names syscalls; // `syscall`: the names; "any" is one
+    bool launched;                // not in the image: filters of `safeguard run` serve it
     uint32_t ops;                 // SG_OP_*
     uint8_t verdict;              // enum sg_verdict
     uint8_t error;                // errno of a denial; 0: EPERM
@@ -211,6 +221,10 @@ int policy_load_buffer(const char *name, const char *text, size_t len,
 
 struct policy *policy_free(struct policy *p);
 DEFINE_CLEANUP(struct policy *, policy_free)
+
+// What a rule is about, as its text says it, for i from 0 on: "/etc/shadow", "ptrace:attach", "memfd", "syscall:mount".
+// Appends nothing for what the text does not have. False: there is no i'th.
+bool policy_rule_about(const struct policy_rule *rule, uint32_t i, struct strbuf *sb);
 
 // The word of one operation ("read", …; more words are in model/names.h); NULL for what has none.
 const char *policy_op_name(uint32_t op_bit);

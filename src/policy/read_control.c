@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The section `control`: one key a kind of abi/control.def.
-#include <string.h>
-
-#include "base/strutil.h"
 #include "policy/control.h"
+#include "policy/explain.h"
 #include "policy/loader.h"
 
 struct value_ctx {
@@ -22,13 +20,11 @@ static int read_value(struct loader *ld, const struct yaml_node *node, void *ctx
 static int read_kind(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
                      void *ctx)
 {
-    struct value_ctx v = {.draft = ctx};
+    struct value_ctx v = {.draft = ctx, .kind = policy_control_kind(key->text)};
 
-    while (v.kind < SG_CONTROL_COUNT && !streq(control_name(v.kind), key->text))
-        v.kind++;
     v.draft->what = key;
     v.draft->r.ops = SG_OP_CONTROL;
-    return read_each(ld, value, control_expected(v.kind), read_value, &v);
+    return read_each(ld, value, policy_control_expected(v.kind), read_value, &v);
 }
 
 static const struct key_row keys[] = {
@@ -36,7 +32,7 @@ static const struct key_row keys[] = {
 #include "abi/control.def"
 };
 
-static void check(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
+static void check(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
 {
     if (!d->what)
         policy_diag_expected(ld->diags,

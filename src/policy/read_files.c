@@ -57,7 +57,7 @@ static const struct key_row keys[] = {
      .cure = "use allow, audit, deny or kill"},
 };
 
-static void check(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
+static void check(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
 {
     if (!d->what)
         policy_diag_expected(ld->diags, read_error(ld, node, "the rule has no `path`"),

@@ -4,6 +4,13 @@
 #include "base/strutil.h"
 #include "policy/control.h"
 #include "policy/loader.h"
+#include "policy/syscalls.h"
+
+static void about(struct rule_draft *d, const struct yaml_node *key)
+{
+    d->several |= d->what != NULL;
+    d->what = key;
+}
 
 // A path, or one of the words for programs that no path leads to.
 static int read_program(struct loader *ld, const struct yaml_node *node, void *ctx)
@@ -24,6 +31,7 @@ static int read_program(struct loader *ld, const struct yaml_node *node, void *c
             r = read_pattern(ld, &all, &d->paths);
             if (r < 0)
                 return r;
+            d->paths.items[d->paths.n - 1].unsaid = true;
         }
         d->r.ops |= SG_OP_CONTROL;
         return read_control_value(ld, SG_CONTROL_exec, node, &d->paths);
@@ -37,7 +45,7 @@ static int read_exec(struct loader *ld, const struct yaml_node *key, const struc
 {
     struct rule_draft *d = ctx;
 
-    d->what = key;
+    about(d, key);
     return read_each(ld, value, "a path, memfd, deleted, foreign or any, or a list of them",
                      read_program, d);
 }
@@ -55,8 +63,31 @@ static int read_load(struct loader *ld, const struct yaml_node *key, const struc
 {
     struct rule_draft *d = ctx;
 
-    d->what = key;
+    about(d, key);
     return read_each(ld, value, "a path, or a list of paths", read_library, d);
+}
+
+static int read_syscalls(struct loader *ld, const struct yaml_node *key,
+                         const struct yaml_node *value, void *ctx)
+{
+    struct rule_draft *d = ctx;
+    const char **items;
+    int r;
+
+    about(d, key);
+    r = read_each(ld, value, "the name of a system call, a list of names, or any", read_syscall, d);
+    if (r < 0)
+        return r;
+    items = arena_new0(ld->arena, const char *, d->n_syscalls);
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < d->n_syscalls; i++) {
+        items[i] = arena_strn(ld->arena, d->syscalls[i]->text, d->syscalls[i]->len);
+        if (!items[i])
+            return -ENOMEM;
+    }
+    d->r.syscalls = (struct policy_names){.items = items, .n = (uint32_t)d->n_syscalls};
+    return 0;
 }
 
 static const struct key_row keys[] = {
@@ -67,19 +98,25 @@ static const struct key_row keys[] = {
     {.name = "load",
      .read = read_load,
      .help =
-         "Which files may be mapped for execution: shared libraries, programs handed to a dynamic linker. A rule has either `exec` or `load`."},
+         "Which files may be mapped for execution: shared libraries, programs handed to a dynamic linker. A rule has one of `exec`, `load` and `syscall`."},
+    {.name = "syscall",
+     .read = read_syscalls,
+     .help =
+         "Which system calls, by name, or any: for subjects that say `launched: true` by a filter that 'safeguard run' gives them; for others those that a security hook sees, with all else that this hook cannot tell from them ('safeguard policy check' says which)."},
 };
 
-static void check(struct loader *ld, const struct yaml_node *node, const struct rule_draft *d)
+static void check(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
 {
     if (!d->what)
         policy_diag_expected(ld->diags,
                              read_error(ld, node, "the rule does not say what it is about"),
-                             "exec: /tmp/**, load: /tmp/**");
-    else if (d->r.ops & SG_OP_LOAD && d->r.ops & (SG_OP_EXEC | SG_OP_CONTROL) &&
-             streq(d->what->text, "load"))
-        policy_diag_cure(ld->diags, read_error(ld, d->what, "a rule has either `exec` or `load`"),
-                         "write two rules");
+                             "exec: /tmp/**, load: /tmp/**, syscall: ptrace");
+    else if (d->several)
+        policy_diag_cure(ld->diags,
+                         read_error(ld, d->what, "a rule has one of `exec`, `load` and `syscall`"),
+                         "write a rule for each");
+    else if (d->n_syscalls > 0)
+        check_syscalls(ld, d->what, d);
 }
 
 const struct section section_processes = {

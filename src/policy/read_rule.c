@@ -12,6 +12,7 @@
 static void rule_draft_done(struct rule_draft *d)
 {
     free(d->by);
+    free(d->syscalls);
     pattern_list_done(&d->paths);
 }
 
@@ -210,7 +211,7 @@ static size_t all_keys(const struct section *section, struct key_row ret[KEYS_MA
 }
 
 static void check_rule(struct loader *ld, const struct section *section,
-                       const struct yaml_node *node, const struct rule_draft *d)
+                       const struct yaml_node *node, struct rule_draft *d)
 {
     section->check(ld, node, d);
     if (!d->verdict)

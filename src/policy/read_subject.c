@@ -9,6 +9,7 @@
 #include "base/strutil.h"
 #include "model/names.h"
 #include "policy/environ.h"
+#include "policy/launch.h"
 #include "policy/loader.h"
 
 // Capabilities are a mask of 64 bits.
@@ -31,7 +32,7 @@ static const uint8_t cap_numbers[] = {
 // A subject while it is read.
 struct draft {
     struct policy_subject s;
-    const struct yaml_node *cgroup_key, *container_key;
+    const struct yaml_node *cgroup_key, *container_key, *launched_key;
     uint32_t *ids; // of the key at hand
     size_t n_ids, cap_ids;
     bool group, none_allowed; // what the ids are
@@ -303,6 +304,40 @@ static int read_env(struct loader *ld, const struct yaml_node *key _unused_,
     return read_environ(ld, value, &d->s.envs, &d->s.n_envs);
 }
 
+// By its control group, which has the name of the policy: only root can put something there.
+static int launched_by(struct loader *ld, const struct yaml_node *value, struct draft *d)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct policy_pattern *p = arena_new0(ld->arena, struct policy_pattern, 1);
+
+    policy_launch_group(ld->files[ld->n_files - 1].name, &sb);
+    if (!p || sb.failed)
+        return -ENOMEM;
+    p->text = arena_strn(ld->arena, sb_str(&sb), sb.len);
+    p->len = (uint32_t)sb.len;
+    p->cgroup = true;
+    p->pos = read_pos(ld, value);
+    d->s.launched = (struct policy_patterns){.items = p, .n = 1};
+    return p->text ? 0 : -ENOMEM;
+}
+
+static int read_launched(struct loader *ld, const struct yaml_node *key,
+                         const struct yaml_node *value, void *ctx)
+{
+    struct draft *d = ctx;
+
+    if (!read_is_word(ld, value, "true"))
+        return 0;
+    if (value->quoted || !streq(value->text, "true")) {
+        policy_diag_cure(ld->diags, read_error(ld, value, "'%s' is not true", value->text),
+                         "write true without quotes, or take the key out");
+        return 0;
+    }
+    d->launched_key = key;
+    d->s.keys |= POLICY_KEY_LAUNCHED;
+    return launched_by(ld, value, d);
+}
+
 static const struct key_row subject_keys[] = {
     {.name = "exe",
      .read = read_exe,
@@ -332,6 +367,10 @@ static const struct key_row subject_keys[] = {
      .read = read_container,
      .help =
          "The container that it is in, by name or id as the engine has it in the name of its control group; * for some."},
+    {.name = "launched",
+     .read = read_launched,
+     .help =
+         "true: what root started with 'safeguard run --policy NAME', where NAME is the name of this policy, and everything that descends from it."},
     {.name = "session",
      .read = read_session,
      .help = "The kind of session that it descends from: ssh, cron, console, service, or none."},
@@ -355,6 +394,12 @@ static void check_subject(struct loader *ld, const struct yaml_node *node, const
                          read_error(ld, d->container_key,
                                     "`container` and `cgroup` cannot stand in one subject"),
                          "write the control group of the container in `cgroup`");
+    if (d->launched_key && (d->cgroup_key || d->container_key))
+        policy_diag_cure(ld->diags,
+                         read_error(ld, d->launched_key,
+                                    "what is launched has a control group of its own: it is in no "
+                                    "other and in no container"),
+                         "take one of the keys out");
     if ((d->s.keys & ~(uint32_t)POLICY_KEY_DESCENDANTS) == 0)
         policy_diag_cure(ld->diags,
                          read_error(ld, node, "a subject without a condition is everybody"),

@@ -91,6 +91,8 @@ static int sign_subject(struct strbuf *sb, const struct policy_subject *s)
         r = sign_patterns(sb, 'c', &s->cgroup);
     if (r == 0)
         r = sign_patterns(sb, 'd', &s->container);
+    if (r == 0)
+        r = sign_patterns(sb, 'r', &s->launched);
     for (uint32_t i = 0; r == 0 && i < s->n_envs; i++)
         r = sign_patterns(sb, 'v', &s->envs[i].values);
     if (r == 0)
@@ -231,6 +233,8 @@ static int add_terms(struct compiler *c, const struct policy_subject *s, uint16_
     if (r == 0)
         r = add_atom_term(c, s, bit, SG_DIM_CGROUP, &s->container);
     if (r == 0)
+        r = add_atom_term(c, s, bit, SG_DIM_CGROUP, &s->launched);
+    if (r == 0)
         r = add_bit_terms(c, s, bit, SG_DIM_SESSION, s->sessions);
     // Host and container together are everybody: no condition.
     if (r == 0 && s->namespaces != 3)
@@ -252,6 +256,7 @@ static const struct {
     {POLICY_KEY_CGROUP, SG_NEED_CGROUP},     {POLICY_KEY_CONTAINER, SG_NEED_CGROUP},
     {POLICY_KEY_SESSION, SG_NEED_SESSION},   {POLICY_KEY_NAMESPACE, SG_NEED_NAMESPACE},
     {POLICY_KEY_TIME, SG_NEED_TIME},         {POLICY_KEY_ENV, SG_NEED_ENV},
+    {POLICY_KEY_LAUNCHED, SG_NEED_CGROUP},
 };
 
 static int describe_subject(struct compiler *c, const struct policy_subject *s,
@@ -345,6 +350,8 @@ static int rule_predicate(struct compiler *c, uint32_t index)
     uint32_t number;
     int r;
 
+    if (rule->launched)
+        return 0; // the kernel is not asked about it
     r = subject_set(c, rule->by, rule->n_by, pred.by);
     if (r == 0)
         r = subject_set(c, rule->not_by, rule->n_not_by, pred.not_by);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "policy/explain.h"
+#include "policy/launch.h"
 #include "tests/unit/policy/names.h"
 #include "tests/unit/policy/reference.h"
 
@@ -44,14 +45,16 @@ static bool comparable(const struct policy *p)
     return true;
 }
 
+// A path, or what is asked of the kernel.
 static void ask(const struct policy *p, const struct policy_image *image, const char *path,
-                bool compare)
+                const struct policy_control *control, bool compare)
 {
     static const char *const ancestors[] = {"/usr/sbin/nginx", "/usr/sbin/sshd", "/sbin/init"};
     static const uint32_t gids[] = {0, 1000};
     const struct policy_query q = {.path = path,
-                                   .path_len = strlen(path),
-                                   .ops = (1u << SG_OP_COUNT) - 1,
+                                   .path_len = path ? strlen(path) : 0,
+                                   .control = control,
+                                   .ops = control ? SG_OP_CONTROL : SG_OP_CONTROL - 1,
                                    .facts = {.exe = "/usr/bin/cat",
                                              .ancestors = ancestors,
                                              .n_ancestors = 3,
@@ -78,6 +81,36 @@ static void ask(const struct policy *p, const struct policy_image *image, const 
         abort();
 }
 
+// Every kind, with what patterns say or something else.
+static void ask_controls(const struct policy *p, const struct policy_image *image, bool compare)
+{
+    static const char *const words[] = {"0", "1000", "nf_tables", "umount", "4294967294"};
+    struct policy_control asked;
+
+    for (unsigned kind = 0; kind < SG_CONTROL_COUNT; kind++)
+        for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+            if (policy_control_from_word(kind, words[i], &asked) == 0)
+                ask(p, image, NULL, &asked, compare);
+    for (uint32_t i = 0; i < p->n_rules && i < 4; i++)
+        if (p->rules[i].paths.n > 0 && p->rules[i].paths.items[0].control &&
+            p->rules[i].paths.items[0].control->what != POLICY_CONTROL_ANY)
+            ask(p, image, NULL, p->rules[i].paths.items[0].control, compare);
+}
+
+static void check_calls(const struct policy *p)
+{
+    struct policy_calls calls = {};
+
+    for (uint32_t file = 0; file < p->n_files; file++) {
+        if (policy_calls(p, file, &calls) < 0)
+            abort();
+        for (size_t i = 0; i < calls.n; i++)
+            if (!p->rules[calls.items[i].rule].launched || !*calls.items[i].name)
+                abort();
+        policy_calls_done(&calls);
+    }
+}
+
 static void check(const struct policy *p, const struct policy_image *image)
 {
     static const char *const paths[] = {"/", "/a", "/etc/shadow", "/a/b/c",
@@ -87,10 +120,13 @@ static void check(const struct policy *p, const struct policy_image *image)
     if (policy_image_validate(image->mem, image->size) < 0)
         abort();
     for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
-        ask(p, image, paths[i], compare);
+        ask(p, image, paths[i], NULL, compare);
+    ask_controls(p, image, compare);
+    check_calls(p);
     // Patterns look like paths, most of them.
     for (uint32_t i = 0; i < p->n_rules && i < 4; i++)
-        ask(p, image, p->rules[i].paths.items[0].text, compare);
+        if (p->rules[i].paths.n > 0 && !p->rules[i].paths.items[0].control)
+            ask(p, image, p->rules[i].paths.items[0].text, NULL, compare);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -122,6 +122,7 @@ static void test_both_ends_agree(void **state)
     _cleanup_(sb_done) struct strbuf sb = {};
     static struct explain_args args;
     struct json_object *o;
+    static const struct policy_query query = {.path = "/etc/shadow", .path_len = 11, .ops = 5};
     struct case_facts c;
 
     (void)state;
@@ -136,7 +137,7 @@ static void test_both_ends_agree(void **state)
     c.session = 2;
     c.container = c.has_when = true;
     c.when = 12345;
-    assert_int_equal(case_json(&c, "/etc/shadow", 5, &sb), 0);
+    assert_int_equal(case_json(&c, &query, &sb), 0);
     o = json_tokener_parse(sb_str(&sb));
     assert_int_equal(explain_args_read(o, &args, NULL), 0);
     assert_string_equal(args.query.path, "/etc/shadow");
@@ -154,6 +155,40 @@ static void test_both_ends_agree(void **state)
     case_done(&c);
 }
 
+static void test_control_agrees(void **state)
+{
+    static const struct policy_control rows[] = {
+        {.kind = SG_CONTROL_setuid, .what = POLICY_CONTROL_ID, .number = 4294967294},
+        {.kind = SG_CONTROL_bpf, .what = POLICY_CONTROL_NUMBER, .number = 5},
+        {.kind = SG_CONTROL_module, .what = POLICY_CONTROL_NAME, .name = "a\"b"},
+        {.kind = SG_CONTROL_exec, .what = POLICY_CONTROL_NUMBER, .number = SG_EXEC_DELETED},
+    };
+    static struct explain_args args;
+    struct case_facts c;
+
+    (void)state;
+    case_init(&c);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct policy_query query = {.control = &rows[i], .ops = SG_OP_CONTROL};
+        _cleanup_(sb_done) struct strbuf sb = {};
+        struct json_object *o;
+
+        assert_int_equal(case_json(&c, &query, &sb), 0);
+        o = json_tokener_parse(sb_str(&sb));
+        assert_int_equal(explain_args_read(o, &args, NULL), 0);
+        assert_ptr_equal(args.query.control, &args.control);
+        assert_int_equal(args.query.ops, SG_OP_CONTROL);
+        assert_int_equal(args.control.kind, rows[i].kind);
+        assert_int_equal(args.control.what, rows[i].what);
+        if (rows[i].name)
+            assert_string_equal(args.control.name, rows[i].name);
+        else
+            assert_int_equal(args.control.number, rows[i].number);
+        json_object_put(o);
+    }
+    case_done(&c);
+}
+
 UNIT_MAIN(cmocka_unit_test(test_words), cmocka_unit_test(test_too_many),
           cmocka_unit_test(test_living_process), cmocka_unit_test(test_made_up_process),
-          cmocka_unit_test(test_both_ends_agree))
+          cmocka_unit_test(test_both_ends_agree), cmocka_unit_test(test_control_agrees))

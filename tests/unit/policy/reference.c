@@ -98,7 +98,31 @@ bool ref_match(const char *pattern, const char *path)
 static bool any_path(const struct policy_patterns *list, const char *path)
 {
     for (uint32_t i = 0; path && i < list->n; i++)
-        if (ref_match(list->items[i].text, path))
+        if (!list->items[i].control && ref_match(list->items[i].text, path))
+            return true;
+    return false;
+}
+
+// Names are patterns of fnmatch(3), where a star also stands for slashes. Numbers from 254 on are one.
+static bool is_control(const struct policy_control *pattern, const struct policy_control *asked)
+{
+    uint32_t a = pattern->number, b = asked->number;
+
+    if (pattern->kind != asked->kind)
+        return false;
+    switch (pattern->what) {
+    case POLICY_CONTROL_ANY: return true;
+    case POLICY_CONTROL_ID: return a == b;
+    case POLICY_CONTROL_NUMBER: return a == b || (a >= 254 && b >= 254);
+    case POLICY_CONTROL_NAME: return fnmatch(pattern->name, asked->name, 0) == 0;
+    }
+    return false;
+}
+
+static bool any_control(const struct policy_patterns *list, const struct policy_control *asked)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        if (list->items[i].control && is_control(list->items[i].control, asked))
             return true;
     return false;
 }
@@ -196,6 +220,8 @@ static bool matches_at(const struct policy_subject *s, const struct policy_query
         return false;
     if (s->container.n > 0 && !any_cgroup(&s->container, f->cgroup))
         return false;
+    if (s->launched.n > 0 && !any_cgroup(&s->launched, f->cgroup))
+        return false;
     for (uint32_t i = 0; i < s->n_envs; i++)
         if (!has_variable(&s->envs[i], f))
             return false;
@@ -227,10 +253,15 @@ static bool any_subject(const struct policy *p, const uint32_t *list, uint32_t n
 
 int ref_decide(const struct policy *p, const struct policy_query *q, uint32_t op)
 {
+    // Whoever decides a mapping for execution decides whose record it is.
+    if (op == SG_OP_LAUNCH && q->ops & SG_OP_LOAD)
+        op |= SG_OP_LOAD;
     for (uint32_t i = 0; i < p->n_rules; i++) {
         const struct policy_rule *r = &p->rules[i];
 
-        if (!(r->ops & op) || !any_path(&r->paths, q->path))
+        if (!(r->ops & op))
+            continue;
+        if (q->control ? !any_control(&r->paths, q->control) : !any_path(&r->paths, q->path))
             continue;
         if (r->n_by > 0 && !any_subject(p, r->by, r->n_by, q))
             continue;

@@ -24,7 +24,9 @@ static const char *const cgroups[] = {"/",
                                       "/system.slice/nginx.service/worker",
                                       "/docker/0123456789abcdef",
                                       "/user.slice/user-1000.slice",
-                                      "/machine.slice/libpod-web.scope"};
+                                      "/machine.slice/libpod-web.scope",
+                                      "/safeguard.run/t",
+                                      "/safeguard.run/t/12"};
 static const char *const paths[] = {"/",
                                     "/etc",
                                     "/etc/shadow",
@@ -120,7 +122,10 @@ static void put_subject(struct ref_random *r, struct strbuf *sb)
 
         if (!(keys >> k & 1))
             continue;
-        sb_printf(sb, "%s%s: ", comma, k == 7 && keys & 1 ? "container" : names[k]);
+        sb_printf(sb, "%s%s: ", comma,
+                  k == 7 && keys & 1   ? "container"
+                  : k == 7 && keys & 2 ? "launched"
+                                       : names[k]);
         comma = ", ";
         if (k <= 2)
             LIST(r, sb, exe_patterns);
@@ -132,6 +137,8 @@ static void put_subject(struct ref_random *r, struct strbuf *sb)
             LIST(r, sb, caps);
         else if (k == 7 && keys & 1)
             LIST(r, sb, containers);
+        else if (k == 7 && keys & 2)
+            sb_puts(sb, "true");
         else if (k == 7)
             LIST(r, sb, groups_of_control);
         else if (k == 8)
@@ -159,6 +166,72 @@ static void put_by(struct ref_random *r, struct strbuf *sb, const char *key)
             sb_printf(sb, "s%u", ref_below(r, 4));
     }
     sb_putc(sb, ']');
+}
+
+static void put_by_and_do(struct ref_random *r, struct strbuf *sb)
+{
+    static const char *const verbs[] = {
+        "allow", "audit", "deny", "kill", "stop", "{errno: EACCES}", "{errno: EHOSTUNREACH}"};
+
+    sb_printf(sb, ", do: %s", PICK(r, verbs));
+    if (ref_below(r, 3) == 0)
+        sb_puts(sb, ", mode: monitor");
+    if (ref_below(r, 2) == 0)
+        put_by(r, sb, "by");
+    if (ref_below(r, 2) == 0)
+        put_by(r, sb, "not_by");
+    sb_puts(sb, "}\n");
+}
+
+static void random_processes(struct ref_random *r, struct strbuf *sb)
+{
+    static const char *const words[] = {"memfd", "deleted", "foreign", "any"};
+    static const char *const calls[] = {"bpf", "[setns, mount]", "[umount2, setuid]",
+                                        "[init_module, bpf]"};
+    uint32_t n = 1 + ref_below(r, 6);
+
+    sb_puts(sb, "processes:\n");
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t about = ref_below(r, 6);
+
+        sb_printf(sb, "  - {%s: ", about == 0 ? "syscall" : about == 1 ? "load" : "exec");
+        if (about == 0)
+            sb_puts(sb, PICK(r, calls));
+        else if (about == 2)
+            LIST(r, sb, words);
+        else if (about == 3)
+            sb_printf(sb, "[%s, \"%s\"]", PICK(r, words), PICK(r, patterns));
+        else
+            LIST(r, sb, patterns);
+        put_by_and_do(r, sb);
+    }
+}
+
+static const char *const modules[] = {"nf_tables", "nf_nat", "ext4", "x/y", "", "bind", "umount"};
+
+static void random_control(struct ref_random *r, struct strbuf *sb)
+{
+    static const char *const rules[] = {"setuid: [root, \"1001\"]",
+                                        "setuid: any",
+                                        "setgid: [root, staff]",
+                                        "module: \"nf_*\"",
+                                        "module: [\"*\", ext?]",
+                                        "module: 'x\\/y*'",
+                                        "module: any",
+                                        "mount: [bind, \"*4\"]",
+                                        "mount: umount",
+                                        "capability: [sys_admin, CAP_CHOWN]",
+                                        "capability: any",
+                                        "bpf: any, setuid: bob",
+                                        "keyctl: any",
+                                        "setns: any"};
+    uint32_t n = 1 + ref_below(r, 8);
+
+    sb_puts(sb, "control:\n");
+    for (uint32_t i = 0; i < n; i++) {
+        sb_printf(sb, "  - {%s", PICK(r, rules));
+        put_by_and_do(r, sb);
+    }
 }
 
 static void random_policy(struct ref_random *r, struct strbuf *sb)
@@ -190,14 +263,37 @@ static void random_policy(struct ref_random *r, struct strbuf *sb)
             put_by(r, sb, "not_by");
         sb_puts(sb, "}\n");
     }
+    random_processes(r, sb);
+    random_control(r, sb);
 }
 
 struct question {
     struct policy_query q;
+    struct policy_control control;
     const char *ancestors[4];
     uint32_t gids[3];
     const char *env[3];
 };
+
+static void random_control_question(struct ref_random *r, struct question *out)
+{
+    static const uint32_t numbers[] = {0, 1, 2, 21, 253, 254, 255, 256, 1000, 1001, UINT32_MAX};
+    static const enum sg_control kinds[] = {SG_CONTROL_exec,       SG_CONTROL_setuid,
+                                            SG_CONTROL_setgid,     SG_CONTROL_module,
+                                            SG_CONTROL_mount,      SG_CONTROL_bpf,
+                                            SG_CONTROL_capability, SG_CONTROL_setns};
+    struct policy_control *c = &out->control;
+
+    c->kind = PICK(r, kinds);
+    c->number = PICK(r, numbers);
+    c->name = PICK(r, modules);
+    c->what = c->kind == SG_CONTROL_module || c->kind == SG_CONTROL_mount ? POLICY_CONTROL_NAME
+              : c->kind == SG_CONTROL_setuid || c->kind == SG_CONTROL_setgid
+                  ? POLICY_CONTROL_ID
+                  : POLICY_CONTROL_NUMBER;
+    out->q.control = c;
+    out->q.ops = SG_OP_CONTROL;
+}
 
 static void random_question(struct ref_random *r, struct question *out)
 {
@@ -223,7 +319,9 @@ static void random_question(struct ref_random *r, struct question *out)
     *out = (struct question){};
     out->q.path = PICK(r, paths);
     out->q.path_len = strlen(out->q.path);
-    out->q.ops = 1 + ref_below(r, (1u << SG_OP_COUNT) - 1);
+    out->q.ops = 1 + ref_below(r, SG_OP_CONTROL - 1);
+    if (ref_below(r, 3) == 0)
+        random_control_question(r, out);
     f->exe = ref_below(r, 20) ? PICK(r, exes) : NULL;
     f->n_ancestors = ref_below(r, 5);
     f->ancestors = out->ancestors;
@@ -261,12 +359,16 @@ static void check_question(const struct policy *p, const struct policy_image *im
 
         if (want != got) {
             (void)fprintf(stderr, "%s\n", text); // longer than what cmocka prints
-            fail_msg("%s %s: rule %d, expected %d", question->q.path, policy_op_name(d.ops[i].op),
-                     got, want);
+            fail_msg("%s %u:%u:%s %s: rule %d, expected %d", question->q.path,
+                     question->control.kind, question->control.number,
+                     strempty(question->control.name), policy_op_name(d.ops[i].op), got, want);
         }
         if (got >= 0) {
             assert_int_equal(d.ops[i].verdict, p->rules[got].verdict);
             assert_int_equal(d.ops[i].monitor, p->rules[got].monitor);
+            assert_int_equal(d.ops[i].error, p->rules[got].verdict < SG_DENY ? 0
+                                             : p->rules[got].error           ? p->rules[got].error
+                                                                             : EPERM);
             *n_matched += 1;
         }
         *n_cases += 1;
