@@ -27,6 +27,7 @@ struct options cli_command_options(const struct command *command)
         .description = command->options->description,
         .rows = command->options->rows,
         .n_rows = command->options->n_rows,
+        .stop_at_operand = command->options->stop_at_operand,
         .operand_values = command->values,
     };
 }

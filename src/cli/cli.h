@@ -30,6 +30,7 @@ struct command_options {
     const char *description; // paragraphs
     const struct option_row *rows;
     size_t n_rows;
+    bool stop_at_operand; // options behind it belong to what is started
 };
 
 struct command {

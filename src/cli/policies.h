@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strbuf.h"
+#include "cli/served.h"
 #include "policy/compile.h"
 #include "policy/policy.h"
 
@@ -17,5 +18,7 @@ int policies_load(char *const *paths, int n_paths, struct policy_diags *diags,
 // `image` NULL: the policy was refused, `policy` may be NULL then, too.
 void render_check(const struct policy *policy, const struct policy_image *image,
                   const struct policy_diags *diags, bool color, struct strbuf *sb);
+// `kernel` NULL: what serves the rules is not said.
 void render_check_json(const struct policy *policy, const struct policy_image *image,
-                       const struct policy_diags *diags, struct strbuf *sb);
+                       const struct policy_diags *diags, const struct served_kernel *kernel,
+                       struct strbuf *sb);

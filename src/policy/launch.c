@@ -92,6 +92,17 @@ void policy_calls_done(struct policy_calls *calls)
     *calls = (struct policy_calls){};
 }
 
+const char *policy_calls_missing(const struct policy_calls *calls)
+{
+    static const char start[] = "execve";
+
+    // "any" is the last.
+    for (size_t i = 0; i < calls->n; i++)
+        if (streq(calls->items[i].name, start) || streq(calls->items[i].name, "any"))
+            return calls->items[i].verdict >= SG_DENY && !calls->items[i].monitor ? start : NULL;
+    return NULL;
+}
+
 int policy_find(const struct policy *p, const char *name, uint32_t *ret_file)
 {
     uint32_t found = p->n_files;

@@ -31,6 +31,9 @@ struct policy_calls {
 int policy_calls(const struct policy *p, uint32_t file, struct policy_calls *ret_calls);
 void policy_calls_done(struct policy_calls *calls);
 
+// A call by which a command is started, and that the rules refuse: no filter with them could be put on anybody. NULL: none.
+const char *policy_calls_missing(const struct policy_calls *calls);
+
 // The file of a policy of this name. -ENOENT: none; -EEXIST: several.
 int policy_find(const struct policy *p, const char *name, uint32_t *ret_file);
 

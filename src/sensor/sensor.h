@@ -72,6 +72,12 @@ int sensor_probe(struct sensor_probe *ret);
 void sensor_probe_quick(struct sensor_probe *p);
 
 /*
+ * Which hooks this kernel has, attached in this way, by their number (ret_has has room for SG_HOOK_COUNT): nothing is loaded, no privileges are needed.
+ * 0, or the negative errno of reading the kernel's types; then nothing is written.
+ */
+int sensor_hooks_here(const struct sensor_probe *p, enum sensor_attach attach, bool *ret_has);
+
+/*
  * Makes the calling process the one that policies cannot blind (struct sg_agent): it may read everything, and change what
  * lies below its own directories. To be called before anything else is read, and by sensor_new() again once no other
  * process can hold the same set. Without effect when nothing is pinned there, or while another agent runs.

@@ -202,7 +202,7 @@ static void check(const char *dir, const char *text_name, const char *json_name)
         assert_int_equal(policy_compile(policy, NULL, NULL, &diags, &image), 0);
     render_check(policy, image, &diags, false, &text);
     assert_golden(text_name, &text);
-    render_check_json(policy, image, &diags, &json);
+    render_check_json(policy, image, &diags, NULL, &json);
     assert_golden(json_name, &json);
 }
 

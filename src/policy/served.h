@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which mechanism serves a rule on a kernel: hooks of the Linux security module interface (abi/hooks.def), or a filter of
+// system calls that `safeguard run` puts on what it launches. For `safeguard policy check`, which refuses a rule that nothing
+// serves. Asks the system nothing: which hooks a kernel has is said by the caller, or by its version.
+#pragma once
+
+#include "policy/diag.h"
+#include "policy/policy.h"
+
+#define SERVED_HOOKS_MAX 64
+
+struct policy_kernel {
+    uint32_t version;                              // major << 16 | minor; 0: has_hook is asked
+    bool (*has_hook)(void *ctx, const char *hook); // NULL: by the version
+    void *ctx;
+};
+
+enum policy_mechanism {
+    POLICY_SERVED_BY_HOOKS,
+    POLICY_SERVED_BY_FILTER,
+    POLICY_SERVED_BY_NOTHING,
+};
+const char *policy_mechanism_name(enum policy_mechanism m); // "hooks", "seccomp", "nothing"
+
+struct policy_served {
+    enum policy_mechanism by;
+    const char *hooks[SERVED_HOOKS_MAX]; // that there are
+    size_t n_hooks;
+    const char *absent[SERVED_HOOKS_MAX]; // that would serve it, too, and are not there
+    size_t n_absent;
+    uint32_t
+        needs; // the oldest kernel that has one of those that are absent; 0: not known, or none is
+    uint32_t lost;       // operations that nothing sees on this kernel (SG_OP_*)
+    uint64_t lost_kinds; // likewise of abi/control.def
+    struct policy_names
+        wider; // what it decides besides the system calls that it names; on loan, items are static
+};
+
+// How a rule is served. 0 or -ENOMEM; the caller calls policy_served_done().
+int policy_served(const struct policy_rule *rule, const struct policy_kernel *kernel,
+                  struct policy_served *ret);
+void policy_served_done(struct policy_served *s);
+
+// An error for each rule of which something is not served, with the reason and what to do. 0 or -ENOMEM.
+int policy_check_served(const struct policy *p, const struct policy_kernel *kernel,
+                        struct policy_diags *diags);
