@@ -171,6 +171,13 @@ struct said {
     enum { AT_GROUP, AT_FILTER, AT_EXEC } at;
 };
 
+static void set_default(int signo)
+{
+    const struct sigaction action = {.sa_handler = SIG_DFL};
+
+    (void)sigaction(signo, &action, NULL);
+}
+
 _Noreturn static void fail(struct said *said, int at, int error)
 {
     said->at = at;
@@ -183,7 +190,7 @@ _Noreturn static void be_child(const struct run *run, struct said *said)
     int r;
 
     // Before the filter, which may refuse it.
-    (void)signal(SIGPIPE, SIG_DFL);
+    set_default(SIGPIPE);
     (void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
     if (run->group.procs >= 0 && write(run->group.procs, "0", 1) != 1)
         fail(said, AT_GROUP, errno);
@@ -317,7 +324,7 @@ static int end_as(const struct run *run, int status)
     if (WTERMSIG(status) == SIGSYS)
         (void)fprintf(stderr, "safeguard run: a rule with `kill` ended %s\n", run->argv[0]);
     (void)setrlimit(RLIMIT_CORE, &no_core);
-    (void)signal(WTERMSIG(status), SIG_DFL);
+    set_default(WTERMSIG(status));
     (void)sigprocmask(SIG_SETMASK, &run->mask, NULL);
     (void)raise(WTERMSIG(status));
     return 128 + WTERMSIG(status);

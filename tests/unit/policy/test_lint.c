@@ -5,6 +5,8 @@
 
 #define H2 "safeguard: 1\nmode: enforce\nsubjects: {r: {user: root}}\nfiles:\n"
 
+#define PROCESSES "safeguard: 1\nmode: enforce\nprocesses:\n"
+
 // The first warning of each; NULL: there is none.
 struct warning {
     const char *text;
@@ -51,6 +53,14 @@ static const struct warning warnings[] = {
         "  - {path: /etc/shadow, access: read, do: deny}\n",
      0, 0, NULL},
     {HEAD "  - {path: /etc/shadow, access: read, do: deny, mode: monitor}\n", 0, 0, NULL},
+    {PROCESSES "  - {load: \"/usr/lib/**\", do: deny}\n", 4, 5,
+     "locks out: it refuses load of /usr/lib/x86_64-linux-gnu/libc.so.6 to everybody"},
+    {PROCESSES "  - {exec: \"/usr/bin/su*\", do: deny}\n", 4, 5, "nobody could become root"},
+    {PROCESSES "  - {exec: \"/usr/bin/systemctl\", do: stop}\n", 4, 5,
+     "services could not be managed"},
+    {PROCESSES "  - {load: \"/usr/lib/**\", do: allow}\n  - {load: \"/usr/**\", do: deny}\n", 0, 0,
+     NULL},
+    {PROCESSES "  - {exec: \"/usr/bin/su*\", do: deny, mode: monitor}\n", 0, 0, NULL},
 };
 
 static void test_warnings(void **state)

@@ -128,7 +128,7 @@ static int run(const char *way, const struct call *call)
         return 1;
 #ifdef __x86_64__
     } else if (!strcmp(way, "compat")) {
-        (void)signal(SIGSEGV, no_entry);
+        (void)sigaction(SIGSEGV, &(struct sigaction){.sa_handler = no_entry}, NULL);
         say(by_int80(call->compat));
     } else if (!strcmp(way, "x32")) {
         say(by_number(call->number | X32_BIT));
