@@ -10,6 +10,7 @@
 #include "file_meta.bpf.h"
 #include "file_name.bpf.h"
 #include "file_open.bpf.h"
+#include "guard.bpf.h"
 #include "mount.bpf.h"
 #include "process.bpf.h"
 

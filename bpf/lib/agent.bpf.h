@@ -3,7 +3,7 @@
 #ifndef SG_BPF_AGENT_H
 #define SG_BPF_AGENT_H
 
-#include "emit.bpf.h"
+#include "guard.bpf.h"
 
 static __always_inline struct sg_agent *sg_agent_get(void)
 {
@@ -49,11 +49,17 @@ __noinline __u32 sg_agent_owns(__u64 dentry_address)
 }
 
 /* Is the current task the agent, and this something that it may do? `other`: the second name, 0: none. */
-__noinline __u32 sg_agent_may(__u64 dentry, __u64 other, __u32 ops, __u32 rule)
+__noinline __u32 sg_agent_may(__u64 dentry, __u64 other, __u32 ops, __u32 rule, __u32 policy_id)
 {
     struct sg_agent *a = sg_agent_get();
+    int is_agent;
 
-    if (!sg_is_agent(a, (struct task_struct *)bpf_get_current_task()) || rule < a->kept_rules)
+    if (!a || rule < a->kept_rules)
+        return 0;
+    is_agent = sg_is_agent(a, (struct task_struct *)bpf_get_current_task());
+    if (sg_guard_rule(rule, policy_id) && (is_agent || sg_guard_yields(a, dentry)))
+        return 1;
+    if (!is_agent)
         return 0;
     if (ops && !(ops & ~(SG_OP_READ | SG_OP_MMAP | SG_OP_LOAD)))
         return 1;

@@ -227,7 +227,8 @@ static __noinline int sg_exec_conclude(struct file *file, __u32 hook, __u64 deci
     };
 
     if (SG_DECISION_VERDICT(decision) >= SG_DENY &&
-        sg_agent_may(sg_address(file->f_path.dentry), 0, SG_OP_EXEC, SG_DECISION_RULE(decision)))
+        sg_agent_may(sg_address(file->f_path.dentry), 0, SG_OP_EXEC, SG_DECISION_RULE(decision),
+                     policy_id))
         return 0;
     if (!sg_decision_refuses(decision)) {
         if (SG_DECISION_VERDICT(decision) >= SG_DENY)

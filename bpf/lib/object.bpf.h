@@ -130,7 +130,7 @@ static __always_inline int sg_conclude_body(const struct sg_request *q, __u64 de
 
     if (SG_DECISION_VERDICT(decision) >= SG_DENY &&
         sg_agent_may(sg_address(q->dentry), sg_address(q->dentry2), q->ops,
-                     SG_DECISION_RULE(decision)))
+                     SG_DECISION_RULE(decision), policy_id))
         return 0;
     if (refused)
         sg_count(SG_COUNT_DENIED);

@@ -14,6 +14,8 @@
 //   output.c      lines → file, stdout, journal     sink.c, worker.c
 //   health.c      self-tests               losses.c    what was not delivered
 //   times.c       time windows
+//   defence.c     safeguard's own defence: its window, its records   defencewatch.c  what no hook sees   secret.c
+//   manager.c     the service manager, asked whether the host goes down
 //   links.c       files with several names          descriptors.c  what was open before its rule came
 //   status.c      the status               control.c   the commands of the local socket
 //   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
@@ -31,6 +33,7 @@
 #include "agent/objects.h"
 #include "agent/opened.h"
 #include "agent/output.h"
+#include "agent/secret.h"
 #include "agent/uplink.h"
 #include "agent/worker.h"
 #include "base/json.h"
@@ -281,6 +284,63 @@ void losses_json(const struct agent *a, struct jw *jw);
 // Those of the kernel side by the CPU that counted them.
 void losses_by_cpu_json(const struct agent *a, struct jw *jw);
 
+// defence.c, defencewatch.c ----------------------------------------------------------------------------
+
+struct defence_watch {
+    char cgroup[1024], oom[16]; // of the agent when it started; "": not known
+    int64_t clock_offset_ns;    // CLOCK_REALTIME minus CLOCK_BOOTTIME
+    uint64_t looked_ns;         // CLOCK_MONOTONIC; 0: time that has passed says nothing
+    uint64_t repairs;
+    bool ftrace_off, guard_gone;
+};
+
+struct defence {
+    struct sensor_guard guard; // as the kernel has it
+    bool on, was_open;
+    int write_error; // negative errno of the last try to tell the kernel
+    char secret_path[4096];
+    char opened_by[160];
+    uint64_t attempts; // records of refusals
+    uint64_t counts[SG_GUARD_COUNTS];
+    unsigned told, wrong_guesses;
+    uint64_t untold, told_since_ns, guess_after_ns; // CLOCK_MONOTONIC
+    struct defence_watch watch;
+};
+
+void defence_options(const struct agent *a, struct sensor_options *options);
+void defence_start(struct agent *a); // once there is a sensor
+void defence_tick(struct agent *a);
+bool defence_locked(const struct agent *a);
+void defence_tell(struct agent *a, int severity, const char *cure, const char *message);
+
+// Opens the window for for_ms (0: ten minutes). trusted: whoever asks needs no secret (the server's command, which has an audit trail
+// there). `by` is for records. -EACCES: not the secret; -EAGAIN: too many were wrong; -ENOENT: there is none; -ERANGE; -EALREADY: the
+// defence is off.
+int defence_unlock(struct agent *a, const char *secret, bool trusted, uint64_t for_ms,
+                   const char *by, struct error *err);
+void defence_lock(struct agent *a, const char *by);
+// Makes a secret; the first one is anybody's who is root, later ones are for an open window.
+int defence_new_secret(struct agent *a, const char *by, char ret_text[SECRET_TEXT],
+                       struct error *err);
+
+// Whether somebody may have the agent end: by the socket, and by a signal (which is told when not).
+int defence_may_stop(const struct agent *a, struct error *err);
+bool defence_may_end(struct agent *a, int signo);
+void defence_ending(struct agent *a); // it does: whoever manages it may help
+
+// True: the record was the defence's, and has been told.
+bool defence_take(struct agent *a, const void *data, size_t len);
+void defence_file_refused(struct agent *a); // by one of the built-in rules
+void defence_json(struct agent *a, struct jw *jw);
+void defence_problems(struct agent *a, uplink_problem_fn fn, void *ctx);
+
+void defence_watch_start(struct agent *a);
+void defence_watch_tick(struct agent *a);
+void defence_watch_problems(const struct agent *a, uplink_problem_fn fn, void *ctx);
+bool defence_cgroup(char *ret, size_t size);
+
+bool manager_is_stopping(void); // the host goes down
+
 // times.c ----------------------------------------------------------------------------------------------
 
 struct times {
@@ -418,6 +478,7 @@ struct agent {
     struct health health;
     struct losses losses;
     struct times times;
+    struct defence defence;
     struct link_scan links;
     struct descriptor_scan descriptors;
     struct uplink uplink;

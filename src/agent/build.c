@@ -88,13 +88,13 @@ static int sources_add(struct sources *s, char *name, char *text, size_t len, bo
     return 0;
 }
 
-static int add_own(struct sources *s, const char *run_dir, const struct own_files *files,
-                   uint64_t controls, struct error *err)
+static int add_own(struct sources *s, const struct build_options *o, const struct guarded *guarded,
+                   const struct own_files *files, uint64_t controls, struct error *err)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
     int r;
 
-    r = own_policy(run_dir, files, controls, &sb, err);
+    r = own_policy(o->run_dir, guarded, files, controls, &sb, err);
     if (r < 0)
         return r;
     r = sb_finish(&sb, &s->own);
@@ -376,7 +376,12 @@ static int collect_names(const struct policy *p, struct names *n)
     return n->text.failed ? -ENOMEM : 0;
 }
 
-static int make_rules(struct loaded *l)
+static bool is_guard(const struct build_options *o, size_t rule)
+{
+    return o->defended && rule >= BUILD_KEPT_RULES && rule < BUILD_KEPT_RULES + BUILD_GUARD_RULES;
+}
+
+static int make_rules(const struct build_options *o, struct loaded *l)
 {
     const struct policy *p = l->policy;
     _cleanup_(names_done) struct names names = {};
@@ -401,15 +406,15 @@ static int make_rules(struct loaded *l)
         };
         if (file == 0)
             l->n_own = i + 1;
-        else if (rule->verdict != SG_ALLOW)
+        if (rule->verdict != SG_ALLOW && (file != 0 || is_guard(o, i)))
             l->ops |= rule->ops;
     }
     return r;
 }
 
-static int build_with(const struct build_options *o, const struct own_files *files,
-                      uint64_t controls, struct policy_diags *diags, struct loaded **ret_loaded,
-                      struct error *err)
+static int build_with(const struct build_options *o, const struct guarded *guarded,
+                      const struct own_files *files, uint64_t controls, struct policy_diags *diags,
+                      struct loaded **ret_loaded, struct error *err)
 {
     _cleanup_(sources_done) struct sources sources = {};
     _cleanup_(loaded_unrefp) struct loaded *l = new0(struct loaded, 1);
@@ -421,7 +426,7 @@ static int build_with(const struct build_options *o, const struct own_files *fil
     l->accepted = o->accepted != NULL;
     l->mounts = o->mounts_digest;
     l->built_ns = now_ns(CLOCK_REALTIME);
-    r = add_own(&sources, o->run_dir, files, controls, err);
+    r = add_own(&sources, o, guarded, files, controls, err);
     if (r == 0 && o->accepted)
         r = add_accepted(&sources, o, err);
     else if (r == 0 && o->dir)
@@ -442,7 +447,7 @@ static int build_with(const struct build_options *o, const struct own_files *fil
                            diags, &l->image);
     if (r < 0)
         return error_set(err, r, "the policies cannot be compiled: %m");
-    r = make_rules(l);
+    r = make_rules(o, l);
     if (r < 0)
         return error_set(err, r, "%m");
     *ret_loaded = TAKE_PTR(l);
@@ -475,6 +480,7 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
                  struct loaded **ret_loaded, struct error *err)
 {
     _cleanup_(own_files_done) struct own_files files = {};
+    _cleanup_(guarded_done) struct guarded guarded = {};
     _cleanup_(loaded_unrefp) struct loaded *l = NULL;
     uint64_t controls;
     bool locked;
@@ -483,7 +489,11 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
     r = own_files_find(o->config_path, &files);
     if (r < 0)
         return error_set(err, r, "what safeguard's own programs need cannot be found: %m");
-    r = build_with(o, NULL, 0, diags, &l, err);
+    if (o->defended)
+        r = guarded_find(o->defended, files.programs, &guarded);
+    if (r < 0)
+        return error_set(err, r, "what is safeguard's own cannot be found: %m");
+    r = build_with(o, o->defended ? &guarded : NULL, NULL, 0, diags, &l, err);
     if (r < 0)
         return r;
     assert(l);
@@ -495,7 +505,8 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
         loaded_unref(TAKE_PTR(l));
         policy_diags_done(diags);
         *diags = (struct policy_diags){};
-        r = build_with(o, locked ? &files : NULL, controls, diags, &l, err);
+        r = build_with(o, o->defended ? &guarded : NULL, locked ? &files : NULL, controls, diags, &l,
+                       err);
         if (r < 0)
             return r;
     }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/guarded.h"
 #include "base/error.h"
 #include "model/bundle.h"
 #include "model/event.h"
@@ -23,7 +24,9 @@
 #define BUILD_OWN_FILE "(built in)"
 
 // How many of its rules hold for the agent itself, which is exempt from all others: the self-test's.
-#define BUILD_KEPT_RULES 3
+#define BUILD_KEPT_RULES  3
+// And how many behind these are of the defence, where that is on.
+#define BUILD_GUARD_RULES GUARDED_KINDS
 
 // A policy, compiled. Counted: late records and running scans still look at the one before. The count is
 // the loop's alone.
@@ -68,8 +71,9 @@ struct build_options {
     uint32_t policy_id;
     const char *boot_id;
     const char *run_dir;
-    const char *config_path; // the agent's settings; NULL: none
-    bool monitor;            // nothing is enforced but the agent's own rule
+    const char *config_path;               // the agent's settings; NULL: none
+    bool monitor;                          // nothing is enforced but the agent's own rule
+    const struct guarded_places *defended; // safeguard defends itself and these; NULL: it does not
     const struct policy_mounts *mounts;
     uint64_t mounts_digest;
 };

@@ -3,6 +3,7 @@
 // What the agent answers at its local socket: one function for each row of control/commands.def.
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/agent.h"
@@ -203,11 +204,68 @@ static int do_processes(struct agent *a, const struct control_caller *caller _un
     return 0;
 }
 
+static const char *caller_text(const struct control_caller *caller, char *buf, size_t size)
+{
+    (void)snprintf(buf, size, "process %d (uid %u) of this host", caller->pid, caller->uid);
+    return buf;
+}
+
+static void put_defence(struct agent *a, struct jw *result)
+{
+    jw_begin_object(result);
+    jw_key(result, "defence");
+    defence_json(a, result);
+    jw_end_object(result);
+}
+
+static int do_unlock(struct agent *a, const struct control_caller *caller,
+                     const struct control_request *request, struct jw *result, struct error *err)
+{
+    char by[80];
+    int r = defence_unlock(a, json_get_str(request->args, "secret", NULL), false,
+                           json_get_u64(request->args, "for_ms", 0),
+                           caller_text(caller, by, sizeof(by)), err);
+
+    if (r == 0)
+        put_defence(a, result);
+    return r;
+}
+
+static int do_lock(struct agent *a, const struct control_caller *caller,
+                   const struct control_request *request _unused_, struct jw *result,
+                   struct error *err _unused_)
+{
+    char by[80];
+
+    defence_lock(a, caller_text(caller, by, sizeof(by)));
+    put_defence(a, result);
+    return 0;
+}
+
+static int do_unlock_secret(struct agent *a, const struct control_caller *caller,
+                            const struct control_request *request _unused_, struct jw *result,
+                            struct error *err)
+{
+    char by[80], secret[SECRET_TEXT];
+    int r = defence_new_secret(a, caller_text(caller, by, sizeof(by)), secret, err);
+
+    if (r < 0)
+        return r;
+    jw_begin_object(result);
+    jw_kv_str(result, "secret", secret);
+    jw_end_object(result);
+    explicit_bzero(secret, sizeof(secret));
+    return 0;
+}
+
 static int do_stop(struct agent *a, const struct control_caller *caller,
                    const struct control_request *request, struct jw *result, struct error *err)
 {
     bool detach = json_get_bool(request->args, "detach", 0);
-    int r = 0;
+    int r = defence_may_stop(a, err);
+
+    if (r < 0)
+        return r;
 
     log_info("asked to stop by pid %d (uid %u)%s", caller->pid, caller->uid,
              detach ? ", and to end the enforcement" : "");

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the server may ask this host to do: a row and a function each. Nothing that would change what is enforced.
+// What the server may ask this host to do: a row and a function each. Nothing that would change which policies are
+// enforced; a window in the defence is for whoever maintains the host.
 #include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/agent.h"
 #include "base/clock.h"
+#include "base/jsonget.h"
 #include "base/log.h"
 
 static void answer(struct agent *a, const char *command, enum msg_status status, const char *result,
@@ -73,12 +77,51 @@ static void do_self_test(struct agent *a, const struct msg_command *command)
            error_is_set(&a->health.error) ? &a->health.error : NULL);
 }
 
+static void answer_defence(struct agent *a, const struct msg_command *command)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct jw jw;
+
+    jw_init(&jw, &sb);
+    jw_begin_object(&jw);
+    jw_key(&jw, "defence");
+    defence_json(a, &jw);
+    jw_end_object(&jw);
+    answer(a, command->id, jw_finish(&jw) < 0 ? MSG_FAILED : MSG_DONE, sb_str(&sb), NULL);
+}
+
+// Who asked for it is in the server's audit trail, with the number of the command.
+static void do_unlock(struct agent *a, const struct msg_command *command)
+{
+    struct json_object *args = json_tokener_parse(command->args);
+    struct error err = {};
+    char by[120];
+
+    (void)snprintf(by, sizeof(by), "the server's command %s", command->id);
+    if (defence_unlock(a, NULL, true, json_get_u64(args, "for_ms", 0), by, &err) < 0)
+        answer(a, command->id, MSG_FAILED, NULL, &err);
+    else
+        answer_defence(a, command);
+    json_object_put(args);
+}
+
+static void do_lock(struct agent *a, const struct msg_command *command)
+{
+    char by[120];
+
+    (void)snprintf(by, sizeof(by), "the server's command %s", command->id);
+    defence_lock(a, by);
+    answer_defence(a, command);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct agent *a, const struct msg_command *command);
 } rows[] = {
     {"policy reload", do_policy_reload},
     {"self-test", do_self_test},
+    {"unlock", do_unlock},
+    {"lock", do_lock},
 };
 
 // By the server's clock, as far as it is known.

@@ -153,8 +153,12 @@ static void adjust_oom(void)
 
 static int on_end(void *ctx, int signo)
 {
+    struct agent *a = ctx;
+
+    if (!defence_may_end(a, signo))
+        return 0;
     log_info("%s: ending", strsignal(signo));
-    agent_stop(ctx, false);
+    agent_stop(a, false);
     return 0;
 }
 
@@ -194,6 +198,7 @@ static int on_tick(void *ctx)
     records_tick(a);
     policies_tick(a);
     times_tick(a);
+    defence_tick(a);
     losses_tick(a);
     uplink_tick(a);
     mountwatch_tick(a);
@@ -275,11 +280,14 @@ static int start_sensor(struct agent *a, struct error *err)
 
     sb_printf(&canary, "%s/canary", a->config.run_dir);
     options.canary_dir = sb_str(&canary);
+    defence_options(a, &options);
     options.ring_bytes = (uint32_t)MIN(a->config.ring_size, (uint64_t)1 << 30);
     health_prepare(a);
     r = sensor_new(&options, &a->sensor, err);
     if (r == -EBUSY)
         error_cure(err, "end the other agent first: safeguard stop");
+    if (r == 0)
+        defence_start(a);
     return r;
 }
 

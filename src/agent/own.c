@@ -183,7 +183,17 @@ static void put_controls(struct strbuf *sb, uint64_t kinds)
     }
 }
 
-int own_policy(const char *run_dir, const struct own_files *files, uint64_t controls,
+static void put_guards(struct strbuf *sb, const struct guarded *guarded)
+{
+    for (size_t i = 0; i < GUARDED_KINDS; i++) {
+        sb_puts(sb, "  - {path: [");
+        put_list(sb, guarded->patterns[i]);
+        sb_puts(sb, "], access: write, do: deny}\n");
+    }
+}
+
+int own_policy(const char *run_dir, const struct guarded *guarded, const struct own_files *files,
+               uint64_t controls,
                struct strbuf *sb, struct error *err)
 {
     if (!is_plain(run_dir)) {
@@ -204,6 +214,8 @@ int own_policy(const char *run_dir, const struct own_files *files, uint64_t cont
               "  - {path: \"%s/canary/io/**\", access: any, do: allow}\n"
               "  - {path: [\"%s/canary/**\", \"%s/self-test/**\"], access: any, do: deny}\n",
               run_dir, run_dir, run_dir, run_dir);
+    if (guarded)
+        put_guards(sb, guarded);
     if (files && files->programs && files->files) {
         sb_puts(sb, "  - {path: [");
         put_list(sb, files->executed);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "agent/guarded.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/strbuf.h"
@@ -27,7 +28,8 @@ void own_files_done(struct own_files *f);
 // Can a program of root's that is one of ours not start under this image?
 bool own_locked_out(const struct own_files *f, const struct policy_image *image);
 
-// The policy as a YAML text. `files` NULL: without what is needed to start. `controls`: the kinds of abi/control.def that the
-// host's own rules speak of; the self-test has to see its hooks refuse something.
-int own_policy(const char *run_dir, const struct own_files *files, uint64_t controls,
-               struct strbuf *sb, struct error *err);
+// The policy as a YAML text. `guarded` NULL: without the rules of the defence, which are GUARDED_KINDS behind those of the self-test.
+// `files` NULL: without what is needed to start. `controls`: the kinds of abi/control.def that the host's own rules speak of; the
+// self-test has to see its hooks refuse something.
+int own_policy(const char *run_dir, const struct guarded *guarded, const struct own_files *files,
+               uint64_t controls, struct strbuf *sb, struct error *err);

@@ -29,6 +29,7 @@ struct build {
     struct job job;
     struct agent *agent;
     struct build_options options;
+    struct guarded_places defended;
     struct policy_mounts *mounts;
     struct policy_diags diags;
     struct error error;
@@ -330,12 +331,22 @@ static void start_build(struct agent *a, enum step step)
     // A table of its own: the worker reads it while ours may change.
     r = mount_view_read("/proc/self/mountinfo", &view);
     b->mounts = TAKE_PTR(view.all);
+    b->defended = (struct guarded_places){
+        .config_path = a->config_path,
+        .policy_dir = a->config.policy_dir,
+        .state_dir = a->config.state_dir,
+        .spool_dir = a->config.spool_dir,
+        .run_dir = a->config.run_dir,
+        .pin_dir = a->config.pin_dir,
+        .output_path = a->output_dir ? a->config.output_path : NULL,
+    };
     b->options = (struct build_options){
         .dir = step == STEP_OWN ? NULL : a->config.policy_dir,
         .accepted = step == STEP_ACCEPTED ? a->accepted_path : NULL,
         .run_dir = a->config.run_dir,
         .config_path = a->config_path,
         .monitor = a->config.mode == CONFIG_MODE_MONITOR,
+        .defended = a->config.defence ? &b->defended : NULL,
         .mounts = b->mounts,
         .mounts_digest = view.digest,
     };

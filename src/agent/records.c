@@ -152,6 +152,9 @@ static void take(struct agent *a, struct event *ev)
         a->records.own++;
         return;
     }
+    if (ev->kind == EVENT_FILE && ev->verdict >= SG_DENY &&
+        policies_rule_is_own(a, ev->policy_id, ev->rule_index))
+        defence_file_refused(a);
     ev->rule = policies_rule(a, ev->policy_id, ev->rule_index);
     name_object(a, ev);
     count(&a->records, ev);
@@ -170,7 +173,11 @@ static void decode(struct agent *a, const void *data, size_t len)
         .mounts = a->mounts.view.decode,
         .n_mounts = a->mounts.view.n_decode,
     };
-    int r = decode_record(data, len, &context, a->event);
+    int r;
+
+    if (defence_take(a, data, len))
+        return;
+    r = decode_record(data, len, &context, a->event);
 
     if (r == -EOPNOTSUPP)
         a->records.unknown++;

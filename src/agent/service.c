@@ -38,6 +38,7 @@ void agent_stop(struct agent *a, bool detach)
     if (a->stopping)
         return;
     a->stopping = true;
+    defence_ending(a);
     a->detach = detach;
     (void)sd_notify(0, "STOPPING=1");
     (void)loop_exit(a->loop, 0);

@@ -465,6 +465,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
         problem(&p, "high", "make room or repair the destination of the records",
                 "records cannot be written: %s", strerror(-c.error));
     uplink_problems(a, uplink_problem, &p);
+    defence_problems(a, uplink_problem, &p);
     if (a->links.incomplete)
         problem(&p, "low", NULL, "not every file with several names is known: %s",
                 a->links.incomplete);
@@ -549,6 +550,8 @@ void status_json(struct agent *a, struct jw *jw)
     jw_key(jw, "old_descriptors");
     descriptors_json(a, jw);
     put_self_test(a, jw);
+    jw_key(jw, "defence");
+    defence_json(a, jw);
     jw_key(jw, "resources");
     status_resources_json(a, jw);
     jw_key(jw, "server");

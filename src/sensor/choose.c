@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/macro.h"
+#include "base/strutil.h"
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
 
@@ -61,27 +62,37 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
 }
 
 // Likewise.
-static void choose_extra(const struct bpf_object *object, const struct btf *btf,
+static void choose_extra(const struct bpf_object *object, const struct btf *btf, const char *prefix,
                          const struct extra_row *row, struct choice *ret)
 {
-    const struct bpf_program *program = bpf_object__find_program_by_name(object, row->program);
-    char name[PROGRAM_NAME];
+    const struct bpf_program *program;
+    char base[PROGRAM_NAME], name[PROGRAM_NAME];
     int n_args, n;
 
+    (void)snprintf(base, sizeof(base), "%s%s%s", row->on_hook ? prefix : "",
+                   row->on_hook ? "_" : "", row->program);
+    program = bpf_object__find_program_by_name(object, base);
     if (!program) {
-        (void)snprintf(ret->reason, sizeof(ret->reason), "this build has no program %s",
-                       row->program);
+        (void)snprintf(ret->reason, sizeof(ret->reason), "this build has no program %s", base);
+        return;
+    }
+    if (str_startswith(bpf_program__section_name(program), "cgroup/")) {
+        if (guard_cgroup_root())
+            (void)snprintf(ret->program, sizeof(ret->program), "%s", base);
+        else
+            (void)snprintf(ret->reason, sizeof(ret->reason),
+                           "there is no cgroup2 at /sys/fs/cgroup");
         return;
     }
     n_args = kernel_target_args(btf, bpf_program__section_name(program));
     if (n_args < 0) {
         (void)snprintf(ret->reason, sizeof(ret->reason),
-                       "this kernel does not have what %s attaches to", row->program);
+                       "this kernel does not have what %s attaches to", base);
         return;
     }
-    n = snprintf(name, sizeof(name), "%s_%d", row->program, n_args);
+    n = snprintf(name, sizeof(name), "%s_%d", base, n_args);
     if (n < 0 || (size_t)n >= sizeof(name) || !bpf_object__find_program_by_name(object, name))
-        (void)snprintf(name, sizeof(name), "%s", row->program);
+        (void)snprintf(name, sizeof(name), "%s", base);
     (void)snprintf(ret->program, sizeof(ret->program), "%s", name);
 }
 
@@ -96,7 +107,7 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
     for (size_t i = 0; i < HOOKS; i++)
         choose_hook(object, btf, prefix, hook_row(i)->id, in_union, &ret->hooks[i]);
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(ret->extras); i++)
-        choose_extra(object, btf, row, &ret->extras[i]);
+        choose_extra(object, btf, prefix, row, &ret->extras[i]);
 }
 
 bool names_has(const struct names *names, const char *name)

@@ -356,6 +356,7 @@ int image_swap(struct sensor *s, const void *image, size_t len, const struct sen
         return error_set(err, r, "the policy cannot be put in force: %s", strerror(-r));
     }
     s->policy_id = id;
+    guard_policy_changed(s);
     canary_commit(&s->canary);
     s->image_bytes = len;
     map_clear(s->provisional);

@@ -126,6 +126,16 @@ int maps_try(const struct sensor_probe *p, struct error *err);
 void maps_close(struct maps *m);
 int map_fd(const struct sensor *s, const char *name); // -ENOENT
 
+// guard.c ----------------------------------------------------------------------------------------------
+
+// Where all cgroups (version 2) are seen, a literal; NULL: nowhere.
+const char *guard_cgroup_root(void);
+int guard_adopt(struct sensor *s); // what an earlier agent wrote
+int guard_write(struct sensor *s);
+void guard_policy_changed(
+    struct sensor *s);            // a policy came into force: which rules of it are the defence's
+void guard_ids(struct sensor *s); // programs or maps have changed
+
 // claim.c ----------------------------------------------------------------------------------------------
 
 // Writes who the agent is into the map. locked: no other agent can be running, whatever the map says.
@@ -437,6 +447,8 @@ struct sensor {
     struct map *provisional; // dev → rounds in which nobody named it
     bool in_force;           // a policy was set by this sensor
     struct wants wants;
+    struct sg_guard guard;             // as the kernel has it
+    uint32_t guard_first, guard_rules; // of every policy to come: the defence's own rules
     uint32_t policy_id;
     struct sensor_stage stage; // for the next policy; on loan
     uint32_t coming_id;        // of the policy that is about to come into force; 0: none

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 #include "sensor/capture.h"
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
@@ -156,6 +157,19 @@ static int attach_error(struct error *err, int r, const struct bpf_program *prog
     return r;
 }
 
+// Programs of cgroups are attached to the root of them all, and hold for every one.
+static struct bpf_link *attach_program(const struct bpf_program *program)
+{
+    _cleanup_close_ int fd = -1;
+    const char *root;
+
+    if (!str_startswith(bpf_program__section_name(program), "cgroup/"))
+        return bpf_program__attach(program);
+    root = guard_cgroup_root();
+    fd = root ? open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    return bpf_program__attach_cgroup(program, fd);
+}
+
 static int attach_one(struct sensor *s, const struct bpf_program *program, struct links *added,
                       struct error *err)
 {
@@ -165,7 +179,7 @@ static int attach_one(struct sensor *s, const struct bpf_program *program, struc
     char path[SENSOR_PATH_MAX];
     int r;
 
-    link = bpf_program__attach(program);
+    link = attach_program(program);
     r = (int)libbpf_get_error(link);
     if (r < 0)
         return attach_error(err, r, program);

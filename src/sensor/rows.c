@@ -2,6 +2,7 @@
 #include "sensor/rows.h"
 
 #include "base/macro.h"
+#include "sensor/sensor.h"
 
 static const struct hook_row rows[] = {
 #define SG_HOOK(name, op_bits, kind, text) \
@@ -94,6 +95,25 @@ static const struct extra_row extras[] = {
     IO("fentry_aio_complete_rw", "io_submit is not counted"),
     IO("fexit_security_mmap_file", "that a counted file was mapped is not noted"),
 #undef IO
+#define GUARD(name, text)                                                                        \
+    {                                                                                            \
+        .program = (name), .on_hook = true, .feature = SENSOR_FEATURE_DEFENCE, .without = (text) \
+    }
+    GUARD("guard_task_kill", "root can end or stop the agent by a signal"),
+    GUARD("guard_sigio", "root can end the agent by a signal that a descriptor sends"),
+    GUARD("guard_ptrace", "root can trace the agent and the server"),
+    GUARD("guard_setnice", "root can set the agent's nice value"),
+    GUARD("guard_setioprio", "root can set the agent's I/O priority"),
+    GUARD("guard_setscheduler", "root can set the agent's scheduling class and processors"),
+    GUARD("guard_movememory", "root can move the agent's memory"),
+    GUARD("guard_setrlimit", "root can set the agent's resource limits"),
+    GUARD("guard_bpf", "root can detach what is not attached by a trampoline"),
+    GUARD("guard_bpf_map", "root can change the maps of the kernel side"),
+    GUARD("guard_bpf_prog", "root can take descriptors of the kernel's programs"),
+#undef GUARD
+    {.program = "guard_sysctl",
+     .feature = SENSOR_FEATURE_DEFENCE,
+     .without = "root can switch kernel.ftrace_enabled off by a procfs of its own"},
 };
 
 STATIC_ASSERT(ARRAY_SIZE(extras) <= EXTRAS_MAX, "room in struct choices");

@@ -108,6 +108,9 @@ static int open_set(struct sensor *s, const struct sensor_options *options, stru
         return error_set(err, r, "the agent cannot be made known to the kernel: %s", strerror(-r));
     if (s->pins.made)
         return 0;
+    r = guard_adopt(s);
+    if (r < 0)
+        return error_set(err, r, "what an earlier agent left of the defence: %s", strerror(-r));
     s->taken_over = true;
     image_adopt(s);
     return links_adopt(s, !s->pins.same_build, err);
@@ -147,6 +150,8 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
         .root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1, .uts_ns_fd = -1};
     s->ring_bytes = options->ring_bytes;
     s->wants.features = options->features;
+    s->guard_first = options->claim.kept_rules;
+    s->guard_rules = options->guard_rules;
     r = sensor_probe(&s->probe);
     if (r < 0)
         return error_set(err, r, "the kernel cannot be asked: %s", strerror(-r));
@@ -206,6 +211,7 @@ static int finish_change(struct sensor *s, const struct names *wanted, struct li
     int r, k;
 
     r = links_commit(s, wanted, added, err);
+    guard_ids(s);
     k = s->pins.same_build ? 0 : pins_mark(&s->pins, s->build, s->layout, &later);
     k = k < 0 ? k : pins_swap(&s->pins, &later);
     if (r == 0 && k < 0 && err)
@@ -286,7 +292,9 @@ int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err)
     if (r < 0)
         return r;
     s->wants = wants;
-    return links_commit(s, &wanted, &added, err);
+    r = links_commit(s, &wanted, &added, err);
+    guard_ids(s);
+    return r;
 }
 
 // Programs end some time after their last link; until then they still run.

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "abi/event.h"
+#include "abi/guard.h"
 #include "abi/policy.h"
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -109,6 +110,8 @@ struct sensor_options {
      * less than SG_ENV_NAME_MAX bytes. NULL: LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT, SSH_*. */
     const char *const *env_names;
     size_t n_env_names;
+    uint32_t
+        guard_rules; /* rules of every policy, after claim.kept_rules, that yield to the defence's window */
 };
 
 struct sensor;
@@ -131,6 +134,25 @@ DEFINE_CLEANUP(struct sensor *, sensor_free)
  * it until the next boot; nothing was done then. 1: there is nothing left that this sensor could detach, but something stays,
  * and `err` says what; sensor_left() knows whether programs are among it. */
 int sensor_detach(struct sensor *s, struct error *err);
+
+/*
+ * Safeguard's own defence (SENSOR_FEATURE_DEFENCE, abi/guard.h). What is written here is in a pinned map: a window ends by itself,
+ * and what was on stays on when the agent has gone.
+ */
+struct sensor_guard {
+    uint64_t unlocked_until_ns; /* CLOCK_BOOTTIME; in the past: locked */
+    uint64_t alive_ns; /* CLOCK_BOOTTIME, now: to be told again well within SG_GUARD_ALIVE_NS */
+    bool ending, on;
+    struct sg_guard_program programs[SG_GUARD_PROGRAMS];
+};
+int sensor_guard(struct sensor *s, const struct sensor_guard *g);
+/* What an earlier agent left: on, the window, the programs. */
+void sensor_guard_before(const struct sensor *s, struct sensor_guard *ret);
+int sensor_guard_counts(struct sensor *s, uint64_t ret[SG_GUARD_COUNTS]);
+/* The identity of the program at a path. */
+int sensor_guard_program(const char *path, uint32_t whom, struct sg_guard_program *ret);
+/* How many programs of the defence are attached, and what is lost without the first that is not ("": none is missing). */
+size_t sensor_guard_attached(const struct sensor *s, char *ret_missing, size_t size);
 
 struct sensor_root {
     uint32_t dev; /* s_dev in the kernel's encoding, major << 20 | minor */

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Safeguard's own defence, where no path leads to what is to be defended: the agent's process, its maps, programs and links, and the
+ * switch that turns all attached programs off. Files, cgroups and pins are defended by built-in rules (src/agent/own.c), which
+ * yield to the same window.
+ *
+ * Signals that the kernel itself sends (memory has ended, a fault, the terminal) pass no hook and are none of this. The service
+ * manager is pid 1 of the host: it may ask the agent to end (SIGTERM; the agent decides), and end one that said it will, or that
+ * has not said for a while that it lives. When pid 1 is no service manager any more (the host goes down), it may do anything.
+ */
+#ifndef SG_BPF_GUARD_H
+#define SG_BPF_GUARD_H
+
+#include "lib/agent.bpf.h"
+#include "lib/hook.bpf.h"
+
+#define PTRACE_MODE_ATTACH  0x02 /* include/linux/ptrace.h */
+#define BPF_CMD_LINK_UPDATE 29   /* include/uapi/linux/bpf.h */
+#define BPF_CMD_LINK_DETACH 34
+#define SIGTERM_NUMBER      15
+#define SIGHUP_NUMBER       1
+#define GUARD_FDS_MAX       1048576u
+
+/* "kernel/ftrace_enabled", both processors being little-endian */
+#define FTRACE_NAME_LEN 21
+#define FTRACE_NAME_0   0x662f6c656e72656bull /* kernel/f */
+#define FTRACE_NAME_1   0x6e655f6563617274ull /* trace_en */
+#define FTRACE_NAME_2   0x64656c6261ull       /* abled */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct bpf_map___guard {
+    __u32 id;
+};
+
+struct bpf_prog_aux___guard {
+    __u32 id;
+};
+
+struct bpf_prog___guard {
+    struct bpf_prog_aux___guard *aux;
+};
+
+struct bpf_link___guard {
+    __u32 id;
+};
+
+struct file___guard {
+    void *private_data;
+};
+
+#pragma clang attribute pop
+
+struct kernel_siginfo;
+
+struct sg_guard_try {
+    __u32 act, whom;
+    __u64 argument;
+    __u32 target_tgid;
+};
+
+/* Records a refusal, or counts one that is like another of this second. */
+static __noinline int sg_guard_refuse(const struct sg_guard_try *t)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    struct sg_guard_seen key = {};
+    __u64 now = bpf_ktime_get_boot_ns(), *seen;
+    struct sg_control_field *control;
+    struct sg_field *field;
+    struct sg_buffer *b;
+    struct sg_record *r;
+    __u64 len = 0;
+    __u32 slot;
+
+    sg_guard_count(SG_GUARD_REFUSED);
+    key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    key.tgid = bpf_get_current_pid_tgid() >> 32;
+    key.act = (__u16)t->act;
+    key.argument = (__u16)t->argument;
+    seen = bpf_map_lookup_elem(&sg_guard_seen, &key);
+    if (seen && now - *seen < SG_MERGE_WINDOW_NS) {
+        sg_guard_count(SG_GUARD_MERGED);
+        return 1;
+    }
+    bpf_map_update_elem(&sg_guard_seen, &key, &now, BPF_ANY);
+    b = sg_begin(&slot, SG_RECORD_CONTROL);
+    if (b) {
+        r = (struct sg_record *)b->bytes;
+        r->rule = SG_RULE_DEFENCE;
+        r->verdict = SG_DENY;
+        r->error = EPERM;
+        r->access = SG_OP_CONTROL;
+        field = (struct sg_field *)(b->bytes + sizeof(*r));
+        field->type = SG_FIELD_CONTROL;
+        field->len = sizeof(*control);
+        field->reserved = 0;
+        control = (struct sg_control_field *)(field + 1);
+        __builtin_memset(control, 0, sizeof(*control));
+        control->kind = t->act == SG_GUARD_SIGNAL || t->act == SG_GUARD_SIGIO ? SG_CONTROL_signal
+                        : t->act >= SG_GUARD_BPF_MAP                          ? SG_CONTROL_bpf
+                                                                              : SG_CONTROL_ptrace;
+        control->target_tgid = t->target_tgid;
+        control->number[0] = t->argument;
+        control->number[1] = t->act;
+        control->number[2] = t->whom;
+        len = sizeof(*r) + sizeof(*field) + sizeof(*control);
+        r->size = (__u32)len;
+    }
+    sg_send(slot, b, len, SG_RING_SECURITY);
+    return 1;
+}
+
+/* Whose program does this task run? -1: nobody's of ours. */
+static __always_inline int sg_guard_program_of(const struct sg_guard *g, struct task_struct *task)
+{
+    struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+    __u64 ino = BPF_CORE_READ(inode, i_ino);
+    __u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
+
+    if (!ino)
+        return -1;
+    for (int i = 0; i < SG_GUARD_PROGRAMS; i++)
+        if (g->programs[i].ino == ino && g->programs[i].dev == dev)
+            return (int)g->programs[i].whom;
+    return -1;
+}
+
+static __always_inline int sg_guard_is_agent(struct task_struct *task)
+{
+    return sg_is_agent(sg_agent_get(), task);
+}
+
+static __always_inline struct task_struct *sg_guard_current(void)
+{
+    return (struct task_struct *)bpf_get_current_task();
+}
+
+/* May pid 1 do this to the agent? */
+static __always_inline int sg_guard_manager_may(const struct sg_guard *g, struct task_struct *task,
+                                                int sig)
+{
+    __u64 now = bpf_ktime_get_boot_ns();
+
+    if ((__u32)BPF_CORE_READ(task, tgid) != 1)
+        return 0;
+    if (sg_guard_program_of(g, task) != SG_GUARD_OF_MANAGER)
+        return 1;
+    return sig == SIGTERM_NUMBER || sig == SIGHUP_NUMBER || g->ending ||
+           (now > g->alive_ns && now - g->alive_ns > SG_GUARD_ALIVE_NS);
+}
+
+static __always_inline int sg_guard_signal(struct task_struct *target, int sig)
+{
+    struct task_struct *task = sg_guard_current();
+    struct sg_guard *g = sg_guard_get();
+    struct sg_guard_try t = {.act = SG_GUARD_SIGNAL, .argument = (__u32)sig};
+
+    /* Who only asks whether it lives may know. */
+    if (sg_guard_down(g) || !sig || !sg_guard_is_agent(target))
+        return 0;
+    if (sg_guard_is_agent(task))
+        return sig == SG_GUARD_CANARY_SIGNAL;
+    if (sg_guard_manager_may(g, task, sig))
+        return 0;
+    t.target_tgid = (__u32)BPF_CORE_READ(target, tgid);
+    return sg_guard_refuse(&t);
+}
+
+/* What somebody else wants of the agent's process. */
+static __always_inline int sg_guard_touch(struct task_struct *target, __u32 act, __u64 argument)
+{
+    struct sg_guard *g = sg_guard_get();
+    struct sg_guard_try t = {.act = act, .argument = argument};
+
+    if (sg_guard_down(g) || !sg_guard_is_agent(target) || sg_guard_is_agent(sg_guard_current()))
+        return 0;
+    t.target_tgid = (__u32)BPF_CORE_READ(target, tgid);
+    return sg_guard_refuse(&t);
+}
+
+static __always_inline int sg_guard_ptrace(struct task_struct *target, __u32 mode)
+{
+    struct sg_guard *g = sg_guard_get();
+    struct sg_guard_try t = {.act = SG_GUARD_PTRACE, .argument = mode};
+
+    if (!(mode & PTRACE_MODE_ATTACH) || sg_guard_down(g))
+        return 0;
+    if (sg_guard_is_agent(target))
+        t.whom = SG_GUARD_OF_AGENT;
+    else if (sg_guard_program_of(g, target) == SG_GUARD_OF_SERVER)
+        t.whom = SG_GUARD_OF_SERVER;
+    else
+        return 0;
+    if (sg_guard_is_agent(sg_guard_current()))
+        return 0;
+    t.target_tgid = (__u32)BPF_CORE_READ(target, tgid);
+    return sg_guard_refuse(&t);
+}
+
+/* The agent, or one that starts while none runs: from its own file, and nobody's debuggee. */
+static __always_inline int sg_guard_may_hold(const struct sg_guard *g)
+{
+    struct task_struct *task = sg_guard_current();
+    const struct sg_agent *a = sg_agent_get();
+
+    if (sg_guard_is_agent(task))
+        return 1;
+    return a && !a->tgid && !BPF_CORE_READ((struct task_struct___guard *)task, ptrace) &&
+           sg_guard_program_of(g, task) == SG_GUARD_OF_AGENT;
+}
+
+static __always_inline int sg_guard_object(__u32 kind, __u32 id, __u32 act)
+{
+    struct sg_guard_id key = {.kind = kind, .id = id};
+    struct sg_guard *g = sg_guard_get();
+    struct sg_guard_try t = {.act = act, .argument = id};
+
+    if (sg_guard_down(g) || !bpf_map_lookup_elem(&sg_guard_ids, &key) || sg_guard_may_hold(g))
+        return 0;
+    return sg_guard_refuse(&t);
+}
+
+/* The link that a descriptor of the current task is, by its id. A descriptor of something else gives a number without a meaning. */
+static __always_inline __u32 sg_guard_link_of(__u32 fd)
+{
+    struct task_struct *task = sg_guard_current();
+    struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+    struct file___guard *file = NULL;
+    struct bpf_link___guard *link;
+    struct file **files;
+
+    if (fd >= GUARD_FDS_MAX || fd >= BPF_CORE_READ(table, max_fds))
+        return 0;
+    files = BPF_CORE_READ(table, fd);
+    if (bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) || !file)
+        return 0;
+    link = BPF_CORE_READ(file, private_data);
+    return link ? BPF_CORE_READ(link, id) : 0;
+}
+
+static __always_inline int sg_guard_bpf(int cmd, const void *attr)
+{
+    __u32 fd = 0, id;
+
+    /* Both begin with the link's descriptor, in a copy that the kernel made. */
+    if (cmd != BPF_CMD_LINK_UPDATE && cmd != BPF_CMD_LINK_DETACH)
+        return 0;
+    if (bpf_probe_read_kernel(&fd, sizeof(fd), attr))
+        return 0;
+    id = sg_guard_link_of(fd);
+    return id && sg_guard_object(SG_GUARD_LINK_ID, id, SG_GUARD_BPF_LINK);
+}
+
+/* None of them asks which kind of program it is in. */
+#define GUARD(name, hook, refuse, args...) SG_PROGRAMS(name, hook, ((void)storage, (refuse)), args)
+
+GUARD(guard_task_kill, task_kill, sg_guard_signal(p, sig), struct task_struct *p,
+      struct kernel_siginfo *info, int sig)
+GUARD(guard_sigio, file_send_sigiotask, sg_guard_touch(p, SG_GUARD_SIGIO, (__u32)sig),
+      struct task_struct *p, void *fown, int sig)
+GUARD(guard_ptrace, ptrace_access_check, sg_guard_ptrace(child, mode), struct task_struct *child,
+      unsigned int mode)
+GUARD(guard_setnice, task_setnice, sg_guard_touch(p, SG_GUARD_NICE, (__u32)nice),
+      struct task_struct *p, int nice)
+GUARD(guard_setioprio, task_setioprio, sg_guard_touch(p, SG_GUARD_IOPRIO, (__u32)ioprio),
+      struct task_struct *p, int ioprio)
+GUARD(guard_setscheduler, task_setscheduler, sg_guard_touch(p, SG_GUARD_SCHEDULER, 0),
+      struct task_struct *p)
+GUARD(guard_movememory, task_movememory, sg_guard_touch(p, SG_GUARD_MOVEMEMORY, 0),
+      struct task_struct *p)
+GUARD(guard_setrlimit, task_setrlimit, sg_guard_touch(p, SG_GUARD_RLIMIT, resource),
+      struct task_struct *p, unsigned int resource)
+GUARD(guard_bpf, bpf, sg_guard_bpf(cmd, attr), int cmd, void *attr)
+GUARD(guard_bpf_map, bpf_map,
+      sg_guard_object(SG_GUARD_MAP_ID, BPF_CORE_READ(map, id), SG_GUARD_BPF_MAP),
+      struct bpf_map___guard *map)
+GUARD(guard_bpf_prog, bpf_prog,
+      sg_guard_object(SG_GUARD_PROG_ID, BPF_CORE_READ(prog, aux, id), SG_GUARD_BPF_PROG),
+      struct bpf_prog___guard *prog)
+
+#undef GUARD
+
+/*
+ * kernel.ftrace_enabled = 0 takes all of this off without an error (6.1 and later). A rule about the file speaks of the host's
+ * procfs; this one of all of them. To set it to anything else is nobody's harm.
+ */
+SEC("cgroup/sysctl")
+int guard_sysctl(struct bpf_sysctl *ctx)
+{
+    /* Words and no string: a string would be a section of its own, and cost the object its types on 5.10. */
+    union {
+        char text[32];
+        __u64 words[4];
+    } name = {};
+    char value[8] = {};
+
+    if (!ctx->write || bpf_sysctl_get_name(ctx, name.text, sizeof(name.text), 0) != FTRACE_NAME_LEN)
+        return 1;
+    if (name.words[0] != FTRACE_NAME_0 || name.words[1] != FTRACE_NAME_1 ||
+        name.words[2] != FTRACE_NAME_2)
+        return 1;
+    if (sg_guard_down(sg_guard_get()))
+        return 1;
+    if (bpf_sysctl_get_new_value(ctx, value, sizeof(value)) > 0 && value[0] >= '1' &&
+        value[0] <= '9')
+        return 1;
+    sg_guard_count(SG_GUARD_FTRACE);
+    return 0;
+}
+
+#endif

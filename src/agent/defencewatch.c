@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What can be done to the agent, or to the programs, on ways that no hook sees: looked at once a second, put right where that is
+// possible, and told.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/macro.h"
+#include "base/strutil.h"
+
+#define FTRACE "/proc/sys/kernel/ftrace_enabled"
+#define SMALL  ((size_t)4096)
+#define CLOCK_STEP \
+    (2 * (int64_t)NS_PER_SEC) // what is less is no step, but a clock that is put right
+#define FROZEN_NS (5 * NS_PER_SEC)
+
+static int write_text(const char *path, const char *text)
+{
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : write_all(fd, text, strlen(text));
+}
+
+static bool read_text(const char *path, char *ret, size_t size)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+
+    if (n < 0)
+        return false;
+    ret[n] = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+    return true;
+}
+
+// 0 switches all programs off without an error (6.1 and later).
+static void look_at_ftrace(struct agent *a)
+{
+    char text[16];
+    int r;
+
+    if (!read_text(FTRACE, text, sizeof(text)) || !streq(text, "0")) {
+        a->defence.watch.ftrace_off = false;
+        return;
+    }
+    r = write_text(FTRACE, "1");
+    a->defence.watch.ftrace_off = r < 0;
+    a->defence.watch.repairs += r == 0;
+    defence_tell(
+        a, NOTICE_CRITICAL, r < 0 ? "sysctl -w kernel.ftrace_enabled=1" : NULL,
+        r < 0
+            ? "kernel.ftrace_enabled was set to 0: nothing is enforced, and it cannot be set back"
+            : "kernel.ftrace_enabled was set to 0, so that nothing was enforced; the agent has set it back to 1");
+    if (r == 0)
+        health_policy_changed(a);
+}
+
+bool defence_cgroup(char *ret, size_t size)
+{
+    _cleanup_free_ char *text = NULL;
+    const char *line;
+
+    if (read_file_bounded(AT_FDCWD, "/proc/self/cgroup", SMALL, &text, NULL) < 0)
+        return false;
+    line = str_startswith(text, "0::") ? text : strstr(text, "\n0::");
+    line = line ? strchr(line, '/') : NULL;
+    if (!line || strcspn(line, "\n") >= size)
+        return false;
+    (void)snprintf(ret, size, "%.*s", (int)strcspn(line, "\n"), line);
+    return true;
+}
+
+// Whoever may write to another cgroup's list of processes can move anybody into it.
+static void look_at_cgroup(struct agent *a)
+{
+    struct defence_watch *w = &a->defence.watch;
+    char now[sizeof(w->cgroup)], path[sizeof(w->cgroup) + 64],
+        text[sizeof(now) + sizeof(w->cgroup) + 128];
+    int r;
+
+    if (!w->cgroup[0] || !defence_cgroup(now, sizeof(now)) || streq(now, w->cgroup))
+        return;
+    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.procs",
+                   streq(w->cgroup, "/") ? "" : w->cgroup);
+    r = write_text(path, "0");
+    w->repairs += r == 0;
+    (void)snprintf(text, sizeof(text), "the agent was moved to the cgroup %s%s", now,
+                   r == 0 ? "; it has moved itself back" : ", and cannot go back");
+    defence_tell(a, NOTICE_CRITICAL, NULL, text);
+    if (r < 0)
+        (void)snprintf(w->cgroup, sizeof(w->cgroup), "%s", now);
+}
+
+static void look_at_oom(struct agent *a)
+{
+    struct defence_watch *w = &a->defence.watch;
+    char now[16], text[160];
+    int r;
+
+    if (!w->oom[0] || !read_text("/proc/self/oom_score_adj", now, sizeof(now)) ||
+        streq(now, w->oom))
+        return;
+    r = write_text("/proc/self/oom_score_adj", w->oom);
+    w->repairs += r == 0;
+    (void)snprintf(text, sizeof(text), "the agent's oom_score_adj was set to %s%s", now,
+                   r == 0 ? "; it has set it back" : "");
+    defence_tell(a, NOTICE_HIGH, NULL, text);
+    if (r < 0)
+        (void)snprintf(w->oom, sizeof(w->oom), "%s", now);
+}
+
+static void look_at_clock(struct agent *a)
+{
+    struct defence_watch *w = &a->defence.watch;
+    int64_t offset = boottime_to_realtime_offset_ns(), moved = offset - w->clock_offset_ns;
+    char text[160];
+
+    w->clock_offset_ns = offset;
+    if (moved < CLOCK_STEP && moved > -CLOCK_STEP)
+        return;
+    (void)snprintf(text, sizeof(text), "the clock of this host was set %s by %lld s",
+                   moved > 0 ? "forward" : "back",
+                   (long long)((moved > 0 ? moved : -moved) / (int64_t)NS_PER_SEC));
+    defence_tell(a, NOTICE_MEDIUM,
+                 "see who sets it; records tell their order by the time since the boot", text);
+}
+
+// Stopped, frozen or starved: nobody can tell while it lasts, so it is told when it is over.
+static void look_at_pauses(struct agent *a)
+{
+    struct defence_watch *w = &a->defence.watch;
+    uint64_t now = now_ns(CLOCK_MONOTONIC), was = w->looked_ns;
+    char text[160];
+
+    w->looked_ns = now;
+    if (!was || now - was < FROZEN_NS)
+        return;
+    (void)snprintf(text, sizeof(text),
+                   "the agent did not run for %llu s: it was stopped, frozen or got no processor",
+                   (unsigned long long)((now - was) / NS_PER_SEC));
+    defence_tell(a, NOTICE_HIGH, NULL, text);
+}
+
+// The programs themselves: the agent's own kill() of itself with this signal has to be refused.
+static void look_at_guard(struct agent *a)
+{
+    struct defence_watch *w = &a->defence.watch;
+    bool refused, attached;
+    char missing[256];
+
+    attached = sensor_guard_attached(a->sensor, missing, sizeof(missing)) > 0;
+    if (!attached || !defence_locked(a))
+        return;
+    refused = kill(getpid(), SG_GUARD_CANARY_SIGNAL) < 0 && errno == EPERM;
+    if (refused == !w->guard_gone)
+        return;
+    w->guard_gone = !refused;
+    defence_tell(a, refused ? NOTICE_INFO : NOTICE_CRITICAL, NULL,
+                 refused ? "the defence proved itself again"
+                         : "the defence is gone: what its programs have to refuse is not refused");
+}
+
+void defence_watch_start(struct agent *a)
+{
+    struct defence_watch *w = &a->defence.watch;
+
+    w->clock_offset_ns = boottime_to_realtime_offset_ns();
+    if (!defence_cgroup(w->cgroup, sizeof(w->cgroup)))
+        w->cgroup[0] = '\0';
+    if (!read_text("/proc/self/oom_score_adj", w->oom, sizeof(w->oom)))
+        w->oom[0] = '\0';
+}
+
+void defence_watch_tick(struct agent *a)
+{
+    look_at_pauses(a);
+    look_at_ftrace(a);
+    look_at_guard(a);
+    look_at_cgroup(a);
+    look_at_oom(a);
+    look_at_clock(a);
+}
+
+void defence_watch_problems(const struct agent *a, uplink_problem_fn fn, void *ctx)
+{
+    const struct defence_watch *w = &a->defence.watch;
+
+    if (w->ftrace_off)
+        fn(ctx, "critical", "sysctl -w kernel.ftrace_enabled=1",
+           "kernel.ftrace_enabled is 0: nothing is enforced");
+    if (w->guard_gone)
+        fn(ctx, "critical", "restart the agent; see 'safeguard doctor'",
+           "the defence is gone: what its programs have to refuse is not refused");
+}
