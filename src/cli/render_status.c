@@ -112,6 +112,30 @@ static void put_kernel(const struct page *p, struct json_object *s)
               str(s, "attach"), str(k, "preemption"));
 }
 
+static void put_defence(const struct page *p, struct json_object *s)
+{
+    struct json_object *d = json_get(s, "defence");
+    const char *state = str(d, "state");
+    uint64_t until = num(d, "unlocked_until_ms"), attempts = num(d, "attempts");
+
+    // Agents of an earlier version say nothing of it.
+    if (!d)
+        return;
+    label(p, "defence");
+    colored(p, streq(state, "locked") ? COLOR_GREEN : COLOR_YELLOW, state);
+    if (until > p->now_ms) {
+        sb_puts(p->sb, " for ");
+        put_span(p->sb, until - p->now_ms);
+        if (*str(d, "unlocked_by")) {
+            sb_puts(p->sb, " by ");
+            put_escaped(p->sb, str(d, "unlocked_by"));
+        }
+    }
+    if (attempts)
+        sb_printf(p->sb, ", %llu attempts on it refused", (unsigned long long)attempts);
+    sb_putc(p->sb, '\n');
+}
+
 static void put_quick(const struct page *p, struct json_object *s)
 {
     struct json_object *q = json_get(s, "quick_decisions");
@@ -395,6 +419,7 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_agent(&page, status);
     put_kernel(&page, status);
     put_quick(&page, status);
+    put_defence(&page, status);
     put_policy(&page, status);
     put_records(&page, status);
     put_server(&page, status);

@@ -110,7 +110,7 @@ const struct command_options up_options = {
         "Starts safeguard-server and safeguard-agent, makes the agent known to the server, and prints the address of the "
         "page with a log-in that works once. Ends both on Ctrl-C. What it keeps is there again the next time.\n\n"
         "For a machine that is to be protected for good, start the services instead: systemctl enable --now "
-        "safeguard-server safeguard-agent.\n\n"
+        "safeguard-server safeguard-agent. What this command starts does not defend itself against root: Ctrl-C has to end it.\n\n"
         "Exit status: 0 asked to end, 2 wrong usage, 4 one of them could not be started or ended by itself.",
     .rows = rows,
     .n_rows = ARRAY_SIZE(rows),
@@ -365,7 +365,7 @@ static int start_agent(struct up *u, struct error *err)
     _cleanup_free_ char *log = text("%s/agent.log", u->dir),
                         *output = text("%s/events.ndjson", u->agent_dir),
                         *spool = text("%s/spool", u->agent_dir);
-    char *argv[24] = {u->agent_program,
+    char *argv[26] = {u->agent_program,
                       (char *)"--state-dir",
                       u->agent_dir,
                       (char *)"--policy-dir",
@@ -377,8 +377,11 @@ static int start_agent(struct up *u, struct error *err)
                       (char *)"--spool-dir",
                       spool,
                       (char *)"--mode",
-                      u->monitor ? (char *)"monitor" : (char *)"policy"};
-    size_t n = 13;
+                      u->monitor ? (char *)"monitor" : (char *)"policy",
+                      // It ends with who started it.
+                      (char *)"--defence",
+                      (char *)"no"};
+    size_t n = 15;
     int r;
 
     if (!log || !output || !spool)

@@ -47,6 +47,14 @@ static bool is_silent(struct registry *rg, const struct registry_host *h, uint64
                       atomic_load(&rg->listening_ms) + after < now);
 }
 
+// An agent asks every WIRE_PARK_MS (5 s) whether there is anything for it. Who does not is ended, stopped, frozen or cut off.
+static bool is_unheard(struct registry *rg, const struct registry_host *h, uint64_t now)
+{
+    uint64_t after = registry_setting_u64(rg, SETTING_HOST_UNHEARD);
+
+    return h->seen_ms && h->seen_ms + after < now && atomic_load(&rg->listening_ms) + after < now;
+}
+
 static bool is_off(struct registry *rg, const struct registry_host *h)
 {
     int64_t off = (int64_t)registry_setting_u64(rg, SETTING_CLOCK_OFF);
@@ -96,6 +104,8 @@ uint32_t conditions_judge(struct registry *rg, const struct registry_host *h, in
     bits = certificate(rg, h, now) | health(h);
     if (is_silent(rg, h, now))
         bits |= CONDITION_BIT(CONDITION_SILENT);
+    else if (is_unheard(rg, h, now))
+        bits |= CONDITION_BIT(CONDITION_UNHEARD);
     if (is_off(rg, h))
         bits |= CONDITION_BIT(CONDITION_CLOCK);
     if (h->lost_ms && h->lost_ms + LOSS_MS > now)
@@ -135,6 +145,7 @@ void condition_text(const struct registry_host *h, enum host_condition c, struct
 {
     switch (c) {
     case CONDITION_SILENT:
+    case CONDITION_UNHEARD:
         sb_puts(sb, "nothing was heard of it since ");
         put_time(sb, h->seen_ms);
         break;

@@ -31,7 +31,7 @@
 #define WIRE_TIME_HEADER \
     "Safeguard-Time" // the agent's clock when it asked: milliseconds since 1970
 #define WIRE_JSON_TYPE "application/json"
-#define WIRE_PARK_MS   50000 // how long a poll is parked at most
+#define WIRE_PARK_MS   5000 // how long a poll is parked at most
 
 // Bytes of a body; the server refuses what is longer before it reads it.
 #define WIRE_ENROL_MAX  (32u << 10)

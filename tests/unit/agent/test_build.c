@@ -406,6 +406,65 @@ static void test_server(void **state)
     unit_rmdir(elsewhere);
 }
 
+// The defence's rules stand behind the self-test's and in front of all others, hold in monitor mode, and bring their hooks.
+static void test_defended(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const struct guarded_places places = {
+        .config_path = "/etc/safeguard/agent.yaml",
+        .policy_dir = "/srv/policies",
+        .state_dir = "/var/lib/sg-state",
+        .spool_dir = "/var/lib/sg-spool",
+        .run_dir = "/run/sg",
+        .pin_dir = "/sys/fs/bpf/sg",
+        .output_path = "/var/log/sg/[x]/events", // no pattern can hold it
+    };
+    struct build_options options = {.dir = dir, .run_dir = "/run/sg", .monitor = true};
+    static const char *const denied[] = {
+        "/etc/safeguard/policies/new.yaml",
+        "/srv/policies/x",
+        "/var/lib/sg-state/unlock-secret",
+        "/var/lib/sg-spool/security/1",
+        "/run/sg/control.sock",
+        "/sys/fs/bpf/sg/maps/sg_images",
+        "/etc/systemd/system/safeguard-agent.service",
+        "/etc/systemd/system/safeguard-agent.service.d/mine.conf",
+        "/etc/systemd/system/x.target.wants/safeguard-agent.service",
+        "/etc/ld.so.preload",
+        "/proc/sys/kernel/ftrace_enabled",
+        "/proc/sysrq-trigger",
+    };
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+    bool monitor;
+
+    (void)state;
+    put(dir, "3-sly.yml", sly);
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->n_own, BUILD_KEPT_RULES);
+    assert_int_equal(l->ops, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(denied); i++)
+        if (!strstr(denied[i], "/run/sg"))
+            assert_int_equal(verdict_at(l, denied[i], SG_OP_WRITE, NULL), SG_ALLOW);
+    l = loaded_unref(l);
+
+    options.defended = &places;
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(l->n_own, BUILD_KEPT_RULES + BUILD_GUARD_RULES);
+    assert_int_equal(l->ops, SG_OPS_WRITE);
+    for (size_t i = 0; i < ARRAY_SIZE(denied); i++) {
+        assert_int_equal(verdict_at(l, denied[i], SG_OP_WRITE, &monitor), SG_DENY);
+        assert_false(monitor);
+        assert_int_equal(verdict_at(l, denied[i], SG_OP_DELETE, NULL), SG_DENY);
+        assert_int_equal(verdict_at(l, denied[i], SG_OP_READ, NULL), SG_ALLOW);
+    }
+    assert_int_equal(verdict_at(l, "/etc/systemd/system/other.service", SG_OP_WRITE, NULL), SG_ALLOW);
+    assert_int_equal(verdict_at(l, "/run/sg/canary/x", SG_OP_READ, NULL), SG_DENY);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
 static void test_references(void **state)
 {
     const struct build_options options = {.run_dir = "/run/sg"};
@@ -428,4 +487,4 @@ UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_keeps_names),
           cmocka_unit_test(test_monitor_spares_the_own_rule),
           cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
           cmocka_unit_test(test_accepted), cmocka_unit_test(test_server),
-          cmocka_unit_test(test_references))
+          cmocka_unit_test(test_defended), cmocka_unit_test(test_references))

@@ -138,6 +138,14 @@ static void end_clock(struct fixture *f, const char *id)
     registry_host_clock(f->rg, id, f->now - 20);
 }
 
+static void begin_unheard(struct fixture *f, const char *id)
+{
+    (void)id;
+    ok(registry_setting_set(f->rg, &anna, "host.unheard_after", NULL, E));
+    ok(registry_setting_set(f->rg, &anna, "host.silent_after", "24h", E));
+    (void)pass(f, 12 * SECONDS);
+}
+
 static void begin_losses(struct fixture *f, const char *id)
 {
     ok(registry_host_set_lost(f->rg, id, 17, E));
@@ -167,6 +175,7 @@ static const struct {
      begin_refused, end_refused},
     {CONDITION_CLOCK, HOST_DEGRADED, "its clock is 3 years ahead of that of the server",
      begin_clock, end_clock},
+    {CONDITION_UNHEARD, HOST_DEGRADED, "nothing was heard of it since 20", begin_unheard, be_calm},
     {CONDITION_LOSSES, HOST_OK, "17 records of it were lost", begin_losses, end_losses},
 };
 
@@ -190,7 +199,7 @@ static struct conditions_report pass_heard(struct fixture *f, const char *id, bo
 static void try_row(struct fixture *f, size_t i)
 {
     const struct condition_row *row = condition_row(rows[i].condition);
-    bool heard = rows[i].condition != CONDITION_SILENT;
+    bool heard = rows[i].condition != CONDITION_SILENT && rows[i].condition != CONDITION_UNHEARD;
     struct conditions_report r;
     char id[HOST_ID_SIZE];
     struct alerts a;
@@ -270,6 +279,7 @@ static void test_a_fleet_is_one_message(void **state)
     struct sent m;
 
     assert_non_null(ids);
+    be_calm(f, NULL);
     add_channel(f);
     ok(registry_enrol_token_create(f->rg, &anna, &spec, secret, token, E));
     // They were heard of last within a minute, as polls are, and get silent within a minute.

@@ -29,7 +29,7 @@ not() { ! "$@"; }
 start_agent() {
     local line
 
-    coproc AGENT { exec safeguard-agent 2>&1; }
+    coproc AGENT { exec safeguard-agent --defence=no 2>&1; }
     agent=$AGENT_PID
     while read -r -t 400 -u "${AGENT[0]}" line; do
         messages+=$line$'\n'

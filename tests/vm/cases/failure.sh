@@ -12,7 +12,7 @@ bpffs=/sys/fs/bpf
 refuses() { # pattern of the message, arguments of the agent
     local pattern=$1 status
     shift
-    timeout 600 safeguard-agent "$@" >"$run_log" 2>&1
+    timeout 600 safeguard-agent --defence=no "$@" >"$run_log" 2>&1
     status=$?
     echo "status $status"
     tail -n 5 "$run_log"
@@ -92,7 +92,7 @@ check "... and nothing of it is left" as_before
 umount "$bpffs" || echo "not ok the bpf file system can be taken away"
 check "without a bpf file system: the agent mounts one" start_agent
 check "... denied" denied /srv/vault/a
-safeguard-agent >/tmp/second.log 2>&1
+safeguard-agent --defence=no >/tmp/second.log 2>&1
 status=$?
 check "a second agent ends" test "$status" != 0
 check "... says why" grep -q 'in use\|other agent' /tmp/second.log
@@ -190,7 +190,7 @@ check "... and nothing is left" as_before
 # Where it ends differs with the limit; at each the agent says that it is memory, for what, and what to do.
 starved() { # KiB of address space
     local status
-    (ulimit -v "$1" && exec timeout 300 safeguard-agent) >"$run_log" 2>&1
+    (ulimit -v "$1" && exec timeout 300 safeguard-agent --defence=no) >"$run_log" 2>&1
     status=$?
     echo "status $status"
     tail -n 3 "$run_log"

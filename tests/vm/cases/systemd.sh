@@ -34,8 +34,10 @@ files:
   - {path: "/srv/watch/**", access: read, do: audit}
 YAML
 sed -i 's/^rotate_size: .*/rotate_size: 64K/' "$settings"
+# What is done to it here it would defend itself against; that is at the end.
+echo 'defence: no' >>"$settings"
 # An emulated processor takes longer to load the programs; the watchdog is to be seen at work sooner.
-printf '[Service]\nTimeoutStartSec=900\nWatchdogSec=30\n' >"/etc/systemd/system/$unit.d/vm.conf"
+printf '[Unit]\nRefuseManualStop=no\n[Service]\nTimeoutStartSec=900\nWatchdogSec=30\n' >"/etc/systemd/system/$unit.d/vm.conf"
 systemctl daemon-reload
 
 check "the unit has no mistakes" bash -c "systemd-analyze verify /usr/lib/systemd/system/$unit 2>&1 | tee /dev/stderr | { ! grep -q safeguard; }"
@@ -130,6 +132,32 @@ check "detach" safeguard stop --detach
 check "the unit ends well" await_journal 60 "$start" 'Deactivated successfully'
 check "and is not started again" is "$(property ActiveState) $(property Result)" "inactive success"
 check "the host is as it was" cat /srv/vault/a
+
+# The same as it is shipped: it defends itself.
+sed -i 's/^defence: no/defence: yes/' "$settings"
+printf '[Service]\nTimeoutStartSec=900\nTimeoutStopSec=5\n' >"/etc/systemd/system/$unit.d/vm.conf"
+systemctl daemon-reload
+check "with its defence it starts" systemctl start "$unit"
+pid=$(property MainPID)
+safeguard unlock --new-secret | head -n 1 >/tmp/secret
+refuses() { local name=$1; shift; check "$name is refused" not "$@"; check "... and it runs" bash -c "grep -qE '^State:.[SR]' /proc/$pid/status && safeguard status >/dev/null"; }
+refuses "systemctl stop" systemctl stop "$unit"
+refuses "systemctl restart" systemctl restart "$unit"
+refuses "systemctl kill -s KILL" systemctl kill -s KILL "$unit"
+refuses "systemctl mask" systemctl mask "$unit"
+refuses "systemctl edit" bash -c "echo x >/etc/systemd/system/$unit.d/mine.conf"
+refuses "systemctl disable" bash -c "systemctl enable $unit 2>/dev/null; rm /etc/systemd/system/multi-user.target.wants/$unit"
+systemctl freeze "$unit" 2>/dev/null
+check "systemctl freeze does not freeze it" safeguard status
+check "systemctl reload still works" systemctl reload "$unit"
+systemctl daemon-reload
+check "... and daemon-reload leaves it alone" safeguard status
+systemctl kill -s TERM "$unit"
+check "SIGTERM of the manager does not end it" safeguard status
+check "safeguard stop is refused" not safeguard stop
+check "the secret opens a window" bash -c "safeguard unlock --secret-stdin --for 10m </tmp/secret"
+check "in which it may be ended" safeguard stop --detach
+check "the unit is inactive then" bash -c "for i in {1..50}; do [[ \$(systemctl show -P ActiveState $unit) == inactive ]] && exit 0; sleep 0.2; done; exit 1"
 echo '  - {path: /srv/x, access: write, do: dny}' >>"$settings"
 check "wrong settings: it does not start" not systemctl start "$unit"
 check "and is not tried again" is "$(property ActiveState) $(property ExecMainStatus)" "failed 78"

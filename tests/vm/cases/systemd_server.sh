@@ -27,6 +27,7 @@ ready_since() { await_journal 300 "$1" 'ready at' && systemctl -q is-active "$un
 cp -a /opt/safeguard/share/install/. /
 rm -f "$policies"/*
 vault_policy any
+echo 'defence: no' >>/etc/safeguard/agent.yaml
 mkdir -p "/etc/systemd/system/$unit.d" /etc/systemd/system/safeguard-agent.service.d
 # An emulated processor is slow; the watchdog is to be seen at work sooner.
 printf '[Service]\nWatchdogSec=20\n' >"/etc/systemd/system/$unit.d/vm.conf"

@@ -13,7 +13,7 @@ export type Outcome = 'denied' | 'would-deny' | 'audited' | 'allowed' | 'not-hel
 export type HostState = 'ok' | 'degraded' | 'silent' | 'cloned' | 'revoked' | 'retired';
 
 /** what can be wrong with a host, as the server sees it */
-export type Condition = 'silent' | 'cloned' | 'certificate-expired' | 'certificate-expiring' | 'unprotected' | 'degraded' | 'policy-refused' | 'clock' | 'losses';
+export type Condition = 'silent' | 'cloned' | 'certificate-expired' | 'certificate-expiring' | 'unprotected' | 'degraded' | 'policy-refused' | 'clock' | 'losses' | 'unheard';
 
 /** gone: its host was started anew since; unknown: no record of its launch; refused: it was not allowed to be */
 export type ProcessState = 'running' | 'ended' | 'gone' | 'refused' | 'unknown';

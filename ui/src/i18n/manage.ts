@@ -99,6 +99,7 @@ export const manage = {
   'settings.title': ['Settings', '设置'],
   'settings.default': ['default: {value}', '默认：{value}'],
   'setting.separation': ['A user holds at most one of operator, administrator and auditor; on with the second user.', '每个用户至多持有操作员、管理员、审计员之一；创建第二个用户时自动启用。'],
+  'setting.host.unheard_after': ['A host whose agent, which asks every 5 s, has not spoken for so long is told of.', '代理每 5 秒询问一次；超过此时长没有应答时告警。'],
   'setting.host.silent_after': ['A host that was not heard of for so long is silent.', '超过此时长没有消息的主机视为失联。'],
   'setting.session.idle': ['A session ends when it was not used for so long.', '会话闲置超过此时长即结束。'],
   'setting.session.max': ['A session ends so long after the log-in.', '登录后超过此时长会话即结束。'],

@@ -19,6 +19,8 @@ export function conditionCure(name: Condition, english: string): string {
 export function conditionWhat(h: Host, c: HostCondition): string {
   if (lang.get() === 'en') return c.what;
   switch (c.name) {
+    case 'unheard':
+      return h.last_seen ? t('condition.unheard.what', { time: absolute(h.last_seen) }) : conditionTitle(c.name);
     case 'silent':
       return h.last_seen ? t('condition.silent.what', { time: absolute(h.last_seen) }) : conditionTitle(c.name);
     case 'certificate-expired':
