@@ -443,8 +443,9 @@ static int build_with(const struct build_options *o, const struct guarded *guard
     memcpy(l->bundle, sources.bundle, sizeof(l->bundle));
     only_monitor(l->policy, l->kept_back, o->monitor);
     if (!o->only_names)
-        r = policy_compile(l->policy, o->mounts, &(struct policy_compile_options){.own_file = true},
-                           diags, &l->image);
+        r = policy_compile(l->policy, o->mounts,
+                           &(struct policy_compile_options){.own_file = !o->defended}, diags,
+                           &l->image);
     if (r < 0)
         return error_set(err, r, "the policies cannot be compiled: %m");
     r = make_rules(o, l);

@@ -365,22 +365,12 @@ static int start_agent(struct up *u, struct error *err)
     _cleanup_free_ char *log = text("%s/agent.log", u->dir),
                         *output = text("%s/events.ndjson", u->agent_dir),
                         *spool = text("%s/spool", u->agent_dir);
-    char *argv[26] = {u->agent_program,
-                      (char *)"--state-dir",
-                      u->agent_dir,
-                      (char *)"--policy-dir",
-                      (char *)u->policy_dir,
-                      (char *)"--run-dir",
-                      (char *)u->run_dir,
-                      (char *)"--output-path",
-                      output,
-                      (char *)"--spool-dir",
-                      spool,
-                      (char *)"--mode",
-                      u->monitor ? (char *)"monitor" : (char *)"policy",
+    char *argv[26] = {u->agent_program, (char *)"--state-dir", u->agent_dir, (char *)"--policy-dir",
+                      (char *)u->policy_dir, (char *)"--run-dir", (char *)u->run_dir,
+                      (char *)"--output-path", output, (char *)"--spool-dir", spool,
+                      (char *)"--mode", u->monitor ? (char *)"monitor" : (char *)"policy",
                       // It ends with who started it.
-                      (char *)"--defence",
-                      (char *)"no"};
+                      (char *)"--defence", (char *)"no"};
     size_t n = 15;
     int r;
 

@@ -25,7 +25,9 @@ struct policy_compile_options {
     uint32_t max_ms;     // of processor time; 0: POLICY_COMPILE_MS_DEFAULT
     bool drop_hidden;    // superblocks that are only mounted under another mount become foreign
     bool no_warnings;    // only errors are reported
-    bool own_file; // file 0 is the agent's own: what only that enforces is not the user's wish
+    bool
+        own_file; // file 0 is the agent's own: what only that enforces is not the user's wish; false
+                  // also where it is, since safeguard defends itself
 };
 
 // The state of the root directory of one superblock.

@@ -56,8 +56,9 @@ static enum host_state state_of(const struct registry_host *h, int64_t lifecycle
 static enum host_condition worst_of(const struct registry_host *h)
 {
     static const enum host_condition first[] = {
-        CONDITION_CLONED,   CONDITION_EXPIRED, CONDITION_SILENT,   CONDITION_UNPROTECTED,
-        CONDITION_UNHEARD,  CONDITION_DEGRADED, CONDITION_REFUSED, CONDITION_EXPIRING, CONDITION_CLOCK,
+        CONDITION_CLONED,      CONDITION_EXPIRED,  CONDITION_SILENT,
+        CONDITION_UNPROTECTED, CONDITION_UNHEARD,  CONDITION_DEGRADED,
+        CONDITION_REFUSED,     CONDITION_EXPIRING, CONDITION_CLOCK,
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(first); i++)

@@ -451,6 +451,8 @@ static void test_defended(void **state)
     options.defended = &places;
     assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
     assert_int_equal(l->n_own, BUILD_KEPT_RULES + BUILD_GUARD_RULES);
+    // Nobody moves mounts or exchanges roots, even where nothing else is enforced.
+    assert_true(((const struct sg_image *)l->image->mem)->needs & SG_NEED_GUARD);
     assert_int_equal(l->ops, SG_OPS_WRITE);
     for (size_t i = 0; i < ARRAY_SIZE(denied); i++) {
         assert_int_equal(verdict_at(l, denied[i], SG_OP_WRITE, &monitor), SG_DENY);
@@ -458,7 +460,8 @@ static void test_defended(void **state)
         assert_int_equal(verdict_at(l, denied[i], SG_OP_DELETE, NULL), SG_DENY);
         assert_int_equal(verdict_at(l, denied[i], SG_OP_READ, NULL), SG_ALLOW);
     }
-    assert_int_equal(verdict_at(l, "/etc/systemd/system/other.service", SG_OP_WRITE, NULL), SG_ALLOW);
+    assert_int_equal(verdict_at(l, "/etc/systemd/system/other.service", SG_OP_WRITE, NULL),
+                     SG_ALLOW);
     assert_int_equal(verdict_at(l, "/run/sg/canary/x", SG_OP_READ, NULL), SG_DENY);
     loaded_unref(l);
     policy_diags_done(&diags);

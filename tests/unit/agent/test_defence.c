@@ -255,7 +255,11 @@ static void test_records(void **state)
         struct sg_field f;
         struct sg_control_field c;
     } record = {
-        .r = {.size = sizeof(record), .type = SG_RECORD_CONTROL, .rule = SG_RULE_DEFENCE, .tgid = 77, .comm = "e\x1bvil"},
+        .r = {.size = sizeof(record),
+              .type = SG_RECORD_CONTROL,
+              .rule = SG_RULE_DEFENCE,
+              .tgid = 77,
+              .comm = "e\x1bvil"},
         .f = {.type = SG_FIELD_CONTROL, .len = sizeof(struct sg_control_field)},
         .c = {.number = {9, SG_GUARD_SIGNAL, SG_GUARD_OF_AGENT}},
     };

@@ -358,6 +358,19 @@ def bind_over_the_pins(a):
 
 
 @attempt(PREVENTED)
+def move_bpffs(a):
+    os.makedirs("/mnt/moved", exist_ok=True)
+    if libc.mount(b"/sys/fs/bpf", b"/mnt/moved", None, 8192, None):  # MS_MOVE: mount(8) has another way
+        raise OSError(ctypes.get_errno(), "mount")
+
+
+@attempt(PREVENTED)
+def move_bpffs_as_mount_does(a):
+    os.makedirs("/mnt/moved", exist_ok=True)
+    run("mount", "--move", "/sys/fs/bpf", "/mnt/moved")
+
+
+@attempt(PREVENTED)
 def remove_pins_by_another_mount(a):
     os.makedirs("/mnt/of-my-own", exist_ok=True)
     run("mount", "--bind", "/sys/fs/bpf", "/mnt/of-my-own")
