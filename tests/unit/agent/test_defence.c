@@ -4,6 +4,7 @@
 // its clocks are made up.
 #include "tests/unit/unit.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "agent/agent.h"

@@ -61,6 +61,11 @@ def write(path, text):
         os.close(fd)
 
 
+def mount(source, target, flags):
+    if libc.mount(source, target, None, ctypes.c_ulong(flags), None):
+        raise OSError(ctypes.get_errno(), "mount")
+
+
 def bpf(cmd, *words):
     attr = ctypes.create_string_buffer(struct.pack("=%dI" % len(words), *words).ljust(120, b"\0"), 120)
     return syscall("bpf", cmd, attr, 120)
@@ -360,8 +365,7 @@ def bind_over_the_pins(a):
 @attempt(PREVENTED)
 def move_bpffs(a):
     os.makedirs("/mnt/moved", exist_ok=True)
-    if libc.mount(b"/sys/fs/bpf", b"/mnt/moved", None, 8192, None):  # MS_MOVE: mount(8) has another way
-        raise OSError(ctypes.get_errno(), "mount")
+    mount(b"/sys/fs/bpf", b"/mnt/moved", 8192)  # MS_MOVE: mount(8) has another way
 
 
 @attempt(PREVENTED)
@@ -481,8 +485,9 @@ def remove_the_agents_program(a):
 
 @attempt(PREVENTED)
 def mount_over_the_agents_program(a):
+    # mount(8) calls this a wrong mount point: it is asked without it.
     with open("/tmp/mine", "w"):
-        run("mount", "--bind", "/tmp/mine", a.program)
+        mount(b"/tmp/mine", a.program.encode(), 4096)  # MS_BIND
 
 
 @attempt(PREVENTED)
