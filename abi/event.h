@@ -282,6 +282,9 @@ enum sg_counter {
     SG_COUNT_ENVIRON = 24, /* environments that could not be read whole */
     SG_COUNT_ROOT_FULL =
         25, /* file systems that came to a place without getting its state: no room */
+    SG_COUNT_CREDENTIALS_FULL = 26, /* tasks whose credentials could not be kept: no room */
+    SG_COUNT_CREDENTIALS_DOUBT =
+        27, /* changes of credentials may have been missed: all are looked at anew */
     SG_COUNT_MAX = 32,
 };
 

@@ -5,6 +5,7 @@
 #include "control_mount.bpf.h"
 #include "control_process.bpf.h"
 #include "exec.bpf.h"
+#include "cred.bpf.h"
 #include "file_inherit.bpf.h"
 #include "file_io.bpf.h"
 #include "file_meta.bpf.h"

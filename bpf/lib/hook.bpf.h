@@ -26,6 +26,7 @@
     int BPF_PROG(lsm_##name, args)          \
     {                                       \
         const bool storage = true;          \
+        (void)storage;                      \
         return SG_REFUSE(refuse);           \
     }
 
@@ -34,6 +35,7 @@
     int BPF_PROG(fmod_##name, args)          \
     {                                        \
         const bool storage = false;          \
+        (void)storage;                       \
         return SG_REFUSE(refuse);            \
     }
 

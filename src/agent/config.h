@@ -17,6 +17,11 @@
 
 // In the order of the words in config.def.
 enum config_mode { CONFIG_MODE_POLICY, CONFIG_MODE_MONITOR };
+enum config_credentials {
+    CONFIG_CREDENTIALS_OFF,
+    CONFIG_CREDENTIALS_RECORD,
+    CONFIG_CREDENTIALS_ENFORCE
+};
 enum config_output { CONFIG_OUTPUT_FILE, CONFIG_OUTPUT_STDOUT, CONFIG_OUTPUT_JOURNAL };
 enum config_log { CONFIG_LOG_ERROR, CONFIG_LOG_WARNING, CONFIG_LOG_INFO, CONFIG_LOG_DEBUG };
 

@@ -281,6 +281,12 @@ static int start_sensor(struct agent *a, struct error *err)
     sb_printf(&canary, "%s/canary", a->config.run_dir);
     options.canary_dir = sb_str(&canary);
     defence_options(a, &options);
+    if (a->config.credentials != CONFIG_CREDENTIALS_OFF)
+        options.features |= SENSOR_FEATURE_CREDENTIALS;
+    options.credentials = a->config.credentials == CONFIG_CREDENTIALS_ENFORCE &&
+                                  a->config.mode != CONFIG_MODE_MONITOR
+                              ? SENSOR_CREDENTIALS_ENFORCE
+                              : SENSOR_CREDENTIALS_RECORD;
     options.ring_bytes = (uint32_t)MIN(a->config.ring_size, (uint64_t)1 << 30);
     health_prepare(a);
     r = sensor_new(&options, &a->sensor, err);

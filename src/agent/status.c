@@ -507,6 +507,9 @@ static void put_mode(struct agent *a, const struct sensor_facts *facts, struct j
     jw_kv_str(jw, "attach", sensor_attach_name(facts->attach));
     jw_kv_bool(jw, "enforcing", is_enforcing(a, facts));
     jw_kv_bool(jw, "taken_over", facts->taken_over);
+    // "off" where something else was asked for: before the first policy, or for want of a hook.
+    kv_word(jw, "credentials_wanted", CONFIG_ID_credentials, a->config.credentials);
+    kv_word(jw, "credentials", CONFIG_ID_credentials, (uint32_t)facts->credentials);
 }
 
 void status_agent_json(struct agent *a, struct jw *jw)

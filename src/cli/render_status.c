@@ -311,6 +311,22 @@ static void put_scans(const struct page *p, struct json_object *s)
     sb_putc(p->sb, '\n');
 }
 
+static void put_credentials(const struct page *p, struct json_object *s)
+{
+    const char *now = str(s, "credentials"), *wanted = str(s, "credentials_wanted");
+
+    if (!*now || streq(wanted, "off"))
+        return;
+    label(p, "credentials");
+    if (streq(now, "enforce"))
+        sb_puts(p->sb, "who has some that no system call gave is killed");
+    else if (streq(now, "record"))
+        sb_puts(p->sb, "some that no system call gave are recorded");
+    else
+        colored(p, COLOR_RED, "nobody looks at them: this kernel lacks a hook that it takes");
+    sb_putc(p->sb, '\n');
+}
+
 static const struct {
     const char *state;
     enum color color;
@@ -425,6 +441,7 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_server(&page, status);
     put_losses(&page, status);
     put_scans(&page, status);
+    put_credentials(&page, status);
     well = put_problems(&page, status);
     put_descriptors(&page, status);
     put_hooks(&page, status, all);

@@ -7,6 +7,7 @@
 //   object.c   the object: opened for this kernel, maps made or taken over, words shared with programs
 //   pins.c     directories in bpffs: what is there, of which build, how one set replaces another
 //   links.c    attached programs: changed in one piece, or not at all
+//   credentials.c  the switch of the programs that watch credentials
 //   quick.c    whether these have the quick decisions, and why not
 //   image.c    the policy: images, roots, pinned objects, switches
 //   rings.c    records; merged.c  records that stand for many
@@ -89,6 +90,8 @@ struct shared_words {
     uint32_t *host_mnt_ns;
     struct sg_env_names *env_names;
     uint64_t *canary;
+    uint32_t *cred_mode;  // enum sensor_credentials
+    uint64_t *cred_epoch; // the kernel raises it, too
     struct {
         size_t map; // index of the map
         void *address;
@@ -219,6 +222,14 @@ struct quick {
 // Was this loaded program, of our own build, loaded with sg_typed? `unknown` where it cannot be found out.
 bool quick_of_program(const struct quick *q, uint32_t prog_id, bool unknown);
 void quick_describe(const struct sensor *s, struct sensor_quick *ret);
+
+// credentials.c ----------------------------------------------------------------------------------------
+
+// Before programs go: off, when those that watch credentials are among them, or new (`added`). NULL: all programs go.
+void credentials_pause(struct sensor *s, const struct links *added);
+// After that: as it was asked for, when all that it takes is attached.
+void credentials_resume(struct sensor *s);
+enum sensor_credentials credentials_now(const struct sensor *s);
 
 // image.c ----------------------------------------------------------------------------------------------
 
@@ -433,7 +444,8 @@ struct sensor {
     enum sensor_attach attach;
     bool enforcing, taken_over, typed;
     uint32_t ring_bytes;
-    uint64_t rename_lock;
+    uint64_t rename_lock, init_cred;     // addresses; 0: unknown
+    enum sensor_credentials credentials; // as asked for
     uint32_t host_mnt_ns;
     char build[OBJECT_HASH], layout[OBJECT_HASH];
     struct choices choices;

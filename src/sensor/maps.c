@@ -82,6 +82,8 @@ static int words_find(struct maps *m, const struct bpf_object *object, struct er
         {"sg_host_mnt_ns", sizeof(uint32_t), (void **)&m->words.host_mnt_ns},
         {"sg_env_names", sizeof(struct sg_env_names), (void **)&m->words.env_names},
         {"sg_canary", sizeof(uint64_t), (void **)&m->words.canary},
+        {"sg_cred_mode", sizeof(uint32_t), (void **)&m->words.cred_mode},
+        {"sg_cred_epoch", sizeof(uint64_t), (void **)&m->words.cred_epoch},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {

@@ -182,6 +182,7 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
     }
     set_constant(object, "sg_typed", typed);
     set_constant(object, "sg_rename_lock", s->rename_lock);
+    set_constant(object, "sg_init_cred", s->init_cred);
     set_constant(object, "sg_agent_tgid", (uint64_t)getpid());
     set_constant(object, "sg_record_only", !s->enforcing);
     r = set_factors(object);

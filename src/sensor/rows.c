@@ -114,6 +114,31 @@ static const struct extra_row extras[] = {
     {.program = "guard_sysctl",
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can switch kernel.ftrace_enabled off by a procfs of its own"},
+#define CREDENTIALS(name, hooked)                                               \
+    {                                                                            \
+        .program = name, .on_hook = hooked, .feature = SENSOR_FEATURE_CREDENTIALS, \
+        .without = "credentials are not watched"                                 \
+    }
+    // Those that look, before those that see what is legitimate: the last ones are attached first.
+    CREDENTIALS("cred_open", true),
+    CREDENTIALS("cred_capable", true),
+    CREDENTIALS("cred_kill", true),
+    CREDENTIALS("cred_socket", true),
+    CREDENTIALS("cred_setattr", true),
+    CREDENTIALS("cred_create", true),
+    CREDENTIALS("cred_unlink", true),
+    CREDENTIALS("cred_rename", true),
+    CREDENTIALS("cred_link", true),
+    CREDENTIALS("cred_trace", true),
+    CREDENTIALS("cred_exec", true),
+    CREDENTIALS("cred_capset", true),
+    CREDENTIALS("tp_cred_fork", false),
+    CREDENTIALS("tp_cred_exit", false),
+    CREDENTIALS("cred_alloc", true),
+    CREDENTIALS("cred_setuid", true),
+    CREDENTIALS("cred_setgid", true),
+    CREDENTIALS("cred_committed", true),
+#undef CREDENTIALS
 };
 
 STATIC_ASSERT(ARRAY_SIZE(extras) <= EXTRAS_MAX, "room in struct choices");

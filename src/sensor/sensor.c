@@ -63,6 +63,7 @@ int sensor_study(struct sensor *s, struct error *err)
     int r;
 
     (void)kernel_symbol("/proc/kallsyms", "rename_lock", &s->rename_lock);
+    (void)kernel_symbol("/proc/kallsyms", "init_cred", &s->init_cred);
     if (stat("/proc/1/ns/mnt", &st) < 0)
         return error_set(err, -errno, "the host's mount namespace: /proc/1/ns/mnt: %m");
     s->host_mnt_ns = (uint32_t)st.st_ino;
@@ -152,6 +153,7 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     s->wants.features = options->features;
     s->guard_first = options->claim.kept_rules;
     s->guard_rules = options->guard_rules;
+    s->credentials = options->credentials;
     r = sensor_probe(&s->probe);
     if (r < 0)
         return error_set(err, r, "the kernel cannot be asked: %s", strerror(-r));
@@ -210,8 +212,10 @@ static int finish_change(struct sensor *s, const struct names *wanted, struct li
     struct error later = {};
     int r, k;
 
+    credentials_pause(s, added);
     r = links_commit(s, wanted, added, err);
     guard_ids(s);
+    credentials_resume(s);
     k = s->pins.same_build ? 0 : pins_mark(&s->pins, s->build, s->layout, &later);
     k = k < 0 ? k : pins_swap(&s->pins, &later);
     if (r == 0 && k < 0 && err)
@@ -335,6 +339,7 @@ int sensor_detach(struct sensor *s, struct error *err)
     }
     for (size_t i = 0; i < s->links.n && n < ARRAY_SIZE(ids); i++)
         ids[n++] = s->links.items[i].prog_id;
+    credentials_pause(s, NULL);
     r = pins_remove(&s->pins, err);
     links_free(&s->links);
     s->in_force = s->pins.made = false;
@@ -396,6 +401,7 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
         .image_bytes = s->image_bytes,
         .taken_over = s->taken_over,
         .old_descriptors = s->wants.old_descriptors,
+        .credentials = credentials_now(s),
     };
     quick_describe(s, &ret->quick);
 }

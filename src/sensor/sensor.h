@@ -99,8 +99,17 @@ enum sensor_feature {
     SENSOR_FEATURE_SCHEDULING = 1u << 2, /* run-queue delay, on- and off-CPU time */
 };
 
+/* What is done about credentials that no system call gave (SENSOR_FEATURE_CREDENTIALS); values as the kernel side has them. */
+enum sensor_credentials {
+    SENSOR_CREDENTIALS_OFF = 0,
+    SENSOR_CREDENTIALS_RECORD = 1,
+    SENSOR_CREDENTIALS_ENFORCE =
+        2, /* the process is killed; where programs can be trusted to deny */
+};
+
 struct sensor_options {
-    uint32_t features;         /* SENSOR_FEATURE_* */
+    uint32_t features; /* SENSOR_FEATURE_* */
+    enum sensor_credentials credentials;
     const char *pin_dir;       /* NULL: /sys/fs/bpf/safeguard */
     const char *canary_dir;    /* NULL: /run/safeguard/canary */
     enum sensor_attach force;  /* SENSOR_ATTACH_NONE: choose */
@@ -295,6 +304,7 @@ struct sensor_facts {
     bool taken_over;
     bool
         old_descriptors; /* what sensor_set_old_descriptors() attaches is wanted: asked for, or taken over */
+    enum sensor_credentials credentials; /* OFF, too, where this kernel lacks what it takes */
     struct sensor_quick quick;
 };
 void sensor_facts(struct sensor *s, struct sensor_facts *ret);

@@ -223,6 +223,44 @@ static void test_operations_decide_what_is_attached(void **state)
     bpf_object__close(object);
 }
 
+// Programs of a feature are there while that is wanted, and are of the kind that those of hooks are.
+static void test_features(void **state)
+{
+    static const char *const hooks[] = {
+        "capable",       "task_kill",       "socket_create",       "capset",
+        "task_alloc",    "task_fix_setuid", "task_fix_setgid",     "bprm_committed_creds",
+        "inode_setattr", "inode_create",    "ptrace_access_check",
+    };
+    const struct wants wants = {.features = SENSOR_FEATURE_CREDENTIALS};
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without(NULL);
+    struct error err = {};
+    struct names names;
+    struct choices c;
+    char name[64];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
+        for (int k = 0; k < 2; k++) {
+            (void)snprintf(name, sizeof(name), "%s_%s", k ? "security" : "bpf_lsm", hooks[i]);
+            fake_btf_function(btf, name, 2);
+        }
+    }
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_cred_capable") && names_has(&names, "lsm_cred_open") &&
+                names_has(&names, "lsm_cred_committed") && names_has(&names, "tp_cred_fork"));
+    assert_false(names_has(&names, "lsm_file_open"));
+    assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
+    assert_false(names_has(&names, "lsm_cred_capable") || names_has(&names, "tp_cred_fork"));
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_FMOD_RET, &c);
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "fmod_cred_capable") && names_has(&names, "fmod_cred_committed"));
+    assert_false(names_has(&names, "lsm_cred_capable"));
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
 static void test_no_lineage_no_policy(void **state)
 {
     struct bpf_object *object = open_object();
@@ -335,7 +373,7 @@ UNIT_MAIN(cmocka_unit_test(test_features), cmocka_unit_test(test_every_hook_has_
           cmocka_unit_test(test_a_newer_hook_takes_over),
           cmocka_unit_test(test_kinds_decide_what_is_attached),
           cmocka_unit_test(test_operations_decide_what_is_attached),
-          cmocka_unit_test(test_no_lineage_no_policy),
+          cmocka_unit_test(test_features), cmocka_unit_test(test_no_lineage_no_policy),
           cmocka_unit_test(test_shared_words_are_found),
           cmocka_unit_test(test_layout_knows_the_kinds_of_maps),
           cmocka_unit_test(test_constants_have_no_map_of_their_own))
