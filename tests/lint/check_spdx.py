@@ -15,8 +15,8 @@ OTHER_LICENCE = "Apache-2.0"
 
 
 def expected(path):
-    # Kernel programs call helpers that ask for it, wherever they stand.
-    if path.startswith("bpf/") and path.endswith((".c", ".h", ".def")) or path.endswith(".bpf.c"):
+    # Kernel programs call helpers that ask for it, wherever they stand, and so do modules.
+    if path.startswith("bpf/") and path.endswith((".c", ".h", ".def")) or path.endswith((".bpf.c", ".kmod.c")):
         return KERNEL_LICENCE
     if path.startswith("abi/"):
         return SHARED_LICENCE
