@@ -26,6 +26,7 @@
 
 #include "abi/policy.h"
 #include "base/cleanup.h"
+#include "model/schedule.h"
 #include "policy/diag.h"
 
 #define POLICY_VERSION      1
@@ -160,6 +161,7 @@ struct policy_rule {
     uint32_t n_by;
     uint32_t *not_by;
     uint32_t n_not_by;
+    const struct schedule *schedule; // how it schedules those whom it names; NULL: it does not
 };
 
 struct policy_source {

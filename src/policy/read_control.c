@@ -22,6 +22,11 @@ static int read_kind(struct loader *ld, const struct yaml_node *key, const struc
 {
     struct value_ctx v = {.draft = ctx, .kind = policy_control_kind(key->text)};
 
+    if (v.kind == SG_CONTROL_schedule) {
+        policy_diag_cure(ld->diags, read_error(ld, key, "`schedule` is a key of `processes`"),
+                         "write the rule under `processes`");
+        return 0;
+    }
     v.draft->what = key;
     v.draft->r.ops = SG_OP_CONTROL;
     return read_each(ld, value, policy_control_expected(v.kind), read_value, &v);

@@ -4,6 +4,7 @@
 #include "base/strutil.h"
 #include "policy/control.h"
 #include "policy/loader.h"
+#include "policy/read_schedule.h"
 #include "policy/syscalls.h"
 
 static void about(struct rule_draft *d, const struct yaml_node *key)
@@ -103,10 +104,15 @@ static const struct key_row keys[] = {
      .read = read_syscalls,
      .help =
          "Which system calls, by name, or any: for subjects that say `launched: true` by a filter that 'safeguard run' gives them; for others those that a security hook sees, with all else that this hook cannot tell from them ('safeguard policy check' says which)."},
+    {.name = "schedule",
+     .read = read_schedule,
+     .help =
+         "How those are scheduled whom `by` names, from their first instruction on: weight (1 to 10000, 100 is usual) and quota (50%) of CPU time, cpus (\"0-3,8\"), nice, class (normal, batch, idle, fifo, rr, the last two with priority), io_weight of control groups, io_class (real-time, best-effort, idle). Such a rule has no `do`."},
 };
 
 static void check(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
 {
+    check_schedule(ld, node, d);
     if (!d->what)
         policy_diag_expected(ld->diags,
                              read_error(ld, node, "the rule does not say what it is about"),
