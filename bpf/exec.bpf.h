@@ -11,6 +11,7 @@
 #include "lib/exec.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
+#include "schedule.bpf.h"
 
 /* Before the verdict of the hook; a file that cannot be executed ends here, too. */
 SEC("fentry/security_bprm_check")
@@ -105,6 +106,7 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
             sg_subject_prepare();
     }
     sg_exec_record(bprm);
+    sg_schedule_begins();
     return 0;
 }
 

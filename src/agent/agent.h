@@ -19,7 +19,7 @@
 //   links.c       files with several names          descriptors.c  what was open before its rule came
 //   status.c      the status               control.c   the commands of the local socket
 //   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
-//   enrolling.c   "safeguard-agent enrol"
+//   enrolling.c   "safeguard-agent enrol"   top.c       what processes do
 #pragma once
 
 #include <stdbool.h>
@@ -33,7 +33,9 @@
 #include "agent/objects.h"
 #include "agent/opened.h"
 #include "agent/output.h"
+#include "agent/schedule.h"
 #include "agent/secret.h"
+#include "agent/top.h"
 #include "agent/uplink.h"
 #include "agent/worker.h"
 #include "base/json.h"
@@ -482,6 +484,8 @@ struct agent {
     struct link_scan links;
     struct descriptor_scan descriptors;
     struct uplink uplink;
+    struct top top;
+    struct scheduling scheduling;
 };
 
 // The first policy is in force (or what an earlier agent left is): tells the manager once.

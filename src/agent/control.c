@@ -258,6 +258,12 @@ static int do_unlock_secret(struct agent *a, const struct control_caller *caller
     return 0;
 }
 
+static int do_top(struct agent *a, const struct control_caller *caller _unused_,
+                  const struct control_request *request, struct jw *result, struct error *err)
+{
+    return top_answer(a, request->args, result, err);
+}
+
 static int do_stop(struct agent *a, const struct control_caller *caller,
                    const struct control_request *request, struct jw *result, struct error *err)
 {

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "agent/agent.h"
+#include "agent/facts.h"
 #include "agent/opened.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -18,7 +19,6 @@
 #include "policy/explain.h"
 
 #define AGAIN_NS (5 * NS_PER_SEC)
-#define ENVS_MAX 1024 // variables of a process that are looked at, as many as the kernel side does
 
 struct scan {
     struct job job;
@@ -77,70 +77,6 @@ static void run_scan(struct job *job, struct worker *w)
                                                         .stop = stop_scan,
                                                         .ctx = s},
                                 &s->opened);
-}
-
-// Texts of struct who have no NUL at their end; policy_explain() wants one.
-struct facts {
-    struct strbuf text;
-    size_t offsets[WHO_ANCESTORS_MAX + 2];
-    const char *ancestors[WHO_ANCESTORS_MAX];
-    const char *env[ENVS_MAX];
-    size_t n_env;
-    struct policy_facts facts;
-};
-
-static void facts_done(struct facts *f)
-{
-    sb_done(&f->text);
-}
-
-static size_t keep(struct facts *f, struct bytes b)
-{
-    size_t at = f->text.len;
-
-    sb_add(&f->text, b.s, b.len);
-    sb_putc(&f->text, '\0');
-    return at;
-}
-
-// What is no path is not known: kernel threads have no program, and what lies outside of the agent's root has none to be
-// judged by.
-static const char *path_or_null(const char *text)
-{
-    return text[0] == '/' ? text : NULL;
-}
-
-static int facts_of(const struct who *who, const struct opened_task *t, struct facts *f)
-{
-    size_t exe = keep(f, who->exe), cgroup = keep(f, who->cgroup);
-    uint32_t n = MIN(who->n_ancestors, (uint32_t)POLICY_ANCESTORS_MAX);
-
-    for (uint32_t i = 0; i < n; i++)
-        f->offsets[i] = keep(f, who->ancestors[i].exe);
-    if (f->text.failed)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < n; i++)
-        f->ancestors[i] = path_or_null(f->text.s + f->offsets[i]);
-    for (const char *at = t->env; at && at < t->env + t->env_len && f->n_env < ENVS_MAX;
-         at += strlen(at) + 1)
-        f->env[f->n_env++] = at;
-    f->facts = (struct policy_facts){
-        .env = f->env,
-        .n_env = f->n_env,
-        // A process whose first thread has ended shows no program of its own.
-        .exe = path_or_null(who->exe.len || !t->exe ? f->text.s + exe : t->exe),
-        .ancestors = f->ancestors,
-        .n_ancestors = n,
-        .uid = who->euid,
-        .gids = t->gids,
-        .n_gids = t->n_gids,
-        .login_uid = who->login_uid,
-        .caps = t->caps,
-        .cgroup = path_or_null(f->text.s + cgroup),
-        .session = who->session != SG_SESSION_NONE ? (int)who->session : -1,
-        .container = t->container,
-    };
-    return 0;
 }
 
 // True when a rule denies this process what the descriptor was opened for.

@@ -204,6 +204,8 @@ static int on_tick(void *ctx)
     mountwatch_tick(a);
     descriptors_tick(a);
     health_tick(a);
+    top_tick(a);
+    schedule_tick(a);
     measure_cpu(a);
     return 0;
 }
@@ -320,6 +322,8 @@ static int start(struct agent *a, struct error *err)
     losses_start(a);
     links_start(a);
     descriptors_start(a);
+    top_start(a);
+    schedule_start(a);
     r = loop_add_timer(a->loop, TICK_MS, TICK_MS, TICK_ACCURACY, on_tick, a, &a->tick);
     if (r < 0)
         return error_set(err, r, "no timer: %m");
@@ -355,6 +359,8 @@ static bool finish(struct agent *a)
     bool stopped;
 
     a->stopping = true;
+    if (a->sensor)
+        schedule_stop(a, a->detach);
     stopped = worker_stop(a->builder);
     stopped = worker_stop(a->scanner) && stopped;
     stopped = worker_stop(a->watcher) && stopped;
@@ -374,6 +380,7 @@ static bool finish(struct agent *a)
     policies_stop(a);
     mountwatch_stop(a);
     descriptors_stop(a);
+    top_stop(a);
     a->processes = process_table_free(a->processes);
     a->ocsf = ocsf_free(a->ocsf);
     a->event = event_free(a->event);

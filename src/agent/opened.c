@@ -131,26 +131,45 @@ static char *read_exe(int task_dir)
     return n > 0 && (size_t)n < sizeof(exe) ? xstrndup(exe, (size_t)n) : NULL;
 }
 
+int opened_task_read(int pid_dir, int task_dir, uint32_t pid, const struct policy_image *image,
+                     struct opened_task *ret)
+{
+    struct opened_task t = {.pid = pid};
+
+    if (!read_stat(pid_dir, &t))
+        return -ESRCH;
+    read_status(task_dir, &t);
+    t.container = process_contained(task_dir);
+    if (!process_in_first_user_ns(task_dir))
+        t.caps = 0;
+    if (policy_image_head(image)->needs & SG_NEED_ENV)
+        (void)read_file_bounded(task_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
+    t.exe = read_exe(task_dir);
+    *ret = t;
+    return 0;
+}
+
+void opened_task_done(struct opened_task *t)
+{
+    free(t->exe);
+    free(t->env);
+    *t = (struct opened_task){};
+}
+
 // The process is named by its first thread, which may have ended; what else there is to know is that of the thread.
 static int add_task(struct search *s)
 {
-    struct opened_task t = {.pid = s->pid};
     struct opened *o = s->o;
+    struct opened_task t;
+    int r;
 
     if (s->task_added)
         return 0;
-    if (!read_stat(s->pid_dir, &t))
-        return -ESRCH;
-    read_status(s->task_dir, &t);
-    t.container = process_contained(s->task_dir);
-    if (!process_in_first_user_ns(s->task_dir))
-        t.caps = 0;
-    if (policy_image_head(s->what->image)->needs & SG_NEED_ENV)
-        (void)read_file_bounded(s->task_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
-    t.exe = read_exe(s->task_dir);
+    r = opened_task_read(s->pid_dir, s->task_dir, s->pid, s->what->image, &t);
+    if (r < 0)
+        return r;
     if (!GREEDY(o->tasks, o->cap_tasks, o->n_tasks + 1)) {
-        free(t.exe);
-        free(t.env);
+        opened_task_done(&t);
         return -ENOMEM;
     }
     o->tasks[o->n_tasks++] = t;

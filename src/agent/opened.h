@@ -55,6 +55,12 @@ struct opened {
     bool cut; // there are more
 };
 
+// What procfs says of one process: `pid_dir` is its directory, `task_dir` that of the thread whose properties count. Of its
+// environment only where the image asks for it. -ESRCH.
+int opened_task_read(int pid_dir, int task_dir, uint32_t pid, const struct policy_image *image,
+                     struct opened_task *ret);
+void opened_task_done(struct opened_task *t);
+
 // What is looked for, all on loan.
 struct opened_search {
     const struct policy_image *image;

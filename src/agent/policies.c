@@ -211,6 +211,7 @@ static int enforce(struct agent *a, struct build *b)
     health_policy_changed(a);
     descriptors_scan(a);
     links_scan(a);
+    schedule_policy_changed(a);
     agent_ready(a);
     return 0;
 }

@@ -545,6 +545,8 @@ void status_json(struct agent *a, struct jw *jw)
     programs_json(a, jw);
     jw_key(jw, "losses");
     losses_json(a, jw);
+    jw_key(jw, "scheduling");
+    schedule_json(a, jw);
     jw_key(jw, "losses_by_cpu");
     losses_by_cpu_json(a, jw);
     put_output(a, jw);

@@ -51,6 +51,11 @@ void render_alert(struct json_object *detail, bool color, struct strbuf *sb);
 void render_tokens(struct json_object *items, bool color, struct strbuf *sb);
 void render_users(struct json_object *items, bool color, struct strbuf *sb);
 
+// What `top` answers: a heading of some lines, and the processes in columns; at most `lines` lines of at most `width` characters
+// (0: as many as there are).
+void render_top(struct json_object *top, bool color, unsigned lines, unsigned width,
+                struct strbuf *sb);
+
 // Pieces of text that several of these share.
 void put_escaped(struct strbuf *sb, const char *s);
 void put_count(struct strbuf *sb, uint64_t n); // "1,234"

@@ -126,7 +126,7 @@ static int fit_map(const struct sensor *s, struct bpf_map *map)
     if (!object_map_shared(map, name, sizeof(name)))
         return 0;
     // Lives of processes are short records, and known from procfs, too.
-    if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
+    if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF && !streq(name, "sg_stops_told"))
         r = bpf_map__set_max_entries(map, ring_bytes(s->ring_bytes, streq(name, "sg_process")));
     if (r == 0 && bpf_map__type(map) == BPF_MAP_TYPE_INODE_STORAGE &&
         s->attach != SENSOR_ATTACH_LSM) {

@@ -134,6 +134,44 @@ static void test_events_of_another_version(void **state)
     }
 }
 
+static void top(const char *from, const char *to, bool color, unsigned lines, unsigned width)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct json_object *o = read_json(from);
+
+    render_top(o, color, lines, width, &sb);
+    assert_golden(to, &sb);
+    json_object_put(o);
+}
+
+static void test_top(void **state)
+{
+    (void)state;
+    top("top.json", "top.txt", false, 0, 0);
+    top("top-sched.json", "top-sched.txt", false, 0, 0);
+    top("top-sched.json", "top-sched-color.txt", true, 0, 0);
+    top("top-sched.json", "top-sched-small.txt", false, 9, 40);
+    top("top-refused.json", "top-refused.txt", true, 0, 0);
+}
+
+// Anything may be missing or of another type.
+static void test_top_of_another_version(void **state)
+{
+    static const char *const texts[] = {
+        "{}", "[]", "7", "{\"rows\":[7,null,{}],\"scheduling\":true,\"host\":[]}",
+        "{\"rows\":{},\"host\":{\"slot_ns\":18446744073709551615,\"delays\":[-1,1,\"x\"]},\"scheduling\":true}"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        _cleanup_(sb_done) struct strbuf sb = {};
+        struct json_object *o = json_tokener_parse(texts[i]);
+
+        render_top(o, true, 5, 20, &sb);
+        assert_false(sb.failed);
+        json_object_put(o);
+    }
+}
+
 static void test_rules(void **state)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
@@ -349,13 +387,21 @@ static int in_utc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),       cmocka_unit_test(test_status_of_another_version),
-        cmocka_unit_test(test_events),       cmocka_unit_test(test_events_of_another_version),
-        cmocka_unit_test(test_rules),        cmocka_unit_test(test_probe),
-        cmocka_unit_test(test_check),        cmocka_unit_test(test_load_errors),
-        cmocka_unit_test(test_server_lists), cmocka_unit_test(test_help),
-        cmocka_unit_test(test_manual),       cmocka_unit_test(test_completion),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_of_another_version),
+        cmocka_unit_test(test_events),
+        cmocka_unit_test(test_events_of_another_version),
+        cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_probe),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_load_errors),
+        cmocka_unit_test(test_server_lists),
+        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_manual),
+        cmocka_unit_test(test_completion),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_top),
+        cmocka_unit_test(test_top_of_another_version),
     };
     int before = unit_count_fds();
     int failed = cmocka_run_group_tests(tests, in_utc, NULL);

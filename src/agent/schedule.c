@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/schedule.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/facts.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+#define ROUND_NS  (10 * NS_PER_SEC) // between two looks at all processes
+#define EACH_TICK 64u               // of these at once
+
+static void failed(struct agent *a, const struct error *err)
+{
+    struct scheduling *s = &a->scheduling;
+
+    s->failed++;
+    s->error = *err;
+    if (!s->told)
+        (void)log_error_struct(err);
+    s->told = true;
+}
+
+static void count(struct agent *a, int r, const struct error *err)
+{
+    if (r > 0)
+        a->scheduling.applied++;
+    else if (r < 0 && r != -ESRCH)
+        failed(a, err);
+}
+
+static const struct schedule_rule *rule_of(const struct agent *a, uint16_t rule)
+{
+    for (size_t i = 0; i < a->scheduling.n_rules; i++)
+        if (a->scheduling.rules[i].rule == rule)
+            return &a->scheduling.rules[i];
+    return NULL;
+}
+
+// The control groups that a rule names.
+static void apply_groups(struct agent *a, const struct schedule_rule *r)
+{
+    const struct policy *p = a->policies.now->policy;
+
+    for (uint32_t i = 0; i < r->policy_rule->n_by; i++) {
+        const struct policy_patterns *groups = &p->subjects[r->policy_rule->by[i]].cgroup;
+
+        for (uint32_t k = 0; k < groups->n; k++) {
+            struct error err = {};
+            int done = book_group(a->scheduling.book, groups->items[k].text, r->name,
+                                  r->policy_rule->schedule, &err);
+
+            // One that is not there gets it when somebody begins in it.
+            count(a, done == -ENOENT && !error_is_set(&err) ? 0 : done, &err);
+        }
+    }
+}
+
+static void apply(struct agent *a, const struct schedule_rule *r, uint32_t pid, uint64_t start_ns)
+{
+    struct schedule values = *r->policy_rule->schedule;
+    struct error err = {};
+
+    if (r->groups)
+        values.set &= ~(uint32_t)SCHEDULE_OF_GROUP;
+    count(a, book_process(a->scheduling.book, pid, start_ns, r->name, &values, &err), &err);
+}
+
+static void on_stopped(void *ctx, const struct sg_stopped *stopped)
+{
+    struct agent *a = ctx;
+    struct scheduling *s = &a->scheduling;
+    const struct loaded *now = a->policies.now;
+    const struct schedule_rule *r = NULL;
+
+    s->stopped++;
+    // Under another policy than this one: the look at all processes that follows its change finds it.
+    if (now && now->id == stopped->policy_id)
+        r = rule_of(a, (uint16_t)stopped->rule);
+    if (!r)
+        return;
+    if (r->groups)
+        apply_groups(a, r);
+    apply(a, r, stopped->tgid, stopped->start_ns);
+    if (r->groups && !(r->policy_rule->schedule->set & SCHEDULE_OF_PROCESS))
+        (void)stops_settle(&s->stops, stopped->cgroup_id, stopped->policy_id, stopped->rule);
+}
+
+static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
+{
+    struct agent *a = ctx;
+
+    stops_seen(&a->scheduling.stops);
+    (void)stops_each(&a->scheduling.stops.view, 0, on_stopped, a);
+    return 0;
+}
+
+void schedule_start(struct agent *a)
+{
+    struct scheduling *s = &a->scheduling;
+    struct error err = {};
+    int r;
+
+    s->watch.pipe = -1;
+    if (stops_open(a->sensor, &s->stops, &err) < 0) {
+        failed(a, &err);
+        return;
+    }
+    // An earlier agent may have left somebody.
+    s->late = stops_each(&s->stops.view, 0, NULL, NULL);
+    if (s->late)
+        log_warning("%llu processes that an earlier agent had stopped were continued",
+                    (unsigned long long)s->late);
+    r = loop_add_fd(a->loop, stops_fd(&s->stops), EPOLLIN, on_readable, a, &s->source);
+    if (r < 0)
+        (void)log_error_code(r, "stopped processes cannot be watched: %m");
+}
+
+static int open_book(struct agent *a)
+{
+    _cleanup_(sb_done) struct strbuf path = {};
+    int r;
+
+    if (a->scheduling.book)
+        return 0;
+    sb_printf(&path, "%s/schedule.json", a->config.run_dir);
+    if (path.failed)
+        return -ENOMEM;
+    // Without rules it is needed for what an earlier agent did only.
+    if (a->scheduling.n_rules == 0 && access(sb_str(&path), F_OK) < 0)
+        return 0;
+    r = book_new(&(struct book_options){.path = sb_str(&path)}, &a->scheduling.book);
+    if (r < 0)
+        (void)log_error_code(r, "what is done for rules cannot be kept: %m");
+    return r;
+}
+
+static void look_at(struct agent *a, uint32_t pid)
+{
+    const struct policy_image *image = a->policies.now->image;
+    _cleanup_(facts_done) struct facts facts = {};
+    _cleanup_(opened_task_done) struct opened_task t = {};
+    const struct schedule_rule *r;
+    _cleanup_close_ int dir = -1;
+    const struct who *who;
+    char path[32];
+    uint16_t rule;
+
+    (void)snprintf(path, sizeof(path), "/proc/%u", pid);
+    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0 || opened_task_read(dir, dir, pid, image, &t) < 0)
+        return;
+    who = process_table_who(a->processes, &(struct process_ref){pid, t.start_ns});
+    if (!who || who->kthread || facts_of(who, &t, &facts) < 0)
+        return;
+    if (policy_schedule_of(image, &facts.facts, time(NULL), &rule) < 0) {
+        if (who->n_ancestors)
+            book_child(a->scheduling.book, pid, who->ref.start_ns, who->ancestors[0].ref.tgid,
+                       who->ancestors[0].ref.start_ns);
+        return;
+    }
+    r = rule_of(a, rule);
+    if (r)
+        apply(a, r, pid, who->ref.start_ns);
+}
+
+static int note_pid(void *ctx, int dir _unused_, const struct dirent *entry)
+{
+    struct scheduling *s = ctx;
+    char *end;
+    unsigned long pid = strtoul(entry->d_name, &end, 10);
+
+    if (*end || pid == 0 || pid > INT32_MAX || pid == (unsigned long)getpid())
+        return 0;
+    if (!GREEDY(s->pids, s->cap_pids, s->n_pids + 1))
+        return -ENOMEM;
+    s->pids[s->n_pids++] = (uint32_t)pid;
+    return 0;
+}
+
+static void look_at_some(struct agent *a, size_t max)
+{
+    struct scheduling *s = &a->scheduling;
+
+    for (; s->n_pids > 0 && max > 0; max--)
+        look_at(a, s->pids[--s->n_pids]);
+}
+
+// What rules say of groups and, from here on, of all processes.
+static void begin_round(struct agent *a)
+{
+    struct scheduling *s = &a->scheduling;
+
+    s->round_ns = now_ns(CLOCK_MONOTONIC);
+    s->told = false;
+    for (size_t i = 0; i < s->n_rules; i++)
+        if (s->rules[i].groups)
+            apply_groups(a, &s->rules[i]);
+    s->n_pids = 0;
+    (void)opendir_foreach(AT_FDCWD, "/proc", note_pid, s);
+}
+
+static void drop_others(struct agent *a)
+{
+    struct scheduling *s = &a->scheduling;
+    _cleanup_free_ const char **names = new0(const char *, s->n_rules + 1);
+    struct error err = {};
+
+    if (!names)
+        return;
+    for (size_t i = 0; i < s->n_rules; i++)
+        names[i] = s->rules[i].name;
+    if (book_keep_only(s->book, names, s->n_rules, &err) > 0)
+        failed(a, &err);
+}
+
+void schedule_policy_changed(struct agent *a)
+{
+    struct scheduling *s = &a->scheduling;
+    struct schedule_rule *rules = NULL;
+    size_t n = 0;
+    int r;
+
+    r = schedule_rules_of(a->policies.now->policy, &rules, &n);
+    if (r < 0) {
+        (void)log_error_code(r, "the rules that schedule cannot be listed: %m");
+        return;
+    }
+    free(s->rules);
+    s->rules = rules;
+    s->n_rules = n;
+    if (open_book(a) < 0 || !s->book)
+        return;
+    if (n > 0 && s->stops.view.memory) {
+        r = schedule_watch_start(s);
+        if (r < 0)
+            (void)log_error_code(r, "nobody would continue stopped processes after this agent: %m");
+    }
+    drop_others(a);
+    begin_round(a);
+    look_at_some(a, SIZE_MAX);
+    r = book_save(s->book);
+    if (r < 0)
+        (void)log_error_code(r, "what was done for rules cannot be written down: %m");
+}
+
+void schedule_tick(struct agent *a)
+{
+    struct scheduling *s = &a->scheduling;
+
+    // Those whose message did not come.
+    if (s->stops.view.memory)
+        (void)stops_each(&s->stops.view, NS_PER_SEC, on_stopped, a);
+    if (s->watch.pid && waitpid(s->watch.pid, NULL, WNOHANG) == s->watch.pid) {
+        (void)safe_close(s->watch.pipe);
+        s->watch.pid = 0;
+        s->watch.pipe = -1;
+        (void)schedule_watch_start(s);
+    }
+    if (!s->book || !a->policies.now || !s->n_rules)
+        return;
+    look_at_some(a, EACH_TICK);
+    if (s->n_pids == 0 && now_ns(CLOCK_MONOTONIC) - s->round_ns >= ROUND_NS) {
+        drop_others(a);
+        begin_round(a);
+    }
+    (void)book_save(s->book);
+}
+
+void schedule_stop(struct agent *a, bool detach)
+{
+    struct scheduling *s = &a->scheduling;
+
+    s->source = loop_source_free(s->source);
+    if (s->stops.view.memory)
+        (void)stops_each(&s->stops.view, 0, NULL, NULL);
+    schedule_watch_end(s);
+    if (s->book && detach) {
+        s->n_rules = 0;
+        drop_others(a);
+    }
+    if (s->book)
+        (void)book_save(s->book);
+    s->book = book_free(s->book);
+    stops_close(&s->stops);
+    free(s->rules);
+    free(s->pids);
+    s->rules = NULL;
+    s->pids = NULL;
+}
+
+void schedule_json(const struct agent *a, struct jw *jw)
+{
+    const struct scheduling *s = &a->scheduling;
+    struct book_counters counters = {};
+
+    if (s->book)
+        book_counters(s->book, &counters);
+    jw_begin_object(jw);
+    jw_kv_u64(jw, "rules", s->n_rules);
+    jw_kv_u64(jw, "processes", counters.processes);
+    jw_kv_u64(jw, "groups", counters.groups);
+    jw_kv_u64(jw, "stopped", s->stopped);
+    jw_kv_u64(jw, "applied", s->applied);
+    jw_kv_u64(jw, "failed", s->failed);
+    jw_kv_u64(jw, "continued_late", s->late);
+    jw_kv_u64(jw, "not_stopped",
+              s->stops.view.memory ? s->stops.view.memory->full + s->stops.view.memory->failed +
+                                         s->stops.view.memory->unknown
+                                   : 0);
+    jw_kv_u64(jw, "unbooked", counters.unbooked);
+    status_error(jw, "error", &s->error);
+    jw_end_object(jw);
+}

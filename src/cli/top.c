@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `safeguard top`: asks the agent once an interval and draws what it says. On a terminal the screen is drawn anew by the sequences
+// that every terminal of the last forty years knows (ECMA-48); elsewhere, each answer is printed behind the one before.
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/jsonget.h"
+#include "base/strutil.h"
+#include "cli/cli.h"
+#include "cli/render.h"
+
+enum { OPT_SCHED = OPT_OWN, OPT_INTERVAL, OPT_SORT, OPT_ONCE, OPT_LIMIT };
+
+#define INTERVAL_MIN_MS 100u
+#define INTERVAL_MAX_MS 3600000u
+#define ROWS_DEFAULT    40u
+#define ROWS_MAX        1000u
+#define FIRST_MS        60000u // the agent may have to load programs first
+
+#define SORTS "cpu memory io threads switches delay wait"
+
+static const struct option_row top_rows[] = {
+    {0, "sched", NULL, "how processes are scheduled: switches, waits for a CPU, what they wait for",
+     OPTION_FLAG, OPT_SCHED, NULL},
+    {'i', "interval", "TIME", "how long each look lasts, such as 500ms or 2s (default: 1s)",
+     OPTION_ARG, OPT_INTERVAL, NULL},
+    {0, "sort", "WHAT", "what the greatest of stands first: " SORTS, OPTION_ARG, OPT_SORT, SORTS},
+    {'n', "limit", "N", "how many processes, at most 1000 (default: 40, or as many as fit)",
+     OPTION_ARG, OPT_LIMIT, NULL},
+    {0, "once", NULL, "one look and no more", OPTION_FLAG, OPT_ONCE, NULL},
+    ROW_JSON,
+    ROW_COLOR,
+    ROW_SOCKET,
+    ROW_HELP,
+};
+
+const struct command_options top_options = {
+    .description =
+        "CPU is in percent of one processor, as is everything else with a percent sign; of a process with many threads it may "
+        "be more than 100. With --sched, WAIT is the time in which it could have run and had no CPU, MEAN, 95 % and MAX say how "
+        "long one wait was, and SLEEP, I/O and LOCK what it waited for otherwise. These are bounds by powers of two, counted in "
+        "the kernel while this command looks: the setting `scheduling` of the agent may forbid it, or have it counted all the "
+        "time.\n\n"
+        "On a terminal, q ends it; c, m, i, t, s, d and w sort by CPU, memory, I/O, threads, switches, delay and waiting. "
+        "Elsewhere each look is printed behind the last one, with --json as one line each.",
+    .rows = top_rows,
+    .n_rows = ARRAY_SIZE(top_rows),
+};
+
+struct top {
+    struct cli *cli;
+    bool sched, once, screen;
+    const char *sort;
+    uint32_t interval_ms, limit;
+    uint64_t since; // the sample before
+    int signals; // on a screen, which has to be as it was however we end; -1: none are waited for
+    struct termios before;
+};
+
+static int read_interval(const char *arg, uint32_t *ret)
+{
+    char *end;
+    unsigned long long n;
+
+    errno = 0;
+    n = strtoull(arg, &end, 10);
+    if (end == arg || errno || n > INTERVAL_MAX_MS || *arg == '-')
+        return -EINVAL;
+    if (streq(end, "s") || *end == '\0')
+        n *= 1000;
+    else if (!streq(end, "ms"))
+        return -EINVAL;
+    if (n < INTERVAL_MIN_MS || n > INTERVAL_MAX_MS)
+        return -EINVAL;
+    *ret = (uint32_t)n;
+    return 0;
+}
+
+static int bad(struct error *err, const char *option, const char *arg, const char *expected)
+{
+    (void)error_set(err, -EINVAL, "%s: '%s' is not valid", option, arg);
+    error_expected(err, "%s", expected);
+    return -EINVAL;
+}
+
+static int on_option(void *ctx, int id, const char *arg, struct error *err)
+{
+    struct top *t = ctx;
+    unsigned long n;
+    char *end;
+
+    switch (id) {
+    case OPT_SCHED: t->sched = true; return 0;
+    case OPT_ONCE: t->once = true; return 0;
+    case OPT_SORT: t->sort = arg; return 0; // the agent knows the words
+    case OPT_INTERVAL:
+        return read_interval(arg, &t->interval_ms) == 0
+                   ? 0
+                   : bad(err, "--interval", arg, "a time from 100ms to 3600s");
+    case OPT_LIMIT:
+        n = strtoul(arg, &end, 10);
+        if (end == arg || *end || n == 0 || n > ROWS_MAX)
+            return bad(err, "--limit", arg, "a number from 1 to 1000");
+        t->limit = (uint32_t)n;
+        return 0;
+    default: return 0;
+    }
+}
+
+static int ask(struct top *t, uint32_t timeout_ms, struct json_object **ret)
+{
+    _cleanup_(sb_done) struct strbuf args = {};
+    struct jw jw;
+    int r;
+
+    jw_init(&jw, &args);
+    jw_begin_object(&jw);
+    jw_kv_bool(&jw, "sched", t->sched);
+    jw_kv_u64(&jw, "since", t->since);
+    jw_kv_str(&jw, "sort", t->sort);
+    jw_kv_u64(&jw, "limit", t->limit);
+    jw_end_object(&jw);
+    if (jw_finish(&jw) < 0)
+        return CLI_FAILED;
+    r = cli_ask(t->cli, CONTROL_top, sb_str(&args), timeout_ms, ret);
+    if (r == 0)
+        t->since = json_get_u64(*ret, "sample", 0);
+    return r;
+}
+
+static int show(const struct top *t, struct json_object *answer)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct winsize size = {};
+
+    if (t->cli->json && t->once) {
+        cli_pretty(answer, &sb);
+    } else if (t->cli->json) {
+        sb_puts(&sb, json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN |
+                                                                JSON_C_TO_STRING_NOSLASHESCAPE));
+        sb_putc(&sb, '\n');
+    } else if (t->screen && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row) {
+        // From the top; what is left of the picture before goes.
+        sb_puts(&sb, "\033[H\033[J");
+        render_top(answer, t->cli->color, size.ws_row, size.ws_col, &sb);
+    } else {
+        render_top(answer, t->cli->color, 0, 0, &sb);
+        if (!t->once)
+            sb_putc(&sb, '\n');
+    }
+    return cli_print(&sb, CLI_OK);
+}
+
+// What a key sorts by; NULL: it is none of those.
+static const char *sort_of_key(char key)
+{
+    static const struct {
+        char key;
+        const char *sort;
+    } keys[] = {{'c', "cpu"},      {'m', "memory"}, {'i', "io"},  {'t', "threads"},
+                {'s', "switches"}, {'d', "delay"},  {'w', "wait"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+        if (keys[i].key == key)
+            return keys[i].sort;
+    return NULL;
+}
+
+// Waits for the interval, or for a key. True: it is to end.
+static bool wait_interval(struct top *t)
+{
+    uint64_t until = now_ns(CLOCK_MONOTONIC) + t->interval_ms * NS_PER_MS;
+
+    for (;;) {
+        uint64_t now = now_ns(CLOCK_MONOTONIC);
+        struct pollfd p[] = {
+            {.fd = t->screen ? STDIN_FILENO : -1, .events = POLLIN},
+            {.fd = t->signals, .events = POLLIN},
+        };
+        char key;
+        int n;
+
+        if (now >= until)
+            return false;
+        n = poll(p, ARRAY_SIZE(p), (int)((until - now + NS_PER_MS - 1) / NS_PER_MS));
+        if ((n < 0 && errno != EINTR) || (n > 0 && p[1].revents))
+            return true;
+        if (n <= 0)
+            continue;
+        if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q')
+            return true;
+        if (sort_of_key(key))
+            t->sort = sort_of_key(key);
+    }
+}
+
+static void enter_screen(struct top *t)
+{
+    static const char enter[] = "\033[?1049h\033[?25l"; // a screen of our own, without a cursor
+    struct termios raw;
+    sigset_t set;
+
+    if (t->once || t->cli->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
+        tcgetattr(STDIN_FILENO, &t->before) < 0)
+        return;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGHUP);
+    t->signals = signalfd(-1, &set, SFD_CLOEXEC);
+    if (t->signals < 0)
+        return;
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    raw = t->before;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+    t->screen = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+    if (t->screen)
+        (void)write_all(STDOUT_FILENO, enter, sizeof(enter) - 1);
+}
+
+static void leave_screen(struct top *t)
+{
+    static const char leave[] = "\033[?25h\033[?1049l";
+
+    if (t->screen) {
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
+        (void)write_all(STDOUT_FILENO, leave, sizeof(leave) - 1);
+    }
+    (void)safe_close(t->signals);
+}
+
+int cmd_top(struct cli *cli)
+{
+    struct top t = {
+        .cli = cli, .sort = "cpu", .interval_ms = 1000, .limit = ROWS_DEFAULT, .signals = -1};
+    struct json_object *answer = NULL;
+    int r;
+
+    r = cli_parse(cli, on_option, &t);
+    r = r >= 0 ? r : cli_operands(cli, 0, 0);
+    if (r >= 0)
+        return r;
+    // What was before the first look says nothing of now.
+    r = ask(&t, FIRST_MS, &answer);
+    if (r != 0)
+        return r;
+    json_object_put(answer);
+    enter_screen(&t);
+    while (r == 0 && !wait_interval(&t)) {
+        r = ask(&t, 0, &answer);
+        if (r == 0) {
+            r = show(&t, answer);
+            json_object_put(answer);
+        }
+        if (t.once)
+            break;
+    }
+    leave_screen(&t);
+    return r;
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares what `safeguard top --sched --json` says with loads of a known kind. Prints TAP."""
+import json
+import os
+import sys
+import time
+
+
+def check(name, good, seen=""):
+    print(f"{'ok' if good else 'not ok'} {name}{'' if good else f': {seen}'}")
+
+
+def row_of(answer, pid):
+    return next((r for r in answer["rows"] if r["pid"] == int(pid)), None)
+
+
+def loads(path, hog, nap, wait):
+    answer = json.load(open(path))
+    check("top.scheduling is looked at", answer["scheduling"], answer.get("scheduling_error"))
+    rows = [row_of(answer, pid) for pid in (hog, nap, wait)]
+    check("top.all loads are listed", all(r and "sched" in r for r in rows), rows)
+    if not all(r and "sched" in r for r in rows):
+        return
+    busy, naps, waits = (r["sched"] for r in rows)
+    total = busy["on_permille"] + busy["wait_permille"] + sum(
+        v for k, v in busy["off_permille"].items() if k != "preempted")
+    check("top.hog: runs or waits for a CPU all the time", 950 <= total <= 1050, busy)
+    check("top.hog: never sleeps", busy["off_permille"]["sleep"] <= 20, busy)
+    check("top.hog: has most of a CPU", busy["on_permille"] >= 600, busy)
+    check("top.nap: sleeps nearly all the time", 850 <= naps["off_permille"]["sleep"] <= 1010, naps)
+    # 20 ms and what a timer may be late: 50 a second at most.
+    check("top.nap: leaves its CPU at each nap", 25 <= naps["switches"] <= 60, naps)
+    check("top.nap: every wait has a delay", naps["delay"]["count"] > 0 and
+          0 < naps["delay"]["mean_ns"] <= naps["delay"]["max_ns"], naps)
+    # Two threads sleep all the time, though neither was seen to begin or to end it.
+    check("top.wait: both threads sleep", 1900 <= waits["off_permille"]["sleep"] <= 2020, waits)
+    host = answer["host"]
+    check("top.host: switches at least as often as one of them", host["switches"] >= naps["switches"], host)
+    check("top.host: the histogram is the number of waits", sum(host["delays"]) == host["delay"]["count"], host)
+    check("top.nothing is lost", not any(host["lost"].values()), host["lost"])
+    check("top.who it is", rows[0]["name"] == "sg-load" and rows[0]["exe"].endswith("sg-load"), rows[0])
+
+
+def plain(path, hog):
+    answer = json.load(open(path))
+    row = row_of(answer, hog)
+    check("top.plain: the hog has a CPU", row and 600 <= row["cpu_permille"] <= 1050, row)
+    check("top.plain: memory and threads", row and row["rss_bytes"] > 0 and row["threads"] == 1, row)
+    check("top.plain: the hog stands first", answer["rows"][0]["pid"] == int(hog), answer["rows"][0])
+
+
+def forks(before, after):
+    old, new = (json.load(open(p))["host"]["lost"] for p in (before, after))
+    answer = json.load(open(after))
+    ended = sum(r["ended"] for r in answer["rows"])
+    lost = {k: new[k] - old[k] for k in new}
+    # All 2000 ended before this look began its interval: the first reading of it has them, and forgets them.
+    check("top.forks: what has ended is forgotten", ended < 100, ended)
+    check("top.forks: no task is unknown, no process without room",
+          not lost["unknown"] and not lost["full"], lost)
+
+
+WINDOW = 5
+
+
+def cpu_of(path):
+    return int(open(path).read().split()[1])
+
+
+def ran(pid):
+    """Nanoseconds on a CPU (Documentation/scheduler/sched-stats.rst)."""
+    return int(open(f"/proc/{pid}/schedstat").read().split()[0])
+
+
+def share(name, wanted, one, two):
+    """The first has `wanted` times the CPU of the second, within 10 % of its own part."""
+    wanted = float(wanted)
+    for pid in (one, two):
+        while not os.readlink(f"/proc/{pid}/exe").startswith("/srv/") or ran(pid) < 300e6:
+            time.sleep(0.05)
+    before = ran(one), ran(two)
+    time.sleep(WINDOW)
+    a, b = ran(one) - before[0], ran(two) - before[1]
+    part = wanted / (1 + wanted)
+    check(name, abs(a / (a + b) - part) <= 0.1 * part, f"{a} {b} {a / b:.3f}")
+
+
+def quota(name, wanted, seconds, path):
+    used = cpu_of(path) / 1e9 / float(seconds)
+    check(name, abs(used - float(wanted)) <= 0.1 * float(wanted), used)
+
+
+globals()[sys.argv[1]](*sys.argv[2:])

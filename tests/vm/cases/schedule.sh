@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What the kernel adds up about scheduling is what loads of a known kind really do, and rules that schedule hold: from the first
+# instruction on, after a change by others, and until they go. Nobody stays stopped for them. Runs inside a VM with two
+# CPUs. Prints TAP.
+set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
+groups=/sys/fs/cgroup
+
+attached() { bpftool -j prog show | grep -c '"name":"sched_switch_'; }
+compare() { python3 "$cases/schedule.py" "$@"; }
+
+top() {
+    local hog nap wait
+    check "top.nothing is attached before somebody looks" test "$(attached)" = 0
+    sg-load hog 60 >/tmp/hog.out &
+    hog=$!
+    sg-load nap 20 60 &
+    nap=$!
+    sg-load wait 60 &
+    wait=$!
+    timeout 60 safeguard top --sched --json --interval 2s --once --limit 1000 >/tmp/top.json
+    check "top.attached while somebody looks" test "$(attached)" = 1
+    compare loads /tmp/top.json $hog $nap $wait
+    timeout 60 safeguard top --json --interval 1s --once >/tmp/plain.json
+    compare plain /tmp/plain.json $hog
+    timeout 60 safeguard top --sched --interval 500ms --once >/tmp/top.txt
+    check "top.a table" grep -qE 'waiting for a CPU: mean .* below' /tmp/top.txt
+    kill $hog $nap $wait
+    safeguard top --sched --json --once --interval 100ms >/tmp/before.json
+    sg-load forks 2000
+    timeout 60 safeguard top --sched --json --once --interval 100ms --limit 1000 >/tmp/forks.json
+    compare forks /tmp/before.json /tmp/forks.json
+}
+
+says() { # what it has to say, command…
+    local wanted=$1
+    shift
+    timeout 20 "$@" >/tmp/said 2>&1
+    cat /tmp/said
+    grep -qE -- "$wanted" /tmp/said
+}
+
+first_instruction() {
+    check "first.nice, class and I/O class" says 'policy=3 nice=10 .* io=24576 ' /srv/nice who
+    check "first.idle" says 'policy=5 ' /srv/idle who
+    check "first.fifo" says 'policy=1 .* priority=7 ' /srv/fifo who
+    check "first.cpus" says 'cpus=2 .*cgroup=0::.*/safeguard-' /srv/pinned who
+    check "first.a group of its own" says 'cgroup=0::.*/safeguard-' /srv/half who
+    check "first.user" says 'nice=5 ' setpriv --reuid=1000 --regid=1000 --clear-groups /srv/other who
+    check "first.others are left alone" says 'policy=0 nice=0 .* io=0 cgroup=0::/$' /srv/other who
+    check "first.children inherit" says 'policy=3 nice=10 ' /srv/nice who-child
+    check "first.and their CPUs" says 'cpus=2 ' /srv/pinned who-child
+    check "first.by a shell" says 'policy=3 nice=10 ' bash -c '/srv/nice who'
+    check "first.through another program" says 'policy=3 nice=10 ' env X=1 /srv/nice who
+    check "first.many at once" bash -c 'for i in {1..40}; do timeout 20 /srv/nice who & done >/tmp/many; wait; sort /tmp/many | uniq -c; [[ $(grep -c "policy=3 nice=10" /tmp/many) = 40 ]]'
+}
+
+in_group() { # group, command…
+    # shellcheck disable=SC2016
+    bash -c 'echo $$ >"/sys/fs/cgroup$1/cgroup.procs" && shift && exec "$@"' - "$@"
+}
+
+# Two that want the same CPU, and what each of them has of it while both do.
+against() { # name, wanted ratio, command one -- command two
+    local name=$1 wanted=$2 one=() two=() pid_one pid_two
+    shift 2
+    while [[ $1 != -- ]]; do one+=("$1") && shift; done
+    shift
+    two=("$@")
+    "${one[@]}" hog 60 >/dev/null &
+    pid_one=$!
+    "${two[@]}" hog 60 >/dev/null &
+    pid_two=$!
+    compare share "$name" "$wanted" $pid_one $pid_two
+    kill $pid_one $pid_two
+    wait $pid_one $pid_two 2>/dev/null
+}
+
+shares() {
+    mkdir -p $groups/light.slice $groups/usual.slice
+    against "share.weight of a group" 0.2 in_group /light.slice taskset -c 0 /srv/other -- in_group /usual.slice taskset -c 0 /srv/other
+    check "share.its file" grep -qx 20 $groups/light.slice/cpu.weight
+    against "share.weight of a program" 0.2 taskset -c 0 /srv/light -- taskset -c 0 /srv/other
+    against "share.nice" 0.107 taskset -c 0 /srv/nice -- taskset -c 0 /srv/other
+    /srv/half hog 6 >/tmp/half &
+    wait $!
+    compare quota "share.quota" 0.5 6 /tmp/half
+    check "share.empty groups go" timeout 40 bash -c 'while compgen -G "/sys/fs/cgroup/safeguard-*" >/dev/null; do sleep 0.5; done'
+}
+
+nice_of() { awk '{ print $19 }' <"/proc/$1/stat"; }
+becomes() { # nice value, pid, seconds
+    timeout "$3" bash -c 'until [[ $(awk "{ print \$19 }" </proc/$1/stat) = "$2" ]]; do sleep 0.2; done' - "$2" "$1"
+}
+
+kept_and_undone() {
+    local pid pinned
+    check "kept.what ran before the policy" becomes 10 $older 5
+    /srv/nice nap 100 300 &
+    pid=$!
+    /srv/pinned nap 100 300 &
+    pinned=$!
+    check "kept.at first" becomes 10 $pid 10
+    python3 -c "import os, sys; os.setpriority(os.PRIO_PROCESS, int(sys.argv[1]), 3)" $pid
+    check "kept.others may change it" test "$(nice_of $pid)" = 3
+    check "kept.after somebody changed it" becomes 10 $pid 30
+    check "kept.in its group" timeout 10 bash -c "until grep -q safeguard- /proc/$pinned/cgroup; do sleep 0.1; done"
+    echo $pinned >$groups/cgroup.procs
+    check "kept.after it was moved" timeout 30 bash -c "until grep -q safeguard- /proc/$pinned/cgroup; do sleep 0.5; done"
+    grep -vE 'srv/nice|srv/pinned|light.slice' "$cases/schedule.yaml" >"$policies/20-schedule.yaml"
+    safeguard policy reload >/dev/null
+    check "undone.nice" becomes 0 $pid 10
+    check "undone.what ran before the policy" becomes 1 $older 10
+    check "undone.class" test "$(chrt -p $pid | sed -n 's/.*policy: //p')" = SCHED_OTHER
+    check "undone.its group" grep -qx '0::/' /proc/$pinned/cgroup
+    check "undone.no group is left" bash -c '! compgen -G "/sys/fs/cgroup/safeguard-*"'
+    check "undone.weight" grep -qx 100 $groups/light.slice/cpu.weight
+    kill $pid $pinned $older
+}
+
+is_stopped() { timeout 10 bash -c 'until grep -q "^State:.T" /proc/$1/status; do sleep 0.05; done' - "$1"; }
+ends() { # seconds, pid
+    timeout "$1" tail --pid="$2" -f /dev/null
+}
+
+# Between the stop and the agent's answer: the agent is stopped, so that it cannot give one.
+windows() {
+    local pid
+    cp "$cases/schedule.yaml" "$policies/20-schedule.yaml"
+    safeguard policy reload >/dev/null
+    kill -STOP $agent
+    /srv/nice who >/tmp/held &
+    pid=$!
+    check "window.stopped for an agent that does not answer" is_stopped $pid
+    check "window.continued all the same" ends 10 $pid
+    /srv/nice who >/tmp/held &
+    pid=$!
+    check "window.stopped again" is_stopped $pid
+    kill -KILL $agent
+    check "window.continued when the agent is killed" ends 5 $pid
+    check "window.nobody is stopped without an agent" timeout 5 /srv/nice who
+    start_agent safeguard-agent
+    kill -STOP "$(pgrep -x sg-continuer)" $agent
+    /srv/nice who >/tmp/held &
+    pid=$!
+    check "window.stopped while nobody looks" is_stopped $pid
+    kill -KILL "$(pgrep -x sg-continuer)" $agent
+    start_agent safeguard-agent
+    check "window.continued by the next agent" ends 5 $pid
+    check "window.which goes on" says 'policy=3 nice=10 ' /srv/nice who
+    check "window.the status" bash -c 'safeguard status --json | python3 -c "
+import json, sys
+s = json.load(sys.stdin)[\"scheduling\"]
+assert s[\"rules\"] == 8 and s[\"stopped\"] >= 1 and not s[\"error\"], s"'
+}
+
+for name in nice idle fifo half light pinned other; do cp "$(command -v sg-load)" /srv/$name; done
+vault_policy read
+cp "$cases/schedule.yaml" "$policies/20-schedule.yaml"
+nice -n 1 /srv/nice nap 100 600 &
+older=$!
+start_agent safeguard-agent
+parts=${1:-all}
+[[ $parts == all ]] && parts="top first_instruction shares kept_and_undone windows"
+for part in $parts; do $part; done
+safeguard stop --detach >/dev/null
+check "gone with the agent" timeout 20 bash -c 'while bpftool -j prog show | grep -q "\"name\":\"sched_switch_" || pgrep -x sg-continuer; do sleep 0.1; done'

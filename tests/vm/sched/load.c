@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loads whose scheduling is known, and a program that says how it is scheduled before it does anything else.
+//
+//   sg-load hog SECONDS        one thread that never sleeps; then "hog NANOSECONDS-OF-CPU"
+//   sg-load nap MS SECONDS     sleeps MS, again and again
+//   sg-load wait SECONDS       two threads: one holds a lock that the other waits for
+//   sg-load forks N            N children that end at once, one after the other
+//   sg-load who                policy, nice, priority, CPUs, I/O class, control group of this process; what main() sees first
+//   sg-load who-child          the same of a child that it forks
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+
+static double now(clockid_t clock)
+{
+    struct timespec t;
+
+    (void)clock_gettime(clock, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void nap(double seconds)
+{
+    struct timespec t = {.tv_sec = (time_t)seconds,
+                         .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+    while (nanosleep(&t, &t) < 0 && errno == EINTR)
+        ;
+}
+
+static int hog(double seconds)
+{
+    double end = now(CLOCK_MONOTONIC) + seconds;
+    volatile unsigned long spin = 0;
+
+    while (now(CLOCK_MONOTONIC) < end)
+        for (int i = 0; i < 1000; i++)
+            spin++;
+    return printf("hog %.0f\n", now(CLOCK_PROCESS_CPUTIME_ID) * 1e9) < 0;
+}
+
+static int naps(double ms, double seconds)
+{
+    double end = now(CLOCK_MONOTONIC) + seconds;
+
+    while (now(CLOCK_MONOTONIC) < end)
+        nap(ms / 1e3);
+    return 0;
+}
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_for_lock(void *arg)
+{
+    (void)pthread_mutex_lock(&mutex);
+    (void)pthread_mutex_unlock(&mutex);
+    return arg;
+}
+
+static int waits(double seconds)
+{
+    pthread_t thread;
+
+    (void)pthread_mutex_lock(&mutex);
+    if (pthread_create(&thread, NULL, wait_for_lock, NULL))
+        return 1;
+    nap(seconds);
+    (void)pthread_mutex_unlock(&mutex);
+    return pthread_join(thread, NULL);
+}
+
+static int forks(long n)
+{
+    for (long i = 0; i < n; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(0);
+        if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+            return 1;
+    }
+    return 0;
+}
+
+static int who(void)
+{
+    struct sched_param param = {};
+    char group[512] = "";
+    unsigned long cpus = 0;
+    cpu_set_t set;
+    int fd;
+
+    (void)sched_getparam(0, &param);
+    if (sched_getaffinity(0, sizeof(set), &set) == 0)
+        for (int i = 0; i < 64; i++)
+            cpus |= (unsigned long)(CPU_ISSET(i, &set) != 0) << i;
+    fd = open("/proc/self/cgroup", O_RDONLY);
+    if (fd >= 0 && read(fd, group, sizeof(group) - 1) > 0)
+        group[strcspn(group, "\n")] = '\0';
+    return printf("policy=%d nice=%d priority=%d cpus=%lx io=%ld cgroup=%s\n",
+                  sched_getscheduler(0), getpriority(PRIO_PROCESS, 0), param.sched_priority, cpus,
+                  syscall(SYS_ioprio_get, 1, 0), group) < 0;
+}
+
+int main(int argc, char **argv)
+{
+    double a = argc > 2 ? strtod(argv[2], NULL) : 0, b = argc > 3 ? strtod(argv[3], NULL) : 0;
+    const char *what = argc > 1 ? argv[1] : "";
+    int status;
+    pid_t pid;
+
+    if (streq(what, "who"))
+        return who();
+    if (streq(what, "hog"))
+        return hog(a);
+    if (streq(what, "nap"))
+        return naps(a, b);
+    if (streq(what, "wait"))
+        return waits(a);
+    if (streq(what, "forks"))
+        return forks((long)a);
+    if (streq(what, "who-child")) {
+        pid = fork();
+        if (pid == 0)
+            return who();
+        return waitpid(pid, &status, 0) != pid || status;
+    }
+    return 2;
+}
