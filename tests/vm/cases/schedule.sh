@@ -58,9 +58,9 @@ first_instruction() {
     check "first.many at once" bash -c 'for i in {1..40}; do timeout 20 /srv/nice who & done >/tmp/many; wait; sort /tmp/many | uniq -c; [[ $(grep -c "policy=3 nice=10" /tmp/many) = 40 ]]'
 }
 
-in_group() { # group, command…
+in_group() { # group, command…; in a subshell only
     # shellcheck disable=SC2016
-    bash -c 'echo $$ >"/sys/fs/cgroup$1/cgroup.procs" && shift && exec "$@"' - "$@"
+    exec bash -c 'echo $$ >"/sys/fs/cgroup$1/cgroup.procs" && shift && exec "$@"' - "$@"
 }
 
 # Two that want the same CPU, and what each of them has of it while both do.

@@ -6,6 +6,7 @@
 //   sg-load nap MS SECONDS     sleeps MS, again and again
 //   sg-load wait SECONDS       two threads: one holds a lock that the other waits for
 //   sg-load forks N            N children that end at once, one after the other
+//   sg-load switch N           two processes that hand a byte to each other; then "switch NANOSECONDS" of one hand-over
 //   sg-load who                policy, nice, priority, CPUs, I/O class, control group of this process; what main() sees first
 //   sg-load who-child          the same of a child that it forks
 #include <errno.h>
@@ -94,6 +95,35 @@ static int forks(long n)
     return 0;
 }
 
+static int hand_over(int from, int to, long n)
+{
+    char byte = 0;
+
+    for (long i = 0; i < n; i++)
+        if (read(from, &byte, 1) != 1 || write(to, &byte, 1) != 1)
+            return 1;
+    return 0;
+}
+
+static int switches(long n)
+{
+    int there[2], back[2], status;
+    double start;
+    pid_t pid;
+
+    if (pipe(there) < 0 || pipe(back) < 0)
+        return 1;
+    pid = fork();
+    if (pid == 0)
+        _exit(hand_over(there[0], back[1], n));
+    start = now(CLOCK_MONOTONIC);
+    if (pid < 0 || write(there[1], "", 1) != 1 || hand_over(back[0], there[1], n - 1))
+        return 1;
+    if (waitpid(pid, &status, 0) != pid || status)
+        return 1;
+    return printf("switch %.1f\n", (now(CLOCK_MONOTONIC) - start) * 1e9 / (2.0 * (double)n)) < 0;
+}
+
 static int who(void)
 {
     struct sched_param param = {};
@@ -129,6 +159,8 @@ int main(int argc, char **argv)
         return naps(a, b);
     if (streq(what, "wait"))
         return waits(a);
+    if (streq(what, "switch"))
+        return switches((long)a);
     if (streq(what, "forks"))
         return forks((long)a);
     if (streq(what, "who-child")) {

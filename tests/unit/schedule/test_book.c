@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/unit/unit.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/macro.h"
+#include "model/event.h"
+#include "schedule/book.h"
+
+#define RULE "safeguard-0123456789abcdef"
+
+static void put(const char *dir, const char *file, const char *text)
+{
+    assert_int_equal(write_file_atomic(AT_FDCWD, unit_path(dir, file), text, strlen(text), 0644),
+                     0);
+}
+
+static void assert_file(const char *dir, const char *file, const char *expected)
+{
+    _cleanup_free_ char *text = NULL;
+
+    assert_int_equal(read_file_bounded(AT_FDCWD, unit_path(dir, file), 1000, &text, NULL), 0);
+    // Files of a hierarchy are replaced by what is written; here the rest of what was there stays.
+    assert_memory_equal(text, expected, strlen(expected));
+}
+
+static char *hierarchy(void)
+{
+    char *dir = unit_mkdtemp();
+
+    assert_int_equal(mkdir_p(AT_FDCWD, unit_path(dir, "a"), 0755), 0);
+    put(dir, "cgroup.subtree_control", "cpu\n");
+    put(dir, "a/cpu.weight", "100\n");
+    return dir;
+}
+
+static const struct schedule light = {.set = SCHEDULE_WEIGHT, .weight = 200};
+
+// Also by the next agent, from the file.
+static void test_group(void **state)
+{
+    char *dir = hierarchy();
+    const char *path = unit_path(dir, "book");
+    const struct book_options options = {.root = dir, .path = path};
+    _cleanup_(book_freep) struct book *b = NULL, *next = NULL;
+    const char *keep = RULE;
+    struct error err = {};
+
+    (void)state;
+    assert_int_equal(book_new(&options, &b), 0);
+    assert_int_equal(book_group(b, "/a", RULE, &light, &err), 1);
+    assert_file(dir, "a/cpu.weight", "200");
+    put(dir, "a/cpu.weight", "200\n");
+    assert_int_equal(book_group(b, "/a", RULE, &light, &err), 0);
+    put(dir, "a/cpu.weight", "300\n");
+    assert_int_equal(book_group(b, "/a", RULE, &light, &err), 1);
+    assert_int_equal(book_group(b, "/gone", RULE, &light, &err), -ENOENT);
+    assert_int_equal(book_save(b), 0);
+    assert_int_equal(book_new(&options, &next), 0);
+    assert_int_equal(book_keep_only(next, &keep, 1, &err), 0);
+    assert_file(dir, "a/cpu.weight", "200");
+    assert_int_equal(book_keep_only(next, NULL, 0, &err), 0);
+    assert_file(dir, "a/cpu.weight", "100");
+    unit_rmdir(dir);
+}
+
+static uint64_t start_of(pid_t pid)
+{
+    _cleanup_free_ char *text = NULL;
+    char path[64];
+    const char *p;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    assert_int_equal(read_file_bounded(AT_FDCWD, path, 4096, &text, NULL), 0);
+    p = strrchr(text, ')');
+    for (int i = 0; i < 20; i++)
+        p = strchr(p, ' ') + 1;
+    return strtoull(p, NULL, 10) * PROCESS_TICK_NS;
+}
+
+// Undoing it needs privileges where a nice value goes down; a class of I/O does not.
+static void test_process(void **state)
+{
+    const struct schedule idle = {.set = SCHEDULE_IO_CLASS, .io_class = 3};
+    _cleanup_(book_freep) struct book *b = NULL;
+    struct book_counters counters;
+    const char *keep = RULE;
+    struct error err = {};
+    uint64_t start;
+    pid_t pid;
+
+    (void)state;
+    pid = fork();
+    if (pid == 0)
+        for (;;)
+            (void)pause();
+    start = start_of(pid);
+    assert_int_equal(book_new(&(struct book_options){.root = "/nowhere"}, &b), 0);
+    assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), 1);
+    assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), 0);
+    book_child(b, (uint32_t)getpid(), start_of(getpid()), (uint32_t)pid, start);
+    book_child(b, (uint32_t)getpid(), start_of(getpid()), (uint32_t)pid, start + NS_PER_SEC);
+    book_counters(b, &counters);
+    assert_int_equal(counters.processes, 2);
+    assert_int_equal(book_keep_only(b, &keep, 1, &err), 0);
+    book_counters(b, &counters);
+    assert_int_equal(counters.processes, 2);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(book_keep_only(b, &keep, 1, &err), 0);
+    book_counters(b, &counters);
+    assert_int_equal(counters.processes, 1);
+    assert_int_equal(book_keep_only(b, NULL, 0, &err), 0);
+    book_counters(b, &counters);
+    assert_int_equal(counters.processes, 0);
+    assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), -ESRCH);
+}
+
+// What would lead outside of the hierarchy, or is no group of ours, is not believed.
+static void test_bad_file(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "{",
+        "[]",
+        "{\"processes\":7,\"groups\":{}}",
+        "{\"processes\":[7,{},{\"pid\":0}]}",
+        "{\"groups\":[{\"group\":\"a\"},{\"group\":\"/../etc\",\"rule\":\"x\"},"
+        "{\"group\":\"/a\",\"rule\":\"../x\",\"own\":true},{\"group\":\"/a\",\"rule\":\"passwd\",\"own\":true}]}"};
+    char *dir = unit_mkdtemp();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        const char *path = unit_path(dir, "book");
+        _cleanup_(book_freep) struct book *b = NULL;
+        struct book_counters counters;
+
+        put(dir, "book", texts[i]);
+        assert_int_equal(book_new(&(struct book_options){.root = dir, .path = path}, &b), 0);
+        book_counters(b, &counters);
+        assert_int_equal(counters.processes + counters.groups, 0);
+    }
+    unit_rmdir(dir);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_group), cmocka_unit_test(test_process),
+          cmocka_unit_test(test_bad_file))
