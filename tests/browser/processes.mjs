@@ -77,7 +77,6 @@ await walk.test('from the host to what was executed on it', async () => {
   await has('Processes of web-07');
   assert.equal((await commands())[0], 'ls -l /srv/29');
   await accessible('what was executed');
-  await shoot('history');
 });
 
 await walk.test('words of the command line, fields, and what was denied', async () => {
@@ -90,6 +89,7 @@ await walk.test('words of the command line, fields, and what was denied', async 
     "python3 /srv/backup.py --to '/mnt/last backup'",
   ]);
   await has('exit code 22');
+  await shoot('history');
   await page.fill('input[type=search]', 'user:www-data worker');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.chip:has-text("www-data")');
@@ -140,6 +140,7 @@ await walk.test('a process: its tree, by keys', async () => {
 await walk.test('a process: all that its record says', async () => {
   await go(at(2401), '.ptree-self');
   await quiet();
+  await shoot('process');
   const facts = await page.innerText('.facts-wide');
   for (const text of ['/srv/backup.py', "python3 /srv/backup.py --to '/mnt/last backup'", '/srv/www', 'LD_PRELOAD=/tmp/x.so', '10.0.0.9:4444 → 198.51.100.7:51515',
     'terminal /dev/pts/3', 'CAP_DAC_READ_SEARCH CAP_NET_RAW', 'net 4026532222', 'with more privileges than who started it', '00070e151c23', 'python3.11-minimal 3.11.2-6+deb12u3',
@@ -148,7 +149,6 @@ await walk.test('a process: all that its record says', async () => {
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
   await page.click('.fact:has(dt:text-is("Command line")) .copy-value');
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "python3 /srv/backup.py --to '/mnt/last backup'");
-  await shoot('process');
 });
 
 await walk.test('a process: its records, and from a record to its process', async () => {
