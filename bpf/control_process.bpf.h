@@ -7,7 +7,6 @@
 #include "lib/syscall.bpf.h"
 
 #define PTRACE_MODE_READ    0x01u /* include/linux/ptrace.h */
-#define PTRACE_MODE_ATTACH  0x02u
 #define PTRACE_MODE_NOAUDIT 0x04u
 #define CAP_OPT_NOAUDIT     0x02u /* include/linux/security.h */
 #define CAP_SYS_ADMIN       21
@@ -29,13 +28,9 @@ struct linux_binprm___cred {
     struct cred *cred;
 };
 
-struct super_block___magic {
-    unsigned long s_magic;
-};
-
 struct inode___private {
     void *i_private;
-    struct super_block___magic *i_sb;
+    struct super_block *i_sb;
 };
 
 struct proc_ns_operations {

@@ -103,7 +103,7 @@ int BPF_PROG(fmod_cred_committed, struct linux_binprm *bprm)
  * The hook and the tracepoint see the same fork. When the hook did not, the kernel runs none of them (ftrace can be switched
  * off, and all programs on hooks with it, without an error): what was changed meanwhile was not seen.
  */
-static __always_inline int sg_on_task_alloc(struct task_struct *task)
+static __always_inline int sg_cred_on_alloc(struct task_struct *task)
 {
     struct sg_cred_kept *k;
 
@@ -115,7 +115,7 @@ static __always_inline int sg_on_task_alloc(struct task_struct *task)
     return 0;
 }
 
-SG_PROGRAMS(cred_alloc, task_alloc, sg_on_task_alloc(task), struct task_struct *task)
+SG_PROGRAMS(cred_alloc, task_alloc, sg_cred_on_alloc(task), struct task_struct *task)
 
 static __always_inline void sg_cred_hand_on(struct sg_cred_kept *c, const struct sg_cred_kept *k,
                                             struct task_struct *child)

@@ -14,8 +14,7 @@
 #include "lib/agent.bpf.h"
 #include "lib/hook.bpf.h"
 
-#define PTRACE_MODE_ATTACH  0x02 /* include/linux/ptrace.h */
-#define BPF_CMD_LINK_UPDATE 29   /* include/uapi/linux/bpf.h */
+#define BPF_CMD_LINK_UPDATE 29 /* include/uapi/linux/bpf.h */
 #define BPF_CMD_LINK_DETACH 34
 #define SIGTERM_NUMBER      15
 #define SIGHUP_NUMBER       1

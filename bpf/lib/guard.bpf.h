@@ -11,10 +11,6 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct super_block___magic {
-    unsigned long s_magic;
-};
-
 struct task_struct___guard {
     unsigned int ptrace;
 };
@@ -85,14 +81,12 @@ static __always_inline int sg_guard_rule(__u32 rule, __u32 policy_id)
 static __always_inline int sg_guard_yields(const struct sg_agent *a, __u64 dentry)
 {
     struct dentry *d = (void *)dentry;
-    struct super_block___magic *sb;
 
     if (sg_guard_down(sg_guard_get()))
         return 1;
     if (a->tgid)
         return 0;
-    sb = (void *)BPF_CORE_READ(d, d_sb);
-    return BPF_CORE_READ(sb, s_magic) == CGROUP2_SUPER_MAGIC;
+    return BPF_CORE_READ(d, d_sb, s_magic) == CGROUP2_SUPER_MAGIC;
 }
 
 #endif

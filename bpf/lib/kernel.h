@@ -45,7 +45,7 @@ struct qstr {
 struct super_block {
     __u32 s_dev;
     int s_stack_depth;
-    unsigned long s_flags;
+    unsigned long s_flags, s_magic;
     struct dentry *s_root;
     atomic_t s_active;
 };

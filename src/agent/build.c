@@ -506,8 +506,8 @@ int build_policy(const struct build_options *o, struct policy_diags *diags,
         loaded_unref(TAKE_PTR(l));
         policy_diags_done(diags);
         *diags = (struct policy_diags){};
-        r = build_with(o, o->defended ? &guarded : NULL, locked ? &files : NULL, controls, diags, &l,
-                       err);
+        r = build_with(o, o->defended ? &guarded : NULL, locked ? &files : NULL, controls, diags,
+                       &l, err);
         if (r < 0)
             return r;
     }

@@ -193,8 +193,7 @@ static void put_guards(struct strbuf *sb, const struct guarded *guarded)
 }
 
 int own_policy(const char *run_dir, const struct guarded *guarded, const struct own_files *files,
-               uint64_t controls,
-               struct strbuf *sb, struct error *err)
+               uint64_t controls, struct strbuf *sb, struct error *err)
 {
     if (!is_plain(run_dir)) {
         (void)error_set(err, -EINVAL,

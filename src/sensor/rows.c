@@ -114,10 +114,10 @@ static const struct extra_row extras[] = {
     {.program = "guard_sysctl",
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can switch kernel.ftrace_enabled off by a procfs of its own"},
-#define CREDENTIALS(name, hooked)                                               \
-    {                                                                            \
+#define CREDENTIALS(name, hooked)                                                  \
+    {                                                                              \
         .program = name, .on_hook = hooked, .feature = SENSOR_FEATURE_CREDENTIALS, \
-        .without = "credentials are not watched"                                 \
+        .without = "credentials are not watched"                                   \
     }
     // Those that look, before those that see what is legitimate: the last ones are attached first.
     CREDENTIALS("cred_open", true),
