@@ -175,7 +175,8 @@ static void put_controls(struct strbuf *sb, uint64_t kinds)
     const char *title = "control:\n";
 
     for (uint32_t kind = SG_CONTROL_fork; kind < SG_CONTROL_COUNT; kind++) {
-        if (!(kinds & SG_BIT(kind)) || kind == SG_CONTROL_exit)
+        // Nobody is refused to end, or to be scheduled.
+        if (!(kinds & SG_BIT(kind)) || kind == SG_CONTROL_exit || kind == SG_CONTROL_schedule)
             continue;
         sb_printf(sb, "%s  - {%s: " SG_CONTROL_SELF_NAME ", do: deny}\n", title,
                   event_control_name((enum sg_control)kind));

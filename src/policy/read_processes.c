@@ -112,8 +112,9 @@ static const struct key_row keys[] = {
 
 static void check(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
 {
-    check_schedule(ld, node, d);
-    if (!d->what)
+    if (d->r.schedule)
+        check_schedule(ld, node, d);
+    else if (!d->what)
         policy_diag_expected(ld->diags,
                              read_error(ld, node, "the rule does not say what it is about"),
                              "exec: /tmp/**, load: /tmp/**, syscall: ptrace");

@@ -128,7 +128,9 @@ int policy_served(const struct policy_rule *rule, const struct policy_kernel *ke
     // Whose record there will be is asked together with these.
     uint32_t ops = rule->ops & ~(uint32_t)(SG_OP_LAUNCH | SG_OP_CONTROL), seen = 0;
     // The programs at the beginning and the end of processes are no hooks, and always there.
-    uint64_t kinds = kinds_of(rule), seen_kinds = SG_BIT(SG_CONTROL_fork) | SG_BIT(SG_CONTROL_exit);
+    uint64_t kinds = kinds_of(rule), seen_kinds = SG_BIT(SG_CONTROL_fork) |
+                                                  SG_BIT(SG_CONTROL_exit) |
+                                                  SG_BIT(SG_CONTROL_schedule);
     struct policy_served s = {};
 
     if (rule->launched) {
