@@ -64,14 +64,16 @@ static void put_who(const struct agent *a, const struct who *w, struct jw *jw)
         jw_kv_u64(jw, "mount_namespace", w->mnt_ns);
 }
 
-static void put_program(const struct who *w, struct jw *jw)
+static void put_program(const struct process_row *row, struct jw *jw)
 {
+    const struct who *w = row->who;
+
     put_text(jw, "comm", w->comm);
     put_text(jw, "program", w->exe);
     put_text(jw, "command", w->cmdline);
     if (w->cmdline_cut)
         jw_kv_bool(jw, "command_cut", true);
-    if (w->exe_deleted)
+    if (row->deleted)
         jw_kv_bool(jw, "deleted", true);
     if (w->exe_foreign)
         jw_kv_bool(jw, "foreign", true);
@@ -94,7 +96,7 @@ static void put_row(const struct agent *a, const struct process_row *row, struct
     if (row->below.tgid)
         put_uid(a, "below", &row->below, jw);
     jw_kv_u64(jw, "started_ms", started / NS_PER_MS);
-    put_program(w, jw);
+    put_program(row, jw);
     put_who(a, w, jw);
     put_facts(&row->facts, jw);
     jw_end_object(jw);

@@ -94,6 +94,17 @@ void process_table_set_facts(struct process_table *t, const struct process_ref *
         image->file_hash = FILE_HASH_BUSY;
 }
 
+// Programs are removed while they run, of which no record tells.
+static bool is_deleted(struct process_table *t, const struct process *p)
+{
+    struct procfs_process *s = &t->scratch;
+
+    if (p->image.exe_deleted || p->kthread || p->image.exe_ino == 0)
+        return p->image.exe_deleted;
+    return procfs_exe(t->proc_fd, p->ref.tgid, s) == 0 && s->exe_ino == p->image.exe_ino &&
+           s->exe_deleted;
+}
+
 static struct process_ref living_ancestor(const struct process_table *t, const struct process *p)
 {
     for (p = table_get(t, p->parent); p; p = table_get(t, p->parent))
@@ -117,6 +128,7 @@ bool process_table_row(struct process_table *t, uint32_t *cursor, struct process
             .below = living_ancestor(t, p),
             .facts = facts_of(&p->image),
             .exec_ns = p->image.since_ns,
+            .deleted = is_deleted(t, p),
         };
         return true;
     }

@@ -105,6 +105,7 @@ struct process_row {
         below; // the nearest of those that it descends from and that live; tgid 0: none
     struct file_facts facts;
     uint64_t exec_ns; // CLOCK_BOOTTIME of its last exec; 0: not known
+    bool deleted;     // its program has no name any more, by now
 };
 
 // The first one from *cursor (0 at first) on. False: there is none any more. Those that come and go between two calls may be left out.

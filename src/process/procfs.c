@@ -319,6 +319,19 @@ int procfs_cmdline(int proc_fd, const struct process_ref *ref, bool mask,
     return 0;
 }
 
+int procfs_exe(int proc_fd, uint32_t pid, struct procfs_process *ret)
+{
+    _cleanup_close_ int dir = open_process(proc_fd, pid);
+
+    if (dir < 0)
+        return dir;
+    ret->exe_len = ret->exe_dev = 0;
+    ret->exe_ino = 0;
+    ret->exe_deleted = false;
+    read_exe(dir, ret);
+    return 0;
+}
+
 int procfs_start(int proc_fd, uint32_t pid, uint64_t *ret_start_ns)
 {
     _cleanup_close_ int dir = open_process(proc_fd, pid);

@@ -42,6 +42,9 @@ int procfs_read(int proc_fd, uint32_t pid, bool mask, struct procfs_process *ret
 int procfs_cmdline(int proc_fd, const struct process_ref *ref, bool mask,
                    struct procfs_process *ret);
 
+// Only exe, exe_len, exe_ino, exe_dev and exe_deleted of *ret. -ESRCH: no such process.
+int procfs_exe(int proc_fd, uint32_t pid, struct procfs_process *ret);
+
 // Only the start. Errors as above.
 int procfs_start(int proc_fd, uint32_t pid, uint64_t *ret_start_ns);
 

@@ -3,6 +3,8 @@
 // The living as a list, and what their programs' files are.
 #include "tests/unit/process/table.h"
 
+#include "tests/unit/child.h"
+
 static const struct file_facts known = {
     .hash = FILE_HASH_KNOWN,
     .sha256 = {1, 2, 3, 0, 5},
@@ -140,6 +142,44 @@ static void test_unasked(void **state)
     assert_false(process_table_unasked(f->t, &cursor, 512, &program));
 }
 
+static char program[4096];
+
+static void exec_program(const struct unit_hold *h)
+{
+    if (dup2(h->gate, STDIN_FILENO) < 0)
+        _exit(1);
+    (void)execl(program, program, "-", (char *)NULL);
+    _exit(1);
+}
+
+// Removed while it runs, in the real /proc.
+static void test_deleted(void **state)
+{
+    _cleanup_(process_table_freep) struct process_table *t = NULL;
+    _cleanup_free_ char *bytes = NULL;
+    struct fixture *f = *state;
+    struct process_row row = {};
+    struct unit_child c;
+    uint32_t cursor = 0;
+    size_t len;
+
+    (void)snprintf(program, sizeof(program), "%s/program", f->proc);
+    assert_int_equal(read_file_bounded(AT_FDCWD, "/bin/cat", 16 << 20, &bytes, &len), 0);
+    assert_int_equal(write_file_atomic(AT_FDCWD, program, bytes, len, 0755), 0);
+    c = unit_child_start(exec_program, NULL);
+    assert_int_equal(process_table_new(NULL, &t), 0);
+    assert_int_equal(process_table_scan(t), 0);
+    for (int removed = 0; removed < 2; removed++) {
+        cursor = 0;
+        while (process_table_row(t, &cursor, &row) && row.who->ref.tgid != (uint32_t)c.pid)
+            ;
+        assert_int_equal(row.who->ref.tgid, c.pid);
+        assert_int_equal(row.deleted, removed);
+        assert_true(removed || unlink(program) == 0);
+    }
+    unit_child_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-UNIT_MAIN(TEST(test_rows), TEST(test_facts), TEST(test_unasked))
+UNIT_MAIN(TEST(test_rows), TEST(test_facts), TEST(test_unasked), TEST(test_deleted))
