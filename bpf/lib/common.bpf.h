@@ -19,7 +19,6 @@
 #define FMODE_READ         0x1u /* include/linux/fs.h */
 #define FMODE_WRITE        0x2u
 #define FMODE_EXEC         0x20u
-#define FMODE_BACKING      0x2000000u /* from 6.5 on */
 #define O_TRUNC            01000
 #define S_IFMT             00170000
 #define S_IFCHR            0020000

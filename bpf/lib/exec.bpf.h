@@ -119,13 +119,14 @@ static __always_inline int sg_is_native(const struct linux_binprm *bprm)
 #endif
 }
 
-/* The name that a file was opened by, as the address of a dentry: an overlay opens another one beneath it. */
-static __always_inline __u64 sg_opened_by(struct file *file)
+/*
+ * Is what was opened last the file that is looked at now? By its name; an overlay opens another one beneath it, and what rules say
+ * of that one counts, too.
+ */
+static __always_inline int sg_exec_is_of(const struct sg_exec *e, struct file *file)
 {
-    if (bpf_core_field_exists(struct backing_file, user_path) &&
-        BPF_CORE_READ(file, f_mode) & FMODE_BACKING)
-        return (__u64)BPF_CORE_READ((struct backing_file *)file, user_path.dentry);
-    return sg_address(file->f_path.dentry);
+    return e->opened &&
+           (e->opened == sg_address(file->f_path.dentry) || file->f_inode->i_sb->s_stack_depth);
 }
 
 /* The first file of an exec is looked at: what is left of an exec that failed goes, and a script is noted. */
@@ -142,7 +143,7 @@ static __always_inline void sg_exec_begin(struct linux_binprm *bprm)
     e = script ? sg_exec_make() : sg_exec_get();
     if (!e)
         return;
-    e->decision = e->opened == sg_address(file->f_path.dentry) ? e->opened_decision : 0;
+    e->decision = sg_exec_is_of(e, file) ? e->opened_decision : 0;
     e->opened = 0;
     e->script = 0;
     if (!script) {
@@ -233,7 +234,7 @@ static __noinline int sg_exec_conclude(struct file *file, __u32 hook, __u64 deci
     if (!sg_decision_refuses(decision)) {
         if (SG_DECISION_VERDICT(decision) >= SG_DENY)
             sg_count(SG_COUNT_WOULD_DENY);
-        sg_exec_opened(sg_opened_by(file), decision, policy_id);
+        sg_exec_opened(sg_address(file->f_path.dentry), decision, policy_id);
         return 0;
     }
     sg_count(SG_COUNT_DENIED);
