@@ -67,6 +67,8 @@ __noinline __u64 sg_call_args(__u32 slot, __u64 at)
         }
         head->launch.argc++;
         end += n;
+        if (i == SG_CALL_ARGS_MAX - 1)
+            head->launch.flags |= SG_LAUNCH_ARGS_CUT;
     }
     return sg_end_field((__u8 *)head, at, end - start, SG_FIELD_ARGS);
 }
