@@ -65,7 +65,8 @@ static int read_result(int fd, uint64_t deadline, struct canary_result *ret)
     }
 }
 
-static int try_acts(struct sensor *s, uint64_t kinds, struct canary_result results[CANARY_COUNT])
+static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
+                    struct canary_result results[CANARY_COUNT])
 {
     uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS;
     _cleanup_close_ int reader = -1;
@@ -193,7 +194,7 @@ int sensor_self_test(struct sensor *s, struct error *err)
 {
     struct canary_result results[CANARY_COUNT] = {};
     bool expected[HOOKS] = {};
-    uint64_t kinds = 0;
+    bool kinds[CANARY_COUNT] = {};
     int r;
 
     if (!s->in_force)
@@ -205,10 +206,10 @@ int sensor_self_test(struct sensor *s, struct error *err)
     r = rings_drain(s, false, 0);
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
+    s->canary.asking = s->maps.words.canary;
     for (size_t i = 0; i < HOOKS; i++)
         if (testable(s, i) && ready(s, i))
-            kinds |= SG_BIT(hook_row(i)->canary);
-    s->canary.asking = s->maps.words.canary;
+            kinds[hook_row(i)->canary] = true;
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);
     r = try_acts(s, kinds, results);

@@ -413,7 +413,7 @@ static int enter_host_ns(const struct canary *c)
     return 0;
 }
 
-void canary_child(const struct canary *c, uint64_t kinds, int report_fd)
+void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
 {
     bool entered = false;
 
@@ -424,7 +424,7 @@ void canary_child(const struct canary *c, uint64_t kinds, int report_fd)
         struct canary_result result = {.kind = kind};
         int r = 0;
 
-        if (!(kinds & SG_BIT(kind)))
+        if (!kinds[kind])
             continue;
         if (canary_on_host(kind) && !entered) {
             r = enter_host_ns(c);

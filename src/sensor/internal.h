@@ -369,7 +369,7 @@ size_t canary_add_roots(const struct canary *c, const struct canary_states *stat
 // True: the record is the self-test's own.
 bool canary_take(struct canary *c, const struct sg_record *record);
 
-// canary_acts.c: does all of the kinds in `kinds` (bits), in a process that was forked for it; writes one
+// canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; writes one
 // struct canary_result each. Never returns.
 struct canary_result {
     uint32_t kind;
@@ -379,7 +379,8 @@ struct canary_result {
 // Acts whose place is a path of the host.
 bool canary_on_host(uint32_t kind);
 
-void canary_child(const struct canary *c, uint64_t kinds, int report_fd) __attribute__((noreturn));
+void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
+    __attribute__((noreturn));
 
 // What this process asks of a hook of the section `control` is the self-test's from now on; what it asks of the other ones
 // passes (SG_HOOK_NONE: of all of them). And no more.
