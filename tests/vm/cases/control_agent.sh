@@ -19,7 +19,7 @@ control:
   - {capability: [bpf, perfmon], do: deny}
   - {mount: any, do: deny}
 YAML
-start_agent || { cat "$run_log"; echo "not ok agent"; exit 1; }
+start_agent "$@" || { cat "$run_log"; echo "not ok agent"; exit 1; }
 safeguard status --json >/tmp/status.json
 python3 - <<'PY'
 import json
@@ -45,7 +45,12 @@ if libc.ptrace(16, $other, 0, 0) < 0: sys.exit(os.strerror(ctypes.get_errno()))"
 refused "bpf" bpftool prog list
 check "the agent goes on" safeguard policy reload
 kill $other
-await 20 "was not allowed to trace sleep \(pid $other\)" "$events" && echo "ok record of a trace" || { tail -n 3 "$events"; echo "not ok record of a trace"; }
+if await 20 "was not allowed to trace sleep \(pid $other\)" "$events"; then
+    echo "ok record of a trace"
+else
+    tail -n 3 "$events"
+    echo "not ok record of a trace"
+fi
 python3 - "$events" $other <<'PY'
 import json, sys
 records = [json.loads(line) for line in open(sys.argv[1])]

@@ -5,6 +5,7 @@
 # programs executed from there, and by every entry that the kernel has for system calls. Runs inside a VM. Prints TAP.
 set -u
 cases=$(dirname "$0")
+# shellcheck source=tests/vm/cases/agent.lib
 . "$cases/agent.lib"
 policy=$cases/run.yaml
 
