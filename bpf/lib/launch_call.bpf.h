@@ -38,38 +38,51 @@ __noinline __u32 sg_call_text(__u32 slot, __u64 at, __u64 from)
     return (__u32)n;
 }
 
+/* The argument that a pointer at `argv` leads to, at `end` of a field that began at `start`. Returns the new end; 0: there is none. */
+__noinline __u64 sg_call_one(__u32 slot, __u64 start, __u64 end, __u64 argv)
+{
+    struct sg_launch_head *head = sg_launch_head(slot);
+    __u64 from = 0;
+    __u32 n;
+
+    if (!head)
+        return 0;
+    if (bpf_probe_read_user(&from, sizeof(from), (void *)argv)) {
+        head->launch.flags |= SG_LAUNCH_ARGS_CUT;
+        return 0;
+    }
+    if (sg_call_width() == 4)
+        from = (__u32)from;
+    if (!from)
+        return 0;
+    n = sg_call_text(slot, end, from);
+    if (!n || end - start + n > SG_ARGS_BYTES_MAX) {
+        head->launch.flags |= SG_LAUNCH_ARGS_CUT;
+        return 0;
+    }
+    head->launch.argc++;
+    return end + n;
+}
+
 /* The arguments of the exec that the current task asks for. Returns the record's new end. */
 __noinline __u64 sg_call_args(__u32 slot, __u64 at)
 {
     struct sg_launch_head *head = sg_launch_head(slot);
-    __u64 start = at + sizeof(struct sg_field), end = start;
+    __u64 start = at + sizeof(struct sg_field), end = start, next;
     __u64 argv = sg_call_argv();
-    __u32 width = sg_call_width(), n = 0;
+    __u32 width = sg_call_width(), i;
 
     if (!head || !argv)
         return at;
-    for (__u32 i = 0; i < SG_CALL_ARGS_MAX; i++) {
-        __u64 from = 0;
-
-        if (bpf_probe_read_user(&from, sizeof(from), (void *)argv)) {
-            head->launch.flags |= SG_LAUNCH_ARGS_CUT;
+    for (i = 0; i < SG_CALL_ARGS_MAX; i++) {
+        next = sg_call_one(slot, start, end, argv);
+        if (!next)
             break;
-        }
-        if (width == 4)
-            from = (__u32)from;
-        if (!from)
-            break;
+        end = next;
         argv += width;
-        n = sg_call_text(slot, end, from);
-        if (!n || end - start + n > SG_ARGS_BYTES_MAX) {
-            head->launch.flags |= SG_LAUNCH_ARGS_CUT;
-            break;
-        }
-        head->launch.argc++;
-        end += n;
-        if (i == SG_CALL_ARGS_MAX - 1)
-            head->launch.flags |= SG_LAUNCH_ARGS_CUT;
     }
+    if (i == SG_CALL_ARGS_MAX)
+        head->launch.flags |= SG_LAUNCH_ARGS_CUT;
     return sg_end_field((__u8 *)head, at, end - start, SG_FIELD_ARGS);
 }
 

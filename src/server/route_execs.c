@@ -43,9 +43,10 @@ static int keep_exec(void *ctx, const struct store_row *row)
     x->outcome = row->columns.outcome;
     x->root = row->columns.unreadable ? NULL : json_parse(row->line, row->len, DEPTH_MAX);
     if (row->columns.rule.s) {
-        x->rule = strndup(row->columns.rule.s, row->columns.rule.len);
+        x->rule = mallocz(row->columns.rule.len + 1);
         if (!x->rule)
             return -ENOMEM;
+        memcpy(x->rule, row->columns.rule.s, row->columns.rule.len);
     }
     return process_tree_add(e->ask->tree, row);
 }

@@ -58,8 +58,9 @@ static const struct warning warnings[] = {
     {PROCESSES "  - {exec: \"/usr/bin/su*\", do: deny}\n", 4, 5, "nobody could become root"},
     {PROCESSES "  - {exec: \"/usr/bin/systemctl\", do: stop}\n", 4, 5,
      "services could not be managed"},
-    {PROCESSES "  - {load: \"/usr/lib/**\", do: allow}\n  - {load: \"/usr/**\", do: deny}\n", 0, 0,
-     NULL},
+    {PROCESSES
+     "  - {load: [\"/usr/lib/**\", \"/usr/lib64/**\"], do: allow}\n  - {load: \"/usr/**\", do: deny}\n",
+     0, 0, NULL},
     {PROCESSES "  - {exec: \"/usr/bin/su*\", do: deny, mode: monitor}\n", 0, 0, NULL},
 };
 

@@ -98,13 +98,15 @@ static void test_every_kind(void **state)
         const struct policy_control *c;
         struct policy *p;
 
+        assert_int_equal(policy_control_kind(policy_control_name(kind)), kind);
+        if (kind == SG_CONTROL_schedule) // a key of `processes`
+            continue;
         sb_printf(&text, H "control:\n  - {%s: any, do: audit}\n", policy_control_name(kind));
         p = load(sb_str(&text));
         c = p->rules[0].paths.items[0].control;
         assert_non_null(c);
         assert_int_equal(c->kind, kind);
         assert_int_equal(c->what, POLICY_CONTROL_ANY);
-        assert_int_equal(policy_control_kind(policy_control_name(kind)), kind);
         assert_true(*policy_control_expected(kind));
         policy_free(p);
     }
