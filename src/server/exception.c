@@ -14,6 +14,7 @@
 #include "base/jsonget.h"
 #include "base/macro.h"
 #include "base/strutil.h"
+#include "policy/explain.h"
 #include "registry/alert.h"
 #include "registry/bundle.h"
 #include "registry/host.h"
@@ -232,29 +233,67 @@ static void put_ops(struct strbuf *sb, uint32_t ops)
         }
 }
 
-static void put_paths(struct strbuf *sb, const struct policy_rule *rule)
+// What the rule says of one kind of abi/control.def, or of paths and programs (SG_CONTROL_COUNT).
+static bool put_about(struct strbuf *sb, const struct policy_rule *rule, enum sg_control kind)
 {
-    sb_putc(sb, '[');
+    bool any = false;
+
     for (uint32_t i = 0; i < rule->paths.n; i++) {
-        sb_puts(sb, i ? ", " : "");
-        put_quoted(sb, rule->paths.items[i].text, rule->paths.items[i].len);
+        const struct policy_pattern *p = &rule->paths.items[i];
+        bool program = !p->control || rule->section == POLICY_SECTION_PROCESSES;
+
+        if (program ? kind != SG_CONTROL_COUNT : p->control->kind != kind)
+            continue;
+        sb_puts(sb, any ? ", " : "[");
+        put_quoted(sb, p->text, p->len);
+        any = true;
     }
+    sb_puts(sb, any ? "]" : "");
+    return any;
+}
+
+static void put_kinds(struct strbuf *sb, const struct policy_rule *rule)
+{
+    const char *comma = "";
+
+    for (enum sg_control kind = 0; kind < SG_CONTROL_COUNT; kind++) {
+        _cleanup_(sb_done) struct strbuf values = {};
+
+        if (!put_about(&values, rule, kind))
+            continue;
+        sb_printf(sb, "%s%s: %s", comma, policy_control_name(kind), sb_str(&values));
+        comma = ", ";
+    }
+}
+
+// What the exception is about, by the keys that the section of its rule has.
+static void put_what(struct strbuf *sb, const struct source *s, const struct policy_rule *rule,
+                     bool narrow)
+{
+    if (rule->section == POLICY_SECTION_CONTROL) {
+        put_kinds(sb, rule);
+        return;
+    }
+    sb_puts(sb, rule->section == POLICY_SECTION_FILES      ? "path: "
+                : rule->ops & (SG_OP_EXEC | SG_OP_CONTROL) ? "exec: "
+                                                           : "load: ");
+    if (narrow)
+        put_literal(sb, s->path);
+    else
+        (void)put_about(sb, rule, SG_CONTROL_COUNT);
+    if (rule->section != POLICY_SECTION_FILES)
+        return;
+    sb_puts(sb, ", access: [");
+    put_ops(sb, narrow && s->ops ? s->ops & rule->ops : rule->ops);
     sb_putc(sb, ']');
 }
 
 static void put_rule(struct strbuf *sb, const struct source *s, const struct policy_rule *rule,
                      enum exception_scope scope)
 {
-    bool narrow = scope == EXCEPTION_PATH;
-
-    sb_puts(sb, "- {path: ");
-    if (narrow)
-        put_literal(sb, s->path);
-    else
-        put_paths(sb, rule);
-    sb_puts(sb, ", access: [");
-    put_ops(sb, narrow && s->ops ? s->ops & rule->ops : rule->ops);
-    sb_puts(sb, "], by: {");
+    sb_puts(sb, "- {");
+    put_what(sb, s, rule, scope == EXCEPTION_PATH);
+    sb_puts(sb, ", by: {");
     if (scope == EXCEPTION_USER) {
         sb_puts(sb, "user: ");
         put_quoted(sb, s->user, strlen(s->user));
@@ -301,6 +340,10 @@ static int put_text(const struct source *s, const struct policy *p, uint64_t ale
         error_cure(err, "see whether that version still refuses it");
         return -EBUSY;
     }
+    if (rule->syscalls.n > 0 || rule->schedule)
+        return error_set(
+            err, -EBUSY,
+            "the rule of this alert is about system calls: write the exception by hand");
     indent = strspn(at, " ");
     if (at[indent] != '-')
         return error_set(

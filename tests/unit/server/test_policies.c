@@ -334,6 +334,52 @@ static void test_exception(void **state _unused_)
     rig_free(rig);
 }
 
+// Rules about programs and about what is asked of the kernel have exceptions in their own words.
+static void test_exception_by_section(void **state _unused_)
+{
+    static const char policy[] = "safeguard: 1\nname: p\nmode: enforce\n"
+                                 "processes:\n"
+                                 "  - {exec: [\"/tmp/**\", memfd], do: deny}\n"
+                                 "control:\n"
+                                 "  - {ptrace: any, module: [\"a*\", b], do: deny}\n";
+    static const struct {
+        const char *record, *scope, *line;
+    } rows[] = {
+        {RECORD("2", "2", "60-p.yaml", "5", "ann", "/tmp/x", "exec"), "path",
+         "  - {exec: \"/tmp/x\", by: {exe: \"/usr/bin/cat\"}, do: allow}\n"},
+        {RECORD("2", "2", "60-p.yaml", "5", "ann", "/tmp/x", "exec"), "user",
+         "  - {exec: [\"/tmp/**\", \"memfd\"], by: {user: \"ann\"}, do: allow}\n"},
+        {RECORD("2", "2", "60-p.yaml", "7", "ann", "", "control"), "program",
+         "  - {ptrace: [\"any\"], module: [\"a*\", \"b\"], by: {exe: \"/usr/bin/cat\"}, do: "
+         "allow}\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct rig *rig = rig_new();
+        struct stream_id stream;
+        char body[64], *text;
+        struct peer op;
+        struct agent a;
+
+        say_as(rig, &op, "op", ROLE_OPERATOR);
+        assert_int_equal(stream_id_new(&stream), 0);
+        agent_new(&a, rig);
+        assert_int_equal(agent_hello(&a, &stream), 200);
+        send_records(&a, &stream, 1, rows[i].record, 1);
+        send_text(&op, "policy_new", "/api/v1/policies", "60-p.yaml", policy, "", 201);
+        (void)snprintf(body, sizeof(body), "{\"reason\":\"r\",\"scope\":\"%s\"}", rows[i].scope);
+        say(&op, "alert_exception", "/api/v1/alerts/1/exception", body, 200);
+        text = said(&op, "text");
+        if (!strstr(text, rows[i].line))
+            fail_msg("%s: %s", rows[i].scope, text);
+        free(text);
+        agent_done(&a);
+        peer_done(&op);
+        rig_free(rig);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_check), cmocka_unit_test(test_versions),
           cmocka_unit_test(test_rollout), cmocka_unit_test(test_dryrun),
-          cmocka_unit_test(test_alerts), cmocka_unit_test(test_exception))
+          cmocka_unit_test(test_alerts), cmocka_unit_test(test_exception),
+          cmocka_unit_test(test_exception_by_section))
