@@ -78,7 +78,7 @@ static void find_programs(struct agent *a)
 
 void defence_options(const struct agent *a, struct sensor_options *options)
 {
-    // Attached also where it is off by now but was on: what is on goes off by an unlock, not by a setting.
+    // Off is off, also where it was on before: the file of this setting is defended as long as an agent runs that has it on.
     if (!a->config.defence)
         return;
     options->features |= SENSOR_FEATURE_DEFENCE;
