@@ -175,7 +175,7 @@ int decode_path(const struct decode_context *ctx, struct bytes list, uint32_t de
 }
 
 // Copies text up to its first NUL, if it has one.
-static int decode_text(struct bytes text, struct event *ev, struct bytes *ret_text)
+int decode_text(struct bytes text, struct event *ev, struct bytes *ret_text)
 {
     uint32_t len = (uint32_t)strnlen(text.s, text.len);
     char *copy = event_alloc(ev, len);

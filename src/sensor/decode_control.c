@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sensor/decode.h"
+#include "sensor/decode_fields.h"
 
 int decode_control(struct bytes field, struct bytes name, struct event *ev)
 {
     struct sg_control_field f;
-    char *copy;
 
     if (field.len != sizeof(f))
         return -EBADMSG;
@@ -26,11 +25,5 @@ int decode_control(struct bytes field, struct bytes name, struct event *ev)
         return 0;
     if (name.len > SG_CONTROL_NAME_MAX)
         return -EBADMSG;
-    name.len = (uint32_t)strnlen(name.s, name.len);
-    copy = event_alloc(ev, name.len);
-    if (!copy)
-        return -ENOBUFS;
-    memcpy(copy, name.s, name.len);
-    ev->control.name = (struct bytes){copy, name.len};
-    return 0;
+    return decode_text(name, ev, &ev->control.name);
 }

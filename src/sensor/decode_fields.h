@@ -18,7 +18,9 @@ struct fields {
 int decode_path(const struct decode_context *ctx, struct bytes list, uint32_t dev, bool cut,
                 struct event *ev, struct event_path *ret_path);
 
-// Any bytes, into the event's arena.
+// Text up to its first NUL, which records that are well have at its end, into the event's arena.
+int decode_text(struct bytes text, struct event *ev, struct bytes *ret_text);
+// Any bytes, likewise.
 int decode_copy(struct bytes text, struct event *ev, struct bytes *ret_text);
 
 // EXEC: ev->launch.

@@ -109,7 +109,7 @@ static int take_name(struct bytes field, struct event *ev)
 
     if (!field.s || !(l->flags & SG_LAUNCH_MEMORY))
         return 0;
-    r = decode_copy(field, ev, &path->bytes);
+    r = decode_text(field, ev, &path->bytes);
     if (r == 0)
         path->kind = EVENT_PATH_TEXT;
     return r;
