@@ -107,7 +107,7 @@ static bool ready(const struct sensor *s, size_t i)
 {
     enum canary_kind kind = hook_row(i)->canary;
 
-    if (hook_controls(i))
+    if (hook_row(i)->control)
         return s->canary.asking && hook_controls(i) & s->canary.now.controls;
     if (kind == CANARY_pivot_root && !(s->wants.needs & SG_NEED_GUARD))
         return false;
@@ -129,7 +129,7 @@ static bool kept_from(size_t i, const struct proof *p)
 
     for (int cap = 0; !confined && prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
         confined = prctl(PR_CAPBSET_READ, cap) == 0;
-    return confined && hook_controls(i) && p->denied && !p->seen && !p->proved_ns;
+    return confined && hook_row(i)->control && p->denied && !p->seen && !p->proved_ns;
 }
 
 // A record is in its ring before the access comes back, unless another processor is still writing one that

@@ -103,9 +103,9 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
             "not proved: it refuses something only where rules besides the agent's are enforced");
     else if (kind == CANARY_inherit && !(s->wants.needs & SG_NEEDS_PROGRAM))
         REASON(h, "not proved: descriptors are looked at only where rules ask for programs");
-    else if (hook_controls(i) && error == ECANCELED)
+    else if (hook_row(i)->control && error == ECANCELED)
         REASON(h, "not proved: no rule of the policy refuses what the self-test asks with");
-    else if (hook_controls(i) && error == EACCES)
+    else if (hook_row(i)->control && error == EACCES)
         REASON(h, "not proved: the agent is confined (seccomp, capabilities) and cannot reach it");
     else if (canary_on_host(kind) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);

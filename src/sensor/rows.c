@@ -7,6 +7,8 @@
 static const struct hook_row rows[] = {
 #define SG_HOOK(name, op_bits, kind, text) \
     {.id = #name, .help = (text), .ops = (op_bits), .canary = CANARY_##kind},
+#define SG_HOOK_CONTROL(name, op_bits, kind, text) \
+    {.id = #name, .help = (text), .ops = (op_bits), .canary = CANARY_##kind, .control = true},
 #include "abi/hooks.def"
 };
 

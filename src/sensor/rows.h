@@ -25,6 +25,7 @@ struct hook_row {
     const char *id, *help;
     uint32_t ops;
     enum canary_kind canary;
+    bool control; // its canary asks for what rules of the section control speak of
 };
 
 // Row i < HOOKS.
