@@ -24,34 +24,7 @@ static const struct decode_context context = {.ring = EVENT_RING_PROCESS,
                                               .mounts = mounts,
                                               .n_mounts = ARRAY_SIZE(mounts)};
 
-static int setup(void **state)
-{
-    struct event *ev = NULL;
-
-    decode_mounts_sort(mounts, ARRAY_SIZE(mounts));
-    if (event_new(&ev) < 0)
-        return -1;
-    *state = ev;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)event_free(*state);
-    return 0;
-}
-
-static int decode(struct event *ev, const struct record *r)
-{
-    return decode_record(r->bytes, r->head.size, &context, ev);
-}
-
-#define assert_bytes(b, text)                                  \
-    do {                                                       \
-        struct bytes got_ = (b);                               \
-        assert_int_equal(got_.len, sizeof(text) - 1);          \
-        assert_memory_equal(got_.s, (text), sizeof(text) - 1); \
-    } while (0)
+#include "tests/unit/sensor/decoding.h"
 
 static const struct sg_launch numbers = {
     .caps_effective = 1,
