@@ -3,43 +3,14 @@
 // Called by tests/browser/run: a fleet whose every word is hostile (tests/security/guests.py), people who write no better, and
 // every page, drawer and dialog. What hosts and people said is text, and nothing but text; no page breaks or grows over its edge.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { execFileSync } from 'node:child_process';
 import { launch, Walk } from './pages.mjs';
+import { ownServer, PASSWORD } from './server.mjs';
 
-const { SERVER, DIR, LOGS } = process.env;
-const PASSWORD = 'correct-horse-battery';
 const EVIL = '<img src=x onerror="window.__hit=1"><script>window.__hit=1</script>\u202egnp.exe';
 const LONG = 'L'.repeat(59);
 
-const port = await new Promise((resolve) => {
-  const s = createServer().listen(0, '127.0.0.1', () => {
-    const { port: free } = s.address();
-    s.close(() => resolve(free));
-  });
-});
-const url = `https://127.0.0.1:${port}`;
-const data = `${DIR}/hostile`;
-for (const d of ['', '/run', '/hosts']) mkdirSync(data + d);
-const where = ['--data-dir', data, '--run-dir', `${data}/run`];
-const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
-
-const log = openSync(`${LOGS}/hostile-server.log`, 'w');
-const server = spawn(SERVER, [...where, '--address', '127.0.0.1', '--port', String(port), '--url', url, '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`], {
-  stdio: ['ignore', log, log],
-});
-writeFileSync(`${DIR}/hostile.pid`, String(server.pid));
-
-for (let i = 0; i < 300; i++) {
-  const open = await new Promise((resolve) => {
-    const c = connect(port, '127.0.0.1', () => (c.destroy(), resolve(true)));
-    c.on('error', () => resolve(false));
-  });
-  if (open) break;
-  await new Promise((r) => setTimeout(r, 50));
-}
-for (const role of ['operator', 'admin', 'auditor']) command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
+const { port, url, data, command, server } = await ownServer('hostile', ['operator', 'admin', 'auditor']);
 
 const token = command(['token', 'create', '--uses', '0']).split('\n')[0];
 const { hosts, odd } = JSON.parse(execFileSync('python3', ['tests/security/guests.py', String(port), data], { input: token, encoding: 'utf8', maxBuffer: 1 << 24 }));

@@ -3,41 +3,15 @@
 // Called by tests/browser/run: a host whose processes have lives (lives.py), what was executed on it, one process with its tree, its
 // detail and its records, while it lives and when it is over.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { launch, Walk } from './pages.mjs';
+import { ownServer, PASSWORD } from './server.mjs';
 
-const { SERVER, DIR, LOGS } = process.env;
-const PASSWORD = 'correct-horse-battery';
+const { DIR, LOGS } = process.env;
 
-const port = await new Promise((resolve) => {
-  const s = createServer().listen(0, '127.0.0.1', () => {
-    const { port: free } = s.address();
-    s.close(() => resolve(free));
-  });
-});
-const url = `https://127.0.0.1:${port}`;
-const data = `${DIR}/processes`;
-for (const d of ['', '/run', '/hosts']) mkdirSync(data + d);
-const where = ['--data-dir', data, '--run-dir', `${data}/run`];
-const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
-
-const log = openSync(`${LOGS}/processes-server.log`, 'w');
-const server = spawn(SERVER, [...where, '--address', '127.0.0.1', '--port', String(port), '--url', url, '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`], {
-  stdio: ['ignore', log, log],
-});
-writeFileSync(`${DIR}/processes.pid`, String(server.pid));
-for (let i = 0; i < 300; i++) {
-  const open = await new Promise((resolve) => {
-    const c = connect(port, '127.0.0.1', () => (c.destroy(), resolve(true)));
-    c.on('error', () => resolve(false));
-  });
-  if (open) break;
-  await new Promise((r) => setTimeout(r, 50));
-}
-for (const role of ['viewer', 'admin']) command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
+const { port, url, data, command, log, server } = await ownServer('processes', ['viewer', 'admin']);
 
 const token = command(['token', 'create']).split('\n')[0].trim();
 const lives = spawn('python3', ['tests/browser/lives.py', String(port), data, token], { stdio: ['pipe', 'pipe', log] });
