@@ -367,13 +367,17 @@ SG_LSM(inode_rename, inode_rename, sg_on_rename(old_dir, old_dentry, new_dir, ne
        struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
        struct dentry *new_dentry)
 
-/* The LSM hook is called once for each direction of an exchange; security_inode_rename is called once. */
+/*
+ * The LSM hook is called once for each direction of an exchange; security_inode_rename is called once. The arguments of the
+ * other direction are read again: kept over the first one, they would be 8 bytes of stack too many.
+ */
 SG_FMOD(inode_rename, inode_rename,
         sg_on_rename(old_dir, old_dentry, new_dir, new_dentry, storage) ||
-            (flags & RENAME_EXCHANGE &&
-             sg_on_rename(new_dir, new_dentry, old_dir, old_dentry, storage)),
+            ((unsigned int)ctx[4] & RENAME_EXCHANGE &&
+             sg_on_rename((struct inode *)ctx[2], (struct dentry *)ctx[3], (struct inode *)ctx[0],
+                          (struct dentry *)ctx[1], storage)),
         struct inode *old_dir, struct dentry *old_dentry, struct inode *new_dir,
-        struct dentry *new_dentry, unsigned int flags)
+        struct dentry *new_dentry)
 
 /* By addresses, for programs that hang on functions of the kernel. */
 static __always_inline void sg_pin_late(struct dentry *dentry, __u32 policy_id, __u64 states)

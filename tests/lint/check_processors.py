@@ -25,29 +25,38 @@ def _includes():
     return ["-idirafter", f"/usr/include/{multiarch}"] if multiarch else []
 
 
-def check(tree):
+def known(tree):
+    """The processors that bpf_archs of the build knows, by the names that headers call them."""
     build = tree.text(BUILD) if BUILD in tree.paths else ""
     table = re.search(r"^bpf_archs = \{(.*)\}$", build, re.M)
-    known = set(re.findall(r": '(\w+)'", table.group(1))) if table else set()
-    for name in sorted(PROMISED - known):
+    return set(re.findall(r": '(\w+)'", table.group(1))) if table else set()
+
+
+def compiled(tree, path, name, output):
+    """Compiles a source of the kernel side for a processor; returns what was wrong, "" for nothing."""
+    clang = shutil.which("clang-14") or shutil.which("clang")
+    if not clang:
+        return "there is no clang to compile the kernel side with"
+    done = subprocess.run(
+        [clang, "-g", "-O2", "-target", "bpf", "-mcpu=v2", f"-D__TARGET_ARCH_{name}", "-Wall", "-Wextra",
+         "-Werror", "-Wno-unused-parameter", "-Wno-unused-function", *_includes(),
+         f"-I{tree.root}", f"-I{os.path.join(tree.root, 'bpf')}", "-c", tree.full(path), "-o", output],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    return done.stderr[:1000] if done.returncode != 0 else ""
+
+
+def check(tree):
+    build = tree.text(BUILD) if BUILD in tree.paths else ""
+    for name in sorted(PROMISED - known(tree)):
         yield Finding(BUILD, 1, f"bpf_archs does not have {name}")
     if not re.search(r"^bpf_arch = bpf_archs\.get\(host_machine\.cpu_family\(\), ''\)\n"
                      r"if bpf_arch == ''\n  error\(", build, re.M):
         yield Finding(BUILD, 1, "an unknown processor is not refused")
-    clang = shutil.which("clang-14") or shutil.which("clang")
-    if not clang:
-        yield Finding(BUILD, 1, "there is no clang to compile the kernel side with")
-        return
     for path in tree.written(".bpf.c"):
-        for name in sorted(known - {OWN}):
-            done = subprocess.run(
-                [clang, "-g", "-O2", "-target", "bpf", "-mcpu=v2", f"-D__TARGET_ARCH_{name}", "-Wall", "-Wextra",
-                 "-Werror", "-Wno-unused-parameter", "-Wno-unused-function", *_includes(),
-                 f"-I{tree.root}", f"-I{os.path.join(tree.root, 'bpf')}", "-c", tree.full(path), "-o",
-                 os.devnull],
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-            if done.returncode != 0:
-                yield Finding(path, 1, f"does not compile for {name}:\n{done.stderr[:1000]}")
+        for name in sorted(known(tree) - {OWN}):
+            wrong = compiled(tree, path, name, os.devnull)
+            if wrong:
+                yield Finding(path, 1, f"does not compile for {name}:\n{wrong}")
 
 
 _REFUSES = "bpf_arch = bpf_archs.get(host_machine.cpu_family(), '')\nif bpf_arch == ''\n  error('no')\nendif\n"
