@@ -87,6 +87,7 @@ SG_INLINE __u64 sg_stronger(__u64 a, __u64 b)
 {
     __u64 b_is_greater = (__u64)((__s64)(a - b) >> 63);
 
+    __asm__ volatile("" : "+r"(b_is_greater)); /* else a branch again */
     return a ^ ((a ^ b) & b_is_greater);
 }
 

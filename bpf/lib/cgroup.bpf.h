@@ -14,16 +14,19 @@ static __always_inline struct kernfs_node *sg_kernfs_parent(struct kernfs_node *
     return BPF_CORE_READ((struct kernfs_node___rcu *)kn, __parent);
 }
 
-/* One cgroup down: '/' and its name. The walk's room is the caller's. */
-__noinline __u64 sg_cgroup_step(__u64 kn_address, __u32 policy_id, __u32 state, __u32 room)
+/* One cgroup down: '/' and the name of the one that the walk passed as its `n`th. The walk's room is the caller's. */
+__noinline __u64 sg_cgroup_step(__u32 n, __u32 policy_id, __u32 state, __u32 room)
 {
-    const char *name = BPF_CORE_READ((struct kernfs_node *)kn_address, name);
     struct sg_walk *w = sg_walk_of(room);
-    __u64 answer = sg_enter(policy_id, state);
+    __u64 answer = sg_enter(policy_id, state), slot = n & (SG_WALK_KEPT - 1);
+    const struct kernfs_node *kn;
+    const char *name;
     long len;
 
     if (!w)
         return SG_ANSWER_FAIL(SG_REASON_MEMORY);
+    kn = (const void *)w->up[slot];
+    name = BPF_CORE_READ(kn, name);
     len = bpf_probe_read_kernel_str(w->name, sizeof(w->name), name);
     if (len <= 1 || SG_ANSWER_FAILED(answer))
         return answer;
@@ -58,8 +61,7 @@ __noinline __u64 sg_cgroup_state(__u64 task_address, __u32 policy_id, __u32 stat
         if (!n || !answer || SG_ANSWER_FAILED(answer))
             break;
         n--;
-        slot = n & (SG_WALK_KEPT - 1);
-        answer = sg_cgroup_step(w->up[slot], policy_id, (__u32)answer, room);
+        answer = sg_cgroup_step(n, policy_id, (__u32)answer, room);
     }
     sg_room_free(room);
     return answer;

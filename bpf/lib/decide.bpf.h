@@ -21,14 +21,65 @@ enum sg_who {
     SG_WHO_SOMEBODY = 3, /* is there anybody who is denied it? */
 };
 
+/* The number that the subject of `who` is kept under. */
+static __always_inline __u32 sg_tid_of(__u32 who)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+
+    return who == SG_WHO_NEXT ? SG_TID_NEXT(tid) : tid;
+}
+
 static __always_inline const struct sg_subject *sg_subject_of(const struct sg_image *header,
                                                               __u32 who)
 {
-    __u32 next = SG_TID_NEXT((__u32)bpf_get_current_pid_tgid());
+    __u32 next = sg_tid_of(SG_WHO_NEXT);
 
     return who == SG_WHO_NEXT ? bpf_map_lookup_elem(&sg_subjects, &next)
                               : sg_subject_current(header);
 }
+
+/* Does the predicate of an entry hold? A subject that is not known is one that every denial speaks of, and no permission. */
+static __always_inline __u64 sg_entry_holds(const struct sg_entry *e,
+                                            const struct sg_subject *subject)
+{
+    __u64 pred = e->pred & (SG_PREDS_MAX - 1);
+
+    return subject ? (subject->preds[pred / 64] >> (pred % 64)) & 1
+                   : (__u64)((e->verdict > 1) | !pred);
+}
+
+/* An entry as a word, with 1 in the place of its predicate when that holds, else 0; SG_ENTRY_GONE: the image changed. */
+#define SG_ENTRY_GONE (~0ull)
+union sg_entry_word {
+    __u64 word;
+    struct sg_entry entry;
+};
+_Static_assert(sizeof(struct sg_entry) == sizeof(__u64), "an entry is a word");
+
+/*
+ * The entry at a byte of the image, for the subject that is kept under a number of the current task's own (0: it is not known):
+ * what stands far behind in a state's list. Slower than the loop that has the subject at hand, of which a verifier walks every
+ * round once with a subject and once without.
+ */
+__noinline __u64 sg_entry_far(__u32 at, __u32 policy_id, __u32 tid)
+{
+    const struct sg_subject *subject = tid ? bpf_map_lookup_elem(&sg_subjects, &tid) : NULL;
+    void *image = sg_image_get();
+    const struct sg_image *header = image ? sg_image_header(image) : NULL;
+    const union sg_entry_word *e;
+    union sg_entry_word asked;
+
+    if (!header || header->policy_id != policy_id)
+        return SG_ENTRY_GONE;
+    e = sg_image_at(image, at, sizeof(*e));
+    if (!e)
+        return SG_ENTRY_GONE;
+    asked.word = e->word;
+    asked.entry.pred = sg_entry_holds(&e->entry, subject);
+    return asked.word;
+}
+
+#define SG_ENTRIES_NEAR 4 /* entries that are looked at with the subject at hand */
 
 /* Decides `ops` on an object in `state`, for `who`. */
 __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
@@ -40,7 +91,7 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
     const struct sg_entry *e;
     const struct sg_subject *subject = NULL;
     __u64 best = SG_DECISION_NONE, pending;
-    __u32 first, n;
+    __u32 first, n, tid;
 
     if (!image)
         return SG_DECISION_NONE;
@@ -67,18 +118,24 @@ __noinline __u64 sg_decide(__u32 state, __u32 ops, __u32 policy_id, __u32 who)
         if (!subject && who == SG_WHO_CURRENT)
             return SG_DECISION_SUBJECT;
     }
-    for (__u32 i = 0; i < SG_ENTRIES_MAX; i++) {
-        __u64 holds, pred;
+    for (__u32 i = 0; i < SG_ENTRIES_NEAR; i++) {
+        if (i >= n || !pending)
+            return best;
+        e = sg_image_at(image, first + i * (__u32)sizeof(*e), sizeof(*e));
+        if (!e)
+            return best;
+        best = sg_consider(e, sg_entry_holds(e, subject), &pending, best);
+    }
+    tid = subject ? sg_tid_of(who) : 0;
+    for (__u32 i = SG_ENTRIES_NEAR; i < SG_ENTRIES_MAX; i++) {
+        union sg_entry_word far;
 
         if (i >= n || !pending)
             break;
-        e = sg_image_at(image, first + i * (__u32)sizeof(*e), sizeof(*e));
-        if (!e)
-            break;
-        pred = e->pred & (SG_PREDS_MAX - 1);
-        holds = subject ? (subject->preds[pred / 64] >> (pred % 64)) & 1
-                        : (__u64)((e->verdict > 1) | !pred);
-        best = sg_consider(e, holds, &pending, best);
+        far.word = sg_entry_far(first + i * (__u32)sizeof(far), policy_id, tid);
+        if (far.word == SG_ENTRY_GONE)
+            return SG_DECISION_RETRY;
+        best = sg_consider(&far.entry, far.entry.pred, &pending, best);
     }
     return best;
 }

@@ -250,6 +250,25 @@ __noinline __u32 sg_pred(__u32 index)
     return 1;
 }
 
+/* Some terms, and some predicates, from `index` on; 0: there are no more. Verifiers walk every round of every loop. */
+#define SG_SETTLED_AT_ONCE 32
+
+__noinline __u32 sg_terms(__u64 task_address, __u32 index)
+{
+    for (__u32 i = 0; i < SG_SETTLED_AT_ONCE; i++)
+        if (!sg_term(task_address, index + i))
+            return 0;
+    return 1;
+}
+
+__noinline __u32 sg_preds(__u32 index)
+{
+    for (__u32 i = 0; i < SG_SETTLED_AT_ONCE; i++)
+        if (!sg_pred(index + i))
+            return 0;
+    return 1;
+}
+
 /* From the draft's path lists and ids to its subjects and predicates. */
 static __always_inline void sg_settle(struct sg_draft *d, const struct sg_image *header,
                                       __u64 task_address)
@@ -262,16 +281,16 @@ static __always_inline void sg_settle(struct sg_draft *d, const struct sg_image 
         s->preds[i] = 0;
     d->term_subject = SG_SUBJECTS_MAX;
     d->term_all = d->term_any = 0;
-    for (__u32 i = 0; i <= SG_TERMS_MAX; i++)
-        if (!sg_term(task_address, i))
+    for (__u32 i = 0; i <= SG_TERMS_MAX; i += SG_SETTLED_AT_ONCE)
+        if (!sg_terms(task_address, i))
             break;
     for (int i = 0; i < (int)SG_SUBJECT_WORDS; i++) {
         s->sticky[i] |= s->subjects[i] & header->descendants[i];
         s->subjects[i] = (s->subjects[i] | s->sticky[i]) &
                          sg_subjects_on[SG_SWITCHES(header->policy_id)][i];
     }
-    for (__u32 i = 0; i < SG_PREDS_MAX; i++)
-        if (!sg_pred(i))
+    for (__u32 i = 0; i < SG_PREDS_MAX; i += SG_SETTLED_AT_ONCE)
+        if (!sg_preds(i))
             break;
 }
 

@@ -19,6 +19,7 @@
 
 #define SG_ENVIRON_CHUNK  256  /* bytes that are fetched at once */
 #define SG_ENVIRON_CHUNKS 1024 /* variables, or chunks of long ones, that are looked at */
+#define SG_ENVIRON_STRIDE 32 /* of these in one step: a verifier walks every round of every loop */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -98,18 +99,31 @@ __noinline __u32 sg_environ_chunk(__u64 address, __u32 policy_id)
     return (__u32)n;
 }
 
-/* 1: all of it was read. Inlined: the stack of the programs that come here is short. */
-static __always_inline __u32 sg_environ_walk(__u64 from, __u64 to, __u32 policy_id)
+/* Some of what lies between two addresses; returns where it got to, 0 when something could not be read. */
+__noinline __u64 sg_environ_some(__u64 from, __u64 to, __u32 policy_id)
 {
-    for (int i = 0; i < SG_ENVIRON_CHUNKS; i++) {
+    for (int i = 0; i < SG_ENVIRON_STRIDE; i++) {
         __u32 n;
 
         if (from >= to)
-            return 1;
+            break;
         n = sg_environ_chunk(from, policy_id);
         if (!n)
             return 0;
         from += n;
+    }
+    return from;
+}
+
+/* 1: all of it was read. Inlined: the stack of the programs that come here is short. */
+static __always_inline __u32 sg_environ_walk(__u64 from, __u64 to, __u32 policy_id)
+{
+    for (int i = 0; i < SG_ENVIRON_CHUNKS / SG_ENVIRON_STRIDE; i++) {
+        if (from >= to)
+            return 1;
+        from = sg_environ_some(from, to, policy_id);
+        if (!from)
+            return 0;
     }
     return from >= to;
 }

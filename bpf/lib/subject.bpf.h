@@ -35,6 +35,12 @@ static __always_inline void sg_exe_is(struct sg_subject *s, struct inode *inode,
     s->exe_exec_id = exec_id;
 }
 
+/* Is it to be asked again? */
+static __always_inline int sg_answer_again(__u64 answer)
+{
+    return answer == SG_ANSWER_FAIL(SG_REASON_RACE) || answer == SG_ANSWER_FAIL(SG_REASON_DEPTH);
+}
+
 /* As sg_object_state(), of a path that nothing moves meanwhile: what a rename spoils is asked again. */
 static __always_inline __u64 sg_state_at_rest(__u64 dentry, __u32 policy_id)
 {
@@ -42,7 +48,7 @@ static __always_inline __u64 sg_state_at_rest(__u64 dentry, __u32 policy_id)
 
     for (int i = 0; i < SG_REST_TRIES; i++) {
         answer = sg_object_state(dentry, policy_id);
-        if (answer != SG_ANSWER_FAIL(SG_REASON_RACE) && answer != SG_ANSWER_FAIL(SG_REASON_DEPTH))
+        if (!sg_answer_again(answer))
             break;
     }
     return answer;
@@ -70,31 +76,31 @@ static __always_inline int sg_set_exe(struct sg_subject *s, __u64 answer, __u32 
     return 1;
 }
 
-/* Which path lists the program of the draft's task is in. A step of its own: the walk needs the stack. */
-__noinline __u32 sg_subject_exe(__u64 task_address, __u32 policy_id)
+/* Answers of sg_subject_exe() that are no address. */
+#define SG_EXE_NOT     0ull /* it is not known now */
+#define SG_EXE_KNOWN   1ull /* its path lists are in the draft */
+#define SG_EXE_NO_PATH 2ull /* it has none, or another one than it executed */
+
+/* The program of the draft's task: the dentry whose state says which path lists it is in, or one of the above. */
+static __always_inline __u64 sg_subject_exe(struct sg_draft *d, __u64 task_address, __u32 policy_id)
 {
     struct task_struct *task = (void *)task_address;
     __u32 exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
-    struct sg_draft *d = sg_draft_get();
     struct inode *inode;
     struct file *file;
-    __u64 answer = 0;
 
-    if (!d)
-        return 0;
     if (d->s.exe_ino && d->s.exe_policy == policy_id && d->s.exe_exec_id == exec_id)
-        return 1;
+        return SG_EXE_KNOWN;
     file = BPF_CORE_READ(task, mm, exe_file);
-    if (file) {
-        inode = BPF_CORE_READ(file, f_inode);
-        if (!d->s.exe_ino || d->s.exe_exec_id != exec_id)
-            sg_exe_is(&d->s, inode, exec_id);
-        if (sg_exe_is_true(&d->s, inode))
-            answer = sg_state_at_rest((__u64)BPF_CORE_READ(file, f_path.dentry), policy_id);
-        else
-            sg_count(SG_COUNT_EXE_SPOOFED);
-    }
-    return sg_set_exe(&d->s, answer, policy_id);
+    if (!file)
+        return SG_EXE_NO_PATH;
+    inode = BPF_CORE_READ(file, f_inode);
+    if (!d->s.exe_ino || d->s.exe_exec_id != exec_id)
+        sg_exe_is(&d->s, inode, exec_id);
+    if (sg_exe_is_true(&d->s, inode))
+        return (__u64)BPF_CORE_READ(file, f_path.dentry);
+    sg_count(SG_COUNT_EXE_SPOOFED);
+    return SG_EXE_NO_PATH;
 }
 
 /* Which path lists its cgroup is in. */
@@ -198,16 +204,52 @@ static __always_inline __u64 sg_draft_next(const struct sg_draft *d, __u64 task)
     return d->n_up ? d->up[(d->n_up - 1) & (SG_UP_KEPT - 1)] : task;
 }
 
+/* Begins with a task: what is known of it is in the draft, returned is where its program lies (SG_EXE_*, or a dentry). */
+__noinline __u64 sg_subject_begin(__u64 task, __u32 policy_id, __u32 needs)
+{
+    struct sg_draft *d = sg_draft_get();
+
+    if (!d || !sg_draft_load(task))
+        return SG_EXE_NOT;
+    return needs & SG_NEEDS_PROGRAM ? sg_subject_exe(d, task, policy_id) : SG_EXE_KNOWN;
+}
+
+/* How the subjects of a lineage stand after one more task. */
+enum sg_prepared {
+    SG_PREPARED_NOT = 0,  /* it is not known now */
+    SG_PREPARED_MORE = 1, /* what descends from that task comes next */
+    SG_PREPARED = 2,      /* the current task's is in place */
+};
+
+/* Completes a task, given the state of its program's path (SG_ANSWER_NONE: the draft knows it). */
+__noinline __u32 sg_subject_end(__u64 task, __u32 policy_id, __u32 needs, __u64 answer)
+{
+    struct sg_draft *d = sg_draft_get();
+
+    if (!d || (!SG_ANSWER_IS_NONE(answer) && !sg_set_exe(&d->s, answer, policy_id)))
+        return SG_PREPARED_NOT;
+    if (needs & SG_NEED_ENV && task == bpf_get_current_task())
+        sg_environ_update(policy_id);
+    if (!sg_subject_compute(task, policy_id))
+        return SG_PREPARED_NOT;
+    if (!d->n_up)
+        return sg_draft_publish(d, (__u32)bpf_get_current_pid_tgid()) ? SG_PREPARED
+                                                                      : SG_PREPARED_NOT;
+    bpf_probe_read_kernel(&d->from, sizeof(d->from), &d->s);
+    d->n_up--;
+    return SG_PREPARED_MORE;
+}
+
 /*
  * Brings the current task's subject up to date, after its ancestors when the policy asks about those. False: it is not
  * known now.
- * Called by programs themselves, not from within a decision: the walk to a program's path needs the stack.
+ * Called by programs themselves, not from within a decision: the walk to a program's path needs the stack. Verifiers walk every
+ * round, so what a round does is in functions of its own; not the walks, which need all eight frames that verifiers follow.
  */
 __noinline __u32 sg_subject_prepare(void)
 {
     const struct sg_image *header = sg_header_now();
-    __u64 current_task = bpf_get_current_task(), task;
-    __u32 policy_id, needs, ready;
+    __u32 policy_id, prepared = SG_PREPARED_MORE;
     struct sg_draft *d;
 
     if (!header)
@@ -216,30 +258,27 @@ __noinline __u32 sg_subject_prepare(void)
     if (!d)
         return 0;
     policy_id = header->policy_id;
-    needs = header->needs;
-    ready = !(needs & SG_NEEDS_LINEAGE) || sg_draft_lineage(current_task, policy_id);
-    for (int i = 0; ready && i <= SG_LINEAGE_MAX; i++) {
-        task = sg_draft_next(d, current_task);
-        ready = sg_draft_load(task);
-        if (ready && needs & SG_NEEDS_PROGRAM)
-            ready = sg_subject_exe(task, policy_id);
-        if (ready && needs & SG_NEED_CGROUP)
-            ready = sg_subject_cgroup(task, policy_id);
-        if (ready && needs & SG_NEED_ENV && task == current_task)
-            sg_environ_update(policy_id);
-        if (ready)
-            ready = sg_subject_compute(task, policy_id);
-        if (!ready)
+    if (header->needs & SG_NEEDS_LINEAGE && !sg_draft_lineage(bpf_get_current_task(), policy_id))
+        prepared = SG_PREPARED_NOT;
+    for (int i = 0; prepared == SG_PREPARED_MORE && i <= SG_LINEAGE_MAX + SG_REST_TRIES; i++) {
+        /* Read anew: of what a verifier knows of it from one round, the next ones are walked for each case apart. */
+        __u32 needs = *(const volatile __u32 *)&header->needs;
+        __u64 task = sg_draft_next(d, bpf_get_current_task()), answer = SG_ANSWER_NONE;
+        __u64 exe = sg_subject_begin(task, policy_id, needs);
+
+        if (exe == SG_EXE_NO_PATH)
+            answer = 0;
+        else if (exe > SG_EXE_NO_PATH)
+            answer = sg_object_state(exe, policy_id);
+        /* Nothing moves that path for long: what a rename spoils is asked again. */
+        if (sg_answer_again(answer))
+            continue;
+        if (exe == SG_EXE_NOT || (needs & SG_NEED_CGROUP && !sg_subject_cgroup(task, policy_id)))
             break;
-        if (!d->n_up) {
-            ready = sg_draft_publish(d, (__u32)bpf_get_current_pid_tgid());
-            break;
-        }
-        bpf_probe_read_kernel(&d->from, sizeof(d->from), &d->s);
-        d->n_up--;
+        prepared = sg_subject_end(task, policy_id, needs, answer);
     }
     sg_draft_close();
-    return ready;
+    return prepared == SG_PREPARED;
 }
 
 /* Is what every decision looks at as it was? Plain loads where the kernel lends the task typed (5.11). */

@@ -16,7 +16,8 @@
 
 #define SG_WALK_KEPT \
     256 /* directories that a walk remembers on its way up, a power of two; the upper ones of more */
-#define SG_WALK_REACH 512 /* levels that a walk goes up */
+#define SG_WALK_REACH  512 /* levels that a walk goes up */
+#define SG_WALK_STRIDE 32  /* of these in one step: a verifier walks every round of every loop */
 
 /* What is read of a dentry in one go: from d_parent on, where the kernel keeps the rest close behind. */
 #define SG_BLOCK_BYTES 96
@@ -32,7 +33,8 @@ struct sg_seen {
 struct sg_walk {
     __u64 generation;
     __u32 sequence; /* of rename_lock, before the walk */
-    __u32 reserved;
+    __u32 n;        /* directories that it has passed on its way up */
+    __u64 at;       /* the one that it has come to */
     __u64 up[SG_WALK_KEPT];
     struct sg_seen seen; /* of the dentry at hand */
     struct sg_dir_key key;
@@ -356,14 +358,18 @@ static __always_inline __u64 sg_run_dir(struct sg_walk *w, __u64 dentry, __u32 p
     return SG_ANSWER_FAILED(answer) ? answer : sg_enter(policy_id, (__u32)answer);
 }
 
-/* One name down: from the state that a parent's children start with to the same of `dentry`, left in the cache. */
-__noinline __u64 sg_dir_step(__u64 dentry, __u64 children, __u32 policy_id, __u32 room)
+/*
+ * One name down: from the state that a parent's children start with to the same of the directory that the walk passed as its
+ * `n`th, left in the cache.
+ */
+__noinline __u64 sg_dir_step(__u32 n, __u64 children, __u32 policy_id, __u32 room)
 {
     struct sg_walk *w = sg_walk_of(room);
-    __u64 answer;
+    __u64 answer, dentry, slot = n & (SG_WALK_KEPT - 1);
 
     if (!w)
         return SG_ANSWER_FAIL(SG_REASON_MEMORY);
+    dentry = w->up[slot];
     if (sg_see(&w->seen, dentry))
         return SG_ANSWER_FAIL(SG_REASON_RACE);
     answer = sg_run_dir(w, dentry, policy_id, children);
@@ -381,6 +387,29 @@ __noinline __u64 sg_dir_step(__u64 dentry, __u64 children, __u32 policy_id, __u3
     return answer;
 }
 
+/* Some levels up. SG_ANSWER_NONE: nothing is known of these, the next ones follow. */
+__noinline __u64 sg_walk_up(__u32 policy_id, __u32 room)
+{
+    struct sg_walk *w = sg_walk_of(room);
+    __u64 answer = SG_ANSWER_NONE;
+
+    if (!w)
+        return SG_ANSWER_FAIL(SG_REASON_MEMORY);
+    for (int i = 0; i < SG_WALK_STRIDE; i++) {
+        __u64 slot = w->n & (SG_WALK_KEPT - 1), at = w->at;
+
+        /* The first is known not to be known. */
+        if (w->n)
+            answer = sg_dir_known(at, policy_id);
+        if (!SG_ANSWER_IS_NONE(answer))
+            break;
+        w->up[slot] = at;
+        w->at = (__u64)BPF_CORE_READ((struct dentry *)at, d_parent);
+        w->n++;
+    }
+    return answer;
+}
+
 /*
  * The walk proper: up to what is known, down again. More levels than are kept: what is nearest to the root is resolved
  * and cached, and the answer is SG_REASON_DEPTH; the next walk gets further.
@@ -389,7 +418,7 @@ static __always_inline __u64 sg_walk_from(__u64 dentry, __u32 policy_id, __u32 r
 {
     struct sg_walk *w = sg_walk_of(room);
     __u64 answer = SG_ANSWER_NONE;
-    __u32 n = 0;
+    __u32 n;
 
     if (!w)
         return SG_ANSWER_FAIL(SG_REASON_MEMORY);
@@ -397,29 +426,18 @@ static __always_inline __u64 sg_walk_from(__u64 dentry, __u32 policy_id, __u32 r
     w->sequence = sg_rename_sequence();
     if (w->sequence & 1)
         return SG_ANSWER_FAIL(SG_REASON_RACE);
-    for (int i = 0; i < SG_WALK_REACH; i++) {
-        __u64 slot = i & (SG_WALK_KEPT - 1);
-
-        /* The first is known not to be known. */
-        if (i)
-            answer = sg_dir_known(dentry, policy_id);
-        if (!SG_ANSWER_IS_NONE(answer))
-            break;
-        w->up[slot] = dentry;
-        dentry = (__u64)BPF_CORE_READ((struct dentry *)dentry, d_parent);
-        n++;
-    }
-    n = sg_opaque(n);
+    w->at = dentry;
+    w->n = 0;
+    for (int i = 0; i < SG_WALK_REACH / SG_WALK_STRIDE && SG_ANSWER_IS_NONE(answer); i++)
+        answer = sg_walk_up(policy_id, room);
     if (SG_ANSWER_IS_NONE(answer))
         return SG_ANSWER_FAIL(SG_REASON_DEPTH);
+    n = w->n;
     for (int i = 0; i < SG_WALK_KEPT; i++) {
-        __u64 slot;
-
         if (SG_ANSWER_FAILED(answer) || !n)
             return answer;
         n--;
-        slot = n & (SG_WALK_KEPT - 1);
-        answer = sg_dir_step(w->up[slot], answer, policy_id, room);
+        answer = sg_dir_step(n, answer, policy_id, room);
     }
     return n ? SG_ANSWER_FAIL(SG_REASON_DEPTH) : answer;
 }
@@ -464,5 +482,4 @@ __noinline __u64 sg_object_state(__u64 dentry_address, __u32 policy_id)
         return SG_ANSWER_FAIL(SG_REASON_RACE);
     return answer;
 }
-
 #endif

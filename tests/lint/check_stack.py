@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No chain of calls of the kernel side takes more stack than the verifier gives it.
+"""No chain of calls of the kernel side takes more stack, or more frames, than the verifier gives it.
 
 The verifier adds up the frames of each chain, each rounded up (check_max_stack_depth of kernel/bpf/verifier.c: 32 bytes, fewer
-on newer kernels with a JIT), and 512 is all there is. It leaves out what is dead on the kernel at hand; this does not, so that
-what is dead here and not elsewhere is seen, too.
+on newer kernels with a JIT); 512 bytes and 8 frames are all there is. It leaves out what is dead on the kernel at hand; this
+does not, so that what is dead here and not elsewhere is seen, too.
 """
 
 import os
@@ -18,6 +18,7 @@ from common import Finding
 
 NAME = "stack"
 MAX_STACK = 512
+MAX_FRAMES = 8
 ROUNDED_TO = 32
 # Programs by the sections that the build gives them; the functions that they call lie in .text.
 PROGRAMS = re.compile(r"^(lsm|fmod_ret|fentry|fexit|tp_btf|iter|cgroup|struct_ops|tracepoint|raw_tp|kprobe)\b")
@@ -69,28 +70,33 @@ def functions(disassembly):
     return found
 
 
-def deepest(function, found, by_name, seen):
-    """(bytes, names) of the deepest chain that begins here; what was found before is in `seen`."""
+def chains(function, found, by_name, seen):
+    """((bytes, frames), …) of the deepest and of the longest chain that begin here, with the names of their functions."""
     if function.name not in seen:
-        best = (0, [])
+        deep, long = (0, []), (0, [])
         for section, pc, name, imm in function.calls:
             at = (".text", imm + 1) if name == ".text" else (section, pc)
             called = by_name.get(name) or found.get(at)
             if called:
-                best = max(best, deepest(called, found, by_name, seen))
-        seen[function.name] = (best[0] + function.size(), [f"{function.name} {function.frame}"] + best[1])
+                below = chains(called, found, by_name, seen)
+                deep, long = max(deep, below[0]), max(long, below[1])
+        own = [f"{function.name} {function.frame}"]
+        seen[function.name] = (deep[0] + function.size(), own + deep[1]), (long[0] + 1, own + long[1])
     return seen[function.name]
 
 
 def too_deep(disassembly):
-    """(bytes, names) for each program whose deepest chain is too deep."""
+    """What is wrong with each program whose chains are too deep or too long."""
     found, seen = functions(disassembly), {}
     by_name = {f.name: f for f in found.values()}
     for function in found.values():
-        if PROGRAMS.match(function.section):
-            size, names = deepest(function, found, by_name, seen)
-            if size > MAX_STACK:
-                yield size, names
+        if not PROGRAMS.match(function.section):
+            continue
+        (size, deep), (frames, long) = chains(function, found, by_name, seen)
+        if size > MAX_STACK:
+            yield f"{size} bytes of stack, {MAX_STACK} are allowed: {' > '.join(deep)}"
+        if frames > MAX_FRAMES:
+            yield f"{frames} frames, {MAX_FRAMES} are allowed: {' > '.join(long)}"
 
 
 def check(tree):
@@ -103,8 +109,8 @@ def check(tree):
                 yield Finding(path, 1, f"cannot be looked at:\n{wrong}")
                 continue
             text = subprocess.run([objdump, "-d", "-r", output], check=True, stdout=subprocess.PIPE, text=True).stdout
-            for size, names in too_deep(text):
-                yield Finding(path, 1, f"{size} bytes of stack, {MAX_STACK} are allowed: {' > '.join(names)}")
+            for wrong in too_deep(text):
+                yield Finding(path, 1, wrong)
 
 
 _SOURCE = """
@@ -122,11 +128,22 @@ __attribute__((section("%s"))) int program(void *ctx)
 }
 """
 
+_LAST = """static __attribute__((noinline)) int f8(int x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+"""
+_CHAIN = _LAST + "".join(f"static __attribute__((noinline)) int f{n}(int x) {{ return f{n + 1}(x) + 1; }}\n" for n in range(7, 0, -1))
+_BEGIN = "__attribute__((section(\"lsm/file_open\"))) int program(void *ctx) { return f%d(1); }\n"
+
 BAD = [
     {"bpf/a.bpf.c": _SOURCE % (256, "lsm/file_open", 264)},
+    {"bpf/a.bpf.c": _CHAIN + _BEGIN % 1},
     {"bpf/a.bpf.c": "#include \"gone.h\"\n"},
 ]
 GOOD = [
     {"bpf/a.bpf.c": _SOURCE % (256, "lsm/file_open", 256)},
     {"bpf/a.bpf.c": _SOURCE % (256, "other", 264)},
+    {"bpf/a.bpf.c": _CHAIN + _BEGIN % 2},
 ]
