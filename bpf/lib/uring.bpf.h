@@ -7,12 +7,14 @@
 
 /* Which hooks this kernel has. */
 union security_list_options {
-    void *inode_init_security_anon;
+    void *uring_sqpoll;
 } __attribute__((preserve_access_index));
 
-/* Is an io_uring seen when it is made? Before 5.12 it is not, and it can be used once it is mapped. */
-#define SG_HAS_ANON_HOOK \
-    bpf_core_field_exists(union security_list_options, inode_init_security_anon)
+/*
+ * Is an io_uring seen when it is made? Before 5.16 it is not, and it can be used once it is mapped. The hook is older (5.12), but
+ * io_urings pass it since they have hooks of their own.
+ */
+#define SG_HAS_ANON_HOOK bpf_core_field_exists(union security_list_options, uring_sqpoll)
 
 /* "[io_uring]", eight bytes and two. */
 static __always_inline int sg_is_uring(const unsigned char *name)

@@ -9,19 +9,37 @@
 #include "sensor/internal.h"
 #include "sensor/kernel.h"
 
+static bool is_here(const struct bpf_object *object, const struct btf *btf, const char *prefix,
+                    const char *id)
+{
+    const struct bpf_program *program;
+    char name[PROGRAM_NAME];
+
+    kernel_program_name(KERNEL_PROGRAM_NAMES - 1, prefix, id, 0, name, sizeof(name));
+    program = bpf_object__find_program_by_name(object, name);
+    return program && kernel_target_args(btf, bpf_program__section_name(program)) >= 0;
+}
+
+// What the hook is there for does not pass it on this kernel: says so.
+static bool passed_by(const struct bpf_object *object, const struct btf *btf, const char *prefix,
+                      const char *id, struct choice *ret)
+{
+    const char *companion = hook_companion(id), *sibling = hook_sibling(id);
+
+    if (!companion || is_here(object, btf, prefix, companion))
+        return false;
+    (void)snprintf(ret->reason, sizeof(ret->reason),
+                   "this kernel does not ask it yet; hook %s sees the same", strempty(sibling));
+    return true;
+}
+
 // A newer hook sees the same on this kernel: says so.
 static bool superseded(const struct bpf_object *object, const struct btf *btf, const char *prefix,
                        const char *id, struct choice *ret)
 {
     const char *successor = hook_successor(id);
-    const struct bpf_program *program;
-    char name[PROGRAM_NAME];
 
-    if (!successor)
-        return false;
-    kernel_program_name(KERNEL_PROGRAM_NAMES - 1, prefix, successor, 0, name, sizeof(name));
-    program = bpf_object__find_program_by_name(object, name);
-    if (!program || kernel_target_args(btf, bpf_program__section_name(program)) < 0)
+    if (!successor || !is_here(object, btf, prefix, successor))
         return false;
     (void)snprintf(ret->reason, sizeof(ret->reason), "hook %s sees the same on this kernel",
                    successor);
@@ -51,7 +69,7 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
                        sibling ? " sees the same" : "");
         return;
     }
-    if (superseded(object, btf, prefix, id, ret))
+    if (superseded(object, btf, prefix, id, ret) || passed_by(object, btf, prefix, id, ret))
         return;
     for (unsigned i = in_union ? 0 : 2; i < KERNEL_PROGRAM_NAMES; i++) {
         kernel_program_name(i, prefix, id, n_args, name, sizeof(name));

@@ -52,6 +52,13 @@ static const struct {
     {"bprm_check_security", SG_NEEDS_PROGRAM},
 };
 
+// What a hook is there for passes it on kernels alone that have another one, too.
+static const struct {
+    const char *id, *companion;
+} companions[] = {
+    {"inode_init_security_anon", "uring_sqpoll"}, // io_urings from 5.16 on, the hook from 5.12 on
+};
+
 // Attached, too, where the policy has any of these needs, whatever its rules are about.
 static const struct {
     const char *id;
@@ -181,6 +188,14 @@ const char *hook_successor(const char *id)
     for (size_t i = 0; i < ARRAY_SIZE(successors); i++)
         if (streq(successors[i].id, id))
             return successors[i].successor;
+    return NULL;
+}
+
+const char *hook_companion(const char *id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(companions); i++)
+        if (streq(companions[i].id, id))
+            return companions[i].companion;
     return NULL;
 }
 

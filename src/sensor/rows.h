@@ -40,6 +40,9 @@ const char *hook_sibling(const char *id);
 // The newer hook that sees the same on kernels that have it, instead of this one; NULL: none.
 const char *hook_successor(const char *id);
 
+// What this hook is there for passes it only on kernels that have this one, too; NULL: wherever the hook is.
+const char *hook_companion(const char *id);
+
 // Bits of enum sg_control that hook i asks about.
 uint64_t hook_controls(size_t i);
 
