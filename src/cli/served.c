@@ -78,6 +78,18 @@ static void put_names(struct strbuf *sb, const char *const *names, size_t n)
         sb_printf(sb, "%s%s", i ? ", " : "", names[i]);
 }
 
+static void put_hooks(const struct policy_served *s, bool lsm, struct strbuf *sb)
+{
+    if (s->n_hooks) {
+        sb_puts(sb, lsm ? "LSM " : "fmod_ret ");
+        put_names(sb, s->hooks, s->n_hooks);
+    }
+    if (s->n_tracepoints) {
+        sb_printf(sb, "%stracepoint ", s->n_hooks ? "; " : "");
+        put_names(sb, s->tracepoints, s->n_tracepoints);
+    }
+}
+
 static void put_served(const struct policy *p, const struct policy_rule *rule,
                        const struct policy_served *s, bool lsm, struct strbuf *sb)
 {
@@ -99,11 +111,10 @@ static void put_served(const struct policy *p, const struct policy_rule *rule,
         sb_puts(sb, "nothing\n");
         return;
     }
-    sb_printf(sb, "%s ", lsm ? "LSM" : "fmod_ret");
-    put_names(sb, s->hooks, s->n_hooks);
-    if (s->n_absent) {
-        sb_puts(sb, "; not here: ");
-        put_names(sb, s->absent, s->n_absent);
+    put_hooks(s, lsm, sb);
+    if (s->n_unseen) {
+        sb_puts(sb, "; not seen on this kernel: ");
+        put_names(sb, s->unseen, s->n_unseen);
     }
     for (uint32_t i = 0; i < s->wider.n; i++)
         sb_printf(sb, "%s%s", i ? ", " : "; decides also: ", s->wider.items[i]);
@@ -167,6 +178,8 @@ int render_served_json(const struct policy *p, const struct served_kernel *k, st
         jw_kv_str(jw, "by", policy_mechanism_name(s.by));
         json_names(jw, "hooks", s.hooks, s.n_hooks);
         json_names(jw, "absent", s.absent, s.n_absent);
+        json_names(jw, "tracepoints", s.tracepoints, s.n_tracepoints);
+        json_names(jw, "unseen", s.unseen, s.n_unseen);
         if (s.needs) {
             char needs[16];
 

@@ -2,10 +2,10 @@
 #include "policy/served.h"
 
 #include <errno.h>
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "abi/shared.h"
 #include "base/alloc.h"
 #include "base/macro.h"
 #include "policy/explain.h"
@@ -13,22 +13,30 @@
 
 #define VERSION(major, minor) ((uint32_t)(major) << 16 | (minor))
 
-static const struct {
-    const char *id;
-    uint32_t ops;
-} hooks[] = {
-#define SG_HOOK(id, ops, canary, help) {#id, ops},
-#include "abi/hooks.def"
+enum weight { NEEDED, PART, SAME };
+
+// What sees what. `op` is 0 in rows about a kind.
+static const struct seer {
+    uint32_t op;
+    enum sg_control kind;
+    const char *word, *hook;
+    enum weight weight;
+    const char *part;
+    const char *without; // counts where the kernel does not have this hook; NULL: everywhere
+} seers[] = {
+#define SEEN(op, hook, weight, part) {SG_OP_##op, 0, "", #hook, weight, part, NULL},
+#define SEEN_CONTROL(kind, word, hook, weight, part) \
+    {0, SG_CONTROL_##kind, word, #hook, weight, part, NULL},
+#define SEEN_WITHOUT(kind, word, hook, other) {0, SG_CONTROL_##kind, word, #hook, SAME, "", #other},
+#include "policy/served_by.def"
 };
 
-// By the number of the hook - 1.
 static const struct {
-    unsigned hook;
     enum sg_control kind;
-} askers[] = {
-#define SG_CONTROL_HOOK(kind, hook) {SG_HOOK_##hook, SG_CONTROL_##kind},
-#include "abi/control.def"
-    {SG_HOOK_NONE, 0},
+    const char *tracepoint;
+} always[] = {
+#define SEEN_ALWAYS(kind, tracepoint) {SG_CONTROL_##kind, #tracepoint},
+#include "policy/served_by.def"
 };
 
 static const struct {
@@ -48,7 +56,7 @@ static uint32_t hook_since(const char *hook)
     return 0;
 }
 
-static bool has_hook(const struct policy_kernel *k, const char *hook)
+bool policy_kernel_has(const struct policy_kernel *k, const char *hook)
 {
     if (k->has_hook)
         return k->has_hook(k->ctx, hook);
@@ -63,6 +71,7 @@ const char *policy_mechanism_name(enum policy_mechanism m)
 {
     static const char *const names[] = {
         [POLICY_SERVED_BY_HOOKS] = "hooks",
+        [POLICY_SERVED_BY_TRACEPOINT] = "tracepoint",
         [POLICY_SERVED_BY_FILTER] = "seccomp",
         [POLICY_SERVED_BY_NOTHING] = "nothing",
     };
@@ -70,39 +79,152 @@ const char *policy_mechanism_name(enum policy_mechanism m)
     return (size_t)m < ARRAY_SIZE(names) ? names[m] : NULL;
 }
 
-static uint64_t kinds_of(const struct policy_rule *rule)
+static void add_name(const char **names, size_t *n, const char *name)
 {
-    uint64_t kinds = 0;
-
-    for (uint32_t i = 0; i < rule->paths.n; i++)
-        if (rule->paths.items[i].control)
-            kinds |= SG_BIT(rule->paths.items[i].control->kind);
-    return kinds;
+    for (size_t i = 0; i < *n; i++)
+        if (streq(names[i], name))
+            return;
+    if (*n < SERVED_HOOKS_MAX)
+        names[(*n)++] = name;
 }
 
-static uint64_t hook_kinds(size_t hook)
-{
-    uint64_t kinds = 0;
+// One thing that a rule is about: an operation, or a kind with what it is asked with.
+struct asked {
+    uint32_t op;
+    const struct policy_control *control;
+};
 
-    for (size_t i = 0; i < ARRAY_SIZE(askers); i++)
-        if (askers[i].hook == hook + 1)
-            kinds |= SG_BIT(askers[i].kind);
-    return kinds;
+// What one thing is seen by.
+struct view {
+    const char *hooks[SERVED_HOOKS_MAX], *absent[SERVED_HOOKS_MAX], *unseen[SERVED_HOOKS_MAX];
+    size_t n_hooks, n_absent, n_unseen;
+    bool lacks; // a hook without which nothing of it is seen
+};
+
+// Is this the word of the row, or one that it stands for?
+static bool is_word(const struct policy_control *c, const char *word)
+{
+    struct policy_control known;
+
+    switch (c->what) {
+    case POLICY_CONTROL_NUMBER:
+        return policy_control_from_word(c->kind, word, &known) == 0 && known.number == c->number;
+    case POLICY_CONTROL_NAME: return fnmatch(c->name, word, 0) == 0;
+    default: return c->what == POLICY_CONTROL_ANY;
+    }
 }
 
-static void note_hook(const struct policy_kernel *k, const char *hook, struct policy_served *s)
+static bool is_pattern(const struct policy_control *c)
 {
-    uint32_t since = hook_since(hook);
+    return c->what == POLICY_CONTROL_ANY ||
+           (c->what == POLICY_CONTROL_NAME && strpbrk(c->name, "*?"));
+}
 
-    if (has_hook(k, hook)) {
-        if (s->n_hooks < SERVED_HOOKS_MAX)
-            s->hooks[s->n_hooks++] = hook;
+// A row without a word is about what no other row of the kind names.
+static bool row_is_about(const struct seer *row, const struct asked *a)
+{
+    if (!a->control)
+        return row->op == a->op;
+    if (row->op || row->kind != a->control->kind)
+        return false;
+    if (*row->word)
+        return is_word(a->control, row->word);
+    for (size_t i = 0; i < ARRAY_SIZE(seers); i++)
+        if (!seers[i].op && seers[i].kind == row->kind && *seers[i].word &&
+            is_word(a->control, seers[i].word))
+            return is_pattern(a->control);
+    return true;
+}
+
+static void look_at(const struct policy_kernel *k, const struct asked *a, const struct seer *row,
+                    struct view *v)
+{
+    // Of one word among others that are asked for together only that word is lost.
+    bool alone = !a->control || !is_pattern(a->control) || !*row->word;
+
+    if (row->without && policy_kernel_has(k, row->without))
+        return;
+    if (policy_kernel_has(k, row->hook)) {
+        add_name(v->hooks, &v->n_hooks, row->hook);
         return;
     }
-    if (s->n_absent < SERVED_HOOKS_MAX)
-        s->absent[s->n_absent++] = hook;
-    if (since && (!s->needs || since < s->needs))
-        s->needs = since;
+    add_name(v->absent, &v->n_absent, row->hook);
+    if (row->weight == NEEDED && alone)
+        v->lacks = true;
+    else if (row->weight == NEEDED)
+        add_name(v->unseen, &v->n_unseen, row->word);
+    else if (row->weight == PART)
+        add_name(v->unseen, &v->n_unseen, row->part);
+}
+
+static const char *tracepoint_of(const struct asked *a)
+{
+    for (size_t i = 0; a->control && i < ARRAY_SIZE(always); i++)
+        if (always[i].kind == a->control->kind)
+            return always[i].tracepoint;
+    return NULL;
+}
+
+// Adds what one thing is seen by. False: nothing sees it.
+static bool look(const struct policy_kernel *k, const struct policy_rule *rule,
+                 const struct asked *a, struct policy_served *s, struct view *ret)
+{
+    const char *tracepoint = rule->verdict < SG_DENY || rule->schedule ? tracepoint_of(a) : NULL;
+    struct view v = {};
+
+    if (tracepoint) {
+        add_name(s->tracepoints, &s->n_tracepoints, tracepoint);
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(seers); i++)
+        if (row_is_about(&seers[i], a))
+            look_at(k, a, &seers[i], &v);
+    for (size_t i = 0; i < v.n_absent; i++)
+        add_name(s->absent, &s->n_absent, v.absent[i]);
+    *ret = v;
+    if (v.lacks || v.n_hooks == 0)
+        return false;
+    for (size_t i = 0; i < v.n_hooks; i++)
+        add_name(s->hooks, &s->n_hooks, v.hooks[i]);
+    for (size_t i = 0; i < v.n_unseen; i++)
+        add_name(s->unseen, &s->n_unseen, v.unseen[i]);
+    return true;
+}
+
+// The oldest kernel that has one of those that would serve what nothing serves.
+static void note_lost(const struct view *v, struct policy_served *s)
+{
+    for (size_t i = 0; i < v->n_absent; i++) {
+        uint32_t since = hook_since(v->absent[i]);
+
+        if (since && (!s->needs || since < s->needs))
+            s->needs = since;
+    }
+    if (!s->missing && v->n_absent)
+        s->missing = v->absent[0];
+}
+
+static void look_at_all(const struct policy_kernel *k, const struct policy_rule *rule,
+                        struct policy_served *s)
+{
+    // Whose record there will be is asked together with these.
+    uint32_t ops = rule->ops & ~(uint32_t)(SG_OP_LAUNCH | SG_OP_CONTROL);
+    struct view v = {};
+
+    for (unsigned i = 0; i < SG_OP_COUNT; i++)
+        if (ops >> i & 1 && !look(k, rule, &(struct asked){.op = 1u << i}, s, &v)) {
+            s->lost |= 1u << i;
+            note_lost(&v, s);
+        }
+    for (uint32_t i = 0; i < rule->paths.n; i++) {
+        const struct asked a = {.control = rule->paths.items[i].control};
+
+        if (!a.control || look(k, rule, &a, s, &v))
+            continue;
+        if (!s->lost_control)
+            s->lost_control = &rule->paths.items[i];
+        note_lost(&v, s);
+    }
 }
 
 static int note_wider(const struct policy_rule *rule, struct policy_served *s)
@@ -125,12 +247,6 @@ static int note_wider(const struct policy_rule *rule, struct policy_served *s)
 int policy_served(const struct policy_rule *rule, const struct policy_kernel *kernel,
                   struct policy_served *ret)
 {
-    // Whose record there will be is asked together with these.
-    uint32_t ops = rule->ops & ~(uint32_t)(SG_OP_LAUNCH | SG_OP_CONTROL), seen = 0;
-    // The programs at the beginning and the end of processes are no hooks, and always there.
-    uint64_t kinds = kinds_of(rule), seen_kinds = SG_BIT(SG_CONTROL_fork) |
-                                                  SG_BIT(SG_CONTROL_exit) |
-                                                  SG_BIT(SG_CONTROL_schedule);
     struct policy_served s = {};
 
     if (rule->launched) {
@@ -138,18 +254,10 @@ int policy_served(const struct policy_rule *rule, const struct policy_kernel *ke
         *ret = s;
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(hooks); i++) {
-        if (!(hooks[i].ops & ops) && !(hook_kinds(i) & kinds))
-            continue;
-        note_hook(kernel, hooks[i].id, &s);
-        if (!has_hook(kernel, hooks[i].id))
-            continue;
-        seen |= hooks[i].ops;
-        seen_kinds |= hook_kinds(i);
-    }
-    s.lost = ops & ~seen;
-    s.lost_kinds = kinds & ~seen_kinds;
-    s.by = s.n_hooks > 0 || kinds & seen_kinds ? POLICY_SERVED_BY_HOOKS : POLICY_SERVED_BY_NOTHING;
+    look_at_all(kernel, rule, &s);
+    s.by = s.n_hooks         ? POLICY_SERVED_BY_HOOKS
+           : s.n_tracepoints ? POLICY_SERVED_BY_TRACEPOINT
+                             : POLICY_SERVED_BY_NOTHING;
     if (note_wider(rule, &s) < 0) {
         policy_served_done(&s);
         return -ENOMEM;
@@ -167,36 +275,38 @@ void policy_served_done(struct policy_served *s)
 static void put_lost(const struct policy_served *s, struct strbuf *sb)
 {
     policy_ops_format(s->lost, sb);
-    for (unsigned kind = 0; kind < SG_CONTROL_COUNT; kind++)
-        if (s->lost_kinds >> kind & 1)
-            sb_printf(sb, "%s%s", sb->len ? ", " : "", policy_control_name(kind));
+    if (s->lost_control) {
+        sb_puts(sb, sb->len ? ", " : "");
+        policy_control_format(s->lost_control->control, sb);
+    }
 }
 
 static void report(const struct policy *p, const struct policy_rule *rule,
                    const struct policy_served *s, struct policy_diags *diags)
 {
     const struct policy_source *file = &p->files[rule->pos.file];
+    const struct policy_pos *pos = s->lost_control ? &s->lost_control->pos : &rule->pos;
     _cleanup_(sb_done) struct strbuf lost = {};
     struct policy_diag *d;
 
     put_lost(s, &lost);
-    if (s->n_absent == 0) {
-        d = policy_diag_add(diags, POLICY_ERROR, file->path, rule->pos.line, rule->pos.column,
+    if (!s->missing) {
+        d = policy_diag_add(diags, POLICY_ERROR, file->path, pos->line, pos->column,
                             "nothing serves this rule: this version has no program for %s",
                             sb_str(&lost));
         policy_diag_cure(diags, d, "take it out: a rule that is not enforced protects nothing");
     } else {
-        d = policy_diag_add(diags, POLICY_ERROR, file->path, rule->pos.line, rule->pos.column,
+        d = policy_diag_add(diags, POLICY_ERROR, file->path, pos->line, pos->column,
                             "nothing serves this rule on this kernel: %s is seen by the hook %s, "
                             "which it does not have",
-                            sb_str(&lost), s->absent[0]);
+                            sb_str(&lost), s->missing);
         if (s->needs)
             policy_diag_cure(diags, d, "use kernel %u.%u or later, or take it out", s->needs >> 16,
                              s->needs & 0xffff);
         else
             policy_diag_cure(diags, d, "use a kernel with this hook, or take it out");
     }
-    policy_diag_source(diags, d, file->text, file->text_len, rule->pos.width);
+    policy_diag_source(diags, d, file->text, file->text_len, pos->width);
 }
 
 int policy_check_served(const struct policy *p, const struct policy_kernel *kernel,
@@ -208,7 +318,7 @@ int policy_check_served(const struct policy *p, const struct policy_kernel *kern
 
         if (r < 0)
             return r;
-        if (s.lost || s.lost_kinds)
+        if (s.lost || s.lost_control)
             report(p, &p->rules[i], &s, diags);
         policy_served_done(&s);
     }

@@ -16,23 +16,33 @@ struct policy_kernel {
     void *ctx;
 };
 
+// Does this kernel have the hook (a name of abi/hooks.def), and does the hook see there what rules ask it for?
+bool policy_kernel_has(const struct policy_kernel *kernel, const char *hook);
+
 enum policy_mechanism {
     POLICY_SERVED_BY_HOOKS,
+    POLICY_SERVED_BY_TRACEPOINT,
     POLICY_SERVED_BY_FILTER,
     POLICY_SERVED_BY_NOTHING,
 };
-const char *policy_mechanism_name(enum policy_mechanism m); // "hooks", "seccomp", "nothing"
+const char *policy_mechanism_name(
+    enum policy_mechanism m); // "hooks", "tracepoint", "seccomp", "nothing"
 
+// All names are static.
 struct policy_served {
     enum policy_mechanism by;
-    const char *hooks[SERVED_HOOKS_MAX]; // that there are
+    const char *hooks[SERVED_HOOKS_MAX]; // that there are, and that see something of it
     size_t n_hooks;
-    const char *absent[SERVED_HOOKS_MAX]; // that would serve it, too, and are not there
+    const char *absent[SERVED_HOOKS_MAX]; // that would, too, and are not there
     size_t n_absent;
-    uint32_t
-        needs; // the oldest kernel that has one of those that are absent; 0: not known, or none is
-    uint32_t lost;       // operations that nothing sees on this kernel (SG_OP_*)
-    uint64_t lost_kinds; // likewise of abi/control.def
+    const char *tracepoints[SERVED_HOOKS_MAX]; // that see what is not refused
+    size_t n_tracepoints;
+    const char *unseen[SERVED_HOOKS_MAX]; // parts of it that nothing sees on this kernel
+    size_t n_unseen;
+    uint32_t lost; // operations that nothing sees on this kernel (SG_OP_*)
+    const struct policy_pattern *lost_control; // likewise of abi/control.def, the first; the rule's
+    const char *missing; // a hook that would see what is lost; NULL: there is none
+    uint32_t needs;      // the oldest kernel that has one; 0: not known
     struct policy_names
         wider; // what it decides besides the system calls that it names; on loan, items are static
 };

@@ -53,7 +53,7 @@ static void test_versions(void **state)
     assert_int_equal(s.by, POLICY_SERVED_BY_HOOKS);
     assert_true(has(s.hooks, s.n_hooks, "inode_setxattr"));
     assert_true(has(s.absent, s.n_absent, "inode_set_acl"));
-    assert_int_equal(s.needs, VERSION(6, 2));
+    assert_int_equal(s.n_unseen, 0); // there these pass inode_setxattr
     assert_int_equal(s.lost, 0);
     policy_served_done(&s);
     assert_int_equal(policy_served(&p->rules[0], &young, &s), 0);
@@ -115,5 +115,135 @@ static void test_some(void **state)
     policy_free(p);
 }
 
+// What serves it, what of it is not seen, and whether it is refused: by what the rule asks with, not by its kind alone.
+static const struct word {
+    const char *rule;
+    uint32_t version;
+    const char *by, *hooks, *unseen; // hooks and parts joined by blanks and commas
+    uint32_t needs;                  // not 0: nothing serves it before
+} words[] = {
+    {"control:\n  - {io_uring: setup, do: deny}\n", VERSION(5, 10), "hooks",
+     "socket_create control_mmap", "", 0},
+    {"control:\n  - {io_uring: setup, do: deny}\n", VERSION(5, 15), "hooks",
+     "socket_create control_mmap", "", 0},
+    {"control:\n  - {io_uring: setup, do: deny}\n", VERSION(6, 1), "hooks",
+     "inode_init_security_anon", "", 0},
+    {"control:\n  - {io_uring: sqpoll, do: deny}\n", VERSION(5, 10), "nothing", "", "",
+     VERSION(5, 16)},
+    {"control:\n  - {io_uring: [setup, command], do: deny}\n", VERSION(5, 16), "hooks",
+     "inode_init_security_anon", "", VERSION(6, 0)},
+    {"control:\n  - {io_uring: any, do: deny}\n", VERSION(5, 10), "hooks",
+     "socket_create control_mmap", "sqpoll,personality,command", 0},
+    {"control:\n  - {setgid: 27, do: deny}\n", VERSION(5, 10), "hooks",
+     "task_fix_setgid bprm_creds_from_file", "supplementary groups", 0},
+    {"control:\n  - {setgid: 27, do: deny}\n", VERSION(6, 0), "hooks",
+     "task_fix_setgid task_fix_setgroups bprm_creds_from_file", "", 0},
+    {"control:\n  - {unshare: user, do: deny}\n", VERSION(5, 10), "hooks",
+     "task_alloc cred_prepare", "", 0},
+    {"control:\n  - {unshare: user, do: deny}\n", VERSION(6, 1), "hooks",
+     "task_alloc userns_create", "", 0},
+    {"control:\n  - {unshare: net, do: deny}\n", VERSION(6, 1), "hooks", "task_alloc capable", "",
+     0},
+    {"control:\n  - {mount: tmpfs, do: deny}\n", VERSION(6, 1), "hooks",
+     "control_mount sb_set_mnt_opts", "", 0},
+    {"control:\n  - {mount: \"u*\", do: deny}\n", VERSION(6, 1), "hooks",
+     "control_mount sb_set_mnt_opts control_umount", "", 0},
+    {"control:\n  - {mount: pivot_root, do: deny}\n", VERSION(6, 1), "hooks", "control_pivotroot",
+     "", 0},
+    {"control:\n  - {ptrace: traceme, do: deny}\n", VERSION(6, 1), "hooks", "ptrace_traceme", "",
+     0},
+    {"control:\n  - {fork: any, do: deny}\n", VERSION(6, 1), "hooks", "task_alloc", "", 0},
+    {"control:\n  - {fork: any, do: audit}\n", VERSION(6, 1), "tracepoint", "sched_process_fork",
+     "", 0},
+    {"control:\n  - {exit: any, do: audit}\n", VERSION(6, 1), "tracepoint", "sched_process_exit",
+     "", 0},
+    // What only keeps objects known decides nothing.
+    {"files:\n  - {path: /a, access: read, do: deny}\n", VERSION(6, 1), "hooks",
+     "file_open file_receive bprm_check_security", "", 0},
+    {"files:\n  - {path: /a, access: rename, do: deny}\n", VERSION(6, 1), "hooks", "inode_rename",
+     "", 0},
+    {"processes:\n  - {load: /a, do: deny}\n", VERSION(6, 1), "hooks", "mmap_file file_mprotect",
+     "", 0},
+};
+
+static bool joined_are(const char *const *names, size_t n, char between, const char *wanted)
+{
+    char all[256] = "";
+    size_t len = 0;
+
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s",
+                                i ? (char[]){between, '\0'} : "", names[i]);
+    return strcmp(all, wanted) == 0;
+}
+
+static void test_words(void **state)
+{
+    unsigned bad = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        const struct word *w = &words[i];
+        const struct policy_kernel k = {.version = w->version};
+        struct policy_diags d = {};
+        struct policy_served s;
+        char text[512];
+        struct policy *p;
+        bool tracepoint = strcmp(w->by, "tracepoint") == 0;
+
+        (void)snprintf(text, sizeof(text), "safeguard: 1\nmode: enforce\n%s", w->rule);
+        p = load(text);
+        assert_int_equal(policy_served(&p->rules[0], &k, &s), 0);
+        assert_int_equal(policy_check_served(p, &k, &d), 0);
+        if (strcmp(policy_mechanism_name(s.by), w->by) != 0 ||
+            !joined_are(tracepoint ? s.tracepoints : s.hooks,
+                        tracepoint ? s.n_tracepoints : s.n_hooks, ' ', w->hooks) ||
+            !joined_are(s.unseen, s.n_unseen, ',', w->unseen) || s.needs != w->needs ||
+            d.n_errors != (w->needs != 0)) {
+            print_error("%sby %s, first %s of %zu, unseen %zu, needs %x, %zu errors\n", w->rule,
+                        policy_mechanism_name(s.by), s.n_hooks ? s.hooks[0] : "none", s.n_hooks,
+                        s.n_unseen, s.needs, d.n_errors);
+            bad++;
+        }
+        policy_served_done(&s);
+        policy_diags_done(&d);
+        policy_free(p);
+    }
+    assert_int_equal(bad, 0);
+}
+
+// Without the hook that an operation needs it is lost, whatever else is attached for it.
+static void test_needed(void **state)
+{
+    static const struct {
+        const char *access, *hook;
+        bool lost;
+    } rows[] = {
+        {"read", "file_open", true},      {"rename", "inode_rename", true},
+        {"link", "inode_link", true},     {"chmod", "inode_setattr", true},
+        {"mmap", "mmap_file", true},      {"io", "file_close", true},
+        {"create", "inode_mkdir", false}, {"read", "inode_rename", false},
+        {"rename", "sb_mount", false},    {"delete", "inode_rmdir", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct policy_kernel k = {.has_hook = all_but,
+                                        .ctx = (void *)(uintptr_t)rows[i].hook};
+        struct policy_diags d = {};
+        char text[256];
+        struct policy *p;
+
+        (void)snprintf(text, sizeof(text), HEAD "  - {path: /a, access: %s, do: audit}\n",
+                       rows[i].access);
+        p = load(text);
+        assert_int_equal(policy_check_served(p, &k, &d), 0);
+        if ((d.n_errors != 0) != rows[i].lost)
+            fail_msg("%s without %s: %zu errors", rows[i].access, rows[i].hook, d.n_errors);
+        policy_diags_done(&d);
+        policy_free(p);
+    }
+}
+
 UNIT_MAIN(cmocka_unit_test(test_versions), cmocka_unit_test(test_nothing),
-          cmocka_unit_test(test_some))
+          cmocka_unit_test(test_some), cmocka_unit_test(test_words), cmocka_unit_test(test_needed))
