@@ -8,6 +8,8 @@
 #include "base/strbuf.h"
 #include "model/names.h"
 #include "policy/compiler.h"
+#include "policy/control.h"
+#include "policy/explain.h"
 #include "policy/image_read.h"
 
 // Beneath directories of this depth there are so many files that a pattern about all of them costs.
@@ -227,13 +229,12 @@ static bool hits_root(const struct compiler *c, const struct sg_pred *p)
 
 // The first entry for an operation decides: a deny that hits everybody, when no rule in front of it
 // makes an exception.
-static const struct sg_entry *locking_entry(const struct compiler *c, const char *path, uint32_t op)
+static const struct sg_entry *locking_entry(const struct compiler *c, uint32_t s, uint32_t op)
 {
     const struct sg_image *h = policy_image_head(c->image);
     const struct sg_pred *preds = c->preds.items;
     const struct sg_state *state;
     const struct sg_accept *accept;
-    uint32_t s = policy_image_walk(c->image, c->image->start, path, strlen(path));
 
     state = image_record(c->image, h->states_off + s * (uint32_t)sizeof(*state));
     accept = image_record(c->image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
@@ -249,14 +250,30 @@ static const struct sg_entry *locking_entry(const struct compiler *c, const char
     return NULL;
 }
 
+// A path with an operation, or a kind of abi/control.def with a word of it; then path is NULL.
 static const struct essential {
-    const char *path, *fails;
+    const char *path;
+    enum sg_control kind;
+    const char *word, *fails;
     uint32_t op;
 } essentials[] = {
-#define ESSENTIAL(path, op, fails) {path, fails, SG_OP_##op},
+#define ESSENTIAL(path, op, fails)           {path, 0, NULL, fails, SG_OP_##op},
+#define ESSENTIAL_CONTROL(kind, word, fails) {NULL, SG_CONTROL_##kind, word, fails, SG_OP_CONTROL},
 #include "policy/essentials.def"
-#undef ESSENTIAL
 };
+
+static const struct sg_entry *find_locking(const struct compiler *c, const struct essential *e)
+{
+    struct policy_control control;
+    uint32_t state = 0;
+
+    if (e->path)
+        state = policy_image_walk(c->image, c->image->start, e->path, strlen(e->path));
+    else if (policy_control_from_word(e->kind, e->word, &control) < 0 ||
+             control_walk(c->image, &control, &state) < 0)
+        return NULL;
+    return locking_entry(c, state, e->op);
+}
 
 // Did an earlier essential of this rule's say the same?
 static bool said_before(const struct sg_entry *const *locking, size_t i)
@@ -277,6 +294,17 @@ static void put_consequences(const struct sg_entry *const *locking, uint16_t rul
             sb_printf(sb, "%s%s", sb->len ? ", " : "", essentials[i].fails);
 }
 
+// "exec of /bin/sh", "capability:sys_admin"; a kind that is asked with nothing by its name alone.
+static void put_essential(const struct essential *e, struct strbuf *sb)
+{
+    if (e->path)
+        sb_printf(sb, "%s of %s", policy_op_name(e->op), e->path);
+    else if (e->kind == SG_CONTROL_fork)
+        sb_puts(sb, policy_control_name(e->kind));
+    else
+        sb_printf(sb, "%s:%s", policy_control_name(e->kind), e->word);
+}
+
 static int lint_lockout(struct compiler *c)
 {
     const struct sg_entry *locking[ARRAY_SIZE(essentials)];
@@ -286,19 +314,20 @@ static int lint_lockout(struct compiler *c)
     if (!warned)
         return -ENOMEM;
     for (size_t i = 0; i < ARRAY_SIZE(essentials); i++)
-        locking[i] = locking_entry(c, essentials[i].path, essentials[i].op);
+        locking[i] = find_locking(c, &essentials[i]);
     for (size_t i = 0; i < ARRAY_SIZE(essentials); i++) {
         const struct sg_entry *e = locking[i];
-        _cleanup_(sb_done) struct strbuf sb = {};
+        _cleanup_(sb_done) struct strbuf what = {}, fails = {};
         struct policy_diag *d;
 
         if (!e || warned[e->rule])
             continue;
         warned[e->rule] = true;
-        put_consequences(locking, e->rule, &sb);
+        put_essential(&essentials[i], &what);
+        put_consequences(locking, e->rule, &fails);
         d = compile_diag(c, POLICY_WARNING, rule_of(c, e->rule)->pos,
-                         "this rule locks out: it refuses %s of %s to everybody, and %s",
-                         policy_op_name(essentials[i].op), essentials[i].path, sb_str(&sb));
+                         "this rule locks out: it refuses %s to everybody, and %s", sb_str(&what),
+                         sb_str(&fails));
         policy_diag_cure(c->diags, d,
                          "name who may in `not_by`, and try it with `mode: monitor` first");
     }

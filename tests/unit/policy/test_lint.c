@@ -6,6 +6,8 @@
 #define H2 "safeguard: 1\nmode: enforce\nsubjects: {r: {user: root}}\nfiles:\n"
 
 #define PROCESSES "safeguard: 1\nmode: enforce\nprocesses:\n"
+#define SYSCALLS  "safeguard: 1\nmode: enforce\nprocesses:\n"
+#define CONTROL   "safeguard: 1\nmode: enforce\ncontrol:\n"
 
 // The first warning of each; NULL: there is none.
 struct warning {
@@ -62,6 +64,31 @@ static const struct warning warnings[] = {
      "  - {load: [\"/usr/lib/**\", \"/usr/lib64/**\"], do: allow}\n  - {load: \"/usr/**\", do: deny}\n",
      0, 0, NULL},
     {PROCESSES "  - {exec: \"/usr/bin/su*\", do: deny, mode: monitor}\n", 0, 0, NULL},
+    {CONTROL "  - {fork: any, do: deny}\n", 4, 5,
+     "locks out: it refuses fork to everybody, and no program would start another"},
+    {CONTROL "  - {capability: any, do: deny}\n", 4, 5,
+     "locks out: it refuses capability:sys_admin to everybody, and nothing could be mounted"},
+    {CONTROL "  - {capability: [net_raw, setuid], by: {user: 0}, do: kill}\n", 4, 5,
+     "capability:setuid to everybody, and nobody could log in"},
+    {CONTROL "  - {signal: any, do: stop}\n", 4, 5,
+     "signal:term to everybody, and services could not be stopped, nothing that hangs"},
+    {CONTROL "  - {mount: \"*\", do: deny}\n", 4, 5, "mount:tmpfs to everybody"},
+    {CONTROL "  - {mount: \"ext?\", do: deny}\n", 4, 5, "disks could not be mounted"},
+    {CONTROL "  - {bpf: any, do: {errno: EPERM}}\n", 4, 5, "bpf:prog_load to everybody"},
+    {CONTROL "  - {ptrace: any, do: deny}\n", 4, 5, "ptrace:read to everybody"},
+    {CONTROL "  - {module: any, do: deny}\n", 4, 5, "module:ext4 to everybody"},
+    {CONTROL "  - {setuid: any, do: deny}\n", 4, 5, "nobody could become root"},
+    {CONTROL "  - {unshare: any, do: deny}\n", 4, 5, "unshare:mount to everybody"},
+    {SYSCALLS "  - {syscall: kill, do: deny}\n", 4, 5, "signal:term to everybody"},
+    // Who is meant, or what, or that it only is to be seen.
+    {CONTROL "  - {fork: any, not_by: {user: 0}, do: deny}\n", 0, 0, NULL},
+    {CONTROL "  - {fork: any, by: {user: 1000}, do: deny}\n", 0, 0, NULL},
+    {CONTROL "  - {fork: any, do: audit}\n", 0, 0, NULL},
+    {CONTROL "  - {signal: any, mode: monitor, do: deny}\n", 0, 0, NULL},
+    {CONTROL "  - {capability: net_raw, do: deny}\n", 0, 0, NULL},
+    {CONTROL "  - {ptrace: attach, do: deny}\n", 0, 0, NULL},
+    {CONTROL "  - {module: \"dccp*\", do: deny}\n", 0, 0, NULL},
+    {CONTROL "  - {bpf: any, by: {user: 0}, do: allow}\n  - {bpf: any, do: deny}\n", 0, 0, NULL},
 };
 
 static void test_warnings(void **state)
