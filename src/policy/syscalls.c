@@ -45,17 +45,22 @@ static void unknown(struct loader *ld, const struct yaml_node *node)
     policy_diag_expected(ld->diags, d, "a name as in syscalls(2), or any");
 }
 
-// The pattern of the kind that the call asks for, at the place of its name.
+// The patterns of the kind that the call asks for, at the place of its name.
 static int add_kind(struct loader *ld, const struct yaml_node *node, const struct syscall_row *row,
                     struct rule_draft *d)
 {
-    struct yaml_node word = *node;
     size_t before = d->paths.n;
-    int r;
+    int r = 0;
 
-    word.text = (char *)row->word;
-    word.len = (uint32_t)strlen(row->word);
-    r = read_control_value(ld, row->kind, &word, &d->paths);
+    for (const char *word = row->words; r == 0 && *word;) {
+        struct yaml_node one = *node;
+        size_t len = strcspn(word, " ");
+
+        one.text = arena_strn(ld->arena, word, len);
+        one.len = (uint32_t)len;
+        r = one.text ? read_control_value(ld, row->kind, &one, &d->paths) : -ENOMEM;
+        word += len + (word[len] == ' ');
+    }
     for (size_t i = before; r == 0 && i < d->paths.n; i++) {
         d->paths.items[i].text = arena_strn(ld->arena, node->text, node->len);
         d->paths.items[i].len = node->len;

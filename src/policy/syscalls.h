@@ -11,7 +11,7 @@
 struct syscall_row {
     const char *name;
     enum sg_control kind;
-    const char *word, *wider;
+    const char *words, *wider; // of the kind, with blanks between
 };
 
 // NULL: no hook sees this call.

@@ -42,6 +42,7 @@ static const struct {
      "syscall:bpf"},
     {"processes", "{syscall: [mount, umount2], by: w, do: stop}", SG_OP_CONTROL, SG_STOP, 0, 2,
      "syscall:mount syscall:umount2"},
+    {"processes", "{syscall: ptrace, do: deny}", SG_OP_CONTROL, SG_DENY, 0, 2, "syscall:ptrace"},
     {"processes", "{syscall: [mount, getpid], by: l, do: stop}", 0, SG_STOP, 0, 0,
      "syscall:mount syscall:getpid"},
     {"control", "{capability: [CAP_SYS_ADMIN, net_raw], do: deny}", SG_OP_CONTROL, SG_DENY, 0, 2,
@@ -113,6 +114,51 @@ static void test_every_kind(void **state)
     assert_null(policy_control_name(SG_CONTROL_COUNT));
     assert_null(policy_control_expected(SG_CONTROL_COUNT));
     assert_int_equal(policy_control_kind("nothing"), SG_CONTROL_COUNT);
+}
+
+// A rule about a call decides what the call asks for, and of its kind no more than that.
+static void test_calls_are_narrow(void **state)
+{
+    static const struct {
+        const char *call;
+        enum sg_control kind;
+        const char *denied, *passed; // words of the kind
+    } rows[] = {
+        {"ptrace", SG_CONTROL_ptrace, "traceme", "read"},
+        {"ptrace", SG_CONTROL_ptrace, "attach", "read"},
+        {"process_vm_readv", SG_CONTROL_ptrace, "attach", "traceme"},
+        {"pidfd_getfd", SG_CONTROL_ptrace, "attach", "read"},
+        {"umount2", SG_CONTROL_mount, "umount", "tmpfs"},
+        {"pivot_root", SG_CONTROL_mount, "pivot_root", "bind"},
+        {"init_module", SG_CONTROL_module, "memory", "ext4"},
+        {"add_key", SG_CONTROL_keyctl, "write", "view"},
+        {"io_uring_setup", SG_CONTROL_io_uring, "setup", "command"},
+        {"kexec_file_load", SG_CONTROL_kexec, "file", "memory"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        _cleanup_(sb_done) struct strbuf text = {};
+        struct policy_image *image;
+
+        sb_printf(&text, "safeguard: 1\nmode: enforce\nprocesses:\n  - {syscall: %s, do: deny}\n",
+                  rows[i].call);
+        image = compile(sb_str(&text));
+        for (int passed = 0; passed < 2; passed++) {
+            struct policy_query q = {.ops = SG_OP_CONTROL};
+            struct policy_control c;
+            struct policy_decision d;
+
+            assert_int_equal(policy_control_from_word(rows[i].kind,
+                                                      passed ? rows[i].passed : rows[i].denied, &c),
+                             0);
+            q.control = &c;
+            assert_int_equal(policy_explain(image, &q, &d), 0);
+            if (d.blocked == passed)
+                fail_msg("%s: %s", rows[i].call, passed ? rows[i].passed : rows[i].denied);
+        }
+        policy_image_free(image);
+    }
 }
 
 // Deciding -------------------------------------------------------------------------------------------
@@ -407,7 +453,8 @@ static void test_group(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_read), cmocka_unit_test(test_every_kind),
-          cmocka_unit_test(test_decided), cmocka_unit_test(test_bad_questions),
-          cmocka_unit_test(test_load_in_front), cmocka_unit_test(test_image),
-          cmocka_unit_test(test_broken_image), cmocka_unit_test(test_calls),
-          cmocka_unit_test(test_two_of_a_name), cmocka_unit_test(test_group))
+          cmocka_unit_test(test_calls_are_narrow), cmocka_unit_test(test_decided),
+          cmocka_unit_test(test_bad_questions), cmocka_unit_test(test_load_in_front),
+          cmocka_unit_test(test_image), cmocka_unit_test(test_broken_image),
+          cmocka_unit_test(test_calls), cmocka_unit_test(test_two_of_a_name),
+          cmocka_unit_test(test_group))
