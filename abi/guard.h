@@ -3,7 +3,8 @@
  * Safeguard's own defence: what the agent tells the kernel side, and what that counts. Included by both sides.
  *
  * A record of the defence is SG_RECORD_CONTROL with the rule SG_RULE_DEFENCE. Of its SG_FIELD_CONTROL, number[0] is what was asked
- * for (signal, mode of ptrace, nice value, resource, id), number[1] an enum sg_guard_act, number[2] an enum sg_guard_whom.
+ * for (signal, mode of ptrace, nice value, resource, id), number[1] an enum sg_guard_act, number[2] an enum sg_guard_whom. Equal ones
+ * within a second are one record with a number, as those of rules are (struct sg_merge_key).
  */
 #ifndef SG_ABI_GUARD_H
 #define SG_ABI_GUARD_H
@@ -11,12 +12,23 @@
 #include <linux/types.h>
 
 enum sg_guard_act {
-#define SG_GUARD_ACT(id, text) SG_GUARD_##id,
+#define SG_GUARD_ACT(id, word) SG_GUARD_##id,
 #include "guard.def"
     SG_GUARD_ACTS,
 };
 
 enum sg_guard_whom { SG_GUARD_OF_AGENT, SG_GUARD_OF_SERVER, SG_GUARD_OF_MANAGER };
+
+/*
+ * An act and whom it was about; with the low half of its argument, what SG_CONTROL_INO() is of, so that the number of refusals whose
+ * record was lost still says what they were.
+ */
+#define SG_GUARD_WHAT(act, whom)         ((__u32)(act) << 8 | (__u32)(whom))
+#define SG_GUARD_WHAT_ACT(what)          ((what) >> 8 & 0xff)
+#define SG_GUARD_WHAT_WHOM(what)         ((what)&0xff)
+#define SG_GUARD_WHAT_IN(what, argument) ((__u64)(what) << 24 | ((argument)&0xffffff))
+#define SG_GUARD_WHAT_OF(in)             ((__u32)((in) >> 24))
+#define SG_GUARD_WHAT_ARGUMENT(in)       ((in)&0xffffff)
 
 /* The canary: the agent's own kill() of itself with this signal is refused, without a record. Ignored by default. */
 #define SG_GUARD_CANARY_SIGNAL 28 /* SIGWINCH, x86 and arm64 */
@@ -54,21 +66,10 @@ struct sg_guard_id {
 };
 
 enum sg_guard_count {
-    SG_GUARD_REFUSED, /* all of them */
-    SG_GUARD_MERGED,  /* counted instead of recorded: equal to one of the second before */
-    SG_GUARD_FTRACE,  /* writes to kernel.ftrace_enabled that the sysctl program refused */
+    SG_GUARD_REFUSED, /* by the programs of the defence, whatever became of its record */
     SG_GUARD_COUNTS,
 };
 
-/* Equal refusals within a second are recorded once. */
-struct sg_guard_seen {
-    __u64 start_ns;
-    __u32 tgid;
-    __u16 act;
-    __u16 argument;
-};
-
 _Static_assert(sizeof(struct sg_guard) == 40 + 16 * SG_GUARD_PROGRAMS, "sg_guard");
-_Static_assert(sizeof(struct sg_guard_seen) == 16, "sg_guard_seen");
 
 #endif

@@ -52,61 +52,93 @@ struct file___guard {
 
 struct kernel_siginfo;
 
-struct sg_guard_try {
-    __u32 act, whom;
-    __u64 argument;
-    __u32 target_tgid;
-};
+/* The control kind that an act is nearest to, for the key that equal records are counted under. */
+static __always_inline __u32 sg_guard_kind(__u32 act)
+{
+    return act == SG_GUARD_SIGNAL || act == SG_GUARD_SIGIO ? SG_CONTROL_signal
+           : act >= SG_GUARD_BPF_MAP                       ? SG_CONTROL_bpf
+                                                           : SG_CONTROL_ptrace;
+}
 
-/* Records a refusal, or counts one that is like another of this second. */
-static __noinline int sg_guard_refuse(const struct sg_guard_try *t)
+/* Completes a record that was begun in a buffer; returns its length. */
+static __always_inline __u64 sg_guard_write(struct sg_buffer *b, const struct sg_merge_key *key,
+                                            __u32 policy_id, __u32 what, __u64 argument,
+                                            __u64 target)
+{
+    struct sg_record *r = (struct sg_record *)b->bytes;
+    struct sg_field *field = (struct sg_field *)(r + 1);
+    struct sg_control_field *c = (struct sg_control_field *)(field + 1);
+    struct task_struct *task = (void *)target;
+
+    r->policy_id = policy_id;
+    r->rule = SG_RULE_DEFENCE;
+    r->verdict = SG_DENY;
+    r->error = EPERM;
+    r->access = SG_OP_CONTROL;
+    r->ino = key->ino;
+    r->dev = key->dev;
+    field->type = SG_FIELD_CONTROL;
+    field->len = sizeof(*c);
+    field->reserved = 0;
+    c->kind = SG_CONTROL_DEV_KIND(key->dev);
+    c->reserved = 0;
+    c->target_tgid = target ? BPF_CORE_READ(task, tgid) : 0;
+    c->target_start_ns = target ? BPF_CORE_READ(task, group_leader, start_boottime) : 0;
+    c->number[0] = argument;
+    c->number[1] = SG_GUARD_WHAT_ACT(what);
+    c->number[2] = SG_GUARD_WHAT_WHOM(what);
+    r->size = sizeof(*r) + sizeof(*field) + sizeof(*c);
+    return sizeof(*r) + sizeof(*field) + sizeof(*c);
+}
+
+/*
+ * Counts a refusal, and the key that it is told from others by. True: it is equal to one of this second, and there is no more to be
+ * done.
+ */
+static __always_inline int sg_guard_merged(struct sg_merge_key *key, __u32 policy_id, __u32 what,
+                                           __u64 argument, __u64 target)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    struct sg_guard_seen key = {};
-    __u64 now = bpf_ktime_get_boot_ns(), *seen;
-    struct sg_control_field *control;
-    struct sg_field *field;
-    struct sg_buffer *b;
-    struct sg_record *r;
-    __u64 len = 0;
-    __u32 slot;
 
     sg_guard_count(SG_GUARD_REFUSED);
-    key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-    key.tgid = bpf_get_current_pid_tgid() >> 32;
-    key.act = (__u16)t->act;
-    key.argument = (__u16)t->argument;
-    seen = bpf_map_lookup_elem(&sg_guard_seen, &key);
-    if (seen && now - *seen < SG_MERGE_WINDOW_NS) {
-        sg_guard_count(SG_GUARD_MERGED);
+    sg_count(SG_COUNT_DENIED);
+    key->ino = SG_CONTROL_INO((__u64)SG_GUARD_WHAT_IN(what, argument),
+                              target ? (__u32)BPF_CORE_READ((struct task_struct *)target, tgid)
+                                     : 0);
+    key->dev = SG_CONTROL_DEV(sg_guard_kind(SG_GUARD_WHAT_ACT(what)));
+    key->tgid = (__u32)BPF_CORE_READ(task, tgid);
+    key->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    key->access = SG_OP_CONTROL;
+    key->policy = (__u16)policy_id;
+    key->rule = SG_RULE_DEFENCE;
+    return sg_merge(key, policy_id);
+}
+
+/*
+ * Records a refusal, or counts one that is like another of this second. `what`: SG_GUARD_WHAT(); `target`: the address of the task,
+ * 0: none. By numbers, to be verified once and not once for every way to a refusal. Returns 1.
+ */
+__noinline int sg_guard_record(__u32 what, __u64 argument, __u64 target)
+{
+    const struct sg_guard *g = sg_guard_get();
+    __u32 policy_id = g ? g->policy_id : 0, slot;
+    struct sg_merge_key key = {};
+    struct sg_buffer *b;
+    __u64 len = 0;
+
+    if (sg_guard_merged(&key, policy_id, what, argument, target))
         return 1;
-    }
-    bpf_map_update_elem(&sg_guard_seen, &key, &now, BPF_ANY);
     b = sg_begin(&slot, SG_RECORD_CONTROL);
-    if (b) {
-        r = (struct sg_record *)b->bytes;
-        r->rule = SG_RULE_DEFENCE;
-        r->verdict = SG_DENY;
-        r->error = EPERM;
-        r->access = SG_OP_CONTROL;
-        field = (struct sg_field *)(b->bytes + sizeof(*r));
-        field->type = SG_FIELD_CONTROL;
-        field->len = sizeof(*control);
-        field->reserved = 0;
-        control = (struct sg_control_field *)(field + 1);
-        __builtin_memset(control, 0, sizeof(*control));
-        control->kind = t->act == SG_GUARD_SIGNAL || t->act == SG_GUARD_SIGIO ? SG_CONTROL_signal
-                        : t->act >= SG_GUARD_BPF_MAP                          ? SG_CONTROL_bpf
-                                                                              : SG_CONTROL_ptrace;
-        control->target_tgid = t->target_tgid;
-        control->number[0] = t->argument;
-        control->number[1] = t->act;
-        control->number[2] = t->whom;
-        len = sizeof(*r) + sizeof(*field) + sizeof(*control);
-        r->size = (__u32)len;
-    }
+    if (b)
+        len = sg_guard_write(b, &key, policy_id, what, argument, target);
     sg_send(slot, b, len, SG_RING_SECURITY);
     return 1;
+}
+
+static __always_inline int sg_guard_refuse(__u32 act, __u32 whom, __u64 argument,
+                                           struct task_struct *target)
+{
+    return sg_guard_record(SG_GUARD_WHAT(act, whom), argument, target ? sg_address(target) : 0);
 }
 
 /* Whose program does this task run? -1: nobody's of ours. */
@@ -152,7 +184,6 @@ static __always_inline int sg_guard_signal(struct task_struct *target, int sig)
 {
     struct task_struct *task = sg_guard_current();
     struct sg_guard *g = sg_guard_get();
-    struct sg_guard_try t = {.act = SG_GUARD_SIGNAL, .argument = (__u32)sig};
 
     /* Who only asks whether it lives may know. */
     if (sg_guard_down(g) || !sig || !sg_guard_is_agent(target))
@@ -161,39 +192,35 @@ static __always_inline int sg_guard_signal(struct task_struct *target, int sig)
         return sig == SG_GUARD_CANARY_SIGNAL;
     if (sg_guard_manager_may(g, task, sig))
         return 0;
-    t.target_tgid = (__u32)BPF_CORE_READ(target, tgid);
-    return sg_guard_refuse(&t);
+    return sg_guard_refuse(SG_GUARD_SIGNAL, SG_GUARD_OF_AGENT, (__u32)sig, target);
 }
 
 /* What somebody else wants of the agent's process. */
 static __always_inline int sg_guard_touch(struct task_struct *target, __u32 act, __u64 argument)
 {
     struct sg_guard *g = sg_guard_get();
-    struct sg_guard_try t = {.act = act, .argument = argument};
 
     if (sg_guard_down(g) || !sg_guard_is_agent(target) || sg_guard_is_agent(sg_guard_current()))
         return 0;
-    t.target_tgid = (__u32)BPF_CORE_READ(target, tgid);
-    return sg_guard_refuse(&t);
+    return sg_guard_refuse(act, SG_GUARD_OF_AGENT, argument, target);
 }
 
 static __always_inline int sg_guard_ptrace(struct task_struct *target, __u32 mode)
 {
     struct sg_guard *g = sg_guard_get();
-    struct sg_guard_try t = {.act = SG_GUARD_PTRACE, .argument = mode};
+    __u32 whom;
 
     if (!(mode & PTRACE_MODE_ATTACH) || sg_guard_down(g))
         return 0;
     if (sg_guard_is_agent(target))
-        t.whom = SG_GUARD_OF_AGENT;
+        whom = SG_GUARD_OF_AGENT;
     else if (sg_guard_program_of(g, target) == SG_GUARD_OF_SERVER)
-        t.whom = SG_GUARD_OF_SERVER;
+        whom = SG_GUARD_OF_SERVER;
     else
         return 0;
     if (sg_guard_is_agent(sg_guard_current()))
         return 0;
-    t.target_tgid = (__u32)BPF_CORE_READ(target, tgid);
-    return sg_guard_refuse(&t);
+    return sg_guard_refuse(SG_GUARD_PTRACE, whom, mode, target);
 }
 
 /* The agent, or one that starts while none runs: from its own file, and nobody's debuggee. */
@@ -212,11 +239,10 @@ static __always_inline int sg_guard_object(__u32 kind, __u32 id, __u32 act)
 {
     struct sg_guard_id key = {.kind = kind, .id = id};
     struct sg_guard *g = sg_guard_get();
-    struct sg_guard_try t = {.act = act, .argument = id};
 
     if (sg_guard_down(g) || !bpf_map_lookup_elem(&sg_guard_ids, &key) || sg_guard_may_hold(g))
         return 0;
-    return sg_guard_refuse(&t);
+    return sg_guard_refuse(act, SG_GUARD_OF_AGENT, id, NULL);
 }
 
 /* The link that a descriptor of the current task is, by its id. A descriptor of something else gives a number without a meaning. */
@@ -279,6 +305,27 @@ GUARD(guard_bpf_prog, bpf_prog,
 
 #undef GUARD
 
+/* As sg_guard_record(), with what programs of this type may ask: 5.10 gives them neither pid nor name. */
+static __noinline int sg_guard_record_sysctl(void)
+{
+    const __u32 what = SG_GUARD_WHAT(SG_GUARD_FTRACE, SG_GUARD_OF_AGENT);
+    const struct sg_guard *g = sg_guard_get();
+    __u32 policy_id = g ? g->policy_id : 0, slot;
+    struct sg_merge_key key = {};
+    struct sg_buffer *b;
+    __u64 len = 0;
+
+    if (sg_guard_merged(&key, policy_id, what, 0, 0))
+        return 0;
+    b = sg_begin_empty(&slot, SG_RECORD_CONTROL);
+    if (b) {
+        sg_fill_process_read((struct sg_record *)b->bytes);
+        len = sg_guard_write(b, &key, policy_id, what, 0, 0);
+    }
+    sg_send(slot, b, len, SG_RING_SECURITY);
+    return 0;
+}
+
 /*
  * kernel.ftrace_enabled = 0 takes all of this off without an error (6.1 and later). A rule about the file speaks of the host's
  * procfs; this one of all of them. To set it to anything else is nobody's harm.
@@ -303,7 +350,7 @@ int guard_sysctl(struct bpf_sysctl *ctx)
     if (bpf_sysctl_get_new_value(ctx, value, sizeof(value)) > 0 && value[0] >= '1' &&
         value[0] <= '9')
         return 1;
-    sg_guard_count(SG_GUARD_FTRACE);
+    sg_guard_record_sysctl();
     return 0;
 }
 

@@ -29,11 +29,42 @@ struct sg_report {
     __u8 error;
 };
 
-static __always_inline void sg_fill_process(struct sg_record *r)
+/* What has to be read as memory is where the verifier does not know the task. */
+static __always_inline void sg_fill_task_read(struct sg_record *r, struct task_struct *task)
+{
+    struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+    const struct cred *cred = sg_cred_of(task);
+
+    r->uid = BPF_CORE_READ(cred, uid.val);
+    r->gid = BPF_CORE_READ(cred, gid.val);
+    r->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    r->ppid = BPF_CORE_READ(parent, tgid);
+    r->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
+    r->euid = BPF_CORE_READ(cred, euid.val);
+    r->egid = BPF_CORE_READ(cred, egid.val);
+    r->login_uid = BPF_CORE_READ(task, loginuid.val);
+    r->session_id = BPF_CORE_READ(task, sessionid);
+    r->pid_ns = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
+    r->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+    if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
+        r->flags |= SG_RECORD_KTHREAD;
+}
+
+/* All of it as memory, for programs of types that have no helpers to ask with. */
+static __always_inline void sg_fill_process_read(struct sg_record *r)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+    r->tgid = BPF_CORE_READ(task, tgid);
+    r->tid = BPF_CORE_READ(task, pid);
+    sg_fill_task_read(r, task);
+    r->cgroup_id = bpf_get_current_cgroup_id();
+    bpf_core_read_str(r->comm, sizeof(r->comm), &task->comm);
+}
+
+static __always_inline void sg_fill_process(struct sg_record *r)
+{
     __u64 pid = bpf_get_current_pid_tgid();
-    struct task_struct *parent;
     const struct cred *cred;
 
     r->tgid = pid >> 32;
@@ -56,30 +87,14 @@ static __always_inline void sg_fill_process(struct sg_record *r)
         if (t->flags & PF_KTHREAD)
             r->flags |= SG_RECORD_KTHREAD;
     } else {
-        parent = BPF_CORE_READ(task, real_parent);
-        cred = sg_cred_of(task);
-        r->uid = BPF_CORE_READ(cred, uid.val);
-        r->gid = BPF_CORE_READ(cred, gid.val);
-        r->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-        r->ppid = BPF_CORE_READ(parent, tgid);
-        r->parent_start_ns = BPF_CORE_READ(parent, group_leader, start_boottime);
-        r->euid = BPF_CORE_READ(cred, euid.val);
-        r->egid = BPF_CORE_READ(cred, egid.val);
-        r->login_uid = BPF_CORE_READ(task, loginuid.val);
-        r->session_id = BPF_CORE_READ(task, sessionid);
-        r->pid_ns = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
-        r->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-        if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
-            r->flags |= SG_RECORD_KTHREAD;
+        sg_fill_task_read(r, (struct task_struct *)bpf_get_current_task());
     }
     r->cgroup_id = bpf_get_current_cgroup_id();
     bpf_get_current_comm(r->comm, sizeof(r->comm));
 }
 
-/*
- * Begins a record in a buffer: what it is, when, and who. NULL: none is free; sg_send() counts it.
- */
-static __always_inline struct sg_buffer *sg_begin(__u32 *ret_slot, __u16 type)
+/* Begins a record in a buffer: what it is, and when. NULL: none is free; sg_send() counts it. */
+static __always_inline struct sg_buffer *sg_begin_empty(__u32 *ret_slot, __u16 type)
 {
     struct sg_record *r;
     struct sg_buffer *b;
@@ -95,8 +110,17 @@ static __always_inline struct sg_buffer *sg_begin(__u32 *ret_slot, __u16 type)
     r->cpu = bpf_get_smp_processor_id();
     r->count = 1;
     r->rule = SG_RULE_NONE;
-    sg_fill_process(r);
     r->size = sizeof(*r);
+    return b;
+}
+
+/* The same, and who. */
+static __always_inline struct sg_buffer *sg_begin(__u32 *ret_slot, __u16 type)
+{
+    struct sg_buffer *b = sg_begin_empty(ret_slot, type);
+
+    if (b)
+        sg_fill_process((struct sg_record *)b->bytes);
     return b;
 }
 

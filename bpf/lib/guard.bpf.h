@@ -39,13 +39,6 @@ struct {
     __type(value, __u64);
 } sg_guard_counts SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 1024);
-    __type(key, struct sg_guard_seen);
-    __type(value, __u64);
-} sg_guard_seen SEC(".maps");
-
 static __always_inline struct sg_guard *sg_guard_get(void)
 {
     __u32 zero = 0;

@@ -229,6 +229,7 @@ struct task_struct {
     struct nsproxy *nsproxy;
     struct css_set *cgroups;
     struct signal_struct *signal;
+    char comm[16];
 };
 
 #pragma clang attribute pop

@@ -299,13 +299,14 @@ struct defence_watch {
 struct defence {
     struct sensor_guard guard; // as the kernel has it
     bool on, was_open;
+    bool was_on;     // of the agent before, whose policy may still be in force
     int write_error; // negative errno of the last try to tell the kernel
     char secret_path[4096];
     char opened_by[160];
-    uint64_t attempts; // records of refusals
+    uint64_t attempts; // refusals that there are records of
     uint64_t counts[SG_GUARD_COUNTS];
-    unsigned told, wrong_guesses;
-    uint64_t untold, told_since_ns, guess_after_ns; // CLOCK_MONOTONIC
+    unsigned wrong_guesses;
+    uint64_t guess_after_ns; // CLOCK_MONOTONIC
     struct defence_watch watch;
 };
 
@@ -330,9 +331,9 @@ int defence_may_stop(const struct agent *a, struct error *err);
 bool defence_may_end(struct agent *a, int signo);
 void defence_ending(struct agent *a); // it does: whoever manages it may help
 
-// True: the record was the defence's, and has been told.
-bool defence_take(struct agent *a, const void *data, size_t len);
-void defence_file_refused(struct agent *a); // by one of the built-in rules
+// What records of its programs' refusals have for a rule.
+const struct rule_ref *defence_rule(void);
+void defence_refused(struct agent *a, uint32_t count); // as many as the record stands for
 void defence_json(struct agent *a, struct jw *jw);
 void defence_problems(struct agent *a, uplink_problem_fn fn, void *ctx);
 

@@ -358,7 +358,12 @@ static struct bytes name_at(const char *text, const struct names *n, size_t i)
     return (struct bytes){text + start, (uint32_t)(n->ends[i] - start)};
 }
 
-static int collect_names(const struct policy *p, struct names *n)
+static bool is_guard(const struct build_options *o, size_t rule)
+{
+    return o->defended && rule >= BUILD_KEPT_RULES && rule < BUILD_KEPT_RULES + BUILD_GUARD_RULES;
+}
+
+static int collect_names(const struct build_options *o, const struct policy *p, struct names *n)
 {
     n->ends = new0(size_t, 2 * (size_t)p->n_files + p->n_rules);
     if (!n->ends)
@@ -370,15 +375,13 @@ static int collect_names(const struct policy *p, struct names *n)
         n->ends[n->n++] = n->text.len;
     }
     for (size_t i = 0; i < p->n_rules; i++) {
-        rule_name(&p->rules[i], &n->text);
+        if (is_guard(o, i))
+            sb_puts(&n->text, BUILD_GUARD_NAME);
+        else
+            rule_name(&p->rules[i], &n->text);
         n->ends[n->n++] = n->text.len;
     }
     return n->text.failed ? -ENOMEM : 0;
-}
-
-static bool is_guard(const struct build_options *o, size_t rule)
-{
-    return o->defended && rule >= BUILD_KEPT_RULES && rule < BUILD_KEPT_RULES + BUILD_GUARD_RULES;
 }
 
 static int make_rules(const struct build_options *o, struct loaded *l)
@@ -391,7 +394,7 @@ static int make_rules(const struct build_options *o, struct loaded *l)
     l->rules = new0(struct rule_ref, l->n_rules);
     if (!l->rules)
         return -ENOMEM;
-    r = collect_names(p, &names);
+    r = collect_names(o, p, &names);
     if (r == 0)
         r = sb_finish(&names.text, &l->names);
     for (size_t i = 0; r == 0 && i < l->n_rules; i++) {

@@ -27,6 +27,8 @@
 #define BUILD_KEPT_RULES  3
 // And how many behind these are of the defence, where that is on.
 #define BUILD_GUARD_RULES GUARDED_KINDS
+// What records of refusals of the defence have for a rule: of its built-in rules about files, and of its programs.
+#define BUILD_GUARD_NAME  "safeguard's own defence"
 
 // A policy, compiled. Counted: late records and running scans still look at the one before. The count is
 // the loop's alone.

@@ -19,7 +19,6 @@
 #define WINDOW_MIN_MS     UINT64_C(1000)
 #define GUESSES_FREE      3  // wrong ones, before one has to wait
 #define GUESS_WAIT_MAX    60 // seconds
-#define TOLD_PER_MINUTE   60
 
 static bool is_open(const struct defence *d)
 {
@@ -91,6 +90,7 @@ void defence_start(struct agent *a)
 
     (void)snprintf(d->secret_path, sizeof(d->secret_path), "%s/unlock-secret", a->config.state_dir);
     sensor_guard_before(a->sensor, &d->guard);
+    d->was_on = d->guard.on;
     d->on = a->config.defence;
     d->guard.on = d->on;
     d->guard.ending = false;
@@ -112,31 +112,6 @@ void defence_tell(struct agent *a, int severity, const char *cure, const char *m
     tell(a, severity, cure, message);
 }
 
-// What was not told one by one.
-static void tell_counts(struct agent *a)
-{
-    struct defence *d = &a->defence;
-    uint64_t counts[SG_GUARD_COUNTS];
-    char text[200];
-
-    if (sensor_guard_counts(a->sensor, counts) < 0)
-        return;
-    if (counts[SG_GUARD_FTRACE] > d->counts[SG_GUARD_FTRACE]) {
-        (void)snprintf(
-            text, sizeof(text),
-            "refused: to set kernel.ftrace_enabled to 0, which would switch off all attached programs (%llu times)",
-            (unsigned long long)(counts[SG_GUARD_FTRACE] - d->counts[SG_GUARD_FTRACE]));
-        tell(a, NOTICE_HIGH, NULL, text);
-    }
-    memcpy(d->counts, counts, sizeof(counts));
-    if (d->untold && now_ns(CLOCK_MONOTONIC) - d->told_since_ns >= 60 * NS_PER_SEC) {
-        (void)snprintf(text, sizeof(text), "refused: %llu further attempts on safeguard itself",
-                       (unsigned long long)d->untold);
-        d->untold = 0;
-        tell(a, NOTICE_HIGH, NULL, text);
-    }
-}
-
 void defence_tick(struct agent *a)
 {
     struct defence *d = &a->defence;
@@ -151,7 +126,7 @@ void defence_tick(struct agent *a)
     d->was_open = open;
     if (!d->on)
         return;
-    tell_counts(a);
+    (void)sensor_guard_counts(a->sensor, d->counts);
     defence_watch_tick(a);
 }
 
@@ -304,74 +279,20 @@ bool defence_may_end(struct agent *a, int signo)
 
 // Records --------------------------------------------------------------------------------------------
 
-static const char *const acts[SG_GUARD_ACTS] = {
-#define SG_GUARD_ACT(id, text) [SG_GUARD_##id] = (text),
-#include "abi/guard.def"
+// What stands where the rule of a policy would: nobody wrote it, and nobody can take it back.
+static const struct rule_ref own_rule = {
+    .policy = BYTES("safeguard"),
+    .name = BYTES(BUILD_GUARD_NAME),
 };
 
-static const struct sg_control_field *control_of(const void *data, size_t len)
+const struct rule_ref *defence_rule(void)
 {
-    const struct sg_record *r = data;
-    const struct sg_field *f = (const struct sg_field *)(r + 1);
-
-    if (len < sizeof(*r) + sizeof(*f) + sizeof(struct sg_control_field) ||
-        r->type != SG_RECORD_CONTROL || r->rule != SG_RULE_DEFENCE || f->type != SG_FIELD_CONTROL ||
-        f->len != sizeof(struct sg_control_field))
-        return NULL;
-    return (const struct sg_control_field *)(f + 1);
+    return &own_rule;
 }
 
-static bool may_tell(struct defence *d)
+void defence_refused(struct agent *a, uint32_t count)
 {
-    uint64_t now = now_ns(CLOCK_MONOTONIC);
-
-    if (now - d->told_since_ns >= 60 * NS_PER_SEC) {
-        d->told_since_ns = now;
-        d->told = 0;
-    }
-    return d->told++ < TOLD_PER_MINUTE;
-}
-
-bool defence_take(struct agent *a, const void *data, size_t len)
-{
-    const struct sg_control_field *c = control_of(data, len);
-    struct defence *d = &a->defence;
-    const struct sg_record *r = data;
-    char text[400], comm[sizeof(r->comm) + 1] = {};
-
-    if (!c)
-        return false;
-    d->attempts++;
-    if (!may_tell(d)) {
-        d->untold++;
-        return true;
-    }
-    for (size_t i = 0; i < sizeof(r->comm) && r->comm[i]; i++)
-        comm[i] = r->comm[i] >= ' ' && r->comm[i] < 0x7f ? r->comm[i] : '?';
-    (void)snprintf(text, sizeof(text),
-                   "refused: %s %s (%llu), by process %u '%s' (uid %u, login uid %d, parent %u)",
-                   c->number[1] < SG_GUARD_ACTS ? acts[c->number[1]] : "an attempt on",
-                   c->number[2] == SG_GUARD_OF_SERVER ? "the server" : "the agent",
-                   (unsigned long long)c->number[0], r->tgid, comm, r->uid, (int)r->login_uid,
-                   r->ppid);
-    notice(a, &(struct notice){.kind = "defence",
-                               .severity = NOTICE_HIGH,
-                               .message = text,
-                               .numbers =
-                                   (const struct notice_number[]){
-                                       {"pid", r->tgid},
-                                       {"uid", r->uid},
-                                       {"target_pid", c->target_tgid},
-                                       {"argument", c->number[0]},
-                                       {"act", c->number[1]},
-                                   },
-                               .n_numbers = 5});
-    return true;
-}
-
-void defence_file_refused(struct agent *a)
-{
-    a->defence.attempts++;
+    a->defence.attempts += count;
 }
 
 // Status ---------------------------------------------------------------------------------------------

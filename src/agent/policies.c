@@ -313,6 +313,20 @@ static void build_done(struct job *job, bool ran)
     }
 }
 
+// What is the agent's own and has a name.
+static struct guarded_places places_of(const struct agent *a)
+{
+    return (struct guarded_places){
+        .config_path = a->config_path,
+        .policy_dir = a->config.policy_dir,
+        .state_dir = a->config.state_dir,
+        .spool_dir = a->config.spool_dir,
+        .run_dir = a->config.run_dir,
+        .pin_dir = a->config.pin_dir,
+        .output_path = a->output_dir ? a->config.output_path : NULL,
+    };
+}
+
 static void start_build(struct agent *a, enum step step)
 {
     struct policies *p = &a->policies;
@@ -332,15 +346,7 @@ static void start_build(struct agent *a, enum step step)
     // A table of its own: the worker reads it while ours may change.
     r = mount_view_read("/proc/self/mountinfo", &view);
     b->mounts = TAKE_PTR(view.all);
-    b->defended = (struct guarded_places){
-        .config_path = a->config_path,
-        .policy_dir = a->config.policy_dir,
-        .state_dir = a->config.state_dir,
-        .spool_dir = a->config.spool_dir,
-        .run_dir = a->config.run_dir,
-        .pin_dir = a->config.pin_dir,
-        .output_path = a->output_dir ? a->config.output_path : NULL,
-    };
+    b->defended = places_of(a);
     b->options = (struct build_options){
         .dir = step == STEP_OWN ? NULL : a->config.policy_dir,
         .accepted = step == STEP_ACCEPTED ? a->accepted_path : NULL,
@@ -439,6 +445,7 @@ bool policies_rule_is_own(const struct agent *a, uint32_t policy_id, uint16_t ru
 // The policy that an earlier agent left in force has numbers for its rules in records that still wait.
 static void name_inherited(struct agent *a, uint32_t policy_id)
 {
+    const struct guarded_places defended = places_of(a);
     const struct build_options options = {
         .accepted = a->accepted_path,
         .only_names = true,
@@ -446,6 +453,8 @@ static void name_inherited(struct agent *a, uint32_t policy_id)
         .boot_id = a->host.boot_id,
         .run_dir = a->config.run_dir,
         .config_path = a->config_path,
+        // Its built-in rules stand in front of the others, and are counted with them.
+        .defended = a->defence.was_on ? &defended : NULL,
     };
     struct policy_diags diags = {};
     int r;

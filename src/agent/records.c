@@ -112,6 +112,14 @@ static bool is_own_look(const struct agent *a, const struct event *ev)
            ev->access == SG_OP_READ && S_ISDIR(ev->mode_bits);
 }
 
+// Was it refused by safeguard's own defence: by one of its programs, or by a built-in rule about a file?
+static bool is_defence(const struct agent *a, const struct event *ev)
+{
+    return ev->rule_index == SG_RULE_DEFENCE ||
+           (ev->kind == EVENT_FILE && ev->verdict >= SG_DENY &&
+            policies_rule_is_own(a, ev->policy_id, ev->rule_index));
+}
+
 // An object that was reached by a further name is called by the one that the rule is about: the other one says
 // nothing to who wrote the rule.
 static void name_object(struct agent *a, struct event *ev)
@@ -152,10 +160,10 @@ static void take(struct agent *a, struct event *ev)
         a->records.own++;
         return;
     }
-    if (ev->kind == EVENT_FILE && ev->verdict >= SG_DENY &&
-        policies_rule_is_own(a, ev->policy_id, ev->rule_index))
-        defence_file_refused(a);
-    ev->rule = policies_rule(a, ev->policy_id, ev->rule_index);
+    if (is_defence(a, ev))
+        defence_refused(a, ev->count);
+    ev->rule = ev->rule_index == SG_RULE_DEFENCE ? defence_rule()
+                                                 : policies_rule(a, ev->policy_id, ev->rule_index);
     name_object(a, ev);
     count(&a->records, ev);
     if (!is_access(ev) && !a->config.process_records)
@@ -175,8 +183,6 @@ static void decode(struct agent *a, const void *data, size_t len)
     };
     int r;
 
-    if (defence_take(a, data, len))
-        return;
     r = decode_record(data, len, &context, a->event);
 
     if (r == -EOPNOTSUPP)

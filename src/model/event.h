@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "abi/event.h"
+#include "abi/guard.h"
 #include "abi/policy.h"
 #include "abi/shared.h"
 #include "base/cleanup.h"
@@ -157,6 +158,9 @@ struct control_access {
     uint64_t number[3];        // by kind
     struct bytes name;         // of a module, file system …; empty: none
     struct process_ref target; // tgid 0: nobody else
+    // Of safeguard's own defence, which no rule of a policy asks for (rule_index is SG_RULE_DEFENCE): 1 + enum sg_guard_act. 0: a rule
+    // decided.
+    uint8_t defence;
 };
 
 // Something that is wrong whatever the policy says; what there is to say of its kind is in model/finding.h.

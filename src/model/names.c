@@ -46,6 +46,13 @@ static const char *const controls[] = {
 #include "abi/control.def"
 };
 
+// Where none is meant, none.
+static const char *const defences[] = {
+    NULL,
+#define SG_GUARD_ACT(id, word) (word),
+#include "abi/guard.def"
+};
+
 static const char *const rings[] = {
     [EVENT_RING_SECURITY] = "security",
     [EVENT_RING_AUDIT] = "audit",
@@ -109,6 +116,7 @@ LOOKUP(event_outcome_name, enum event_outcome, outcomes, EVENT_OUTCOME_COUNT)
 LOOKUP(event_verdict_name, enum sg_verdict, verdicts, SG_VERDICT_COUNT)
 LOOKUP(event_reason_name, enum sg_reason, reasons, SG_REASON_COUNT)
 LOOKUP(event_control_name, enum sg_control, controls, SG_CONTROL_COUNT)
+LOOKUP(event_defence_name, unsigned, defences, SG_GUARD_ACTS + 1)
 LOOKUP(event_ring_name, enum event_ring, rings, EVENT_RING_COUNT)
 LOOKUP(event_path_kind_name, enum event_path_kind, path_kinds, EVENT_PATH_KIND_COUNT)
 LOOKUP(session_name, enum sg_session, sessions, SG_SESSION_COUNT)

@@ -18,6 +18,7 @@ const char *event_reason_name(enum sg_reason number);      // "depth", ...; "non
 const char *event_control_name(enum sg_control number);    // "ptrace", ...
 // The word for a number that a kind is asked with: "attach", "sys_admin", ...; NULL: it has none.
 const char *control_word(enum sg_control kind, uint64_t number);
+const char *event_defence_name(unsigned number);     // of 1 + enum sg_guard_act: "signal", ...
 const char *event_ring_name(enum event_ring number); // "security", "audit", "process"
 const char *event_path_kind_name(enum event_path_kind number);
 const char *session_name(enum sg_session number); // "ssh", ...; "none"

@@ -12,6 +12,9 @@ struct bytes ocsf_argument(const struct event *ev)
 
     if (ev->control.name.len)
         return ev->control.name;
+    // Numbers of the defence are those of the kernel's own interfaces, and of the words only signals are.
+    if (ev->control.defence && ev->control.kind != SG_CONTROL_signal)
+        return (struct bytes){};
     word = control_word(ev->control.kind, ev->control.number[0]);
     return word ? (struct bytes){word, (uint32_t)strlen(word)} : (struct bytes){};
 }

@@ -32,19 +32,15 @@ const struct ocsf_op ocsf_ops[] = {
 #define OCSF_FINDING_OP(kind, id, name) \
     OP(EVENT_##kind, 0, id, 0, &class_FINDING, name, "", "", "", "")
 #include "ocsf/classes.def"
+#define CONTROL(key, access, class, id, name, verb, past, object)                \
+    {access, key,         id,          0,         OCSF_##object, &class_##class, \
+     name,   BYTES(verb), BYTES(past), BYTES(""), BYTES("")},
 #define ANY (-1)
 #define OCSF_CONTROL_OP(kind, number, class, id, name, verb, past, object) \
-    {1u + (unsigned)(number),                                              \
-     SG_CONTROL_##kind,                                                    \
-     id,                                                                   \
-     0,                                                                    \
-     OCSF_##object,                                                        \
-     &class_##class,                                                       \
-     name,                                                                 \
-     BYTES(verb),                                                          \
-     BYTES(past),                                                          \
-     BYTES(""),                                                            \
-     BYTES("")},
+    CONTROL(SG_CONTROL_##kind, 1u + (unsigned)(number), class, id, name, verb, past, object)
+#include "ocsf/classes.def"
+#define OCSF_DEFENCE_OP(act, class, id, name, verb, past, object) \
+    CONTROL(OCSF_DEFENCE_KEY + SG_GUARD_##act, 0, class, id, name, verb, past, object)
 #include "ocsf/classes.def"
 };
 const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);
@@ -112,10 +108,13 @@ static size_t file_op(const uint16_t first[OCSF_HOOK_KEYS], const struct event *
 
 static size_t control_op(const struct event *ev)
 {
+    uint16_t key = ev->control.defence ? (uint16_t)(OCSF_DEFENCE_KEY + ev->control.defence - 1)
+                                       : (uint16_t)ev->control.kind;
+
     for (size_t i = 0; i < ocsf_n_ops; i++) {
         const struct ocsf_op *op = &ocsf_ops[i];
 
-        if (op->object && op->key == (uint16_t)ev->control.kind &&
+        if (op->object && op->key == key &&
             (op->access == 0 || op->access - 1 == ev->control.number[0]))
             return i;
     }
@@ -156,6 +155,8 @@ enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
 
     if (ev->kind == EVENT_FINDING)
         return finding_outcome(ev->outcome);
+    if (ev->kind == EVENT_CONTROL && ev->control.defence)
+        return OCSF_DEFENDED;
     // That a process started or ended is no access, unless a rule was asked.
     if (ev->kind != EVENT_FILE && ev->kind != EVENT_CONTROL && ev->verdict == SG_ALLOW)
         return OCSF_PLAIN;

@@ -20,7 +20,8 @@ struct ocsf_class {
 // A kind of record: class, activity and the words for it.
 struct ocsf_op {
     uint32_t access; // all these bits; of control kinds 1 + the number that is asked with, 0: any
-    uint16_t key;    // enum sg_hook, enum event_kind, or enum sg_control
+    uint16_t
+        key; // enum sg_hook, enum event_kind, enum sg_control, or OCSF_DEFENCE_KEY + enum sg_guard_act
     uint8_t activity;
     uint8_t launch_type; // 0: none
     uint8_t object;      // enum ocsf_object, of control kinds; 0: of none
@@ -28,6 +29,8 @@ struct ocsf_op {
     const char *name;
     struct bytes verb, past, tail, joiner;
 };
+
+#define OCSF_DEFENCE_KEY SG_CONTROL_MAX
 
 // What stands behind the verb in the sentence of a control kind.
 enum ocsf_object {

@@ -18,6 +18,11 @@ int decode_control(struct bytes field, struct bytes name, struct event *ev)
     ev->control.kind = (enum sg_control)f.kind;
     ev->control.target = (struct process_ref){f.target_tgid, f.target_start_ns};
     memcpy(ev->control.number, f.number, sizeof(ev->control.number));
+    if (ev->rule_index == SG_RULE_DEFENCE) {
+        if (f.number[1] >= SG_GUARD_ACTS)
+            return -EBADMSG;
+        ev->control.defence = (uint8_t)(f.number[1] + 1);
+    }
     // The numbers stand for the access there, and are of no object.
     ev->ino = 0;
     ev->dev = ev->dev2 = 0;

@@ -314,6 +314,13 @@ void merged_close(struct merged *m);
 // by their keys; look through the table for them; or take everything out of it.
 enum merged_turn { MERGED_NOTHING, MERGED_ASK, MERGED_LOOK, MERGED_SWEEP };
 enum merged_turn merged_turn(struct merged *m, uint64_t now);
+// A record that says no more than the key does, for one that was lost. Returns its length.
+struct merged_lone {
+    struct sg_record record;
+    struct sg_field field;
+    struct sg_control_field control;
+};
+size_t merged_lone(const struct sg_merge_key *key, struct merged_lone *ret);
 void merged_looked(struct merged *m, uint64_t now); // that was done
 
 // Remembers a denial that was handed on, for the case that others like it are only counted.

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "abi/guard.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
@@ -193,18 +194,11 @@ static int take(int fd, const struct sg_merge_key *key, struct sg_merge *ret)
     return 0;
 }
 
-// A record that says no more than the key does, for one that was lost.
-struct lone {
-    struct sg_record record;
-    struct sg_field field;
-    struct sg_control_field control;
-};
-
-static size_t make_lone(const struct sg_merge_key *key, struct lone *ret)
+size_t merged_lone(const struct sg_merge_key *key, struct merged_lone *ret)
 {
     size_t len = sizeof(ret->record);
 
-    *ret = (struct lone){
+    *ret = (struct merged_lone){
         .record =
             {
                 .type = SG_RECORD_FILE,
@@ -227,6 +221,13 @@ static size_t make_lone(const struct sg_merge_key *key, struct lone *ret)
                 .number = {SG_CONTROL_INO_WHAT(key->ino)},
             },
     };
+    if (key->rule == SG_RULE_DEFENCE) {
+        uint64_t in = ret->control.number[0];
+
+        ret->control.number[0] = SG_GUARD_WHAT_ARGUMENT(in);
+        ret->control.number[1] = SG_GUARD_WHAT_ACT(SG_GUARD_WHAT_OF(in));
+        ret->control.number[2] = SG_GUARD_WHAT_WHOM(SG_GUARD_WHAT_OF(in));
+    }
     if (SG_CONTROL_IS_DEV(key->dev)) {
         ret->record.type = SG_RECORD_CONTROL;
         ret->record.flags = 0;
@@ -239,12 +240,12 @@ static size_t make_lone(const struct sg_merge_key *key, struct lone *ret)
 static int hand_on(struct merged *m, const struct sg_merge_key *key, const struct sg_merge *merge,
                    sensor_record_fn fn, void *userdata)
 {
-    struct lone lone;
+    struct merged_lone lone;
     size_t len = 0;
     struct sg_record *record = merged_find(m, key, &len);
 
     if (!record) {
-        len = make_lone(key, &lone);
+        len = merged_lone(key, &lone);
         record = &lone.record;
     }
     record->count = merge->count < UINT32_MAX ? (uint32_t)merge->count : UINT32_MAX;

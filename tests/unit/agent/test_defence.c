@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The window in the defence: who may open it, how it ends, what is told; the secret; records of what was refused. The kernel and
+// The window in the defence: who may open it, how it ends, what is told; the secret; what records of refusals have for a rule. The kernel and
 // its clocks are made up.
 #include "tests/unit/unit.h"
 
@@ -251,47 +251,22 @@ static void test_off(void **state)
 static void test_records(void **state)
 {
     struct bench *b = *state;
-    struct {
-        struct sg_record r;
-        struct sg_field f;
-        struct sg_control_field c;
-    } record = {
-        .r = {.size = sizeof(record),
-              .type = SG_RECORD_CONTROL,
-              .rule = SG_RULE_DEFENCE,
-              .tgid = 77,
-              .comm = "e\x1bvil"},
-        .f = {.type = SG_FIELD_CONTROL, .len = sizeof(struct sg_control_field)},
-        .c = {.number = {9, SG_GUARD_SIGNAL, SG_GUARD_OF_AGENT}},
-    };
+    const struct rule_ref *rule = defence_rule();
 
-    assert_true(defence_take(&b->a, &record, sizeof(record)));
-    assert_non_null(strstr(said, "4 refused: a signal to the agent (9), by process 77 'e?vil'"));
-    record.c.number[1] = 1000;
-    record.c.number[2] = SG_GUARD_OF_SERVER;
-    assert_true(defence_take(&b->a, &record, sizeof(record)));
-    assert_non_null(strstr(said, "an attempt on the server"));
-    // Whatever is not whole, or somebody else's.
-    assert_false(defence_take(&b->a, &record, sizeof(record) - 8));
-    record.f.len = 8;
-    assert_false(defence_take(&b->a, &record, sizeof(record)));
-    record.f.len = sizeof(struct sg_control_field);
-    record.r.rule = 3;
-    assert_false(defence_take(&b->a, &record, sizeof(record)));
-    record.r.rule = SG_RULE_DEFENCE;
-    n_said = 0;
-    for (int i = 0; i < 1000; i++)
-        assert_true(defence_take(&b->a, &record, sizeof(record)));
-    assert_true(n_said <= 60);
-    assert_int_equal(b->a.defence.attempts, 1002);
-    // What was not told one by one is told as a number.
-    n_said = 0;
-    tick(b, 61);
-    assert_int_equal(n_said, 1);
-    assert_non_null(strstr(said, "further attempts"));
-    counts[SG_GUARD_FTRACE] = 2;
+    // What alerts are told apart by, and people read.
+    assert_int_equal(rule->policy.len, 9);
+    assert_memory_equal(rule->policy.s, "safeguard", 9);
+    assert_int_equal(rule->name.len, sizeof(BUILD_GUARD_NAME) - 1);
+    assert_memory_equal(rule->name.s, BUILD_GUARD_NAME, rule->name.len);
+    assert_int_equal(rule->file.len, 0);
+    defence_refused(&b->a, 1);
+    defence_refused(&b->a, 1000);
+    assert_int_equal(b->a.defence.attempts, 1001);
+    counts[SG_GUARD_REFUSED] = 7;
     tick(b, 1);
-    assert_non_null(strstr(said, "kernel.ftrace_enabled to 0"));
+    assert_int_equal(b->a.defence.counts[SG_GUARD_REFUSED], 7);
+    // Of records nobody is told a second time.
+    assert_int_equal(n_said, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

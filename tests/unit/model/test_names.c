@@ -26,6 +26,7 @@ static void test_tables(void **state)
     CHECK(event_outcome_name, enum event_outcome, 0, EVENT_OUTCOME_COUNT);
     CHECK(event_verdict_name, enum sg_verdict, 0, SG_VERDICT_COUNT);
     CHECK(event_control_name, enum sg_control, 0, SG_CONTROL_COUNT);
+    CHECK(event_defence_name, unsigned, 1, SG_GUARD_ACTS + 1);
     CHECK(event_reason_name, enum sg_reason, 0, SG_REASON_COUNT);
     CHECK(event_ring_name, enum event_ring, 0, EVENT_RING_COUNT);
     CHECK(event_path_kind_name, enum event_path_kind, 0, EVENT_PATH_KIND_COUNT);
@@ -38,6 +39,7 @@ static void test_tables(void **state)
     CHECK(file_hash_name, enum file_hash, 0, FILE_HASH_COUNT);
     assert_null(event_hook_name(SG_HOOK_NONE));
     assert_null(event_kind_name(EVENT_NONE));
+    assert_null(event_defence_name(0));
 }
 
 static void test_words(void **state)
@@ -53,6 +55,7 @@ static void test_words(void **state)
     assert_int_equal(1u << 3, SG_LAUNCH_SECURE);
     assert_string_equal(capability_name(21), "CAP_SYS_ADMIN");
     assert_string_equal(event_control_name(SG_CONTROL_quota), "quota");
+    assert_string_equal(event_defence_name(1 + SG_GUARD_BPF_LINK), "bpf_link");
     assert_string_equal(control_word(SG_CONTROL_signal, 9), "kill");
     assert_string_equal(control_word(SG_CONTROL_signal, 64), "64");
     assert_string_equal(control_word(SG_CONTROL_capability, 21), "CAP_SYS_ADMIN");

@@ -288,6 +288,47 @@ static void make_bpf_denied(struct record *r)
     r->head.error = EACCES;
 }
 
+static const struct rule_ref own_rule = {.policy = BYTES("safeguard"),
+                                         .name = BYTES("safeguard's own defence")};
+
+static void begin_defence(struct record *r, enum sg_control kind, enum sg_guard_act act,
+                          uint64_t number, const struct process_ref *target)
+{
+    struct sg_control_field f = {.kind = (__u16)kind, .number = {number, act}};
+
+    begin(r, SG_HOOK_NONE, SG_OP_CONTROL, SG_DENY);
+    r->head.type = SG_RECORD_CONTROL;
+    r->head.rule = SG_RULE_DEFENCE;
+    r->head.mode = r->head.nlink = 0;
+    if (target) {
+        f.target_tgid = target->tgid;
+        f.target_start_ns = target->start_ns;
+    }
+    record_field(r, SG_FIELD_CONTROL, &f, sizeof(f));
+}
+
+static void make_defence_signal(struct record *r)
+{
+    begin_defence(r, SG_CONTROL_signal, SG_GUARD_SIGNAL, 9, &child.ref);
+    r->head.count = 40;
+    r->head.first_ns = 199000000000;
+}
+
+static void make_defence_rlimit(struct record *r)
+{
+    begin_defence(r, SG_CONTROL_ptrace, SG_GUARD_RLIMIT, 7, &child.ref);
+}
+
+static void make_defence_map(struct record *r)
+{
+    begin_defence(r, SG_CONTROL_bpf, SG_GUARD_BPF_MAP, 31, NULL);
+}
+
+static void make_defence_ftrace(struct record *r)
+{
+    begin_defence(r, SG_CONTROL_bpf, SG_GUARD_FTRACE, 0, NULL);
+}
+
 static void make_memory_monitored(struct record *r)
 {
     begin_control(r, SG_CONTROL_memory, SG_HOOK_control_mprotect, SG_MEMORY_STACK, NULL);
@@ -355,6 +396,10 @@ static const struct {
     {"capability-killed", make_capability_killed, EVENT_RING_SECURITY, KNOWN},
     {"module-denied", make_module_denied, EVENT_RING_SECURITY, KNOWN},
     {"bpf-denied", make_bpf_denied, EVENT_RING_SECURITY, CONTAINER},
+    {"defence-signal", make_defence_signal, EVENT_RING_SECURITY, KNOWN},
+    {"defence-rlimit", make_defence_rlimit, EVENT_RING_SECURITY, UNKNOWN},
+    {"defence-map", make_defence_map, EVENT_RING_SECURITY, CONTAINER},
+    {"defence-ftrace", make_defence_ftrace, EVENT_RING_SECURITY, KNOWN},
     {"memory-monitored", make_memory_monitored, EVENT_RING_SECURITY, KNOWN},
     {"settime-denied", make_settime_denied, EVENT_RING_SECURITY, KNOWN},
 };
@@ -418,6 +463,8 @@ static void test_cases(void **state)
             ev->reached_by = BYTES("/tmp/\xff\"link");
         if (ev->rule_index < ARRAY_SIZE(rules))
             ev->rule = &rules[ev->rule_index];
+        else if (ev->rule_index == SG_RULE_DEFENCE)
+            ev->rule = &own_rule;
         write_record(o, ev, &line);
         compare_golden(cases[i].name, &line);
     }

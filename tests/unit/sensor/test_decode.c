@@ -293,6 +293,32 @@ static void test_control(void **state)
     assert_bytes(ev->control.name, "nf_tables");
 }
 
+// Of safeguard's own defence: what was tried is in its second number.
+static void test_defence(void **state)
+{
+    struct sg_control_field f = {.kind = SG_CONTROL_bpf,
+                                 .number = {77, SG_GUARD_BPF_LINK, SG_GUARD_OF_AGENT}};
+    struct event *ev = *state;
+    struct record r;
+
+    record_begin(&r, SG_RECORD_CONTROL);
+    r.head.rule = SG_RULE_DEFENCE;
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    assert_int_equal(decode(ev, &r), 0);
+    assert_int_equal(ev->control.defence, 1 + SG_GUARD_BPF_LINK);
+    assert_int_equal(ev->control.number[0], 77);
+    f.number[1] = SG_GUARD_ACTS;
+    record_begin(&r, SG_RECORD_CONTROL);
+    r.head.rule = SG_RULE_DEFENCE;
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    assert_int_equal(decode(ev, &r), -EBADMSG);
+    // Of a rule it is some number.
+    record_begin(&r, SG_RECORD_CONTROL);
+    record_field(&r, SG_FIELD_CONTROL, &f, sizeof(f));
+    assert_int_equal(decode(ev, &r), 0);
+    assert_int_equal(ev->control.defence, 0);
+}
+
 static void test_bad_control(void **state)
 {
     struct sg_control_field f = {.kind = SG_CONTROL_COUNT};
@@ -541,6 +567,7 @@ static void test_every_length(void **state)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 UNIT_MAIN(TEST(test_header), TEST(test_outcome), TEST(test_mounts), TEST(test_second_path),
-          TEST(test_cut), TEST(test_process_records), TEST(test_control), TEST(test_bad_control),
-          TEST(test_xattr), TEST(test_unknown_field_is_skipped), TEST(test_bad_headers),
-          TEST(test_bad_fields), TEST(test_finding), TEST(test_longest), TEST(test_every_length))
+          TEST(test_cut), TEST(test_process_records), TEST(test_control), TEST(test_defence),
+          TEST(test_bad_control), TEST(test_xattr), TEST(test_unknown_field_is_skipped),
+          TEST(test_bad_headers), TEST(test_bad_fields), TEST(test_finding), TEST(test_longest),
+          TEST(test_every_length))

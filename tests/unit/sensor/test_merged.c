@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 
+#include "abi/guard.h"
 #include "base/clock.h"
 #include "sensor/internal.h"
 
@@ -380,7 +381,39 @@ static void test_a_sweep_loses_nothing(void **state)
     sensor_done(s);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_numbers_are_told_once),
+// What is counted under a key whose record was lost still says what it was.
+static void test_a_record_of_the_key(void **state)
+{
+    const uint32_t what = SG_GUARD_WHAT(SG_GUARD_BPF_LINK, SG_GUARD_OF_SERVER);
+    struct sg_merge_key key = {.ino = SG_CONTROL_INO((uint64_t)9, 300),
+                               .dev = SG_CONTROL_DEV(SG_CONTROL_signal),
+                               .tgid = 42,
+                               .start_ns = 7,
+                               .rule = 3};
+    struct merged_lone lone;
+
+    (void)state;
+    assert_int_equal(merged_lone(&key, &lone), sizeof(lone));
+    assert_int_equal(lone.record.type, SG_RECORD_CONTROL);
+    assert_int_equal(lone.record.tgid, 42);
+    assert_int_equal(lone.control.kind, SG_CONTROL_signal);
+    assert_int_equal(lone.control.number[0], 9);
+    assert_int_equal(lone.control.target_tgid, 300);
+    key.rule = SG_RULE_DEFENCE;
+    key.ino = SG_CONTROL_INO(SG_GUARD_WHAT_IN(what, UINT64_C(0x5000077)), 300);
+    key.dev = SG_CONTROL_DEV(SG_CONTROL_bpf);
+    assert_int_equal(merged_lone(&key, &lone), sizeof(lone));
+    assert_int_equal(lone.control.number[0], 0x77); // the low half
+    assert_int_equal(lone.control.number[1], SG_GUARD_BPF_LINK);
+    assert_int_equal(lone.control.number[2], SG_GUARD_OF_SERVER);
+    assert_int_equal(lone.control.target_tgid, 300);
+    key.dev = 1;
+    key.rule = 3;
+    assert_int_equal(merged_lone(&key, &lone), sizeof(lone.record));
+    assert_int_equal(lone.record.type, SG_RECORD_FILE);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_a_record_of_the_key), cmocka_unit_test(test_numbers_are_told_once),
           cmocka_unit_test(test_numbers_that_are_asked_for),
           cmocka_unit_test(test_a_sweep_loses_nothing), cmocka_unit_test(test_when_to_ask),
           cmocka_unit_test(test_when_there_are_many), cmocka_unit_test(test_when_to_sweep),
