@@ -38,7 +38,11 @@ struct conditions_report {
     unsigned messages;
 };
 
+// Would a round find now what should not wait for the next one: a host that stopped to speak, or that says something else of itself?
+// Cheap enough for every second; from the thread of the rounds.
+bool registry_conditions_due(struct registry *rg);
+
 // One round: alerts are raised and resolved, messages put into the outbox, roll-outs that hosts refuse stopped. In steps of few
-// hosts, so that others get their turn. To be called every ten seconds or so, from one thread.
+// hosts, so that others get their turn. To be called every five seconds or so, from one thread.
 int registry_conditions_round(struct registry *rg, struct conditions_report *ret,
                               struct error *err);

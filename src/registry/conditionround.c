@@ -176,6 +176,14 @@ static int tell(struct registry *rg, struct conditions_report *report, struct er
     return r;
 }
 
+bool registry_conditions_due(struct registry *rg)
+{
+    uint64_t now = registry_now(rg);
+
+    return now < rg->round_ms || atomic_load(&rg->health_changed) ||
+           live_fell_quiet(rg, registry_setting_u64(rg, SETTING_HOST_UNHEARD), rg->round_ms, now);
+}
+
 int registry_conditions_round(struct registry *rg, struct conditions_report *ret, struct error *err)
 {
     _cleanup_(changed_done) struct changed ch = {};
@@ -183,6 +191,7 @@ int registry_conditions_round(struct registry *rg, struct conditions_report *ret
     int r;
 
     note_time(rg);
+    atomic_store(&rg->health_changed, false);
     r = find_changed(rg, &ch, err);
     for (size_t i = 0; r == 0 && i < ch.n; i += STEP)
         r = step(rg, ch.ids + i, MIN(ch.n - i, (size_t)STEP), &report, err);

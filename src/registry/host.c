@@ -392,7 +392,10 @@ int registry_host_set_health(struct registry *rg, const char *id, const char *re
             " health_severity <> ?3)",
             "ssu", fact_clean(&fact, reason, HOST_FACT_MAX), id,
             (uint64_t)(str_isempty(reason) ? 0 : CLAMP(severity, 1u, 6u)));
-    return r < 0 ? r : change_commit(&c, err);
+    r = r < 0 ? r : change_commit(&c, err);
+    if (r == 0)
+        atomic_store(&rg->health_changed, true);
+    return r;
 }
 
 int registry_host_set_lost(struct registry *rg, const char *id, uint64_t lost, struct error *err)

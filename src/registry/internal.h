@@ -58,7 +58,8 @@ struct registry {
 
     // Since when the server has been listening without a break: a host is not silent because the server was.
     atomic_ullong listening_ms;
-    uint64_t round_ms; // of conditions
+    uint64_t round_ms;          // of conditions
+    atomic_bool health_changed; // of any host, since that
 
     pthread_mutex_t live_lock;
     struct map *live; // host id → struct live
@@ -157,6 +158,8 @@ int live_begin(struct registry *rg, struct error *err);
 void live_set(struct registry *rg, const struct live_change *change);
 // What is known of it since the server was started; left as it is where nothing is.
 void live_get(struct registry *rg, const char *host, struct live *ret);
+// Is there a host that was heard of within after_ms of last_ms, and is not of now_ms any more?
+bool live_fell_quiet(struct registry *rg, uint64_t after_ms, uint64_t last_ms, uint64_t now_ms);
 int live_flush(struct registry *rg, struct error *err);
 
 // A new host with its first certificate, in a change that goes on; not_after_ms 0: not known.

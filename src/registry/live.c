@@ -63,6 +63,21 @@ void live_get(struct registry *rg, const char *host, struct live *ret)
     (void)pthread_mutex_unlock(&rg->live_lock);
 }
 
+bool live_fell_quiet(struct registry *rg, uint64_t after_ms, uint64_t last_ms, uint64_t now_ms)
+{
+    struct map_iter it = {};
+    bool found = false;
+
+    (void)pthread_mutex_lock(&rg->live_lock);
+    while (!found && map_next(rg->live, &it)) {
+        const struct live *l = it.value;
+
+        found = l->seen_ms && l->seen_ms + after_ms < now_ms && l->seen_ms + after_ms >= last_ms;
+    }
+    (void)pthread_mutex_unlock(&rg->live_lock);
+    return found;
+}
+
 void registry_host_clock(struct registry *rg, const char *id, uint64_t time_ms)
 {
     uint64_t now = registry_now(rg);

@@ -140,6 +140,7 @@ int registry_open(const struct registry_options *options, struct registry **ret,
         return r;
     rg->opened_ms = registry_now(rg);
     atomic_init(&rg->listening_ms, rg->opened_ms);
+    atomic_init(&rg->health_changed, false);
     *ret = TAKE_PTR(rg);
     return 0;
 }

@@ -158,13 +158,20 @@ static int conditions(struct upkeep *u, struct error *err)
     return registry_conditions_round(u->server->registry, NULL, err);
 }
 
-// The first round is at once.
+static bool conditions_due(const struct upkeep *u)
+{
+    return registry_conditions_due(u->server->registry);
+}
+
+// The first round is at once. `early`: before its time, asked once a second; NULL: never.
 static const struct {
     int (*fn)(struct upkeep *u, struct error *err);
+    bool (*early)(const struct upkeep *u);
     uint64_t every_ms;
 } rounds[] = {
-    {tidy, 30000},    {conditions, 5000}, {add_losses, 60000},
-    {retain, 600000}, {renew, 3600000},   {check_trail, 86400000},
+    {tidy, NULL, 30000},       {conditions, conditions_due, 5000},
+    {add_losses, NULL, 60000}, {retain, NULL, 600000},
+    {renew, NULL, 3600000},    {check_trail, NULL, 86400000},
 };
 
 static void note(struct upkeep *u, const struct error *err)
@@ -190,7 +197,7 @@ static void *work(void *ctx)
 
         (void)pthread_mutex_unlock(&u->lock);
         for (size_t i = 0; i < ARRAY_SIZE(rounds); i++) {
-            if (now_ms() < due[i])
+            if (now_ms() < due[i] && !(rounds[i].early && rounds[i].early(u)))
                 continue;
             due[i] = now_ms() + rounds[i].every_ms;
             any = true;

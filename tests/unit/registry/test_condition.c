@@ -503,8 +503,37 @@ static void test_losses_end(void **state)
     assert_non_null(strstr(alerts(f).message, "14 records of it were lost"));
 }
 
+// Whether a round would find something that should not wait for the next one.
+static void test_due(void **state)
+{
+    struct fixture *f = *state;
+    char id[HOST_ID_SIZE];
+
+    enrol(f, id);
+    ok(registry_setting_set(f->rg, &anna, "host.unheard_after", NULL, E)); // as it comes: 8 s
+    (void)pass(f, 30 * SECONDS);
+    hello(f, id);
+    (void)pass(f, 1);
+    f->now += 8 * SECONDS - 2;
+    assert_false(registry_conditions_due(f->rg));
+    f->now += 2;
+    assert_true(registry_conditions_due(f->rg));
+    assert_int_equal(show(f, id).conditions, CONDITION_BIT(CONDITION_UNHEARD));
+    assert_int_equal(pass(f, 1).raised, 1);
+    // Once.
+    f->now += 1 * SECONDS;
+    assert_false(registry_conditions_due(f->rg));
+    ok(registry_host_set_health(f->rg, id, "the defence is gone", 5, E));
+    assert_true(registry_conditions_due(f->rg));
+    (void)pass(f, 1);
+    assert_false(registry_conditions_due(f->rg));
+    // A clock that was set back.
+    f->now -= 60 * SECONDS;
+    assert_true(registry_conditions_due(f->rg));
+}
+
 UNIT_MAIN(WITH_REGISTRY(test_rows), WITH_REGISTRY(test_a_fleet_is_one_message),
           WITH_REGISTRY(test_restart), WITH_REGISTRY(test_gaps),
           WITH_REGISTRY(test_coming_and_going), WITH_REGISTRY(test_touched),
           WITH_REGISTRY(test_kept), WITH_REGISTRY(test_clock), WITH_REGISTRY(test_losses),
-          WITH_REGISTRY(test_losses_end), )
+          WITH_REGISTRY(test_losses_end), WITH_REGISTRY(test_due), )
