@@ -267,7 +267,7 @@ static int write_hosts(struct server *s, struct jw *out, struct error *err)
         return r;
     for (unsigned i = 0; i < HOST_STATES; i++)
         total += i == HOST_RETIRED ? 0 : counts[i];
-    jw_kv_object(out, "hosts");
+    jw_begin_object(out);
     jw_kv_u64(out, "total", total);
     jw_kv_u64(out, "ok", counts[HOST_OK]);
     jw_kv_u64(out, "degraded", counts[HOST_DEGRADED]);
@@ -276,6 +276,12 @@ static int write_hosts(struct server *s, struct jw *out, struct error *err)
     jw_kv_u64(out, "revoked", counts[HOST_REVOKED]);
     jw_end_object(out);
     return 0;
+}
+
+int route_fleet(struct server *s, struct api_request *rq _unused_, struct jw *out,
+                struct error *err)
+{
+    return write_hosts(s, out, err);
 }
 
 static int write_alerts(struct server *s, struct jw *out, struct error *err)
@@ -303,6 +309,7 @@ int route_overview(struct server *s, struct api_request *rq _unused_, struct jw 
         return r;
     gather(s, &h);
     jw_begin_object(out);
+    jw_key(out, "hosts");
     r = write_hosts(s, out, err);
     r = r < 0 ? r : write_alerts(s, out, err);
     if (r < 0)

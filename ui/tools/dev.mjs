@@ -157,12 +157,17 @@ function changeAlert(a, body, by) {
 const made = (items, o) => (items.unshift(o), o);
 const gone = (items, key, value) => (items.splice(items.indexOf(find(items, key, value)), 1), null);
 
+const fleet = () => {
+  const c = (s) => hosts.filter((h) => h.state === s).length;
+  return { total: hosts.length, ok: c('ok'), degraded: c('degraded'), silent: c('silent'), cloned: c('cloned'), revoked: c('revoked') };
+};
+
 const routes = {
+  'GET fleet': fleet,
   'GET overview': () => {
     const n = (o) => data.events.filter((e) => e.outcome === o && e.time > Date.now() - 864e5).length;
-    const c = (s) => hosts.filter((h) => h.state === s).length;
     return {
-      hosts: { total: hosts.length, ok: c('ok'), degraded: c('degraded'), silent: c('silent'), cloned: c('cloned'), revoked: c('revoked') },
+      hosts: fleet(),
       denials_24h: n('denied'), would_deny_24h: n('would-deny'), audited_24h: 123_456,
       alerts: { new: data.alerts.filter((a) => a.status === 'new').length, acknowledged: 8 },
       losses: { agents: 12, spool: 4096, server: 0 }, ingest: { per_s: 1840 }, store: { bytes: 41e9, oldest_ms: data.now - 80 * 864e5 },

@@ -22,6 +22,7 @@ static const struct {
     {"openapi", "nvodah"},
     {"server", "da"},
     {"overview", "voda"},
+    {"fleet", "voda"},
     {"agent_enrol", "nvodah"},
     {"agent_renew", "h"},
     {"agent_hello", "h"},

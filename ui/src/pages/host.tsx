@@ -292,7 +292,7 @@ function LabelsDialog({ h, onClose, onDone }: { h: Host; onClose: () => void; on
 }
 
 export function HostPage({ id }: { id: string }) {
-  const data = useData(`host ${id}`, (signal) => api.get<HostDetail>(`hosts/${seg(id)}`, undefined, signal), 15_000);
+  const data = useData(`host ${id}`, (signal) => api.get<HostDetail>(`hosts/${seg(id)}`, undefined, signal), 2000);
   const [asks, setAsks] = useState<'' | 'labels' | 'revoke' | 'delete'>('');
   const close = () => setAsks('');
   if (!data.value)
