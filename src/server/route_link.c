@@ -30,7 +30,8 @@ static int check_session(struct server *s, struct api_request *rq, const char *s
     const char *host = api_identity(rq)->name;
     int r = registry_host_session(s->registry, host, strempty(session));
 
-    if (r == 0)
+    // What is looked at again here, since its time is up or there is news, is no word of the agent: it may be stopped meanwhile.
+    if (r == 0 && api_woken(rq) == API_FIRST)
         registry_host_seen(s->registry, host);
     else if (r == -ESTALE)
         r = wire_fail(rq, error_set(err, r, "the session has ended"), WIRE_session);

@@ -240,6 +240,44 @@ static void test_commands_and_results(void **state _unused_)
     rig_free(rig);
 }
 
+static int keep_seen(void *ctx, const struct registry_host *h)
+{
+    *(uint64_t *)ctx = h->seen_ms;
+    return 0;
+}
+
+// That the server answers what is parked is no word of an agent, which may be stopped by now.
+static void test_an_answer_is_no_word(void **state _unused_)
+{
+    struct rig *rig = rig_new();
+    struct registry *rg = rig->server.registry;
+    struct polling p = {.bundle = "", .after = ""};
+    uint64_t before = 0, later = 0, asked, id;
+    struct error err = {};
+    struct agent a;
+
+    agent_new(&a, rig);
+    assert_int_equal(agent_hello(&a, NULL), 200);
+    p.agent = &a;
+    assert_int_equal(pthread_create(&p.thread, NULL, do_poll, &p), 0);
+    await_parked(rig, 1);
+    assert_int_equal(registry_host_get(rg, a.id, keep_seen, &before, &err), 0);
+    for (asked = now_ns(CLOCK_REALTIME); now_ns(CLOCK_REALTIME) - asked < 20 * NS_PER_MS;)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(registry_command_create(rg, &test_actor, a.id, "status", "{}", 60000, &id,
+                                             &err),
+                     0);
+    assert_int_equal(pthread_join(p.thread, NULL), 0);
+    assert_int_equal(a.peer.answer.status, 200);
+    assert_int_equal(registry_host_get(rg, a.id, keep_seen, &later, &err), 0);
+    assert_int_equal(later, before);
+    assert_int_equal(agent_hello(&a, NULL), 200);
+    assert_int_equal(registry_host_get(rg, a.id, keep_seen, &later, &err), 0);
+    assert_true(later > before);
+    agent_done(&a);
+    rig_free(rig);
+}
+
 static int keep_state(void *ctx, const struct registry_host *h)
 {
     *(enum host_state *)ctx = h->state;
@@ -385,5 +423,6 @@ static void test_renewal(void **state _unused_)
 
 UNIT_MAIN(cmocka_unit_test(test_enrolment), cmocka_unit_test(test_who_may_speak),
           cmocka_unit_test(test_records), cmocka_unit_test(test_restart),
-          cmocka_unit_test(test_commands_and_results), cmocka_unit_test(test_state),
-          cmocka_unit_test(test_shown), cmocka_unit_test(test_renewal))
+          cmocka_unit_test(test_commands_and_results), cmocka_unit_test(test_an_answer_is_no_word),
+          cmocka_unit_test(test_state), cmocka_unit_test(test_shown),
+          cmocka_unit_test(test_renewal))
