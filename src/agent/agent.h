@@ -293,6 +293,8 @@ struct defence_watch {
     int64_t clock_offset_ns;    // CLOCK_REALTIME minus CLOCK_BOOTTIME
     uint64_t looked_ns;         // CLOCK_MONOTONIC; 0: time that has passed says nothing
     uint64_t repairs;
+    // kernel.ftrace_enabled was found to be 0: when last and when told last (CLOCK_MONOTONIC, 0: never), how often since it was told
+    uint64_t ftrace_ns, ftrace_told_ns, ftrace_times;
     bool ftrace_off, guard_gone;
 };
 

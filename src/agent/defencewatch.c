@@ -22,6 +22,9 @@
 #define CLOCK_STEP \
     (2 * (int64_t)NS_PER_SEC) // what is less is no step, but a clock that is put right
 #define FROZEN_NS (5 * NS_PER_SEC)
+// How long it is a problem of the host that nothing was enforced: whoever sets the switch again and again must not get through between
+// two looks of the server.
+#define HOLD_NS   (60 * NS_PER_SEC)
 
 static int write_text(const char *path, const char *text)
 {
@@ -42,26 +45,56 @@ static bool read_text(const char *path, char *ret, size_t size)
     return true;
 }
 
+static bool is_held(const struct defence_watch *w, uint64_t now)
+{
+    return w->ftrace_ns && now - w->ftrace_ns < HOLD_NS;
+}
+
+static void tell_ftrace(struct agent *a, uint64_t now)
+{
+    struct defence_watch *w = &a->defence.watch;
+    char text[200];
+
+    w->ftrace_told_ns = now;
+    if (w->ftrace_off) {
+        defence_tell(
+            a, NOTICE_CRITICAL, "sysctl -w kernel.ftrace_enabled=1",
+            "kernel.ftrace_enabled was set to 0: nothing is enforced, and it cannot be set back");
+        return;
+    }
+    (void)snprintf(
+        text, sizeof(text),
+        "kernel.ftrace_enabled was set to 0, so that nothing was enforced; the agent has set it back to 1 (%llu times)",
+        (unsigned long long)w->ftrace_times);
+    w->ftrace_times = 0;
+    defence_tell(a, NOTICE_CRITICAL, NULL, text);
+    health_policy_changed(a);
+}
+
 // 0 switches all programs off without an error (6.1 and later).
 static void look_at_ftrace(struct agent *a)
 {
+    struct defence_watch *w = &a->defence.watch;
+    uint64_t now = now_ns(CLOCK_MONOTONIC);
+    bool was_off = w->ftrace_off;
     char text[16];
-    int r;
 
     if (!read_text(FTRACE, text, sizeof(text)) || !streq(text, "0")) {
-        a->defence.watch.ftrace_off = false;
+        w->ftrace_off = false;
+        if (w->ftrace_ns && !is_held(w, now)) {
+            w->ftrace_ns = 0;
+            health_policy_changed(a);
+            uplink_rows_changed(a);
+        }
         return;
     }
-    r = write_text(FTRACE, "1");
-    a->defence.watch.ftrace_off = r < 0;
-    a->defence.watch.repairs += r == 0;
-    defence_tell(
-        a, NOTICE_CRITICAL, r < 0 ? "sysctl -w kernel.ftrace_enabled=1" : NULL,
-        r < 0
-            ? "kernel.ftrace_enabled was set to 0: nothing is enforced, and it cannot be set back"
-            : "kernel.ftrace_enabled was set to 0, so that nothing was enforced; the agent has set it back to 1");
-    if (r == 0)
-        health_policy_changed(a);
+    w->ftrace_off = write_text(FTRACE, "1") < 0;
+    w->repairs += !w->ftrace_off;
+    w->ftrace_times++;
+    w->ftrace_ns = now;
+    // Of who insists there is one record a minute; that it cannot be set back is another matter.
+    if (!w->ftrace_told_ns || now - w->ftrace_told_ns >= HOLD_NS || (w->ftrace_off && !was_off))
+        tell_ftrace(a, now);
 }
 
 bool defence_cgroup(char *ret, size_t size)
@@ -197,6 +230,9 @@ void defence_watch_problems(const struct agent *a, uplink_problem_fn fn, void *c
     if (w->ftrace_off)
         fn(ctx, "critical", "sysctl -w kernel.ftrace_enabled=1",
            "kernel.ftrace_enabled is 0: nothing is enforced");
+    else if (is_held(w, now_ns(CLOCK_MONOTONIC)))
+        fn(ctx, "critical", "find out who sets it: the records around that time",
+           "kernel.ftrace_enabled was set to 0 within the last minute: nothing was enforced until the agent set it back");
     if (w->guard_gone)
         fn(ctx, "critical", "restart the agent; see 'safeguard doctor'",
            "the defence is gone: what its programs have to refuse is not refused");
