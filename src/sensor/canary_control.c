@@ -288,10 +288,11 @@ int act_bpf(const struct canary *c)
     return outcome(syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &attr, sizeof(attr)));
 }
 
+// Of the process's own keyring: that of its user is looked up among others first, and the kernel answers ENOKEY to who was refused that.
 int act_key_permission(const struct canary *c)
 {
     (void)c;
-    return outcome(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING, 1));
+    return outcome(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_PROCESS_KEYRING, 1));
 }
 
 // In a keyring that ends with this process.
