@@ -55,7 +55,8 @@ struct link_handlers {
     void *ctx;
     // The server wants these policies; id NULL: it has none for this host. Of several changes in a row the last one.
     void (*bundle)(void *ctx, const char *id, const struct bundle_file *files, size_t n);
-    // At least once for each command: an agent that starts again may be told one that it has done already.
+    // At least once for each command: an agent that starts again may be told one that it has done already. Questions come here, too,
+    // each at most once.
     void (*command)(void *ctx, const struct msg_command *command);
     // The state's word or its counts of losses have changed: see link_status().
     void (*status)(void *ctx);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What comes down: bundles and commands.
+// What comes down: bundles, commands and questions.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +72,10 @@ void link_on_poll(struct link *l, uint64_t now)
     for (size_t i = 0; i < m.n_commands && r == 0; i++) {
         news = news || !seen(l, m.commands[i].id);
         r = take_command(l, &m.commands[i]);
+    }
+    for (size_t i = 0; i < m.n_questions && r == 0; i++) {
+        news = true;
+        r = link_push_command(l, &m.questions[i]);
     }
     msg_poll_done(&m);
     if (r < 0 || (!news && !streq(l->has_bundle, l->wants_bundle)))

@@ -101,6 +101,7 @@ int link_push_command(struct link *l, const struct msg_command *command)
         .name = e->text[1],
         .args = e->text[2],
         .deadline_ms = command->deadline_ms,
+        .question = command->question,
     };
     push(l, e);
     return 0;
@@ -112,7 +113,7 @@ bool link_queue_has_room(struct link *l)
     bool room;
 
     link_lock(l);
-    room = l->n_events + MSG_COMMANDS_MAX + 1 <= EVENTS_MAX;
+    room = l->n_events + MSG_COMMANDS_MAX + MSG_QUESTIONS_MAX + 1 <= EVENTS_MAX;
     link_unlock(l);
     return room;
 }

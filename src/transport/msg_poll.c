@@ -20,6 +20,23 @@ int msg_poll_path(struct strbuf *out, const char *session, const char *bundle, c
     return out->failed ? -ENOMEM : 0;
 }
 
+static void write_commands(struct jw *jw, const char *key, const struct msg_command *list, size_t n)
+{
+    jw_kv_array(jw, key);
+    for (size_t i = 0; i < n; i++) {
+        const char *args = list[i].args ? list[i].args : "{}";
+
+        jw_begin_object(jw);
+        jw_kv_str(jw, "id", list[i].id);
+        jw_kv_str(jw, "name", list[i].name);
+        jw_key(jw, "args");
+        jw_raw(jw, args, strlen(args));
+        jw_kv_u64(jw, "deadline_ms", list[i].deadline_ms);
+        jw_end_object(jw);
+    }
+    jw_end_array(jw);
+}
+
 int msg_poll_write(struct strbuf *out, const struct msg_poll *m)
 {
     struct jw jw;
@@ -27,20 +44,8 @@ int msg_poll_write(struct strbuf *out, const struct msg_poll *m)
     jw_init(&jw, out);
     jw_begin_object(&jw);
     jw_kv_str(&jw, "bundle", m->bundle);
-    jw_kv_array(&jw, "commands");
-    for (size_t i = 0; i < m->n_commands; i++) {
-        const struct msg_command *command = &m->commands[i];
-        const char *args = command->args ? command->args : "{}";
-
-        jw_begin_object(&jw);
-        jw_kv_str(&jw, "id", command->id);
-        jw_kv_str(&jw, "name", command->name);
-        jw_key(&jw, "args");
-        jw_raw(&jw, args, strlen(args));
-        jw_kv_u64(&jw, "deadline_ms", command->deadline_ms);
-        jw_end_object(&jw);
-    }
-    jw_end_array(&jw);
+    write_commands(&jw, "commands", m->commands, m->n_commands);
+    write_commands(&jw, "questions", m->questions, m->n_questions);
     jw_end_object(&jw);
     return jw_finish(&jw);
 }
@@ -72,11 +77,23 @@ static int read_command(struct json_object *o, struct msg_command *ret, struct e
     return 0;
 }
 
+static int read_commands(struct json_object *root, const char *key, struct msg_command *list,
+                         size_t max, size_t *ret_n, struct error *err)
+{
+    struct json_object *array = NULL;
+    size_t n = 0;
+    int r = wire_get_array(root, key, max, &array, &n, err);
+
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = read_command(json_object_array_get_idx(array, i), &list[i], err);
+    if (r == 0)
+        *ret_n = n;
+    return r;
+}
+
 int msg_poll_read(const char *text, size_t len, struct msg_poll *ret, struct error *err)
 {
-    struct json_object *commands = NULL;
     struct msg_poll m = {};
-    size_t n = 0;
     int r;
 
     r = wire_parse(text, len, WIRE_POLL_MAX, 4096, "answer to poll", &m.root, err);
@@ -85,14 +102,15 @@ int msg_poll_read(const char *text, size_t len, struct msg_poll *ret, struct err
     if (r == 0 && m.bundle && !wire_id_valid(m.bundle))
         r = error_set(err, -EBADMSG, "'bundle' is not an id");
     if (r == 0)
-        r = wire_get_array(m.root, "commands", MSG_COMMANDS_MAX, &commands, &n, err);
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = read_command(json_object_array_get_idx(commands, i), &m.commands[i], err);
+        r = read_commands(m.root, "commands", m.commands, MSG_COMMANDS_MAX, &m.n_commands, err);
+    if (r == 0 && json_object_object_get_ex(m.root, "questions", NULL))
+        r = read_commands(m.root, "questions", m.questions, MSG_QUESTIONS_MAX, &m.n_questions, err);
     if (r < 0) {
         msg_poll_done(&m);
         return r;
     }
-    m.n_commands = n;
+    for (size_t i = 0; i < m.n_questions; i++)
+        m.questions[i].question = true;
     *ret = m;
     return 0;
 }

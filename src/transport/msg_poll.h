@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What comes down to the agent: the id of its bundle, commands, and the bundle itself.
+// What comes down to the agent: the id of its bundle, commands, questions, and the bundle itself.
 //
-//     GET /agent/v1/poll?session=&bundle=&after=  -> {"bundle":"id"|null,"commands":[{"id","name","args","deadline_ms"}]}
+//     GET /agent/v1/poll?session=&bundle=&after=  -> {"bundle":"id"|null,"commands":[{"id","name","args","deadline_ms"}],
+//                                                     "questions":[the same]}
 //     GET /agent/v1/bundle/ID                     -> {"id","files":[{"name","text","mode"}]}
 //
 // A poll is parked while the server has nothing that the agent does not know by `bundle` and `after`.
+//
+// A question changes nothing on the host and is told once: whoever asked waits for its answer (msg_result.h) and asks again
+// when none comes. `after` does not count it. An older server sends none.
 // Texts as in msg_enrol.h.
 #pragma once
 
@@ -13,6 +17,7 @@
 #include "transport/wire.h"
 
 #define MSG_COMMANDS_MAX     64 // in one answer
+#define MSG_QUESTIONS_MAX    16 // likewise
 #define MSG_COMMAND_ARGS_MAX (16u << 10)
 
 struct msg_command {
@@ -20,12 +25,15 @@ struct msg_command {
     const char *name;
     const char *args;     // text of a JSON object, never NULL when read; NULL is written as {}
     uint64_t deadline_ms; // since 1970, the server's clock; 0: none
+    bool question;
 };
 
 struct msg_poll {
     const char *bundle; // NULL: none
     struct msg_command commands[MSG_COMMANDS_MAX];
     size_t n_commands;
+    struct msg_command questions[MSG_QUESTIONS_MAX];
+    size_t n_questions;
     struct json_object *root;
 };
 

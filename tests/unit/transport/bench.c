@@ -140,6 +140,7 @@ static void on_command(void *ctx, const struct msg_command *command)
 
     b->n_commands++;
     (void)snprintf(b->command, sizeof(b->command), "%s", command->id);
+    b->question = command->question;
     (void)snprintf(b->args, sizeof(b->args), "%s", command->args);
 }
 

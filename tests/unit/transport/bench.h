@@ -41,6 +41,7 @@ struct bench {
     // From the handlers.
     unsigned n_bundles, n_commands, n_status;
     char bundle[WIRE_ID_MAX + 1], policy[256], command[WIRE_ID_MAX + 1], args[256];
+    bool question; // the last command was one
 };
 
 void bench_open(struct bench *b);

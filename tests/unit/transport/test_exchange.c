@@ -212,6 +212,28 @@ static void test_commands_and_results(void **state)
     bench_close(&b);
 }
 
+// A question is handed on each time that it comes, and is not what the agent had last.
+static void test_questions(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    bench_open_online(&b);
+    command(&b, "{\"bundle\":null,\"commands\":[{\"id\":\"c-1\",\"name\":\"x\",\"args\":{},"
+                "\"deadline_ms\":0}],\"questions\":[{\"id\":\"q1-1\",\"name\":\"processes\","
+                "\"args\":{\"from\":7},\"deadline_ms\":0}]}");
+    WAIT(&b, b.n_commands == 2);
+    assert_string_equal(b.command, "q1-1");
+    assert_true(b.question);
+    assert_non_null(strstr(b.args, "7"));
+    WAIT(&b, LOCKED(&b.peer, streq(b.peer.last_after, "c-1")));
+    command(&b, "{\"bundle\":null,\"commands\":[{\"id\":\"c-2\",\"name\":\"x\",\"args\":{},"
+                "\"deadline_ms\":0}]}");
+    WAIT(&b, b.n_commands == 3);
+    assert_false(b.question);
+    bench_close(&b);
+}
+
 static void test_results_wait(void **state)
 {
     struct msg_result result = {.command = "c", .status = MSG_FAILED};
@@ -466,8 +488,9 @@ static void test_options_that_are_missing(void **state)
 UNIT_MAIN(cmocka_unit_test(test_tables), cmocka_unit_test(test_server_lost_the_table),
           cmocka_unit_test(test_answer_is_lost), cmocka_unit_test(test_large_table),
           cmocka_unit_test(test_tables_that_cannot_be), cmocka_unit_test(test_commands_and_results),
-          cmocka_unit_test(test_results_wait), cmocka_unit_test(test_answers_that_are_none),
-          cmocka_unit_test(test_bundles), cmocka_unit_test(test_bundle_that_is_another),
-          cmocka_unit_test(test_renewal), cmocka_unit_test(test_renewal_that_fails),
-          cmocka_unit_test(test_enrolled_later), cmocka_unit_test(test_identities_of_no_use),
+          cmocka_unit_test(test_questions), cmocka_unit_test(test_results_wait),
+          cmocka_unit_test(test_answers_that_are_none), cmocka_unit_test(test_bundles),
+          cmocka_unit_test(test_bundle_that_is_another), cmocka_unit_test(test_renewal),
+          cmocka_unit_test(test_renewal_that_fails), cmocka_unit_test(test_enrolled_later),
+          cmocka_unit_test(test_identities_of_no_use),
           cmocka_unit_test(test_options_that_are_missing))

@@ -166,12 +166,15 @@ static void test_hello_answer(void **state)
 
 static void test_poll(void **state)
 {
-    struct msg_poll m = {.bundle = "abc", .n_commands = 2}, got;
+    static const char older[] = "{\"bundle\":null,\"commands\":[]}";
+    struct msg_poll m = {.bundle = "abc", .n_commands = 2, .n_questions = 1}, got;
     _cleanup_(sb_done) struct strbuf sb = {}, path = {};
 
     (void)state;
     m.commands[0] = (struct msg_command){"c-1", "rescan", "{\"a\":[1,\"/x\"]}", 99};
     m.commands[1] = (struct msg_command){.id = "c-2", .name = "status"};
+    m.questions[0] =
+        (struct msg_command){.id = "q1-1", .name = "processes", .args = "{\"from\":0}"};
     assert_int_equal(msg_poll_write(&sb, &m), 0);
     assert_int_equal(msg_poll_read(sb.s, sb.len, &got, NULL), 0);
     assert_string_equal(got.bundle, "abc");
@@ -181,6 +184,15 @@ static void test_poll(void **state)
     assert_non_null(strstr(got.commands[0].args, "[1,"));
     assert_int_equal(got.commands[0].deadline_ms, 99);
     assert_string_equal(got.commands[1].args, "{}");
+    assert_false(got.commands[1].question);
+    assert_int_equal(got.n_questions, 1);
+    assert_string_equal(got.questions[0].id, "q1-1");
+    assert_string_equal(got.questions[0].name, "processes");
+    assert_non_null(strstr(got.questions[0].args, "\"from\""));
+    assert_true(got.questions[0].question);
+    msg_poll_done(&got);
+    assert_int_equal(msg_poll_read(older, strlen(older), &got, NULL), 0);
+    assert_int_equal(got.n_questions, 0);
     msg_poll_done(&got);
     assert_int_equal(msg_poll_path(&path, "s", "b", NULL), 0);
     assert_string_equal(path.s, "/agent/v1/poll?session=s&bundle=b&after=");
@@ -450,7 +462,7 @@ static void test_members(void **state)
            read_hello);
     mutate("{\"session\":\"s\",\"time_ms\":1,\"streams\":[],\"bundle\":null,\"renew\":false}",
            read_hello_answer);
-    mutate("{\"bundle\":\"b\",\"commands\":[]}", read_poll);
+    mutate("{\"bundle\":\"b\",\"commands\":[],\"questions\":[]}", read_poll);
     mutate("{\"table\":\"t\",\"base\":\"0000000000000000\",\"checksum\":\"0000000000000000\","
            "\"full\":false,\"rows\":[]}",
            read_state);
