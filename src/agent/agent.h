@@ -337,6 +337,8 @@ void defence_ending(struct agent *a); // it does: whoever manages it may help
 const struct rule_ref *defence_rule(void);
 void defence_refused(struct agent *a, uint32_t count); // as many as the record stands for
 void defence_json(struct agent *a, struct jw *jw);
+const char *defence_state(const struct defence *d);   // "off", "unlocked", "locked"
+uint64_t defence_open_until(const struct defence *d); // CLOCK_BOOTTIME; 0: no window is open
 void defence_problems(struct agent *a, uplink_problem_fn fn, void *ctx);
 
 void defence_watch_start(struct agent *a);
@@ -430,6 +432,7 @@ void status_policy_json(const struct agent *a, struct jw *jw);
 // What needs somebody's attention: [{"severity", "what", "cure"}].
 void status_problems_json(struct agent *a, struct jw *jw);
 void status_resources_json(const struct agent *a, struct jw *jw);
+void status_self_test_json(const struct agent *a, struct jw *jw);
 void status_agent_json(struct agent *a, struct jw *jw);
 // Members of an object: which policy is in force, without its files and what was found in them.
 void status_policy_summary(const struct agent *a, struct jw *jw);
@@ -440,7 +443,11 @@ void status_policy_files(const struct agent *a, size_t max, struct jw *jw);
 void status_error(struct jw *jw, const char *key, const struct error *err);
 
 // processlist.c: a whole value, what runs from entry `from` of the table on, as much as fits a piece.
-void processlist_json(struct agent *a, uint32_t from, struct jw *jw);
+// Until the JSON has about `max` bytes: a row more, which has less than 80 KiB.
+void processlist_json(struct agent *a, uint32_t from, size_t max, struct jw *jw);
+// process.uid of records.
+void processlist_uid_json(const struct agent *a, const char *key, const struct process_ref *ref,
+                          struct jw *jw);
 
 int control_start(struct agent *a, struct error *err);
 

@@ -200,7 +200,7 @@ static int do_processes(struct agent *a, const struct control_caller *caller _un
 {
     uint64_t from = json_get_u64(request->args, "from", 0);
 
-    processlist_json(a, (uint32_t)MIN(from, (uint64_t)UINT32_MAX), result);
+    processlist_json(a, (uint32_t)MIN(from, (uint64_t)UINT32_MAX), CONTROL_FRAME_MAX / 2, result);
     return 0;
 }
 
@@ -261,7 +261,7 @@ static int do_unlock_secret(struct agent *a, const struct control_caller *caller
 static int do_top(struct agent *a, const struct control_caller *caller _unused_,
                   const struct control_request *request, struct jw *result, struct error *err)
 {
-    return top_answer(a, request->args, result, err);
+    return top_answer(a, request->args, CONTROL_FRAME_MAX / 2, result, err);
 }
 
 static int do_stop(struct agent *a, const struct control_caller *caller,

@@ -297,9 +297,14 @@ void defence_refused(struct agent *a, uint32_t count)
 
 // Status ---------------------------------------------------------------------------------------------
 
-static const char *state_word(const struct defence *d)
+const char *defence_state(const struct defence *d)
 {
     return !d->on ? "off" : is_open(d) ? "unlocked" : "locked";
+}
+
+uint64_t defence_open_until(const struct defence *d)
+{
+    return d->on && is_open(d) ? d->guard.unlocked_until_ns : 0;
 }
 
 void defence_json(struct agent *a, struct jw *jw)
@@ -309,7 +314,7 @@ void defence_json(struct agent *a, struct jw *jw)
     char missing[256];
 
     jw_begin_object(jw);
-    jw_kv_str(jw, "state", state_word(d));
+    jw_kv_str(jw, "state", defence_state(d));
     if (d->on && until > now) {
         jw_kv_u64(jw, "unlocked_until_ms", (now_ns(CLOCK_REALTIME) + until - now) / NS_PER_MS);
         jw_kv_str(jw, "unlocked_by", d->opened_by[0] ? d->opened_by : NULL);

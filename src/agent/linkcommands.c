@@ -12,7 +12,7 @@
 #include "base/jsonget.h"
 #include "base/log.h"
 
-static void answer(struct agent *a, const char *command, enum msg_status status, const char *result,
+void uplink_answer(struct agent *a, const char *command, enum msg_status status, const char *result,
                    const struct error *err)
 {
     struct msg_result m = {.command = command, .status = status, .result = result};
@@ -28,12 +28,12 @@ static void answer(struct agent *a, const char *command, enum msg_status status,
                                command);
 }
 
-static void failed(struct agent *a, const struct msg_command *command, int code, const char *what)
+void uplink_failed(struct agent *a, const struct msg_command *command, int code, const char *what)
 {
     struct error err = {};
 
     (void)error_set(&err, code, "%s", what);
-    answer(a, command->id, MSG_FAILED, NULL, &err);
+    uplink_answer(a, command->id, MSG_FAILED, NULL, &err);
 }
 
 // Answered by the build that follows.
@@ -43,7 +43,7 @@ static void do_policy_reload(struct agent *a, const struct msg_command *command)
     struct uplink_reload *reload = &u->reloads[u->n_reloads];
 
     if (u->n_reloads == UPLINK_RELOADS_MAX) {
-        failed(a, command, -EBUSY, "too many wait for the policies already");
+        uplink_failed(a, command, -EBUSY, "too many wait for the policies already");
         return;
     }
     *reload = (struct uplink_reload){};
@@ -52,7 +52,7 @@ static void do_policy_reload(struct agent *a, const struct msg_command *command)
     policies_reload(a, "the server asked for it");
     if (!a->policies.building) {
         u->n_reloads--;
-        failed(a, command, -EIO, "the policies cannot be read again now");
+        uplink_failed(a, command, -EIO, "the policies cannot be read again now");
     }
 }
 
@@ -62,8 +62,8 @@ static void do_self_test(struct agent *a, const struct msg_command *command)
     struct jw jw;
 
     if (!a->policies.now) {
-        failed(a, command, -ENOENT,
-               "no policy that this agent put in force: there is nothing to prove");
+        uplink_failed(a, command, -ENOENT,
+                      "no policy that this agent put in force: there is nothing to prove");
         return;
     }
     health_policy_changed(a);
@@ -73,8 +73,8 @@ static void do_self_test(struct agent *a, const struct msg_command *command)
     jw_key(&jw, "hooks");
     status_hooks_json(a, &jw);
     jw_end_object(&jw);
-    answer(a, command->id, error_is_set(&a->health.error) ? MSG_FAILED : MSG_DONE, sb_str(&sb),
-           error_is_set(&a->health.error) ? &a->health.error : NULL);
+    uplink_answer(a, command->id, error_is_set(&a->health.error) ? MSG_FAILED : MSG_DONE,
+                  sb_str(&sb), error_is_set(&a->health.error) ? &a->health.error : NULL);
 }
 
 static void answer_defence(struct agent *a, const struct msg_command *command)
@@ -87,19 +87,22 @@ static void answer_defence(struct agent *a, const struct msg_command *command)
     jw_key(&jw, "defence");
     defence_json(a, &jw);
     jw_end_object(&jw);
-    answer(a, command->id, jw_finish(&jw) < 0 ? MSG_FAILED : MSG_DONE, sb_str(&sb), NULL);
+    uplink_answer(a, command->id, jw_finish(&jw) < 0 ? MSG_FAILED : MSG_DONE, sb_str(&sb), NULL);
 }
 
 // Who asked for it is in the server's audit trail, with the number of the command.
 static void do_unlock(struct agent *a, const struct msg_command *command)
 {
     struct json_object *args = json_tokener_parse(command->args);
+    const char *reason = json_get_str(args, "reason", "");
     struct error err = {};
-    char by[120];
+    char by[160];
 
-    (void)snprintf(by, sizeof(by), "the server's command %s", command->id);
+    (void)snprintf(by, sizeof(by),
+                   *reason ? "the server's command %s: %s" : "the server's command %s", command->id,
+                   reason);
     if (defence_unlock(a, NULL, true, json_get_u64(args, "for_ms", 0), by, &err) < 0)
-        answer(a, command->id, MSG_FAILED, NULL, &err);
+        uplink_answer(a, command->id, MSG_FAILED, NULL, &err);
     else
         answer_defence(a, command);
     json_object_put(args);
@@ -142,9 +145,13 @@ void uplink_command(void *ctx, const struct msg_command *command)
 
     if (a->stopping)
         return; // told again to the next agent
+    if (command->question) {
+        uplink_question(a, command);
+        return;
+    }
     log_info("the server asks for '%s'", command->name);
     if (is_late(a, command)) {
-        answer(a, command->id, MSG_EXPIRED, NULL, NULL);
+        uplink_answer(a, command->id, MSG_EXPIRED, NULL, NULL);
         return;
     }
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -152,7 +159,7 @@ void uplink_command(void *ctx, const struct msg_command *command)
             rows[i].run(a, command);
             return;
         }
-    failed(a, command, -EOPNOTSUPP, "this agent knows no such command");
+    uplink_failed(a, command, -EOPNOTSUPP, "this agent knows no such command");
 }
 
 void uplink_reloads_begin(struct agent *a)
@@ -168,8 +175,8 @@ void uplink_reloads_done(struct agent *a, int result, const struct error *err)
 
     for (size_t i = 0; i < u->n_reloads; i++) {
         if (u->reloads[i].served)
-            answer(a, u->reloads[i].command, result < 0 ? MSG_FAILED : MSG_DONE, NULL,
-                   result < 0 ? err : NULL);
+            uplink_answer(a, u->reloads[i].command, result < 0 ? MSG_FAILED : MSG_DONE, NULL,
+                          result < 0 ? err : NULL);
         else
             u->reloads[left++] = u->reloads[i];
     }

@@ -137,6 +137,25 @@ static void write_agent(struct agent *a, struct jw *jw)
     status_agent_json(a, jw);
 }
 
+// What changes seldom; who looks at the host asks it for the rest (linkquestions.c).
+static void write_defence(struct agent *a, struct jw *jw)
+{
+    const struct defence *d = &a->defence;
+    const struct health *h = &a->health;
+
+    jw_begin_object(jw);
+    jw_kv_str(jw, "state", defence_state(d));
+    if (defence_open_until(d)) {
+        jw_kv_u64(jw, "unlocked_until_ms", proved_ms(a, defence_open_until(d)));
+        jw_kv_str(jw, "unlocked_by", d->opened_by[0] ? d->opened_by : NULL);
+    }
+    jw_kv_u64(jw, "attempts", d->attempts);
+    jw_kv_u64(jw, "repairs", d->watch.repairs);
+    jw_kv_u64(jw, "self_test_ms", h->full_ns / NS_PER_MS);
+    jw_kv_u64(jw, "failing", (uint64_t)__builtin_popcountll(h->failing));
+    jw_end_object(jw);
+}
+
 static void write_resources(struct agent *a, struct jw *jw)
 {
     status_resources_json(a, jw);
@@ -160,6 +179,7 @@ void uplink_rows_tick(struct agent *a)
     hook_rows(a, &sb);
     put_with(a, "agent", &sb, write_agent);
     put_with(a, "policy", &sb, uplink_policy_row);
+    put_with(a, "defence", &sb, write_defence);
     put_with(a, "problems", &sb, status_problems_json);
     if (now < u->slow_rows_ns)
         return;

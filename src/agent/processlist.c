@@ -6,14 +6,12 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/macro.h"
-#include "control/frame.h"
 #include "model/names.h"
 
-#define PIECE_BYTES (CONTROL_FRAME_MAX / 2)
-#define PIECE_ROWS  512 // the loop has other work, too
+#define PIECE_ROWS 512 // the loop has other work, too
 
-static void put_uid(const struct agent *a, const char *key, const struct process_ref *ref,
-                    struct jw *jw)
+void processlist_uid_json(const struct agent *a, const char *key, const struct process_ref *ref,
+                          struct jw *jw)
 {
     char text[96];
 
@@ -90,11 +88,11 @@ static void put_row(const struct agent *a, const struct process_row *row, struct
 
     jw_begin_object(jw);
     jw_kv_u64(jw, "pid", w->ref.tgid);
-    put_uid(a, "uid", &w->ref, jw);
+    processlist_uid_json(a, "uid", &w->ref, jw);
     if (w->n_ancestors)
-        put_uid(a, "parent", &w->ancestors[0].ref, jw);
+        processlist_uid_json(a, "parent", &w->ancestors[0].ref, jw);
     if (row->below.tgid)
-        put_uid(a, "below", &row->below, jw);
+        processlist_uid_json(a, "below", &row->below, jw);
     jw_kv_u64(jw, "started_ms", started / NS_PER_MS);
     put_program(row, jw);
     put_who(a, w, jw);
@@ -102,7 +100,7 @@ static void put_row(const struct agent *a, const struct process_row *row, struct
     jw_end_object(jw);
 }
 
-void processlist_json(struct agent *a, uint32_t from, struct jw *jw)
+void processlist_json(struct agent *a, uint32_t from, size_t max, struct jw *jw)
 {
     struct process_row row;
     uint32_t cursor = from, n = 0;
@@ -113,7 +111,7 @@ void processlist_json(struct agent *a, uint32_t from, struct jw *jw)
     jw_kv_array(jw, "processes");
     while ((more = process_table_row(a->processes, &cursor, &row))) {
         put_row(a, &row, jw);
-        if (++n >= PIECE_ROWS || jw->out->len >= PIECE_BYTES)
+        if (++n >= PIECE_ROWS || jw->out->len >= max)
             break;
     }
     jw_end_array(jw);

@@ -57,6 +57,9 @@ void schedule_json(const struct agent *a, struct jw *jw);
 
 // schedule_rules.c: those of a policy that are enforced. The caller frees the array. -ENOMEM.
 int schedule_rules_of(const struct policy *p, struct schedule_rule **ret_rules, size_t *ret_n);
+// An array: where each is written, what it sets and whom it serves; at most SCHEDULE_RULES_SHOWN.
+#define SCHEDULE_RULES_SHOWN 50
+void schedule_rules_json(const struct agent *a, struct jw *jw);
 
 // schedule_watch.c: keeps `stops` from holding anybody for longer than SCHEDULE_STOPPED_MAX_NS.
 #define SCHEDULE_STOPPED_MAX_NS 3000000000ull

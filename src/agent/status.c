@@ -295,11 +295,11 @@ static void put_links(const struct agent *a, struct jw *jw)
     jw_end_object(jw);
 }
 
-static void put_self_test(const struct agent *a, struct jw *jw)
+void status_self_test_json(const struct agent *a, struct jw *jw)
 {
     const struct health *h = &a->health;
 
-    jw_kv_object(jw, "self_test");
+    jw_begin_object(jw);
     kv_ms(jw, "full_ms", h->full_ns);
     kv_ms(jw, "quick_ms", h->quick_ns);
     jw_kv_u64(jw, "full", h->n_full);
@@ -554,7 +554,8 @@ void status_json(struct agent *a, struct jw *jw)
     put_links(a, jw);
     jw_key(jw, "old_descriptors");
     descriptors_json(a, jw);
-    put_self_test(a, jw);
+    jw_key(jw, "self_test");
+    status_self_test_json(a, jw);
     jw_key(jw, "defence");
     defence_json(a, jw);
     jw_key(jw, "resources");

@@ -9,10 +9,11 @@
 #include "base/clock.h"
 #include "base/jsonget.h"
 #include "base/log.h"
-#include "control/frame.h"
 
-#define RETRY_NS (60 * NS_PER_SEC)
-#define ROWS     40u // of an answer that does not say how many
+#define RETRY_NS      (60 * NS_PER_SEC)
+#define ROWS          40u // of an answer that does not say how many
+// What is older says nothing of now.
+#define WINDOW_MAX_NS (60 * NS_PER_SEC)
 
 static const char *const reasons[SG_SCHED_REASONS] = {
     [SG_SCHED_PREEMPTED] = "preempted", [SG_SCHED_SLEEP] = "sleep",     [SG_SCHED_IO] = "io",
@@ -112,6 +113,17 @@ static const struct top_sample *sample_of(const struct top *t, uint64_t number)
     return NULL;
 }
 
+static const struct top_sample *sample_before(const struct top *t, uint64_t window_ms)
+{
+    for (size_t i = 1; window_ms && i < TOP_SAMPLES && t->samples[i].number; i++) {
+        uint64_t age = t->samples[0].time_ns - t->samples[i].time_ns;
+
+        if (age >= window_ms * NS_PER_MS)
+            return age <= WINDOW_MAX_NS ? &t->samples[i] : NULL;
+    }
+    return NULL;
+}
+
 static void put_delay(struct jw *jw, const struct top_delay *d)
 {
     jw_kv_object(jw, "delay");
@@ -150,6 +162,7 @@ static void put_who(struct agent *a, struct jw *jw, const struct top_row *row)
 
     jw_kv_u64(jw, "pid", row->ref.tgid);
     jw_kv_u64(jw, "start_ns", row->ref.start_ns);
+    processlist_uid_json(a, "process_uid", &row->ref, jw);
     if (row->process)
         jw_kv_strn(jw, "name", row->process->comm, row->process->comm_len);
     else if (who)
@@ -208,30 +221,35 @@ static void put_host(const struct top *t, const struct top_rows *rows, struct jw
     jw_end_object(jw);
 }
 
-static void put_answer(struct agent *a, const struct top_rows *rows, bool asked, struct jw *jw)
+static void put_answer(struct agent *a, const struct top_rows *rows,
+                       const struct top_sample *before, bool asked, size_t max, struct jw *jw)
 {
     const struct top *t = &a->top;
 
     jw_begin_object(jw);
     jw_kv_u64(jw, "sample", t->n_samples);
     jw_kv_u64(jw, "interval_ns", rows->time_ns);
+    jw_kv_bool(jw, "since_start", !before); // of each process: there is no earlier sample
     jw_kv_u64(jw, "processes", rows->all);
     jw_kv_bool(jw, "scheduling", t->samples[0].has_sched);
     if (asked && !t->sched)
         status_error(jw, "scheduling_error", &t->error);
     put_host(t, rows, jw);
     jw_kv_array(jw, "rows");
-    for (size_t i = 0; i < rows->n && jw->out->len < CONTROL_FRAME_MAX / 2; i++)
+    for (size_t i = 0; i < rows->n && jw->out->len < max; i++)
         put_row(a, jw, &rows->items[i]);
     jw_end_array(jw);
     jw_end_object(jw);
 }
 
-int top_answer(struct agent *a, struct json_object *args, struct jw *result, struct error *err)
+int top_answer(struct agent *a, struct json_object *args, size_t max, struct jw *result,
+               struct error *err)
 {
     const char *word = json_get_str(args, "sort", "cpu");
     uint64_t limit = MIN(json_get_u64(args, "limit", ROWS), (uint64_t)TOP_ROWS_MAX);
+    uint64_t since = json_get_u64(args, "since", 0);
     _cleanup_(top_rows_done) struct top_rows rows = {};
+    const struct top_sample *before;
     bool sched = json_get_bool(args, "sched", 0);
     struct top *t = &a->top;
     enum top_sort sort;
@@ -246,10 +264,12 @@ int top_answer(struct agent *a, struct json_object *args, struct jw *result, str
     r = take_sample(t);
     if (r < 0)
         return error_set(err, r, "what processes do cannot be read: %m");
-    r = top_compare(sample_of(t, json_get_u64(args, "since", 0)), &t->samples[0], sort,
-                    (size_t)limit, &rows);
+    before = since ? sample_of(t, since)
+                   : sample_before(t, MIN(json_get_u64(args, "window_ms", 0),
+                                          WINDOW_MAX_NS / NS_PER_MS));
+    r = top_compare(before, &t->samples[0], sort, (size_t)limit, &rows);
     if (r < 0)
         return error_set(err, r, "%m");
-    put_answer(a, &rows, sched, result);
+    put_answer(a, &rows, before, sched, max, result);
     return 0;
 }

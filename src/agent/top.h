@@ -33,5 +33,8 @@ void top_start(struct agent *a);
 void top_tick(struct agent *a);
 void top_stop(struct agent *a);
 
-// {"sched": whether, "since": number of an earlier sample or 0, "sort": word, "limit": rows}
-int top_answer(struct agent *a, struct json_object *args, struct jw *result, struct error *err);
+// {"sched": whether, "since": number of an earlier sample or 0, "window_ms": without `since`, compared with the latest sample that
+// is at least so old, "sort": word, "limit": rows}. Rows until the JSON has about `max` bytes: a row more, which has less than
+// 80 KiB.
+int top_answer(struct agent *a, struct json_object *args, size_t max, struct jw *result,
+               struct error *err);

@@ -8,6 +8,7 @@
 //   linkrows.c       the rows of the state table "health"
 //   linkpolicies.c   policies of the server: kept, tried, put in force or refused
 //   linkcommands.c   commands of the server and their results
+//   linkquestions.c  what the server asks for somebody who looks at this host now
 //   linkstatus.c     what the status says of all that
 //
 // Without a server none of it exists. Nothing here is waited for: the spool's disk is another thread's, and so is the network.
@@ -104,8 +105,15 @@ void uplink_policies_stop(struct agent *a);
 
 // linkcommands.c
 void uplink_command(void *ctx, const struct msg_command *command);
+// result: JSON, or NULL. err may be NULL.
+void uplink_answer(struct agent *a, const char *command, enum msg_status status, const char *result,
+                   const struct error *err);
+void uplink_failed(struct agent *a, const struct msg_command *command, int code, const char *what);
 void uplink_reloads_begin(struct agent *a);
 void uplink_reloads_done(struct agent *a, int result, const struct error *err);
+
+// linkquestions.c
+void uplink_question(struct agent *a, const struct msg_command *question);
 
 // linkstatus.c
 void uplink_json(struct agent *a, struct jw *jw); // a whole value; null: there is no server

@@ -18,6 +18,19 @@ static const char *const class_words[] = {"normal", "batch", "idle", "fifo", "rr
 static const int class_policies[] = {SCHED_OTHER, SCHED_BATCH, SCHED_IDLE, SCHED_FIFO, SCHED_RR};
 static const char *const io_words[] = {"real-time", "best-effort", "idle"}; // class 1, 2, 3
 
+const char *policy_schedule_class(int policy)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(class_policies); i++)
+        if (class_policies[i] == policy)
+            return class_words[i];
+    return NULL;
+}
+
+const char *policy_schedule_io_class(int class)
+{
+    return class >= 1 && class <= (int)ARRAY_SIZE(io_words) ? io_words[class - 1] : NULL;
+}
+
 static bool read_number(struct loader *ld, const struct yaml_node *node, long least, long most,
                         long *ret)
 {

@@ -432,6 +432,15 @@ void book_counters(const struct book *b, struct book_counters *ret)
                                   .unbooked = b->unbooked};
 }
 
+void book_counters_of(const struct book *b, const char *name, struct book_counters *ret)
+{
+    *ret = (struct book_counters){};
+    for (size_t i = 0; i < b->n_processes; i++)
+        ret->processes += streq(b->processes[i].name, name);
+    for (size_t i = 0; i < b->n_groups; i++)
+        ret->groups += streq(b->groups[i].name, name);
+}
+
 // The file ---------------------------------------------------------------------------------------------
 
 static void put_process(struct jw *jw, const struct process_entry *e)

@@ -57,3 +57,5 @@ struct book_counters {
     uint64_t unbooked;        // that there was no room for
 };
 void book_counters(const struct book *b, struct book_counters *ret);
+// Of the rule of this name alone.
+void book_counters_of(const struct book *b, const char *name, struct book_counters *ret);

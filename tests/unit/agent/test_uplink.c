@@ -69,6 +69,15 @@ void __wrap_status_policy_summary(const struct agent *a _unused_, struct jw *jw)
     jw_kv_str(jw, "state", "in force");
 }
 
+void __wrap_processlist_json(struct agent *a, uint32_t from, size_t max, struct jw *jw);
+void __wrap_processlist_json(struct agent *a _unused_, uint32_t from, size_t max, struct jw *jw)
+{
+    jw_begin_object(jw);
+    jw_kv_u64(jw, "from", from);
+    jw_kv_bool(jw, "fits", max < MSG_RESULT_TEXT_MAX - ((size_t)80 << 10));
+    jw_end_object(jw);
+}
+
 struct desk {
     struct bench b; // its peer and its identity; the source and the link are the agent's
     struct agent *a;
@@ -428,7 +437,7 @@ static void test_rows(void **state)
     enrol_host(&d);
     UNTIL(&d, status_of(&d).state == LINK_online);
     uplink_tick(d.a);
-    UNTIL(&d, LOCKED(&d.b.peer, d.b.peer.table && state_set_rows(d.b.peer.table) == 7));
+    UNTIL(&d, LOCKED(&d.b.peer, d.b.peer.table && state_set_rows(d.b.peer.table) == 8));
     (void)pthread_mutex_lock(&d.b.peer.lock);
     assert_int_equal(state_set_get(d.b.peer.table, "bprm", &row), 1);
     assert_non_null(strstr(row.value, "\"state\":\"failed\""));
@@ -499,6 +508,35 @@ static void test_commands(void **state)
     end(&d);
 }
 
+// What is asked is answered; what would change something is no question.
+static void test_questions(void **state)
+{
+    struct desk d;
+
+    (void)state;
+    begin(&d);
+    enrol_host(&d);
+    UNTIL(&d, status_of(&d).state == LINK_online);
+    command(
+        &d,
+        "{\"bundle\":null,\"commands\":[],\"questions\":[{\"id\":\"q1\",\"name\":\"processes\",\"args\":{\"from\":7},\"deadline_ms\":0}]}");
+    UNTIL(&d, answered(&d, "\"q1\""));
+    assert_true(answered(&d, "\"done\"") && answered(&d, "{\"from\":7,\"fits\":true}"));
+    command(
+        &d,
+        "{\"bundle\":null,\"commands\":[],\"questions\":[{\"id\":\"q2\",\"name\":\"self-test\",\"args\":{},\"deadline_ms\":0}]}");
+    UNTIL(&d, answered(&d, "\"q2\""));
+    assert_true(answered(&d, "\"failed\"") && answered(&d, "cannot be asked that"));
+    assert_int_equal(now.n_tests, 0);
+    // And no question is a command.
+    command(
+        &d,
+        "{\"bundle\":null,\"commands\":[{\"id\":\"c1\",\"name\":\"processes\",\"args\":{},\"deadline_ms\":0}]}");
+    UNTIL(&d, answered(&d, "\"c1\""));
+    assert_true(answered(&d, "\"failed\"") && answered(&d, "knows no such command"));
+    end(&d);
+}
+
 static void test_bundle_comes_down(void **state)
 {
     const struct bundle_file file = {"50-web.yaml", "safeguard: 1\n", 13, BUNDLE_MONITOR};
@@ -530,4 +568,4 @@ UNIT_MAIN(cmocka_unit_test(test_enrolled_later), cmocka_unit_test(test_certifica
           cmocka_unit_test(test_days_without_a_server), cmocka_unit_test(test_host_is_set_back),
           cmocka_unit_test(test_no_room), cmocka_unit_test(test_many_segments),
           cmocka_unit_test(test_rows), cmocka_unit_test(test_commands),
-          cmocka_unit_test(test_bundle_comes_down))
+          cmocka_unit_test(test_questions), cmocka_unit_test(test_bundle_comes_down))
