@@ -16,6 +16,7 @@
 #include "registry/condition.h"
 #include "registry/host.h"
 #include "registry/state.h"
+#include "server/live_json.h"
 #include "server/server.h"
 #include "server/write.h"
 #include "store/store.h"
@@ -112,6 +113,17 @@ static void write_conditions(const struct registry_host *h, struct jw *out)
     jw_end_array(out);
 }
 
+static void write_defence(struct server *s, const char *host, struct jw *out)
+{
+    struct json_object *row = health_row(s, host, "defence");
+
+    jw_kv_object(out, "defence");
+    live_defence_state_json(row, out);
+    live_self_test_row_json(row, out);
+    jw_end_object(out);
+    json_object_put(row);
+}
+
 static void write_host(struct server *s, const struct registry_host *h, const struct map *denied,
                        struct jw *out)
 {
@@ -145,6 +157,7 @@ static void write_host(struct server *s, const struct registry_host *h, const st
     jw_kv_str(out, "state", bundle_state(h));
     write_text(out, "error", h->bundle_error);
     jw_end_object(out);
+    write_defence(s, h->id, out);
     jw_kv_u64(out, "denials_24h", n ? *n : 0);
     write_number(out, "cpu_permille", resources, "cpu_permille");
     write_number(out, "rss", resources, "resident_bytes");

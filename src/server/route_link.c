@@ -15,6 +15,7 @@
 #include "registry/cert.h"
 #include "registry/command.h"
 #include "registry/host.h"
+#include "server/asking.h"
 #include "server/ingest.h"
 #include "server/server.h"
 #include "transport/frame.h"
@@ -119,13 +120,16 @@ struct news {
     struct msg_poll poll;
     char bundle[BUNDLE_ID_TEXT];
     char ids[MSG_COMMANDS_MAX][24];
-    char *texts[2 * MSG_COMMANDS_MAX]; // names and arguments
+    char *texts[2 * MSG_COMMANDS_MAX];  // names and arguments
+    char *asked[3 * MSG_QUESTIONS_MAX]; // ids, names and arguments
 };
 
 static void news_free(struct news *n)
 {
     for (size_t i = 0; i < ARRAY_SIZE(n->texts); i++)
         free(n->texts[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(n->asked); i++)
+        free(n->asked[i]);
     free(n);
 }
 
@@ -157,6 +161,30 @@ static int on_command(void *ctx, const struct registry_command *c)
     return 0;
 }
 
+static int on_question(void *ctx, const char *id, const char *name, const char *args,
+                       uint64_t deadline_ms)
+{
+    const char *const said[] = {id, name, args};
+    struct news *n = ctx;
+    char **texts = n->asked + 3 * n->poll.n_questions;
+
+    if (n->poll.n_questions == MSG_QUESTIONS_MAX)
+        return -ENOBUFS; // the next poll gets it
+    for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+        free(texts[i]);
+        texts[i] = xstrndup(said[i], strlen(said[i]));
+        if (!texts[i])
+            return -ENOMEM;
+    }
+    n->poll.questions[n->poll.n_questions++] = (struct msg_command){
+        .id = texts[0],
+        .name = texts[1],
+        .args = texts[2],
+        .deadline_ms = deadline_ms,
+    };
+    return 0;
+}
+
 static int look(struct server *s, const char *host, uint64_t after, struct news *n,
                 struct error *err)
 {
@@ -165,7 +193,12 @@ static int look(struct server *s, const char *host, uint64_t after, struct news 
     if (r < 0)
         return r;
     n->poll.bundle = *n->bundle ? n->bundle : NULL;
-    return registry_command_waiting(s->registry, host, after, on_command, n, err);
+    r = registry_command_waiting(s->registry, host, after, on_command, n, err);
+    if (r < 0)
+        return r;
+    // Last: what was handed out is not handed out again.
+    (void)asking_tell(s->asking, host, on_question, n);
+    return 0;
 }
 
 // Of a poll that just came: nothing was waited for, and nothing long was sent before it.
@@ -198,8 +231,8 @@ int route_agent_poll(struct server *s, struct api_request *rq, struct jw *out, s
     r = look(s, host, after, n, err);
     if (r < 0)
         return r;
-    if (n->poll.n_commands == 0 && streq(n->bundle, has) && api_woken(rq) != API_TIMED_OUT &&
-        api_woken(rq) != API_STOPPING)
+    if (n->poll.n_commands == 0 && n->poll.n_questions == 0 && streq(n->bundle, has) &&
+        api_woken(rq) != API_TIMED_OUT && api_woken(rq) != API_STOPPING)
         return api_park(rq, WIRE_PARK_MS);
     return put(out, &sb, msg_poll_write(&sb, &n->poll));
 }
@@ -271,6 +304,14 @@ static enum command_state state_of(enum msg_status status)
                                    : COMMAND_FAILED;
 }
 
+// One that comes too late is no mistake of the host's.
+static void take_answer(struct server *s, const char *host, const struct msg_result *m)
+{
+    if (asking_answered(s->asking, host, m->command,
+                        m->status == MSG_DONE ? strempty(m->result) : NULL, &m->error))
+        api_wake(s->api, asking_key(host));
+}
+
 int route_agent_result(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     _cleanup_(sb_done) struct strbuf text = {};
@@ -289,7 +330,9 @@ int route_agent_result(struct server *s, struct api_request *rq, struct jw *out,
         return wire_fail(rq, r, WIRE_bad_request);
     if (error_is_set(&m.error))
         error_format(&m.error, &text);
-    if (parse_u64(m.command, &id) < 0)
+    if (asking_is_id(m.command))
+        take_answer(s, api_identity(rq)->name, &m);
+    else if (parse_u64(m.command, &id) < 0)
         r = wire_fail(rq, error_set(err, -ENOENT, "there is no such command"), WIRE_not_found);
     else
         r = registry_command_result(s->registry, api_identity(rq)->name, id, state_of(m.status),

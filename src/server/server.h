@@ -24,6 +24,7 @@
 #include "registry/registry.h"
 #include "server/config.h"
 
+struct asking;
 struct ca;
 struct ingest;
 struct local;
@@ -42,6 +43,7 @@ struct server {
     struct api *api;
     struct ingest *ingest; // frames on their way to the store
     struct tail *tail;     // live views
+    struct asking *asking; // what hosts are asked while somebody looks
     struct notify *notify; // messages about alerts
     struct upkeep *upkeep; // what is done now and then
     struct local *local;   // commands

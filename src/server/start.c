@@ -17,6 +17,7 @@
 #include "base/macro.h"
 #include "base/strutil.h"
 #include "registry/host.h"
+#include "server/asking.h"
 #include "server/ingest.h"
 #include "server/notify.h"
 #include "server/server.h"
@@ -275,7 +276,8 @@ int server_start(struct server *s, struct error *err)
     if (r >= 0)
         r = ca_server_read(s->ca, &key, &chain, &info, err);
     if (r == 0)
-        r = tail_new(&s->tail) < 0 ? error_set(err, -ENOMEM, "%m") : 0;
+        r = tail_new(&s->tail) < 0 || asking_new(&s->asking) < 0 ? error_set(err, -ENOMEM, "%m")
+                                                                 : 0;
     if (r == 0)
         r = make_api(s, key, chain, err);
     if (r == 0)
@@ -297,6 +299,7 @@ bool server_stop(struct server *s)
     s->notify = notify_free(s->notify);
     s->api = api_free(s->api);
     s->tail = tail_free(s->tail);
+    s->asking = asking_free(s->asking);
     return true;
 }
 

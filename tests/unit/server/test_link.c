@@ -5,6 +5,7 @@
 
 #include <poll.h>
 
+#include "tests/unit/server/polls.h"
 #include "tests/unit/server/rig.h"
 #include "tests/unit/server/say.h"
 
@@ -155,34 +156,6 @@ static void test_restart(void **state _unused_)
     assert_true(peer_says(&a.peer, "\"acked\":20"));
     agent_done(&a);
     rig_free(rig);
-}
-
-struct polling {
-    struct agent *agent;
-    const char *bundle, *after;
-    pthread_t thread;
-};
-
-static void *do_poll(void *ctx)
-{
-    struct polling *p = ctx;
-    char target[512];
-
-    (void)snprintf(target, sizeof(target), WIRE_POLL "?session=%s&bundle=%s&after=%s",
-                   p->agent->session, p->bundle, p->after);
-    (void)peer_get(&p->agent->peer, target);
-    return NULL;
-}
-
-static void await_parked(struct rig *rig, size_t n)
-{
-    struct api_counters c = {};
-
-    for (unsigned i = 0; i < 10000 && c.parked < n; i++) {
-        api_counters(rig->server.api, &c);
-        (void)poll(NULL, 0, 1);
-    }
-    assert_int_equal(c.parked, n);
 }
 
 static void test_commands_and_results(void **state _unused_)
