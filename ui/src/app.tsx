@@ -30,6 +30,7 @@ import { PoliciesPage } from './pages/policies.tsx';
 import { ProcessPage } from './pages/process.tsx';
 import { ProcessesPage } from './pages/processes.tsx';
 import { RecordsPage } from './pages/records.tsx';
+import { SchedulingPage } from './pages/scheduling.tsx';
 import { ServerPage } from './pages/server.tsx';
 import { SettingsPage } from './pages/settings.tsx';
 import { TokensPage } from './pages/tokens.tsx';
@@ -225,6 +226,8 @@ function Page({ path }: { path: string }) {
     const id = decoded(procs[1] as string);
     return procs[2] ? <ProcessPage key={path} host={id} uid={decoded(procs[2])} /> : <ProcessesPage key={id} host={id} />;
   }
+  const scheduling = /^\/hosts\/([^/]+)\/scheduling$/.exec(path);
+  if (scheduling && may('view')) return <SchedulingPage key={path} host={decoded(scheduling[1] as string)} />;
   const entry = entries.find((e) => e.path === path);
   useEffect(() => {
     document.title = entry ? `${t(entry.key)} · safeguard` : 'safeguard';

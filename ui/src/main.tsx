@@ -10,6 +10,7 @@ import 'uplot/dist/uPlot.min.css';
 import './style/base.css';
 import './style/parts.css';
 import './style/pages.css';
+import './style/live.css';
 
 startTheme();
 startRouter();

@@ -59,6 +59,15 @@ export const hosts = names.map((name, i) => ({
   last_seen: now - (states[i] === 'silent' ? 42 * 60_000 : 1000 * (i + 2)),
   enrolled: now - (40 + i) * 24 * HOUR,
   bundle: { wanted: 'b1', applied: i === 3 ? 'b0' : 'b1', state: i === 3 ? 'failed' : i === 5 ? 'waiting' : 'applied', error: i === 3 ? 'this kernel has no hook for it' : null },
+  defence: {
+    state: name === 'web2' ? 'unlocked' : name === 'mail' ? 'off' : states[i] === 'revoked' ? 'unknown' : 'locked',
+    until: name === 'web2' ? now + 9 * 60_000 : null,
+    by: name === 'web2' ? "the server's command 7: kernel update" : null,
+    attempts: name === 'web2' ? 3 : 0,
+    repairs: 0,
+    self_test: now - 120_000,
+    failing: states[i] === 'degraded' ? 1 : 0,
+  },
   denials_24h: Math.floor(random() * 40),
   cpu_permille: Math.floor(random() * 9),
   rss: 21_000_000 + Math.floor(random() * 6_000_000),
@@ -224,5 +233,66 @@ export function hostDetail(h) {
       h.state === 'cloned'
         ? [1, 2].map((n) => ({ name: h.name, machine_id: '5afe', boot_id: uuid(n), address: `192.0.2.${n}`, first_seen: now - 9 * HOUR, last_seen: now - n * HOUR }))
         : [],
+  };
+}
+
+// What hosts answer --------------------------------------------------------------------------------
+
+function said(h) {
+  const away = ['silent', 'cloned', 'revoked'].includes(h.state);
+  return { state: away ? 'away' : 'answered', error: h.state === 'cloned' ? h.reason : null, cure: null, last_seen: h.last_seen, answered: away ? now - 42 * 60_000 : Date.now() };
+}
+
+const uid = (pid) => `${uuid(100)}:${pid}:${pid * 7}`;
+const running = [
+  [1, 0, 'systemd', '/sbin/init', 'root'], [2, 0, 'kthreadd', null, 'root'], [3, 2, 'rcu_gp', null, 'root'], [4, 2, 'kworker/0:0-events', null, 'root'],
+  [411, 1, 'systemd-journal', '/lib/systemd/systemd-journald', 'root'], [650, 1, 'cron', '/usr/sbin/cron -f', 'root'], [700, 1, 'nginx', 'nginx: master process /usr/sbin/nginx -g daemon on; master_process on;', 'root'],
+  [701, 700, 'nginx', 'nginx: worker process', 'www-data'], [702, 700, 'nginx', 'nginx: worker process', 'www-data'], [812, 1, 'sshd', 'sshd: /usr/sbin/sshd -D [listener]', 'root'],
+  [2301, 812, 'sshd', 'sshd: ann [priv]', 'root'], [2310, 2301, 'bash', '-bash', 'ann'], [2401, 2310, 'python3', "python3 /srv/backup.py --to '/mnt/last backup'", 'root'],
+  [2402, 2401, 'tar', 'tar --create --file /mnt/last-backup/etc.tar /etc', 'root'], [2499, 2310, '.x\u202egnp', '/tmp/.x/miner --pool 203.0.113.66', 'ann'],
+  [900, 1, 'containerd-shim', '/usr/bin/containerd-shim-runc-v2 -namespace moby', 'root'], [910, 900, 'postgres', 'postgres -D /var/lib/postgresql/data', '999'], [911, 910, 'postgres', 'postgres: checkpointer', '999'], [912, 910, 'postgres', 'postgres: walwriter', '999'],
+];
+
+export function liveProcesses(h) {
+  const nodes = running.map(([pid, parent, name, cmd, user]) => ({
+    uid: uid(pid), parent: parent ? uid(parent) : null, pid, name, program: cmd ? `/usr/bin/${name}` : null, cmd_line: cmd, user, started: now - 5e7 + pid * 1000,
+    login_user: pid >= 2310 && pid < 2500 ? 'ann' : null, session: pid >= 2310 && pid < 2500 ? 'ssh' : null, container: pid >= 910 && pid < 920 ? 'f1a2b3c4d5e6f7a8b9c0' : null,
+    package: null, kernel_thread: cmd === null, deleted: pid === 2499, foreign: false,
+  }));
+  return { host: h.id, host_name: h.name, live: said(h), nodes, truncated: h.name === 'bastion' };
+}
+
+const delay = (n, mean) => ({ count: n, mean_ns: mean, p95_ns: mean * 6, max_ns: mean * 70 });
+
+export function liveScheduling(h) {
+  const rows = running.filter(([, , , cmd]) => cmd).map(([pid, , name, cmd, user], i) => {
+    const cpu = i === 9 ? 962 : Math.floor(random() * 120);
+    const wait = Math.floor(random() * 90);
+    return {
+      uid: uid(pid), pid, name, program: `/usr/bin/${name}`, cmd_line: cmd, user, container: null, cgroup: '/system.slice', ended: pid === 2402, cpu_permille: cpu, read_bytes: 0, written_bytes: 4096, rss_bytes: 4e7, threads: 1 + (pid % 7),
+      sched: { switches: Math.floor(random() * 900), involuntary: 3, wait_permille: wait, delay: delay(40, 2000 + wait * 4000), off_permille: { sleep: Math.max(0, 980 - cpu - wait), io: i % 3 ? 0 : 12, lock: i % 5 ? 0 : 3, preempted: wait, stopped: 0, other: 0 } },
+    };
+  });
+  const off = h.name === 'db1';
+  return {
+    host: h.id, host_name: h.name, live: said(h),
+    use: {
+      interval_ms: 2004, since_start: false, processes: 184, scheduling: !off, error: off ? 'the programs cannot be loaded: the kernel has no BTF' : null, cure: off ? 'a kernel with CONFIG_DEBUG_INFO_BTF' : null, cpus: 4, switches: 4310,
+      delay: delay(8620, 11_000), slot_ns: 1024, delays: [1830, 3201, 2204, 990, 204, 98, 51, 22, 14, 4, 1, 1, 0, 0], uncounted: 0, rows: off ? rows.map((r) => ({ ...r, sched: null })) : rows,
+    },
+    scheduling: { rules: 2, processes: 14, groups: 2, stopped: 310, applied: 322, failed: h.name === 'web2' ? 4 : 0, continued_late: 0, not_stopped: 0, unbooked: 0, error: h.name === 'web2' ? '/sys/fs/cgroup/system.slice: the controller cpu is not on in it' : null, cure: h.name === 'web2' ? 'give the group domain controllers, or name the group in the rule' : null },
+    rules: [
+      { file: '/etc/safeguard/policies/70-batch.yaml', line: 12, weight: 20, quota_permille: 2500, cpus: null, io_weight: 50, nice: null, class: null, priority: null, io_class: null, named_groups: true, groups: ['/system.slice/batch.service'], own_group: null, processes: 0, serving_groups: 1 },
+      { file: '/etc/safeguard/policies/70-batch.yaml', line: 13, weight: 30, quota_permille: null, cpus: '0-3', io_weight: null, nice: 10, class: 'batch', priority: null, io_class: 'idle', named_groups: false, groups: [], own_group: 'safeguard-9f2c1d7e0b3a4455', processes: 14, serving_groups: 1 },
+    ],
+  };
+}
+
+export function liveDefence(h) {
+  const live = said(h);
+  const { self_test: full, failing, ...state } = h.defence;
+  return {
+    host: h.id, host_name: h.name, live,
+    defence: { ...state, secret: h.name !== 'web3', programs: 9, missing: null, refused: state.attempts, self_test: { full, quick: Date.now() - 3000, rounds: 41, quick_rounds: 2400, quick_failed: failing, failing, error: null, cure: null } },
   };
 }

@@ -68,6 +68,80 @@ export function useData<T>(key: string | null, load: (signal: AbortSignal) => Pr
   };
 }
 
+/** Until somebody looks at the page, and is logged in; at once when that is so. */
+function lookedAt(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const stops: (() => void)[] = [];
+    const look = () => {
+      if (!signal.aborted && (document.visibilityState !== 'visible' || expired.get())) return;
+      stops.forEach((stop) => stop());
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    signal.addEventListener('abort', look);
+    stops.push(() => document.removeEventListener('visibilitychange', look), () => signal.removeEventListener('abort', look), expired.watch(look));
+    look();
+  });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => (clearTimeout(timer), signal.removeEventListener('abort', done), resolve());
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}
+
+/**
+ * For what takes its time to answer and is not asked for in vain: again `every` ms after each answer, never twice at once, and not
+ * while nobody looks or it is paused.
+ */
+export function useLive<T>(key: string | null, load: (signal: AbortSignal) => Promise<T>, every: (value: T | null) => number, paused = false): Data<T> {
+  interface State {
+    key: string | null;
+    value: T | null;
+    error: ApiError | null;
+    loading: boolean;
+  }
+  const [state, setState] = useState<State>({ key, value: null, error: null, loading: key !== null });
+  const [turn, setTurn] = useState(0);
+  const now = useRef({ load, every });
+  now.current = { load, every };
+  const asked = useRef('');
+  useEffect(() => {
+    // Who has paused it may still ask once more.
+    if (key === null || (paused && asked.current === `${turn} ${key}`)) return;
+    asked.current = `${turn} ${key}`;
+    const abort = new AbortController();
+    const { signal } = abort;
+    const ask = async () => {
+      while (!signal.aborted) {
+        let value: T | null = null;
+        await lookedAt(signal);
+        if (signal.aborted) return;
+        setState((s) => ({ key, value: s.key === key ? s.value : null, error: null, loading: true }));
+        try {
+          value = await now.current.load(signal);
+          if (!signal.aborted) setState({ key, value, error: null, loading: false });
+        } catch (e) {
+          if (!signal.aborted) setState((s) => ({ ...s, error: asError(e), loading: false }));
+        }
+        if (paused) return;
+        await pause(now.current.every(value), signal);
+      }
+    };
+    void ask();
+    return () => {
+      abort.abort();
+      setState((s) => ({ ...s, loading: false }));
+    };
+  }, [key, turn, paused]);
+  const reload = useCallback(() => setTurn((n) => n + 1), []);
+  const set = useCallback((value: T) => setState((s) => ({ ...s, value })), []);
+  const current = state.key === key;
+  return { value: current ? state.value : null, error: current ? state.error : null, loading: current ? state.loading : key !== null, reload, set };
+}
+
 export interface List<T> {
   items: T[];
   more: boolean;

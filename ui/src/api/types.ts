@@ -18,6 +18,12 @@ export type Condition = 'silent' | 'cloned' | 'certificate-expired' | 'certifica
 /** gone: its host was started anew since; unknown: no record of its launch; refused: it was not allowed to be */
 export type ProcessState = 'running' | 'ended' | 'gone' | 'refused' | 'unknown';
 
+/** away: the host does not ask for news and cannot be asked; late: it was asked and has not answered in time; failed: it says why it cannot */
+export type LiveState = 'answered' | 'away' | 'late' | 'failed';
+
+/** unlocked: a window is open; unknown: the host has not said */
+export type DefenceState = 'locked' | 'unlocked' | 'off' | 'unknown';
+
 /** policy: rules are enforced as they say; monitor: nothing is denied */
 export type Mode = 'policy' | 'monitor';
 
@@ -349,6 +355,223 @@ export interface ProcessNode {
   denials: number;
 }
 
+/** how it was answered */
+export interface LiveAnswer {
+  state: LiveState;
+  /** why there is no new answer */
+  error: string | null;
+  cure: string | null;
+  /** when the host asked for news last */
+  last_seen: number | null;
+  /** when what is shown was answered; null: there is nothing to show */
+  answered: number | null;
+}
+
+export interface LiveProcesses {
+  host: string;
+  host_name: string;
+  live: LiveAnswer;
+  nodes: LiveProcess[];
+  /** there are more of them */
+  truncated: boolean;
+}
+
+export interface LiveProcess {
+  uid: string;
+  /** uid of the nearest that lives of those above it */
+  parent: string | null;
+  pid: number | null;
+  name: string | null;
+  /** path */
+  program: string | null;
+  cmd_line: string | null;
+  /** whom it runs as */
+  user: string | null;
+  started: number | null;
+  /** who logged in */
+  login_user: string | null;
+  session: string | null;
+  container: string | null;
+  /** that brought the program */
+  package: string | null;
+  kernel_thread: boolean;
+  /** its program has no name any more */
+  deleted: boolean;
+  /** its program is of another mount namespace */
+  foreign: boolean;
+}
+
+export interface LiveScheduling {
+  host: string;
+  host_name: string;
+  live: LiveAnswer;
+  /** null: there is no answer */
+  use: ProcessUses | null;
+  /** of rules that schedule */
+  scheduling: ScheduleState | null;
+  /** at most 50 */
+  rules: ScheduleRule[];
+}
+
+/** between two looks at a host */
+export interface ProcessUses {
+  interval_ms: number;
+  /** there was no earlier look: rates are since each process started */
+  since_start: boolean;
+  /** of which rows has the first */
+  processes: number;
+  /** whether the kernel adds up how they are scheduled */
+  scheduling: boolean;
+  /** why it does not */
+  error: string | null;
+  cure: string | null;
+  cpus: number;
+  /** a second */
+  switches: number;
+  /** of all processes */
+  delay: RunDelay;
+  /** slot i of delays holds those below slot_ns × 2^i */
+  slot_ns: number;
+  /** waits for a processor, by how long they were */
+  delays: number[];
+  /** processes for which there was no room */
+  uncounted: number;
+  rows: ProcessUse[];
+}
+
+/** waits for a processor; percentiles are bounds */
+export interface RunDelay {
+  count: number;
+  mean_ns: number;
+  p95_ns: number;
+  max_ns: number;
+}
+
+export interface ProcessUse {
+  uid: string | null;
+  pid: number | null;
+  name: string | null;
+  /** path */
+  program: string | null;
+  cmd_line: string | null;
+  user: string | null;
+  container: string | null;
+  cgroup: string | null;
+  ended: boolean;
+  /** of one processor */
+  cpu_permille: number;
+  /** a second */
+  read_bytes: number;
+  /** a second */
+  written_bytes: number;
+  rss_bytes: number | null;
+  threads: number | null;
+  sched: ProcessSched | null;
+}
+
+export interface ProcessSched {
+  /** a second */
+  switches: number;
+  /** a second */
+  involuntary: number;
+  /** of the time, for a processor; added over its threads */
+  wait_permille: number;
+  delay: RunDelay;
+  /** of the time, why it was on no processor */
+  off_permille: Record<string, number>;
+}
+
+/** what rules that schedule did */
+export interface ScheduleState {
+  rules: number;
+  /** that have another nice value or class by a rule */
+  processes: number;
+  /** control groups that have other values by a rule, or were made for one */
+  groups: number;
+  /** execs that were held until the rule was applied */
+  stopped: number;
+  applied: number;
+  failed: number;
+  continued_late: number;
+  not_stopped: number;
+  unbooked: number;
+  /** of the last failure */
+  error: string | null;
+  cure: string | null;
+}
+
+export interface ScheduleRule {
+  file: string;
+  line: number;
+  /** cpu.weight */
+  weight: number | null;
+  /** of one processor: cpu.max */
+  quota_permille: number | null;
+  /** cpuset.cpus */
+  cpus: string | null;
+  /** io.weight */
+  io_weight: number | null;
+  nice: number | null;
+  class: string | null;
+  priority: number | null;
+  io_class: string | null;
+  /** values of groups are set in the control groups that it names */
+  named_groups: boolean;
+  /** that it names; at most 8 */
+  groups: string[];
+  /** the threaded group that its processes are put into otherwise */
+  own_group: string | null;
+  /** that have another nice value or class by it */
+  processes: number;
+  /** control groups that it changed or made */
+  serving_groups: number;
+}
+
+export interface LiveDefence {
+  host: string;
+  host_name: string;
+  live: LiveAnswer;
+  /** null: there is no answer */
+  defence: DefenceNow | null;
+}
+
+export interface DefenceNow {
+  state: DefenceState;
+  /** when the window ends */
+  until: number | null;
+  /** who opened it */
+  by: string | null;
+  /** that were refused since the agent started */
+  attempts: number;
+  /** what was put right again since then */
+  repairs: number;
+  /** there is one to unlock it with on the host itself */
+  secret: boolean;
+  /** of the kernel side that defend it */
+  programs: number;
+  /** what is not there */
+  missing: string | null;
+  /** as the kernel counts */
+  refused: number;
+  self_test: SelfTest;
+}
+
+/** hooks refuse accesses of the agent's own, whose records have to come back */
+export interface SelfTest {
+  /** when all of them were tried last */
+  full: number | null;
+  /** when one of them was, in turn */
+  quick: number | null;
+  rounds: number;
+  quick_rounds: number;
+  quick_failed: number;
+  /** hooks that were seen not to deny */
+  failing: number;
+  /** why it cannot be done */
+  error: string | null;
+  cure: string | null;
+}
+
 export interface Hosts {
   items: Host[];
   next: Cursor;
@@ -381,6 +604,7 @@ export interface Host {
   /** how far its clock is ahead of the server's; negative: behind */
   clock_ms: number | null;
   bundle: HostBundle;
+  defence: HostDefence;
   denials_24h: number;
   /** of one processor, by the agent */
   cpu_permille: number | null;
@@ -395,6 +619,23 @@ export interface HostBundle {
   state: 'none' | 'waiting' | 'applied' | 'failed';
   /** why the host refuses them */
   error: string | null;
+}
+
+/** of safeguard itself, as the host said last */
+export interface HostDefence {
+  state: DefenceState;
+  /** when the window ends */
+  until: number | null;
+  /** who opened it */
+  by: string | null;
+  /** on safeguard, that were refused since the agent started */
+  attempts: number;
+  /** what was put right again since then */
+  repairs: number;
+  /** when all hooks were tried last */
+  self_test: number | null;
+  /** hooks that were seen not to deny */
+  failing: number;
 }
 
 export interface HostCondition {

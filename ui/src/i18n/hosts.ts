@@ -83,7 +83,7 @@ export const hosts = {
   'host.commandsNone': ['No command was sent.', '没有发送过命令。'],
   'host.command': ['Command', '命令'],
   'host.result': ['Result', '结果'],
-  'host.cmd.unlock': ['Unlock for 10 minutes', '解锁 10 分钟'],
+  'host.cmd.unlock': ['Unlock', '解锁'],
   'host.cmd.lock': ['Lock', '锁定'],
   'host.cmd.self-test': ['Prove all hooks now', '立即验证所有钩子'],
   'host.cmd.policy reload': ['Load policies again', '重新加载策略'],

@@ -6,6 +6,7 @@
 import { keep, kept, store } from '../lib/store.ts';
 import { common } from './common.ts';
 import { hosts } from './hosts.ts';
+import { live } from './live.ts';
 import { manage } from './manage.ts';
 import { policies } from './policies.ts';
 import { processes } from './processes.ts';
@@ -14,7 +15,7 @@ import { records } from './records.ts';
 export type Pair = readonly [en: string, zh: string];
 export type Values = Record<string, string | number>;
 
-export const table = { ...common, ...hosts, ...manage, ...policies, ...processes, ...records } as const;
+export const table = { ...common, ...hosts, ...live, ...manage, ...policies, ...processes, ...records } as const;
 export type Key = keyof typeof table;
 
 export const LANGS = ['en', 'zh'] as const;

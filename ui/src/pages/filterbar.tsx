@@ -12,6 +12,7 @@ import { absolute, parseTime } from '../lib/time.ts';
 import { Button, Field, Segments, Select, useAction } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { FormDialog } from '../parts/overlay.tsx';
+import { SearchBox } from '../parts/search.tsx';
 import { Failure } from '../parts/states.tsx';
 import { Raw } from '../parts/text.tsx';
 import { hostNames, learnHost, withHostIds } from './hostnames.ts';
@@ -99,20 +100,19 @@ function noHost(name: string): ApiError {
 }
 
 export function FilterBar({ filters, set, noRange }: { filters: Filters; set: (f: Filters) => void; noRange: boolean }) {
-  const [text, setText] = useState(filters.q);
   const [asks, setAsks] = useState<'' | 'range' | 'add'>('');
   const action = useAction();
-  useEffect(() => setText(filters.q), [filters.q]);
   const known = ranges.find((r) => r === filters.from && !filters.to);
   const range: Range = known ?? 'custom';
-  const onSubmit = (e: Event) => {
-    e.preventDefault();
-    void action.run(async () => {
+  const search = async (text: string) => {
+    let left: string | undefined;
+    await action.run(async () => {
       const { filters: f, missing } = await withHostIds(parseSearch(text, filters));
       if (missing !== null) throw noHost(missing);
-      setText(f.q);
+      left = f.q;
       set(f);
     });
+    return left;
   };
   useStore(hostNames);
   useEffect(() => {
@@ -120,21 +120,7 @@ export function FilterBar({ filters, set, noRange }: { filters: Filters; set: (f
   }, [filters.only.host?.join(), filters.not.host?.join()]);
   return (
     <div class="filterbar">
-      <form class="searchbox" role="search" onSubmit={onSubmit}>
-        <Icon name="search" />
-        <input
-          type="search"
-          aria-label={t('records.search')}
-          placeholder={t('records.searchHint')}
-          value={text}
-          spellcheck={false}
-          autocapitalize="none"
-          onInput={(e) => setText(e.currentTarget.value)}
-        />
-        <Button type="submit" small>
-          {t('ui.search')}
-        </Button>
-      </form>
+      <SearchBox label={t('records.search')} hint={t('records.searchHint')} text={filters.q} onSearch={search} />
       {!noRange && (
         <Segments
           label={t('records.range')}

@@ -21,6 +21,7 @@ import { Ago, At, Fact, Labels, Raw, StateTag, Who } from '../parts/text.tsx';
 import { go } from '../router.ts';
 import { may } from './access.ts';
 import { Conditions } from './conditions.tsx';
+import { DefencePart } from './defence.tsx';
 import { PageHead, Section } from './frame.tsx';
 import { Problems } from './problems.tsx';
 
@@ -211,8 +212,8 @@ function Losses({ losses }: { losses: Record<string, unknown> }) {
   );
 }
 
-/** What agents do when they are told to. */
-const commandNames = ['self-test', 'policy reload', 'unlock', 'lock'] as const;
+/** What agents do when they are told to; the window of the defence has its own buttons. */
+const commandNames = ['self-test', 'policy reload'] as const;
 
 function Commands({ id }: { id: string }) {
   const data = useData(`commands ${id}`, (signal) => api.get<Page<Command>>(`hosts/${seg(id)}/commands`, undefined, signal), 5000);
@@ -318,9 +319,17 @@ export function HostPage({ id }: { id: string }) {
               </a>
             )}
             {may('view') && (
-              <a class="button" href={`/hosts/${seg(h.id)}/processes`}>
-                {t('procs.title')}
-              </a>
+              <>
+                <a class="button" href={`/hosts/${seg(h.id)}/processes`}>
+                  {t('procs.title')}
+                </a>
+                <a class="button" href={`/hosts/${seg(h.id)}/processes?view=live`}>
+                  {t('procs.liveTree')}
+                </a>
+                <a class="button" href={`/hosts/${seg(h.id)}/scheduling`}>
+                  {t('sched.title')}
+                </a>
+              </>
             )}
             {may('administer') && h.state !== 'revoked' && (
               <Button kind="danger" onClick={() => setAsks('revoke')}>
@@ -348,6 +357,7 @@ export function HostPage({ id }: { id: string }) {
           <Section title={t('host.problems')}>
             {d.problems.length ? <Problems rows={d.problems} /> : <Empty what={t('host.problemsNone')} />}
           </Section>
+          <DefencePart detail={d} reload={data.reload} />
           <Section title={t('host.policies')}>
             <Policies rows={d.policies} />
             {d.own_policies.length > 0 && (

@@ -2,7 +2,6 @@
 //
 // The enrolled hosts: which protect themselves, which do not, and why.
 
-import { useEffect, useState } from 'preact/hooks';
 import { api, seg } from '../api/client.ts';
 import { useList } from '../api/data.ts';
 import type { Host, HostState } from '../api/types.ts';
@@ -10,13 +9,14 @@ import type { Page } from '../api/ui.ts';
 import { t } from '../i18n/index.ts';
 import { bytes, count, percent } from '../lib/num.ts';
 import { Button, Select } from '../parts/controls.tsx';
-import { Icon } from '../parts/icons.tsx';
+import { SearchBox } from '../parts/search.tsx';
 import { Empty, Failure, Loading } from '../parts/states.tsx';
 import { Table } from '../parts/table.tsx';
 import { Ago, Labels, Raw, StateTag } from '../parts/text.tsx';
 import { go, usePlace, withQuery } from '../router.ts';
 import { may } from './access.ts';
 import { HostReason } from './conditions.tsx';
+import { DefenceTag } from './defence.tsx';
 import { PageHead } from './frame.tsx';
 import { Strangers } from './strangers.tsx';
 
@@ -44,6 +44,7 @@ function HostTable({ items }: { items: Host[] }) {
           ),
         },
         { key: 'state', head: t('ui.state'), cell: (h) => <StateTag state={h.state} table="host.state" /> },
+        { key: 'defence', head: t('hosts.head.defence'), cell: (h) => <DefenceTag d={h.defence} /> },
         { key: 'seen', head: t('hosts.head.seen'), cell: (h) => <Ago ms={h.last_seen} /> },
         { key: 'policies', head: t('hosts.head.policies'), cell: (h) => <StateTag state={h.bundle.state} table="bundle" /> },
         {
@@ -95,16 +96,13 @@ export function HostsPage() {
   const label = query.get('label') ?? '';
   const q = query.get('q') ?? '';
   const asked = [...label.split(','), q].filter(Boolean).join(' ');
-  const [text, setText] = useState(asked);
-  useEffect(() => setText(asked), [asked]);
   const key = `hosts ${state} ${label} ${q}`;
   const list = useList(
     key,
     (cursor, signal) => api.get<Page<Host>>('hosts', { state, label, q, cursor, limit: 200 }, signal),
     30_000,
   );
-  const onSubmit = (e: Event) => {
-    e.preventDefault();
+  const search = (text: string) => {
     const words = text.split(/\s+/).filter(Boolean);
     const labels = words.filter((w) => w.includes('='));
     go(withQuery({ label: labels.join(','), q: words.filter((w) => !w.includes('=')).join(' ') }));
@@ -120,19 +118,7 @@ export function HostsPage() {
         )}
       </PageHead>
       <div class="filterbar">
-        <form class="searchbox" role="search" onSubmit={onSubmit}>
-          <Icon name="search" />
-          <input
-            type="search"
-            aria-label={t('hosts.search')}
-            placeholder={`${t('hosts.search')}  env=prod`}
-            value={text}
-            onInput={(e) => setText(e.currentTarget.value)}
-          />
-          <Button type="submit" small>
-            {t('ui.search')}
-          </Button>
-        </form>
+        <SearchBox label={t('hosts.search')} hint={`${t('hosts.search')}  env=prod`} text={asked} onSearch={search} />
         <Select
           label={t('ui.state')}
           hideLabel

@@ -378,6 +378,9 @@ export function ProcessPage({ host, uid }: { host: string; uid: string }) {
       <a class="button" href={base}>
         {t('procs.title')}
       </a>
+      <a class="button" href={`${base}?view=live&process=${seg(uid)}`}>
+        {t('procs.liveTree')}
+      </a>
       <a class="button" href={`${base}?from=-30d&process=${seg(uid)}`}>
         {t('proc.execHistory')}
       </a>

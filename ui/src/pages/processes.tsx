@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What was executed on a host: the newest first, searched by words of the command line and by fields. And what runs now, as far as
-// records tell. All of it is in the URL.
+// What was executed on a host: the newest first, searched by words of the command line and by fields. And what runs: as the host
+// says itself, and as far as records tell. All of it is in the URL.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { api, seg, serverNow } from '../api/client.ts';
 import { useData, useList } from '../api/data.ts';
 import type { HostDetail, ProcessLaunch, ProcessTree } from '../api/types.ts';
@@ -16,11 +16,13 @@ import { duration, MINUTE } from '../lib/time.ts';
 import { Button, Segments } from '../parts/controls.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { ProcessLink, ProcTree } from '../parts/proctree.tsx';
+import { SearchBox } from '../parts/search.tsx';
 import { Empty, Failure, Loading, Show } from '../parts/states.tsx';
 import { Table } from '../parts/table.tsx';
 import { At, OutcomeTag, Path, Raw, StateTag } from '../parts/text.tsx';
 import { go, usePlace } from '../router.ts';
 import { PageHead, Section } from './frame.tsx';
+import { LiveTree } from './livetree.tsx';
 
 const PAGE = 100;
 const AHEAD = 10 * MINUTE;
@@ -62,31 +64,14 @@ function Chips({ filters, set }: { filters: ExecFilters; set: (f: ExecFilters) =
 }
 
 function Bar({ filters, set }: { filters: ExecFilters; set: (f: ExecFilters) => void }) {
-  const [text, setText] = useState(filters.q);
-  useEffect(() => setText(filters.q), [filters.q]);
-  const onSubmit = (e: Event) => {
-    e.preventDefault();
+  const search = (text: string) => {
     const f = parseExecSearch(text, filters);
-    setText(f.q);
     set(f);
+    return f.q;
   };
   return (
     <div class="filterbar">
-      <form class="searchbox" role="search" onSubmit={onSubmit}>
-        <Icon name="search" />
-        <input
-          type="search"
-          aria-label={t('procs.search')}
-          placeholder={t('procs.searchHint')}
-          value={text}
-          spellcheck={false}
-          autocapitalize="none"
-          onInput={(e) => setText(e.currentTarget.value)}
-        />
-        <Button type="submit" small>
-          {t('ui.search')}
-        </Button>
-      </form>
+      <SearchBox label={t('procs.search')} hint={t('procs.searchHint')} text={filters.q} onSearch={search} />
       <Segments
         label={t('records.range')}
         value={filters.to ? '' : filters.from}
@@ -259,7 +244,8 @@ function Running({ host }: { host: string }) {
 export function ProcessesPage({ host }: { host: string }) {
   const { query } = usePlace();
   const filters = execsOf(query);
-  const running = query.get('view') === 'running';
+  const asked = query.get('view');
+  const view = asked === 'live' || asked === 'running' ? asked : 'history';
   const detail = useData(`host ${host}`, (signal) => api.get<HostDetail>(`hosts/${seg(host)}`, undefined, signal));
   const name = detail.value?.host.name ?? '';
   const base = `/hosts/${seg(host)}/processes`;
@@ -283,19 +269,23 @@ export function ProcessesPage({ host }: { host: string }) {
         <a class="button" href={`/hosts/${seg(host)}`}>
           {t('procs.host')}
         </a>
+        <a class="button" href={`/hosts/${seg(host)}/scheduling`}>
+          {t('sched.title')}
+        </a>
         <Segments
           label={t('procs.view')}
-          value={running ? 'running' : 'history'}
-          onValue={(v) => go(v === 'running' ? `${base}?view=running` : base)}
+          value={view}
+          onValue={(v) => go(v === 'history' ? base : `${base}?view=${v}`)}
           options={[
             ['history', t('procs.history')],
-            ['running', t('procs.running')],
+            ['live', t('procs.live')],
+            ['running', t('procs.byRecords')],
           ]}
         />
       </PageHead>
-      {running ? (
-        <Running host={host} />
-      ) : (
+      {view === 'live' && <LiveTree host={host} self={query.get('process')} find={query.get('find') ?? ''} />}
+      {view === 'running' && <Running host={host} />}
+      {view === 'history' && (
         <>
           <Bar filters={filters} set={set} />
           <History host={host} filters={filters} />

@@ -37,7 +37,15 @@ function Life({ node }: { node: ProcessNode }) {
   );
 }
 
-function Row(props: { row: TreeRow; host: string; self: boolean; focus: boolean; onToggle: () => void; onFocus: () => void }) {
+function Row(props: {
+  row: TreeRow;
+  host: string;
+  self: boolean;
+  focus: boolean;
+  note: ComponentChildren;
+  onToggle: () => void;
+  onFocus: () => void;
+}) {
   const { row, host } = props;
   const { node } = row;
   const name = node.name || '?';
@@ -76,6 +84,7 @@ function Row(props: { row: TreeRow; host: string; self: boolean; focus: boolean;
         </span>{' '}
         <span class="faint num">{node.pid ?? ''}</span>
         {node.denials > 0 && <span class="ptree-denials num">{t('proc.denials', { n: count(node.denials) })}</span>}
+        {props.note}
         {props.self && <span class="tree-role">{t('proc.self')}</span>}
         {row.hidden > 0 && <span class="faint">+{t('proc.more', { n: row.hidden })}</span>}
         {(node.cmd_line || node.program) && (
@@ -96,12 +105,21 @@ function Row(props: { row: TreeRow; host: string; self: boolean; focus: boolean;
   );
 }
 
-export function ProcTree({ nodes, host, self, label }: { nodes: ProcessNode[]; host: string; self: string | null; label: string }) {
+/** `all`: every branch is open at first. `note`: what else is to be said of one. */
+export function ProcTree(props: {
+  nodes: ProcessNode[];
+  host: string;
+  self: string | null;
+  label: string;
+  all?: boolean;
+  note?: (uid: string) => ComponentChildren;
+}) {
+  const { nodes, host, self, label, all } = props;
   const roots = useMemo(() => branches(nodes), [nodes]);
   // What somebody opened or closed stays so when the tree comes anew.
   const [chosen, setChosen] = useState<ReadonlyMap<string, boolean>>(new Map());
-  const first = useMemo(() => openAtFirst(roots, self), [roots, self]);
-  useEffect(() => setChosen(new Map()), [self]);
+  const first = useMemo(() => openAtFirst(roots, self, all ? Infinity : undefined), [roots, self, all]);
+  useEffect(() => setChosen(new Map()), [self, all]);
   const rows = treeRows(roots, (uid) => chosen.get(uid) ?? first.has(uid));
   const [at, setAt] = useState<string | null>(self);
   const found = rows.findIndex((r) => r.node.uid === at);
@@ -135,6 +153,7 @@ export function ProcTree({ nodes, host, self, label }: { nodes: ProcessNode[]; h
           host={host}
           self={row.node.uid === self}
           focus={i === focus}
+          note={props.note?.(row.node.uid)}
           onToggle={() => toggle(row.node.uid)}
           onFocus={() => setAt(row.node.uid)}
         />

@@ -116,6 +116,8 @@ const tones: Record<string, string> = {
   resolved: 'good',
   valid: 'good',
   applied: 'good',
+  locked: 'good',
+  unlocked: 'warn',
   attached: 'info',
   waiting: 'info',
   sent: 'info',
