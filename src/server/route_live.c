@@ -23,6 +23,7 @@
 #define PIECES_MAX 8 // of a list
 #define DEPTH_MAX  12
 #define ARGS_MAX   160
+#define AGAIN_MS   1000 // whether the host is still there
 
 static const char *const states[] = {
     [LIVE_ANSWERED] = "answered",
@@ -171,14 +172,13 @@ static int look(struct server *s, struct api_request *rq, const char *name, cons
         l->asking = s->asking;
         l->until_ns = now + ASKING_WAIT_MS * NS_PER_MS;
         api_set_state(rq, l, look_free);
-        r = registry_host_get(s->registry, api_path(rq, "id"), keep_host, &(struct hosted){s, l},
-                              err);
-        if (r < 0)
-            return r;
     }
     *ret_look = l;
+    r = registry_host_get(s->registry, api_path(rq, "id"), keep_host, &(struct hosted){s, l}, err);
+    if (r < 0)
+        return r;
     if (l->state == LIVE_AWAY) {
-        take_last(l, name, args);
+        fail(l, LIVE_AWAY, name, args);
         return 0;
     }
     api_watch(rq, asking_key(l->host));
@@ -188,7 +188,7 @@ static int look(struct server *s, struct api_request *rq, const char *name, cons
         fail(l, LIVE_LATE, name, args);
         return 0;
     }
-    return api_park(rq, (l->until_ns - now) / NS_PER_MS + 1);
+    return api_park(rq, MIN((l->until_ns - now) / NS_PER_MS + 1, (uint64_t)AGAIN_MS));
 }
 
 // Answers --------------------------------------------------------------------------------------------

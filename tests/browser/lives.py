@@ -6,7 +6,10 @@ which arguments, what was refused, what ended how. Called by tests/browser/proce
     lives.py PORT DIR TOKEN
 
 Prints the host's id and the entities of the processes as one line of JSON, then does what standard input says, a word a line, and
-answers "done": `end` (the editor ends), `more` (a shell begins another program). Ends with its input.
+answers "done": `end` (the editor ends), `more` (a shell begins another program), `silence` (the host asks for no more news).
+`asked` says how many questions it has answered. Ends with its input.
+
+Whoever looks at the host is answered: its processes, how they are scheduled, its defence, whose window two commands open and close.
 """
 
 import json
@@ -16,6 +19,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "security"))
+from answers import Answers  # noqa: E402
 from link import Host  # noqa: E402
 
 
@@ -99,6 +103,7 @@ class Lives:
         self.lines[-1]["unmapped"].update(rule=rule, hook="file_open", access=["read"], verdict="deny", mode="enforce")
 
     def end(self, pid, code):
+        self.known[pid]["ended"] = True
         self.record(pid, f"ended with {code}", class_uid=1007, activity_id=2, exit_code=code, process=self.part(pid))
 
     def send(self):
@@ -152,21 +157,114 @@ def tell(s):
     s.send()
 
 
+class Now:
+    """What the host says of itself when it is asked."""
+
+    def __init__(self, s):
+        self.s, self.until, self.by, self.attempts = s, 0, None, 2
+
+    def processes(self, args):
+        """In two pieces."""
+        living = [p for p in self.s.known.values() if not p.get("ended")]
+        first = args["from"] == 0
+        rows = [self.row(p) for p in (living[:6] if first else living[6:])]
+        return {"now_ms": int(time.time() * 1000), "processes": rows, **({"next": 7} if first else {})}
+
+    def row(self, p):
+        pid, parent = p["pid"], p["parent"]
+        row = {"pid": pid, "uid": self.s.uid(pid), "started_ms": p["started"], "comm": p["path"].rsplit("/", 1)[1], "program": p["path"],
+               "command": p["cmd"], "user_id": 0, "user": p["user"]}
+        if parent:
+            row.update(parent=self.s.uid(99), below=self.s.uid(parent))
+        if pid == 2:
+            row["kernel_thread"] = True
+        if pid == 2450:
+            row.update(deleted=True, container="c0ffee" * 8)
+        return row
+
+    def scheduling(self, args):
+        rows = [{**self.use(p), "cpu_permille": 10 * k} for k, p in enumerate(self.s.known.values()) if p["pid"] < 1000 and p["pid"] != 2]
+        rows.sort(key=lambda r: -r["sched"]["wait_permille" if args["sort"] == "wait" else "switches"])
+        return {"top": {"sample": 5, "interval_ns": 2_000_000_000, "since_start": False, "processes": 150, "scheduling": True,
+                        "host": {"cpus": 4, "switches": 4310, "delay": {"count": 9, "mean_ns": 11_000, "p95_ns": 65_536, "max_ns": 786_432},
+                                 "slot_ns": 1024, "delays": [0, 3, 12, 0, 1, 0], "lost": {}}, "rows": rows},
+                "scheduling": {"rules": 2, "processes": 1, "groups": 1, "stopped": 4, "applied": 6, "failed": 1, "not_stopped": 0,
+                               "error": {"what": "the controller cpu is not on in /system.slice", "cure": "name the group in the rule"}},
+                "rules": [{"file": "/etc/safeguard/policies/70-batch.yaml", "line": 12, "values": {"weight": 20, "quota_permille": 2500},
+                           "named_groups": True, "groups": ["/system.slice/batch.service"], "own_group": None, "processes": 0, "serving_groups": 1},
+                          {"file": "/etc/safeguard/policies/70-batch.yaml", "line": 13, "values": {"cpus": "0-3", "nice": 10, "class": "batch"},
+                           "named_groups": False, "groups": [], "own_group": "safeguard-9f2c1d7e0b3a4455", "processes": 1, "serving_groups": 0}]}
+
+    def use(self, p):
+        pid = p["pid"]
+        return {"pid": pid, "process_uid": self.s.uid(pid), "name": p["path"].rsplit("/", 1)[1], "exe": p["path"], "command": p["cmd"], "user": p["user"], "uid": 0,
+                "ended": False, "read_bytes": 0, "written_bytes": 0, "state": "S", "rss_bytes": 4096, "threads": 1,
+                "sched": {"switches": 1000 - pid, "involuntary": 1, "on_permille": 5, "wait_permille": pid, "delay": {
+                    "count": 4, "mean_ns": pid * 1000, "p95_ns": pid * 4000, "max_ns": pid * 9000}, "off_permille": {"sleep": 900, "io": 3, "lock": 1}}}
+
+    def state(self):
+        open_now = self.until > time.time() * 1000
+        return {"state": "unlocked" if open_now else "locked", **({"unlocked_until_ms": self.until, "unlocked_by": self.by} if open_now else {}),
+                "attempts": self.attempts, "repairs": 0}
+
+    def defence(self, _args=None):
+        now = int(time.time() * 1000)
+        return {"defence": {**self.state(), "secret": True, "programs": 9, "missing": None, "refused": self.attempts},
+                "self_test": {"full_ms": now - 90_000, "quick_ms": now - 2000, "full": 3, "quick": 41, "quick_failed": 0, "failing": 0, "error": None}}
+
+    def tell(self):
+        """As a row, for the list of hosts."""
+        answer = self.s.host.send_state("health", {"defence": json.dumps({**self.state(), "self_test_ms": int(time.time() * 1000) - 90_000, "failing": 0}),
+                                                   "file_open": json.dumps({"help": "opens", "state": "proved", "attach": "lsm", "proved_ms": 1, "reason": None, "cure": None})})
+        if answer.status != 200:
+            raise RuntimeError(f"{answer} {answer.body}")
+
+    def unlock(self, args):
+        self.until, self.by = int(time.time() * 1000) + args["for_ms"], f"the server's command: {args['reason']}"
+        self.tell()
+        return {"defence": self.defence()["defence"]}
+
+    def lock(self, _args):
+        self.until = 0
+        self.tell()
+        return {"defence": self.defence()["defence"]}
+
+
+def refused_lately(s):
+    """What an agent tells of its defence: a Base Event."""
+    s.lines.append({"activity_id": 99, "activity_name": "defence", "category_uid": 0, "class_uid": 0, "type_uid": 99, "severity_id": 4, "time": s.now,
+                    "message": "refused: a signal to the agent (9), by process 2310 'bash' (uid 0, login uid 1000, parent 2301)",
+                    "metadata": {"version": "1.8.0", "uid": f"{s.boot}:agent:1"}, "unmapped": {"notice": "defence", "pid": 2310}})
+
+
 def main():
     rig = Rig(int(sys.argv[1]), sys.argv[2], sys.argv[3])
     host = Host(rig, "web-07")
     if host.hello().status != 200:
         raise RuntimeError("it says hello, and is not heard")
     s = Lives(host)
+    s.add(2, 0, "/kthreadd", "")
     tell(s)
+    refused_lately(s)
+    s.send()
+    now = Now(s)
+    now.tell()
+    news = Answers(host, {"processes": now.processes, "scheduling": now.scheduling, "defence": now.defence},
+                   {"unlock": now.unlock, "lock": now.lock})
+    news.start()
     print(json.dumps({"id": host.id, "uids": {str(pid): s.uid(pid) for pid in s.known}}), flush=True)
     for line in sys.stdin:
-        if line.strip() == "end":
+        if line.strip() == "asked":
+            print(news.asked, flush=True)
+            continue
+        if line.strip() == "silence":
+            news.silent.set()
+        elif line.strip() == "end":
             s.end(2450, 0)
         elif line.strip() == "more":
             s.begin(2310, 2600, "/usr/bin/less", "less /var/log/backup.log")
         s.send()
-        print("done", flush=True)
+        print(f"not well: {news.problem}" if news.problem else "done", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,25 @@ import { ownServer, PASSWORD } from './server.mjs';
 
 const { DIR, LOGS } = process.env;
 
-const { port, url, data, command, log, server } = await ownServer('processes', ['viewer', 'admin']);
+const { port, url, data, command, log, server } = await ownServer('processes', ['viewer', 'operator', 'admin', 'auditor']);
 
 const token = command(['token', 'create']).split('\n')[0].trim();
 const lives = spawn('python3', ['tests/browser/lives.py', String(port), data, token], { stdio: ['pipe', 'pipe', log] });
 writeFileSync(`${DIR}/lives.pid`, String(lives.pid));
 const said = createInterface({ input: lives.stdout })[Symbol.asyncIterator]();
 const { id, uids } = JSON.parse((await said.next()).value);
+/** How often the host was asked by now. */
+const asked = async () => {
+  lives.stdin.write('asked\n');
+  return Number((await said.next()).value);
+};
+/** Asks again, after so long, until it is so. */
+const until = async (isSo, every = 100) => {
+  for (const end = Date.now() + 30_000; !(await isSo()); ) {
+    if (Date.now() > end) throw new Error('it does not come to be so');
+    await new Promise((r) => setTimeout(r, every));
+  }
+};
 /** Has the host go on, until the server has what it says. */
 const tell = async (word) => {
   lives.stdin.write(`${word}\n`);
@@ -153,6 +165,160 @@ await walk.test('what runs now, and it ends while somebody looks', async () => {
   await go(execs, 'tbody .exec-cmd');
   await tell('more');
   await page.waitForSelector('tbody .exec-cmd:has-text("less /var/log/backup.log")', { timeout: 25_000 });
+});
+
+await walk.test('one click from the host to its live tree, which goes on by itself', async () => {
+  await go(`/hosts/${id}`, '.page-do');
+  await page.click('.page-do a:has-text("Live tree")');
+  await page.waitForSelector('.ptree-row');
+  await has('The host answered');
+  const running = await names();
+  assert.ok(running.includes('systemd') && running.includes('bash') && running.includes('python3.11'), `${running}`);
+  // What has ended is not there, and threads of the kernel only when they are asked for.
+  assert.ok(!running.includes('curl') && !running.includes('kthreadd'), `${running}`);
+  await page.check('label:has-text("Kernel threads") input');
+  await page.waitForSelector('.ptree-name:has-text("kthreadd")');
+  await shoot('live');
+  await accessible('the live tree');
+  await tell('more');
+  await page.waitForSelector('.ptree-cmd:has-text("less /var/log/backup.log")', { timeout: 15_000 });
+});
+
+await walk.test('the live tree is searched, with what is above what was found', async () => {
+  await page.fill('input[type=search]', 'backup.py');
+  await page.keyboard.press('Enter');
+  await has('1 of ');
+  assert.deepEqual(await names(), ['systemd', 'sshd', 'sshd', 'bash', 'python3.11']);
+  await page.fill('input[type=search]', 'no such thing');
+  await page.keyboard.press('Enter');
+  await has('No process matches');
+});
+
+await walk.test('one click from the page of a process to where it is in the live tree', async () => {
+  await go(at(2401), '.ptree-self');
+  await page.click('.page-do a:has-text("Live tree")');
+  await page.waitForSelector('.ptree-self .ptree-name:has-text("python3.11")');
+  await has('The host answered');
+  await go(at(2402), '.ptree-self');
+  await page.click('.page-do a:has-text("Live tree")');
+  await has('This process does not run any more');
+});
+
+await walk.test('how processes are scheduled: sorted, searched, with the rules', async () => {
+  await go(`/hosts/${id}/scheduling`, '.histogram');
+  const first = () => page.locator('.sched-table tbody tr').first().innerText();
+  await page.click('th button:has-text("Wait %")');
+  await page.waitForFunction(() => document.querySelector('.sched-table tbody tr').textContent.includes('sshd'));
+  assert.match(await first(), /81\.2/);
+  await page.click('th button:has-text("Wait %")');
+  await page.waitForFunction(() => document.querySelector('.sched-table tbody tr').textContent.includes('systemd'));
+  await page.click('th button:has-text("Max")');
+  await page.waitForFunction(() => document.querySelector('.sched-table tbody tr').textContent.includes('7.3 ms'));
+  await page.fill('input[type=search]', 'worker');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.querySelectorAll('.sched-table tbody tr').length === 4);
+  assert.equal(await page.locator('.histogram tbody tr').count(), 4);
+  const rules = await page.innerText('section:has(h2:text-is("Rules that schedule"))');
+  for (const text of ['70-batch.yaml:12', 'weight: 20, quota: 250%', 'cpu.weight, cpu.max of /system.slice/batch.service', 'cpuset.cpus of a threaded group safeguard-9f2c1d7e0b3a4455',
+    'nice, class of all threads', 'the controller cpu is not on in /system.slice', 'name the group in the rule', '4 held at their exec, 6 scheduled, 1 failed'])
+    assert.ok(rules.includes(text), `${text} is not in ${rules}`);
+  await shoot('scheduling');
+  await accessible('scheduling');
+  await page.click('.sched-table tbody a >> nth=0');
+  await page.waitForSelector('.ptree-self .ptree-name:has-text("nginx")');
+});
+
+await walk.test('a host is asked while somebody looks, and not when nobody does', async () => {
+  await go(`/hosts/${id}/scheduling`, '.histogram');
+  const before = await asked();
+  await until(async () => (await asked()) >= before + 2);
+  await page.evaluate(() => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => window.__seen ?? 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  // One may be on its way.
+  let n = -1;
+  await until(async () => n === (n = await asked()), 3000);
+  await page.evaluate(() => {
+    window.__seen = 'visible';
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await until(async () => (await asked()) > n);
+  await page.click('button:has-text("Pause")');
+  await has('paused');
+  n = -1;
+  await until(async () => n === (n = await asked()), 3000);
+  await page.click('button:has-text("Ask again")');
+  await until(async () => (await asked()) === n + 1);
+  await page.click('button:has-text("Go on")');
+  await until(async () => (await asked()) > n + 2);
+});
+
+await walk.test('the defence: who only looks sees it, and what was tried', async () => {
+  await go(`/hosts/${id}`, '.defence-state .state:has-text("on")');
+  for (const text of ['Canary', '1 of 1 proved', '2 since the agent started', 'there is one', "refused: a signal to the agent (9), by process 2310 'bash'"]) await has(text);
+  assert.equal(await page.locator('button:has-text("Unlock")').count(), 0);
+  await page.click('text=All records of it');
+  await page.waitForSelector('.rows-box .row');
+  assert.equal(await page.locator('.rows-box .row').count(), 1);
+  await go('/hosts', 'tbody .state:has-text("on")');
+});
+
+await walk.test('an operator opens a window, with a reason and for a time, and closes it', async () => {
+  await enter('u-operator', `/hosts/${id}`);
+  await page.waitForSelector('.defence-state .state:has-text("on")');
+  await page.click('button:has-text("Unlock…")');
+  await page.waitForSelector('dialog[open]');
+  assert.ok(await page.isDisabled('dialog button[type=submit]'));
+  await page.selectOption('dialog select', '30');
+  await page.fill('dialog input', 'kernel \u202eetadpu');
+  await accessible('opening a window');
+  await page.click('dialog button[type=submit]');
+  await page.waitForSelector('.defence-unlocked .state:has-text("unlocked")');
+  await has('29 min');
+  await page.waitForSelector('.defence-state .odd');
+  await shoot('defence');
+  await accessible('an open window');
+  await page.waitForSelector('td:has-text("Unlock")');
+  await go('/hosts', 'tbody .state:has-text("unlocked")');
+  await go(`/hosts/${id}`, 'button:has-text("Lock now")');
+  await page.click('button:has-text("Lock now")');
+  await page.waitForSelector('.defence-state .state:has-text("on")');
+});
+
+await walk.test('the audit trail says who opened it, for how long and why', async () => {
+  await enter('u-auditor', '/audit');
+  const row = page.locator('tbody tr:has-text("command.create"):has-text("unlock")');
+  await row.first().waitFor();
+  assert.equal(await row.count(), 1);
+  const text = await row.innerText();
+  for (const part of ['u-operator', '1800000', 'kernel']) assert.ok(text.includes(part), `${part} is not in ${text}`);
+});
+
+await walk.test('in Chinese, dark, on a phone: what the host answers', async () => {
+  await enter('u-viewer', `/hosts/${id}/scheduling`, { viewport: { width: 390, height: 844 }, hasTouch: true, locale: 'zh-CN', colorScheme: 'dark' });
+  await page.waitForSelector('.histogram');
+  await page.selectOption('.sort-choice select', 'wait');
+  await page.waitForFunction(() => document.querySelector('.sched-table tbody tr').textContent.includes('sshd'));
+  for (const [path, selector] of [['scheduling', '.histogram'], ['processes?view=live', '.ptree-row'], ['', '.defence-state']]) {
+    await go(`/hosts/${id}/${path}`.replace(/\/$/, ''), selector);
+    await quiet();
+    await shoot(`phone-${path.split('?')[0] || 'defence'}`);
+    await accessible(`${path}, on a phone`);
+    assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth), 0, path);
+  }
+});
+
+await walk.test('a host that is away is said to be, with what it answered last', async () => {
+  await enter('u-viewer', `/hosts/${id}/processes?view=live`);
+  await page.waitForSelector('.ptree-row');
+  await tell('silence');
+  await page.waitForSelector('text=The host is not connected', { timeout: 30_000 });
+  await has('What is shown is what it answered');
+  assert.ok((await names()).includes('systemd'));
+  await shoot('away');
+  await accessible('the live tree of a host that is away');
+  await go(`/hosts/${id}`, 'text=whether it defends itself is not known now');
 });
 
 await walk.test('a process that nobody tells of', async () => {
