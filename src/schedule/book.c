@@ -335,7 +335,7 @@ static int undo_group(const struct book *b, const struct group_entry *e)
     int first = 0;
 
     if (e->own)
-        return group_remove(b->root, e->group, e->name);
+        return group_remove(b->root, e->group, e->name, e->set);
     for (unsigned i = 0; i < GROUP_FILES; i++) {
         int r = e->before[i] ? group_write(b->root, e->group, (enum group_file)i, e->before[i]) : 0;
 

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "schedule/affinity.h"
 
 #define PERIOD_US 100000u // the usual one of cpu.max
 #define TEXT_MAX  ((size_t)1 << 20)
@@ -226,10 +227,17 @@ int group_make(const char *root, const char *parent, const char *name, uint32_t 
 
 int group_move(const char *root, const char *group, uint32_t pid)
 {
+    _cleanup_(affinities_done) struct affinities before = {};
     char text[16];
+    int r;
 
+    // Without them it is moved all the same.
+    (void)affinities_read(pid, &before);
     (void)snprintf(text, sizeof(text), "%u", pid);
-    return write_text(root, group, "cgroup.procs", text);
+    r = write_text(root, group, "cgroup.procs", text);
+    if (r == 0)
+        affinities_put_back(&before);
+    return r;
 }
 
 int group_remove_empty(const char *root, const char *parent, const char *name)
@@ -243,7 +251,17 @@ int group_remove_empty(const char *root, const char *parent, const char *name)
     return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int group_remove(const char *root, const char *parent, const char *name)
+// One thread to another group; its CPUs are those that the group it leaves gave it, or its own.
+static void move_thread(const char *root, const char *group, const char *tid, bool own_cpus)
+{
+    struct affinity before;
+    bool known = own_cpus && affinity_read((uint32_t)strtoul(tid, NULL, 10), &before) == 0;
+
+    if (write_text(root, group, "cgroup.threads", tid) == 0 && known)
+        affinity_put_back(&before);
+}
+
+int group_remove(const char *root, const char *parent, const char *name, uint32_t set)
 {
     char child[GROUP_PATH_MAX];
     int r = child_path(parent, name, child);
@@ -258,7 +276,7 @@ int group_remove(const char *root, const char *parent, const char *name)
         for (char *line = text, *end; r == 0 && line && *line; line = end) {
             end = line + strcspn(line, "\n");
             end += *end == '\n' ? (*end = '\0', 1) : 0;
-            (void)write_text(root, parent, "cgroup.threads", line);
+            move_thread(root, parent, line, !(set & SCHEDULE_CPUS));
         }
     }
     return r < 0 ? r : -EBUSY;

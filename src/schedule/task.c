@@ -43,7 +43,8 @@ int task_read(uint32_t tid, struct task_schedule *ret)
         .nice = nice,
         .policy = POLICY_OF(policy),
         .priority = param.sched_priority,
-        .io = (int)io,
+        // Older kernels say a level of no class, which cannot be given back.
+        .io = io >> IOPRIO_CLASS_SHIFT ? (int)io : 0,
     };
     return 0;
 }

@@ -50,7 +50,7 @@ first_instruction() {
     check "first.cpus" says 'cpus=2 .*cgroup=0::.*/safeguard-' /srv/pinned who
     check "first.a group of its own" says 'cgroup=0::.*/safeguard-' /srv/half who
     check "first.user" says 'nice=5 ' setpriv --reuid=1000 --regid=1000 --clear-groups /srv/other who
-    check "first.others are left alone" says 'policy=0 nice=0 .* io=0 cgroup=0::/$' /srv/other who
+    check "first.others are left alone" says 'policy=0 nice=0 .* io=[04] cgroup=0::/$' /srv/other who
     check "first.children inherit" says 'policy=3 nice=10 ' /srv/nice who-child
     check "first.and their CPUs" says 'cpus=2 ' /srv/pinned who-child
     check "first.by a shell" says 'policy=3 nice=10 ' bash -c '/srv/nice who'
