@@ -239,6 +239,7 @@ void schedule_policy_changed(struct agent *a)
     free(s->rules);
     s->rules = rules;
     s->n_rules = n;
+    schedule_ext_judge(a);
     if (open_book(a) < 0 || !s->book)
         return;
     if (n > 0 && s->stops.view.memory) {
@@ -267,6 +268,7 @@ void schedule_tick(struct agent *a)
         s->watch.pipe = -1;
         (void)schedule_watch_start(s);
     }
+    schedule_ext_judge(a);
     if (!s->book || !a->policies.now || !s->n_rules)
         return;
     look_at_some(a, EACH_TICK);
@@ -285,6 +287,7 @@ void schedule_stop(struct agent *a, bool detach)
     if (s->stops.view.memory)
         (void)stops_each(&s->stops.view, 0, NULL, NULL);
     schedule_watch_end(s);
+    schedule_ext_stop(a);
     if (s->book && detach) {
         s->n_rules = 0;
         drop_others(a);
@@ -320,5 +323,7 @@ void schedule_json(const struct agent *a, struct jw *jw)
                                    : 0);
     jw_kv_u64(jw, "unbooked", counters.unbooked);
     status_error(jw, "error", &s->error);
+    jw_key(jw, "sched_ext");
+    schedule_ext_json(a, jw);
     jw_end_object(jw);
 }

@@ -6,6 +6,7 @@
 //
 //   schedule.c        the order of things      schedule_rules.c  which rules there are, and how they are called
 //   schedule_watch.c  a process that continues what is stopped when this one cannot any more
+//   schedule_ext.c    the scheduler for sched_ext, where settings and kernel have it serve them
 #pragma once
 
 #include <stdbool.h>
@@ -13,11 +14,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "agent/uplink.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "policy/schedule.h"
 #include "schedule/book.h"
+#include "schedule/ext.h"
 #include "sensor/stops.h"
 
 struct agent;
@@ -28,6 +31,14 @@ struct schedule_rule {
     bool groups;   // it is about control groups that it names
     char name[BOOK_NAME];
     const struct policy_rule *policy_rule; // of the policy in force
+};
+
+struct schedule_ext {
+    struct ext *ext;      // NULL: the default scheduler is in charge
+    bool ended, given_up; // the kernel took it out of charge; it is not tried again
+    uint64_t retry_ns;    // CLOCK_MONOTONIC: not before
+    uint64_t restarts;    // that the kernel asked for
+    struct error error;   // why it is not in charge
 };
 
 struct scheduling {
@@ -46,6 +57,7 @@ struct scheduling {
     uint64_t stopped, applied, failed, late;
     struct error error; // of the last failure
     bool told;          // … was logged
+    struct schedule_ext ext;
 };
 
 void schedule_start(struct agent *a);
@@ -54,6 +66,8 @@ void schedule_tick(struct agent *a);
 // detach: all of it is undone.
 void schedule_stop(struct agent *a, bool detach);
 void schedule_json(const struct agent *a, struct jw *jw);
+// What needs attention, as uplink_problems().
+void schedule_problems(const struct agent *a, uplink_problem_fn fn, void *ctx);
 
 // schedule_rules.c: those of a policy that are enforced. The caller frees the array. -ENOMEM.
 int schedule_rules_of(const struct policy *p, struct schedule_rule **ret_rules, size_t *ret_n);
@@ -65,3 +79,8 @@ void schedule_rules_json(const struct agent *a, struct jw *jw);
 #define SCHEDULE_STOPPED_MAX_NS 3000000000ull
 int schedule_watch_start(struct scheduling *s);
 void schedule_watch_end(struct scheduling *s);
+
+// schedule_ext.c: puts the scheduler in charge, or out of it, as settings, rules and the kernel want it.
+void schedule_ext_judge(struct agent *a);
+void schedule_ext_stop(struct agent *a);
+void schedule_ext_json(const struct agent *a, struct jw *jw);

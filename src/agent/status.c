@@ -466,6 +466,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
                 "records cannot be written: %s", strerror(-c.error));
     uplink_problems(a, uplink_problem, &p);
     defence_problems(a, uplink_problem, &p);
+    schedule_problems(a, uplink_problem, &p);
     if (a->links.incomplete)
         problem(&p, "low", NULL, "not every file with several names is known: %s",
                 a->links.incomplete);

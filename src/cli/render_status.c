@@ -267,6 +267,33 @@ static void put_server(const struct page *p, struct json_object *s)
     put_waiting(p, json_get(server, "spool"));
 }
 
+// Only where rules schedule something.
+static void put_scheduling(const struct page *p, struct json_object *s)
+{
+    struct json_object *scheduling = json_get(s, "scheduling"),
+                       *ext = json_get(scheduling, "sched_ext");
+    const char *state = str(ext, "state"), *why = str(json_get(ext, "error"), "what");
+    uint64_t rules = num(scheduling, "rules");
+
+    if (!rules)
+        return;
+    label(p, "scheduling");
+    put_count(p->sb, rules);
+    sb_puts(p->sb, rules == 1 ? " rule, served by " : " rules, served by ");
+    if (streq(state, "in charge"))
+        sb_puts(p->sb, "safeguard's scheduler (sched_ext)");
+    else if (*why)
+        colored(p, COLOR_YELLOW, "the default scheduler");
+    else
+        sb_puts(p->sb, "the default scheduler");
+    sb_putc(p->sb, '\n');
+    if (!*why)
+        return;
+    label(p, "");
+    put_escaped(p->sb, why);
+    sb_putc(p->sb, '\n');
+}
+
 static void put_losses(const struct page *p, struct json_object *s)
 {
     struct json_object *losses = json_get(s, "losses");
@@ -439,6 +466,7 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_policy(&page, status);
     put_records(&page, status);
     put_server(&page, status);
+    put_scheduling(&page, status);
     put_losses(&page, status);
     put_scans(&page, status);
     put_credentials(&page, status);
