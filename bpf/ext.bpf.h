@@ -275,12 +275,12 @@ __s32 BPF_PROG(ext_init_task, struct task_struct *p, struct scx_init_task_args *
     struct sg_ext_task *t = bpf_task_storage_get(&ext_tasks, p, NULL,
                                                  BPF_LOCAL_STORAGE_GET_F_CREATE);
 
-    /* Without it the task is served all the same. */
+    /* Without it the task is served all the same. A child comes after who is there: many of them are not before one who sleeps now and then. */
     if (!t || !shared)
         return 0;
     *t = (struct sg_ext_task){.slot = ext_slot_of(args->cgroup),
                               .queue = SG_EXT_SHARED,
-                              .vtime = shared->clock,
+                              .vtime = shared->clock + (args->fork ? SG_EXT_SLICE_NS : 0),
                               .share = SG_EXT_ONE};
     return 0;
 }
