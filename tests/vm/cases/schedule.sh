@@ -7,10 +7,10 @@
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
-groups=/sys/fs/cgroup
+# shellcheck source=tests/vm/cases/schedule.lib
+. "$(dirname "$0")/schedule.lib"
 
 attached() { bpftool -j prog show | grep -c '"name":"sched_switch_'; }
-compare() { python3 "$cases/schedule.py" "$@"; }
 
 top() {
     local hog nap wait
@@ -33,50 +33,6 @@ top() {
     sg-load forks 2000
     timeout 60 safeguard top --sched --json --once --interval 100ms --limit 1000 >/tmp/forks.json
     compare forks /tmp/before.json /tmp/forks.json
-}
-
-says() { # what it has to say, command…
-    local wanted=$1
-    shift
-    timeout 20 "$@" >/tmp/said 2>&1
-    cat /tmp/said
-    grep -qE -- "$wanted" /tmp/said
-}
-
-first_instruction() {
-    check "first.nice, class and I/O class" says 'policy=3 nice=10 .* io=24576 ' /srv/nice who
-    check "first.idle" says 'policy=5 ' /srv/idle who
-    check "first.fifo" says 'policy=1 .* priority=7 ' /srv/fifo who
-    check "first.cpus" says 'cpus=2 .*cgroup=0::.*/safeguard-' /srv/pinned who
-    check "first.a group of its own" says 'cgroup=0::.*/safeguard-' /srv/half who
-    check "first.user" says 'nice=5 ' setpriv --reuid=1000 --regid=1000 --clear-groups /srv/other who
-    check "first.others are left alone" says 'policy=0 nice=0 .* io=[04] cgroup=0::/$' /srv/other who
-    check "first.children inherit" says 'policy=3 nice=10 ' /srv/nice who-child
-    check "first.and their CPUs" says 'cpus=2 ' /srv/pinned who-child
-    check "first.by a shell" says 'policy=3 nice=10 ' bash -c '/srv/nice who'
-    check "first.through another program" says 'policy=3 nice=10 ' env X=1 /srv/nice who
-    check "first.many at once" bash -c 'for i in {1..40}; do timeout 20 /srv/nice who & done >/tmp/many; wait; sort /tmp/many | uniq -c; [[ $(grep -c "policy=3 nice=10" /tmp/many) = 40 ]]'
-}
-
-in_group() { # group, command…; in a subshell only
-    # shellcheck disable=SC2016
-    exec bash -c 'echo $$ >"/sys/fs/cgroup$1/cgroup.procs" && shift && exec "$@"' - "$@"
-}
-
-# Two that want the same CPU, and what each of them has of it while both do.
-against() { # name, wanted ratio, command one -- command two
-    local name=$1 wanted=$2 one=() two=() pid_one pid_two
-    shift 2
-    while [[ $1 != -- ]]; do one+=("$1") && shift; done
-    shift
-    two=("$@")
-    "${one[@]}" hog 60 >/dev/null &
-    pid_one=$!
-    "${two[@]}" hog 60 >/dev/null &
-    pid_two=$!
-    compare share "$name" "$wanted" $pid_one $pid_two
-    kill $pid_one $pid_two
-    wait $pid_one $pid_two 2>/dev/null
 }
 
 shares() {
@@ -157,7 +113,7 @@ s = json.load(sys.stdin)[\"scheduling\"]
 assert s[\"rules\"] == 8 and s[\"stopped\"] >= 1 and not s[\"error\"], s"'
 }
 
-for name in nice idle fifo half light pinned other; do cp "$(command -v sg-load)" /srv/$name; done
+make_programs
 vault_policy read
 cp "$cases/schedule.yaml" "$policies/20-schedule.yaml"
 nice -n 1 /srv/nice nap 100 600 &
