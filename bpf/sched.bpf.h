@@ -65,7 +65,7 @@ struct sg_sched_task {
     __u32 tgid;
     __u32 state;  /* enum sg_sched_reason, SG_SCHED_RUNS or SG_SCHED_UNKNOWN */
     __u32 reason; /* of off_ns */
-    __u32 waited; /* whether delay_ns is something */
+    __u32 waited; /* 0: it did not; else the slot of delay_ns, from 1 */
 };
 
 /* Made an array of one where the kernel has none. */
@@ -207,7 +207,7 @@ static __always_inline void sg_sched_add(struct sg_sched_task *t, struct sg_sche
     if (t->off_ns && t->reason < SG_SCHED_REASONS)
         __sync_fetch_and_add(&p->off_ns[t->reason], t->off_ns);
     if (t->waited) {
-        slot = sg_sched_slot(t->delay_ns);
+        slot = t->waited - 1;
         if (slot < SG_SCHED_SLOTS)
             __sync_fetch_and_add(&p->delays[slot], 1);
         __sync_fetch_and_add(&p->delay_ns, t->delay_ns);
@@ -261,8 +261,8 @@ static __always_inline void sg_sched_comes(struct task_struct *next, struct sg_s
     woken = t->woken_ns;
     if (woken && woken <= now) {
         t->delay_ns = now - woken;
-        t->waited = 1;
         slot = sg_sched_slot(t->delay_ns);
+        t->waited = slot + 1;
         if (slot < SG_SCHED_SLOTS)
             host->delays[slot]++;
         host->delay_ns += t->delay_ns;

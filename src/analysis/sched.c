@@ -120,6 +120,7 @@ static int explain_load(struct error *err, int r, const char *log)
     // The last line but one says what was refused, the last one counts.
     for (int lines = 0; line > log && lines < 3; line--)
         lines += line[-1] == '\n';
+    line += *line == '\n';
     (void)error_set(err, r, "the kernel refused the programs that look at scheduling: %s%s%.200s",
                     strerror(-r), *line ? ": " : "", line);
     if (r == -EPERM)
