@@ -271,6 +271,7 @@ void health_forget(struct agent *a);                  // removes what health_pre
 
 struct losses {
     uint64_t counters[SG_COUNT_MAX];  // the kernel's, at the last tick
+    uint64_t skipped;                 // likewise: sensor_skipped()
     uint64_t reported[LOSSES_MAX];    // by row
     uint64_t reported_ns[LOSSES_MAX]; // CLOCK_MONOTONIC
     bool output_failing;

@@ -65,6 +65,7 @@ static uint64_t own_loss(const struct agent *a, enum own_loss loss)
     struct process_counters processes;
 
     switch (loss) {
+    case OWN_LIVES_SKIPPED: return a->losses.skipped;
     case OWN_RECORDS_DROPPED: output_counters(a->output, &output); return output.dropped;
     case OWN_SERVER_RECORDS_DROPPED:
         if (a->uplink.out)
@@ -185,6 +186,7 @@ void losses_tick(struct agent *a)
     look_at_output(a);
     if (sensor_counters(a->sensor, counters) == 0)
         memcpy(a->losses.counters, counters, sizeof(counters));
+    a->losses.skipped = sensor_skipped(a->sensor);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         // What is dropped while nothing can be written is told when it goes again.
         if (!(rows[i].own && rows[i].counter == OWN_RECORDS_DROPPED && a->losses.output_failing))

@@ -381,8 +381,8 @@ void records_tick(struct agent *a)
     take_waiting(a);
     if (r < 0 && a->records.n_errors++ == 0)
         (void)log_error_code(r, "the numbers of merged denials cannot be read: %m");
-    if (a->losses.counters[SG_COUNT_PROCESS_LOST] != a->records.lives_lost) {
-        a->records.lives_lost = a->losses.counters[SG_COUNT_PROCESS_LOST];
+    if (a->losses.counters[SG_COUNT_PROCESS_LOST] + a->losses.skipped != a->records.lives_lost) {
+        a->records.lives_lost = a->losses.counters[SG_COUNT_PROCESS_LOST] + a->losses.skipped;
         process_table_missed(a->processes);
         // One of them may have said that an object got a name at which somebody is denied it.
         descriptors_missed(a);

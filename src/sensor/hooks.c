@@ -168,3 +168,19 @@ const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)
     *ret_n = HOOKS;
     return s->hooks;
 }
+
+uint64_t sensor_skipped(const struct sensor *s)
+{
+    const struct extra_row *row;
+    uint64_t n = 0;
+
+    for (size_t i = 0; (row = extra_row(i)); i++) {
+        const struct link *link = *s->choices.extras[i].program
+                                      ? links_get(&s->links, s->choices.extras[i].program)
+                                      : NULL;
+
+        if (link && !row->on_hook && !row->ops && !row->feature)
+            n += missed_runs(link->prog_id);
+    }
+    return n;
+}

@@ -267,6 +267,12 @@ int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX]);
  */
 int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_n_cpus);
 
+/*
+ * How often the kernel skipped the programs that see processes begin and end, as it does when a task is preempted inside one and
+ * another comes by (recursion_misses; kernels before 5.12 do not count it). Programs on LSM hooks are never skipped.
+ */
+uint64_t sensor_skipped(const struct sensor *s);
+
 /* Merged denials whose window is over: `fn` gets the record again with its count. Call about once a second. */
 int sensor_flush_merged(struct sensor *s, sensor_record_fn fn, void *userdata);
 /* All of them, also those whose window is not over: nobody will ask again. */

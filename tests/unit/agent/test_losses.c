@@ -33,7 +33,7 @@ static const char *const no_losses[] = {
 static uint64_t kernel[SG_COUNT_MAX];
 static struct output_counters output, server_output;
 static uint64_t spool_lost[STREAM_CLASSES], spool_known[STREAM_CLASSES]; // of these: told
-static uint64_t forgotten_by_server;
+static uint64_t forgotten_by_server, skipped;
 static struct process_counters processes;
 static bool taken_over;
 static struct {
@@ -62,6 +62,12 @@ int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_
         (*ret_values)[i * 3 + 2] = kernel[i] ? 1 : 0;
     }
     return 0;
+}
+
+uint64_t sensor_skipped(const struct sensor *s)
+{
+    (void)s;
+    return skipped;
 }
 
 void sensor_facts(struct sensor *s, struct sensor_facts *ret)
@@ -145,7 +151,7 @@ static void reset(void)
     memset(&told, 0, sizeof(told));
     output = server_output = (struct output_counters){};
     memset(spool_lost, 0, sizeof(spool_lost));
-    forgotten_by_server = 0;
+    forgotten_by_server = skipped = 0;
     memset(spool_known, 0, sizeof(spool_known));
     processes = (struct process_counters){};
     taken_over = false;
@@ -166,6 +172,8 @@ static void lose(struct agent *a, const struct row *row, uint64_t n)
         spool_lost[STREAM_AUDIT] = n;
     else if (streq(row->key, "server_forgot"))
         forgotten_by_server = n;
+    else if (streq(row->key, "lives_skipped"))
+        skipped = n;
     else if (streq(row->key, "records_bad"))
         a->records.bad = n;
     else if (streq(row->key, "records_unknown"))
