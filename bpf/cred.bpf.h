@@ -8,65 +8,29 @@
 #ifndef SG_BPF_CRED_H
 #define SG_BPF_CRED_H
 
-#include "lib/cred.bpf.h"
+#include "lib/cred_quick.bpf.h"
 #include "lib/hook.bpf.h"
 
-/* Are the words that accesses depend on as they were? By plain loads where the kernel lends the task typed. */
-static __always_inline int sg_cred_quick_typed(void)
-{
-    struct task_struct *task = bpf_get_current_task_btf();
-    const struct sg_cred_kept *k = bpf_task_storage_get(&sg_creds, task, 0, 0);
-    const struct cred *cred = task->real_cred;
-    const struct cred___whole *whole = (const void *)cred;
-    __u64 caps;
-
-    if (!k || k->epoch != sg_cred_epoch || k->cred != (__u64)cred)
-        return 0;
-    if (bpf_core_field_exists(((struct cred___word *)0)->cap_effective.val))
-        caps = ((const struct cred___word *)cred)->cap_effective.val;
-    else
-        caps = (__u64)cred->cap_effective.cap[1] << 32 | cred->cap_effective.cap[0];
-    return !((whole->euid.val ^ k->now.euid) | (whole->fsuid.val ^ k->now.fsuid) |
-             (whole->fsgid.val ^ k->now.fsgid)) &&
-           caps == k->now.caps_effective && (__u64)whole->user_ns == k->user_ns;
-}
-
-static __always_inline int sg_cred_quick_read(void)
-{
-    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    const struct sg_cred_kept *k = sg_cred_kept_own(false);
-    const struct cred___whole *cred = (void *)BPF_CORE_READ(task, real_cred);
-    __u64 caps = 0;
-
-    if (!k || k->epoch != sg_cred_epoch || k->cred != (__u64)cred ||
-        k->start_ns != BPF_CORE_READ(task, start_boottime))
-        return 0;
-    bpf_probe_read_kernel(&caps, sizeof(caps),
-                          __builtin_preserve_access_index(&cred->cap_effective));
-    return BPF_CORE_READ(cred, euid.val) == k->now.euid &&
-           BPF_CORE_READ(cred, fsuid.val) == k->now.fsuid &&
-           BPF_CORE_READ(cred, fsgid.val) == k->now.fsgid && caps == k->now.caps_effective &&
-           (__u64)BPF_CORE_READ(cred, user_ns) == k->user_ns;
-}
-
-static __always_inline int sg_cred_quick(void)
-{
-    return SG_HAS_TASK_STORAGE ? sg_cred_quick_typed() : sg_cred_quick_read();
-}
-
-#define SG_CRED_QUICK(hook) (!sg_cred_quick() && sg_cred_check(hook, 0))
-
-SG_PROGRAMS(cred_open, file_open, SG_CRED_QUICK(SG_HOOK_file_open), struct file *file)
-SG_PROGRAMS(cred_capable, capable, SG_CRED_QUICK(SG_HOOK_NONE), const struct cred *cred)
-SG_PROGRAMS(cred_kill, task_kill, SG_CRED_QUICK(SG_HOOK_NONE), struct task_struct *p)
-SG_PROGRAMS(cred_socket, socket_create, SG_CRED_QUICK(SG_HOOK_NONE), int family)
+/* Where rules about files are, their program at this hook looks, too, and this one is not attached: one costs less than two. */
+SG_PROGRAMS(cred_open, file_open, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_file_open),
+            struct file *file)
+SG_PROGRAMS(cred_capable, capable, SG_CRED_QUICK(SG_CRED_CAPS, SG_HOOK_NONE),
+            const struct cred *cred)
+SG_PROGRAMS(cred_kill, task_kill, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), struct task_struct *p)
+SG_PROGRAMS(cred_socket, socket_create, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), int family)
 /* Who owns a file needs neither a descriptor nor a capability for these. Their first arguments differ between kernels. */
-SG_PROGRAMS(cred_setattr, inode_setattr, SG_CRED_QUICK(SG_HOOK_inode_setattr), const void *first)
-SG_PROGRAMS(cred_create, inode_create, SG_CRED_QUICK(SG_HOOK_inode_create), const void *first)
-SG_PROGRAMS(cred_unlink, inode_unlink, SG_CRED_QUICK(SG_HOOK_inode_unlink), const void *first)
-SG_PROGRAMS(cred_rename, inode_rename, SG_CRED_QUICK(SG_HOOK_inode_rename), const void *first)
-SG_PROGRAMS(cred_link, inode_link, SG_CRED_QUICK(SG_HOOK_inode_link), const void *first)
-SG_PROGRAMS(cred_trace, ptrace_access_check, SG_CRED_QUICK(SG_HOOK_NONE), const void *first)
+SG_PROGRAMS(cred_setattr, inode_setattr, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_setattr),
+            const void *first)
+SG_PROGRAMS(cred_create, inode_create, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_create),
+            const void *first)
+SG_PROGRAMS(cred_unlink, inode_unlink, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_unlink),
+            const void *first)
+SG_PROGRAMS(cred_rename, inode_rename, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_rename),
+            const void *first)
+SG_PROGRAMS(cred_link, inode_link, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_link),
+            const void *first)
+SG_PROGRAMS(cred_trace, ptrace_access_check, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE),
+            const void *first)
 SG_PROGRAMS(cred_exec, bprm_check_security, sg_cred_check(SG_HOOK_bprm_check_security, 1),
             struct linux_binprm *bprm)
 SG_PROGRAMS(cred_capset, capset, sg_cred_check(SG_HOOK_NONE, 1), struct cred *new)

@@ -129,7 +129,9 @@ static __always_inline int sg_file_access(struct file *file, __u32 ops, __u16 ho
                    : sg_file_access_fmod(file, ops, hook_flags);
 }
 
-SG_PROGRAMS(file_open, file_open, sg_file_access(file, 0, SG_HOOK_file_open, 0, storage),
+SG_PROGRAMS(file_open, file_open,
+            SG_CRED_ALSO(SG_CRED_FILES, SG_HOOK_file_open) ||
+                sg_file_access(file, 0, SG_HOOK_file_open, 0, storage),
             struct file *file)
 
 /* A descriptor that comes from somebody else gives no more than its new owner could open. */

@@ -92,6 +92,19 @@ struct {
     __type(value, struct sg_cred_kept);
 } sg_creds_by_address SEC(".maps");
 
+/*
+ * What was last found in order on a CPU, for whoever comes next and is the same: most of what asks is one task many times. Who
+ * writes claims the entry, and is nobody's while it does; a place of its own for each, so that no CPU waits for another one's.
+ */
+#define SG_CRED_CPUS 512 /* those beyond are looked up in what is kept of the task */
+struct sg_cred_seen {
+    __u64 task; /* address of it; 0: being written */
+    __u64 claims;
+    __u64 start_ns, epoch, cred, caps, user_ns;
+    __u32 fsuid, fsgid, euid, egid;
+} __attribute__((aligned(128)));
+static struct sg_cred_seen sg_cred_seen[SG_CRED_CPUS];
+
 /* Set by the sensor: 0 while programs are put in place or taken away. */
 enum { SG_CREDENTIALS_OFF = 0, SG_CREDENTIALS_RECORD = 1, SG_CREDENTIALS_ENFORCE = 2 };
 volatile __u32 sg_cred_mode = SG_CREDENTIALS_OFF;
@@ -127,32 +140,48 @@ static __always_inline struct sg_cred_kept *sg_cred_kept_own(bool make)
     }
 }
 
-/* Steps of their own, by address: what they read must not take from the stack of their callers. */
+/* The words that are read of credentials: word(name in struct sg_credentials, name in the kernel's). Sets are one word or two. */
+#define SG_CRED_WORDS(word)                                                               \
+    word(uid, uid) word(euid, euid) word(suid, suid) word(fsuid, fsuid) word(gid, gid)    \
+        word(egid, egid) word(sgid, sgid) word(fsgid, fsgid) word(securebits, securebits) \
+            word(caps_effective, cap_effective) word(caps_permitted, cap_permitted)       \
+                word(caps_inheritable, cap_inheritable) word(caps_bounding, cap_bset)     \
+                    word(caps_ambient, cap_ambient)
+
+/* Where the kernel keeps them together, as it does unless structures are shuffled, they are fetched in one go. */
+#define SG_CRED_BLOCK 80
+#define SG_CRED_AT(from)                                       \
+    ((__u64)bpf_core_field_offset(struct cred___whole, from) - \
+     (__u64)bpf_core_field_offset(struct cred___whole, uid))
+#define SG_CRED_IN_BLOCK(member, from) \
+    &&SG_CRED_AT(from) <= SG_CRED_BLOCK - sizeof(((struct sg_credentials *)0)->member)
+#define SG_CRED_OF_BLOCK(member, from) \
+    sg_cred_take(&ret->member, block + SG_CRED_AT(from), sizeof(ret->member));
+#define SG_CRED_BY_ITSELF(member, from)                      \
+    bpf_probe_read_kernel(&ret->member, sizeof(ret->member), \
+                          __builtin_preserve_access_index(&cred->from));
+
+/* By words of 32 bits: what is two of them in the kernel need not lie on a multiple of 8. */
+static __always_inline void sg_cred_take(void *to, const void *from, __u64 size)
+{
+    for (__u64 i = 0; i < size / sizeof(__u32); i++)
+        ((__u32 *)to)[i] = ((const __u32 *)from)[i];
+}
+
+/* A step of its own, by address: what it reads must not take from the stack of its callers. */
 static __noinline int sg_cred_read(__u64 address, struct sg_credentials *ret)
 {
     const struct cred___whole *cred = (void *)address;
     const struct user_namespace___named *user_ns = (void *)BPF_CORE_READ(cred, user_ns);
+    __u8 block[SG_CRED_BLOCK] __attribute__((aligned(8))) = {};
 
-    ret->uid = BPF_CORE_READ(cred, uid.val);
-    ret->euid = BPF_CORE_READ(cred, euid.val);
-    ret->suid = BPF_CORE_READ(cred, suid.val);
-    ret->fsuid = BPF_CORE_READ(cred, fsuid.val);
-    ret->gid = BPF_CORE_READ(cred, gid.val);
-    ret->egid = BPF_CORE_READ(cred, egid.val);
-    ret->sgid = BPF_CORE_READ(cred, sgid.val);
-    ret->fsgid = BPF_CORE_READ(cred, fsgid.val);
-    ret->securebits = BPF_CORE_READ(cred, securebits);
     ret->user_ns = BPF_CORE_READ(user_ns, ns.inum);
-    /* One word or two: the same bytes. */
-#define SG_CAPS(member, from)                                \
-    bpf_probe_read_kernel(&ret->member, sizeof(ret->member), \
-                          __builtin_preserve_access_index(&cred->from))
-    SG_CAPS(caps_effective, cap_effective);
-    SG_CAPS(caps_permitted, cap_permitted);
-    SG_CAPS(caps_inheritable, cap_inheritable);
-    SG_CAPS(caps_bounding, cap_bset);
-    SG_CAPS(caps_ambient, cap_ambient);
-#undef SG_CAPS
+    if (1 SG_CRED_WORDS(SG_CRED_IN_BLOCK)) {
+        bpf_probe_read_kernel(block, sizeof(block), __builtin_preserve_access_index(&cred->uid));
+        SG_CRED_WORDS(SG_CRED_OF_BLOCK)
+    } else {
+        SG_CRED_WORDS(SG_CRED_BY_ITSELF)
+    }
     return 0;
 }
 
@@ -248,6 +277,33 @@ static __always_inline void sg_cred_adopt(struct sg_cred_kept *k, const struct s
     k->user_ns = user_ns;
 }
 
+/* Leaves on this CPU what is kept of the current task. */
+static __always_inline void sg_cred_leave(const struct sg_cred_kept *k, __u64 task)
+{
+    __u32 cpu = bpf_get_smp_processor_id();
+    struct sg_cred_seen *e;
+
+    if (!SG_HAS_TASK_STORAGE || cpu >= SG_CRED_CPUS)
+        return;
+    e = &sg_cred_seen[cpu];
+    if (!sg_claimed(&e->claims))
+        return;
+    *(volatile __u64 *)&e->task = 0;
+    asm volatile("" : : : "memory");
+    e->start_ns = k->start_ns;
+    e->epoch = k->epoch;
+    e->cred = k->cred;
+    e->caps = k->now.caps_effective;
+    e->user_ns = k->user_ns;
+    e->fsuid = k->now.fsuid;
+    e->fsgid = k->now.fsgid;
+    e->euid = k->now.euid;
+    e->egid = k->now.egid;
+    asm volatile("" : : : "memory");
+    *(volatile __u64 *)&e->task = task;
+    sg_unclaim(&e->claims);
+}
+
 /* Credentials that are nobody's but the kernel's own. */
 static __always_inline int sg_cred_is_kernels(__u64 cred)
 {
@@ -300,6 +356,8 @@ __noinline __u32 sg_cred_check(__u32 hook, __u32 acting)
     sg_cred_adopt(k, &now, cred, user_ns);
     if (refused)
         bpf_send_signal(SIGKILL_NUMBER);
+    else
+        sg_cred_leave(k, (__u64)task);
     return refused;
 }
 

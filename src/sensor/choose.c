@@ -128,6 +128,13 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
         choose_extra(object, btf, prefix, row, &ret->extras[i]);
 }
 
+const struct choice *choice_within(const struct choices *c, const struct extra_row *row)
+{
+    size_t i = row->within ? hook_index(row->within) : HOOKS;
+
+    return i < HOOKS && *c->hooks[i].program ? &c->hooks[i] : NULL;
+}
+
 bool names_has(const struct names *names, const char *name)
 {
     for (size_t i = 0; i < names->n; i++)
@@ -154,8 +161,13 @@ static bool hook_wanted(size_t i, const struct wants *w)
     return row->ops & w->ops && (!condition || condition & w->needs);
 }
 
-static bool extra_wanted(const struct extra_row *row, const struct wants *w, bool renames)
+static bool extra_wanted(const struct choices *c, const struct extra_row *row,
+                         const struct wants *w, const struct names *hooks, bool renames)
 {
+    const struct choice *within = choice_within(c, row);
+
+    if (within && names_has(hooks, within->program))
+        return false;
     if (row->feature)
         return row->feature & w->features;
     return (renames || !row->with_rename) && (!row->ops || row->ops & w->ops);
@@ -178,7 +190,7 @@ int choose_wanted(const struct choices *c, const struct wants *wants, struct nam
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(c->extras); i++) {
         if (row->required && !*c->extras[i].program)
             return error_set(err, -ENOTSUP, "%s", c->extras[i].reason);
-        if (extra_wanted(row, wants, renames))
+        if (extra_wanted(c, row, wants, &names, renames))
             names_add(&names, &c->extras[i]);
     }
     *ret = names;

@@ -19,12 +19,17 @@ static bool is_one(const struct sensor *s, size_t i)
     return row && i < ARRAY_SIZE(s->choices.extras) && row->feature & SENSOR_FEATURE_CREDENTIALS;
 }
 
-// Is each of them attached?
+static bool is_attached(const struct sensor *s, const struct choice *c)
+{
+    return c && *c->program && links_get(&s->links, c->program);
+}
+
+// Is each of them attached, or another program that does the same?
 static bool all_attached(const struct sensor *s)
 {
     for (size_t i = 0; extra_row(i); i++)
-        if (is_one(s, i) &&
-            (!*s->choices.extras[i].program || !links_get(&s->links, s->choices.extras[i].program)))
+        if (is_one(s, i) && !is_attached(s, &s->choices.extras[i]) &&
+            !is_attached(s, choice_within(&s->choices, extra_row(i))))
             return false;
     return true;
 }

@@ -129,7 +129,11 @@ static const struct extra_row extras[] = {
         .without = "credentials are not watched"                                   \
     }
     // Those that look, before those that see what is legitimate: the last ones are attached first.
-    CREDENTIALS("cred_open", true),
+    {.program = "cred_open",
+     .on_hook = true,
+     .feature = SENSOR_FEATURE_CREDENTIALS,
+     .within = "file_open",
+     .without = "credentials are not watched"},
     CREDENTIALS("cred_capable", true),
     CREDENTIALS("cred_kill", true),
     CREDENTIALS("cred_socket", true),

@@ -58,9 +58,10 @@ struct extra_row {
     const char *without; // what is lost without it
     uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
     uint32_t feature;    // SENSOR_FEATURE_*: only while that is on; 0: of no feature
-    bool on_hook;        // its names are lsm_<program> and fmod_<program>, as those of hooks are
-    bool with_rename;    // only while a program on inode_rename is attached; else always
-    bool required;       // without it the sensor does not attach anything
+    const char *within; // the hook whose own program does the same where it is attached; NULL: none
+    bool on_hook;       // its names are lsm_<program> and fmod_<program>, as those of hooks are
+    bool with_rename;   // only while a program on inode_rename is attached; else always
+    bool required;      // without it the sensor does not attach anything
 };
 
 #define EXTRAS_MAX 96

@@ -174,6 +174,31 @@ static void test_a_hook_that_is_not_asked_yet(void **state)
     bpf_object__close(object);
 }
 
+static void test_one_program_looks_at_credentials_at_an_open(void **state)
+{
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without(NULL);
+    struct wants wants = {.features = SENSOR_FEATURE_CREDENTIALS};
+    struct error err = {};
+    struct choices c;
+    struct names names;
+
+    (void)state;
+    choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_LSM, &c);
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_cred_open") && names_has(&names, "lsm_cred_create"));
+    // Rules about opens bring a program that looks, too.
+    wants.ops = SG_OP_READ;
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_true(names_has(&names, "lsm_file_open") && names_has(&names, "lsm_cred_create"));
+    assert_false(names_has(&names, "lsm_cred_open"));
+    wants.features = 0;
+    assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+    assert_false(names_has(&names, "lsm_cred_open") || names_has(&names, "lsm_cred_create"));
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
 static void test_kinds_decide_what_is_attached(void **state)
 {
     struct bpf_object *object = open_object();
@@ -387,6 +412,7 @@ UNIT_MAIN(cmocka_unit_test(test_defence), cmocka_unit_test(test_every_hook_has_i
           cmocka_unit_test(test_what_is_missing_is_said),
           cmocka_unit_test(test_a_newer_hook_takes_over),
           cmocka_unit_test(test_a_hook_that_is_not_asked_yet),
+          cmocka_unit_test(test_one_program_looks_at_credentials_at_an_open),
           cmocka_unit_test(test_kinds_decide_what_is_attached),
           cmocka_unit_test(test_operations_decide_what_is_attached),
           cmocka_unit_test(test_features), cmocka_unit_test(test_no_lineage_no_policy),
