@@ -7,7 +7,7 @@ from common import Finding
 
 NAME = "threats"
 
-ATTEMPTS = "tests/vm/tamper/attempts.py"
+ATTEMPTS = re.compile(r"^tests/vm/tamper/attempts\w*\.py$")
 PAGE = "docs/threat-model.md"
 DOCUMENTED = re.compile(r'^@attempt\(DOCUMENTED, "([^"]+)"')
 
@@ -17,15 +17,17 @@ def headings(text):
 
 
 def check(tree):
-    if ATTEMPTS not in tree.paths:
-        return
-    known = headings(tree.text(PAGE))
-    for number, line in enumerate(tree.text(ATTEMPTS).split("\n"), 1):
-        match = DOCUMENTED.match(line)
-        if match and match.group(1) not in known:
-            yield Finding(ATTEMPTS, number, f"{PAGE} has no heading '{match.group(1)}'")
+    for path in tree.paths:
+        if not ATTEMPTS.match(path):
+            continue
+        known = headings(tree.text(PAGE))
+        for number, line in enumerate(tree.text(path).split("\n"), 1):
+            match = DOCUMENTED.match(line)
+            if match and match.group(1) not in known:
+                yield Finding(path, number, f"{PAGE} has no heading '{match.group(1)}'")
 
 
-BAD = [{ATTEMPTS: '@attempt(DOCUMENTED, "The raw disk")\ndef f(a):\n    pass\n', PAGE: "# Threats\n\nThe raw disk\n"}]
-GOOD = [{ATTEMPTS: '@attempt(DOCUMENTED, "The raw disk")\ndef f(a):\n    pass\n', PAGE: "# Threats\n\n### The raw disk\n"},
+FILE = "tests/vm/tamper/attempts_host.py"
+BAD = [{FILE: '@attempt(DOCUMENTED, "The raw disk")\ndef f(a):\n    pass\n', PAGE: "# Threats\n\nThe raw disk\n"}]
+GOOD = [{FILE: '@attempt(DOCUMENTED, "The raw disk")\ndef f(a):\n    pass\n', PAGE: "# Threats\n\n### The raw disk\n"},
         {PAGE: "# Threats\n"}]

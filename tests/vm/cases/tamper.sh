@@ -18,7 +18,16 @@ mkdir -p /sys/fs/cgroup/tamper.slice/safeguard-agent.service
 cp /opt/safeguard/bin/safeguard-agent /opt/safeguard/bin/safeguard-server /usr/sbin/
 
 defence=yes
-in_cgroup() { echo 0 >/sys/fs/cgroup/tamper.slice/safeguard-agent.service/cgroup.procs && exec setsid "$@"; }
+# As its unit has it.
+in_cgroup() {
+    echo 0 >"$group/cgroup.procs"
+    echo -900 >/proc/self/oom_score_adj
+    exec setsid "$@" 6>&- 7>&- 8>&-
+}
+# Held from before there is an agent, for attempts by them.
+group=/sys/fs/cgroup/tamper.slice/safeguard-agent.service
+exec 6>"$group/cgroup.freeze" 8<>/proc/sys/kernel/ftrace_enabled
+[[ -e $group/cgroup.kill ]] && exec 7>"$group/cgroup.kill"
 : >"$run_log"
 (in_cgroup /usr/sbin/safeguard-agent --mode monitor) >"$run_log" 2>&1 &
 agent=$!
@@ -29,6 +38,6 @@ mkfifo /tmp/waits
 server=$!
 exec 9</tmp/waits
 
-python3 "$(dirname "$0")/tamper.py" "$agent" "$server" "$run_log"
+python3 "$(dirname "$0")/tamper.py" "$agent" "$server" "$run_log" || echo "not ok all of it was tried"
 exec 9<&-
 tail -n 3 "$run_log" >&2
