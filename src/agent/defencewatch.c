@@ -64,8 +64,8 @@ static void tell_ftrace(struct agent *a, uint64_t now)
     }
     (void)snprintf(
         text, sizeof(text),
-        "kernel.ftrace_enabled was set to 0, so that nothing was enforced; the agent has set it back to 1 (%llu times)",
-        (unsigned long long)w->ftrace_times);
+        "kernel.ftrace_enabled was set to 0, so that nothing was enforced; the agent has set it back to 1, %llu %s since it was told last",
+        (unsigned long long)w->ftrace_times, w->ftrace_times == 1 ? "time" : "times");
     w->ftrace_times = 0;
     defence_tell(a, NOTICE_CRITICAL, NULL, text);
     health_policy_changed(a);
