@@ -8,7 +8,6 @@
 
 #include <json-c/json.h>
 
-#include "abi/policy.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/jsonget.h"
@@ -16,13 +15,13 @@
 #include "base/strutil.h"
 #include "base/table.h"
 #include "policy/explain.h"
+#include "server/dryrun_facts.h"
 #include "server/write.h"
 #include "store/store.h"
 
 #define PAGE           1000u
 #define LINE_BYTES_MAX ((size_t)256 << 10)
 #define KEYS_MAX       20000
-#define CLASS_FILE     1001u
 
 struct sample {
     char id[STORE_ID_SIZE];
@@ -43,107 +42,12 @@ struct trial {
     size_t n_samples;
 };
 
-// What a record says of who asked, as the rules see it.
-struct facts {
-    struct policy_query query;
-    const char *ancestors[POLICY_ANCESTORS_MAX];
+// What the policy that is tried says of a record.
+struct verdict {
+    const struct policy_query *asked; // of which this is said
+    struct policy_decision decision;
+    bool unsaid;
 };
-
-static uint32_t ops_of(struct json_object *unmapped)
-{
-    struct json_object *list = json_get(unmapped, "access");
-    uint32_t ops = 0;
-
-    if (!json_object_is_type(list, json_type_array))
-        return 0;
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        const char *word = strempty(json_object_get_string(json_object_array_get_idx(list, i)));
-
-        for (unsigned bit = 0; bit < SG_OP_COUNT; bit++)
-            if (streq(word, strempty(policy_op_name(1u << bit))))
-                ops |= 1u << bit;
-    }
-    return ops;
-}
-
-static uint32_t uid_of(const struct trial *t, struct json_object *process)
-{
-    struct json_object *user = json_get(process, "user");
-    const char *name = json_get_str(user, "name", NULL), *uid = json_get_str(user, "uid", NULL);
-    uint32_t number;
-
-    // By name where a rule names him: the number may be another on each host.
-    if (name && check_user(t->check, name, strlen(name), &number) == 0)
-        return number;
-    if (uid && parse_u32(uid, &number) == 0)
-        return number;
-    return (uint32_t)json_get_u64(process, "euid", UINT32_MAX);
-}
-
-static uint32_t login_of(const struct trial *t, struct json_object *actor,
-                         struct json_object *process)
-{
-    const char *name = json_get_str(json_get(actor, "user"), "name", NULL);
-    uint32_t number;
-
-    if (name && check_user(t->check, name, strlen(name), &number) == 0)
-        return number;
-    return (uint32_t)json_get_u64(process, "auid", UINT32_MAX);
-}
-
-static int session_of(struct json_object *actor)
-{
-    static const char *const names[SG_SESSION_COUNT] = {"none", "service", "ssh", "cron",
-                                                        "console"};
-    const char *issuer = json_get_str(json_get(actor, "session"), "issuer", NULL);
-
-    for (int i = 0; issuer && i < SG_SESSION_COUNT; i++)
-        if (streq(issuer, names[i]))
-            return i;
-    return -1;
-}
-
-static void read_ancestors(struct json_object *process, struct facts *f)
-{
-    struct json_object *list = json_get(process, "ancestry");
-    const char *parent = json_get_str(json_get(process, "parent_process"), "path", NULL);
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-
-    for (size_t i = 0; i < n && f->query.facts.n_ancestors < POLICY_ANCESTORS_MAX; i++) {
-        const char *path = json_get_str(json_object_array_get_idx(list, i), "path", NULL);
-
-        if (path && *path == '/')
-            f->ancestors[f->query.facts.n_ancestors++] = path;
-    }
-    if (n == 0 && parent && *parent == '/')
-        f->ancestors[f->query.facts.n_ancestors++] = parent;
-    f->query.facts.ancestors = f->ancestors;
-}
-
-// False: not an access to a file whose place is known.
-static bool read_facts(const struct trial *t, struct json_object *record, struct facts *f)
-{
-    struct json_object *actor = json_get(record, "actor"), *process = json_get(actor, "process"),
-                       *unmapped = json_get(record, "unmapped");
-    const char *path = json_get_str(json_get(record, "file"), "path", NULL),
-               *exe = json_get_str(json_get(process, "file"), "path", NULL),
-               *cgroup = json_get_str(unmapped, "cgroup", NULL);
-
-    *f = (struct facts){.query = {.path = path, .ops = ops_of(unmapped)}};
-    if (!path || *path != '/' || !f->query.ops || json_get(unmapped, "path_kind"))
-        return false;
-    f->query.path_len = strlen(path);
-    f->query.facts.exe = exe && *exe == '/' ? exe : NULL;
-    f->query.facts.uid = uid_of(t, process);
-    f->query.facts.login_uid = login_of(t, actor, process);
-    f->query.facts.session = session_of(actor);
-    f->query.facts.container = json_get(process, "container") != NULL;
-    f->query.facts.cgroup = cgroup && *cgroup == '/' ? cgroup : NULL;
-    f->query.has_when = true;
-    f->query.when = (time_t)(json_get_u64(record, "time", 0) / 1000);
-    read_ancestors(process, f);
-    return true;
-}
 
 static enum store_outcome outcome_of(const struct policy_decision *d)
 {
@@ -165,13 +69,38 @@ static int compare_file(const struct trial *t, struct json_object *record)
     return strcmp(slash ? slash + 1 : file, t->name);
 }
 
-// True: the policy decides. An earlier one, or none, decided before this one is asked; a later one only if this says nothing.
-static bool is_asked(const struct trial *t, struct json_object *record,
-                     const struct policy_decision *d)
+// True: the policy decides. An earlier one, or none, decided before this one is asked; a later one only if this says nothing. An exec
+// that no policy spoke of is asked now.
+static bool is_asked(const struct trial *t, struct json_object *record, const struct verdict *v)
 {
-    int order = compare_file(t, record);
+    int order = v->unsaid ? 1 : compare_file(t, record);
 
-    return order == 0 || (order > 0 && d->overall.matched);
+    return order == 0 || (order > 0 && v->decision.overall.matched);
+}
+
+static int rank(enum store_outcome o)
+{
+    return o == STORE_DENIED ? 3 : o == STORE_WOULD_DENY ? 2 : o == STORE_AUDITED ? 1 : 0;
+}
+
+// The strongest answer of all that the access asks.
+static int decide(const struct trial *t, const struct dryrun_facts *f, struct verdict *ret)
+{
+    struct policy_decision d;
+
+    *ret = (struct verdict){.unsaid = f->unsaid};
+    for (size_t i = 0; i < f->n_asked; i++) {
+        int r = policy_explain(t->check->image, &f->asked[i], &d);
+
+        if (r < 0)
+            return r;
+        if (ret->asked && rank(outcome_of(&d)) <= rank(outcome_of(&ret->decision)) &&
+            (ret->decision.overall.matched || !d.overall.matched))
+            continue;
+        ret->asked = &f->asked[i];
+        ret->decision = d;
+    }
+    return ret->asked ? 0 : -ENOENT;
 }
 
 static void count_key(struct map *m, const char *s, uint64_t n)
@@ -191,9 +120,10 @@ static void count_key(struct map *m, const char *s, uint64_t n)
     *count += n;
 }
 
-static void take_sample(struct trial *t, const struct store_row *row, const struct facts *f,
-                        enum store_outcome now, const struct policy_decision *d)
+static void take_sample(struct trial *t, const struct store_row *row, const struct verdict *v,
+                        const char *what, enum store_outcome was, enum store_outcome now)
 {
+    const struct policy_op_decision *d = &v->decision.overall;
     const struct policy_image_rule *rule;
     struct sample *s;
 
@@ -203,52 +133,54 @@ static void take_sample(struct trial *t, const struct store_row *row, const stru
     (void)snprintf(s->id, sizeof(s->id), "%s", row->id);
     (void)snprintf(s->host, sizeof(s->host), "%s", row->host);
     s->time_ms = row->columns.time_ms;
-    s->was = row->columns.outcome;
+    s->was = was;
     s->now = now;
-    s->program = f->query.facts.exe ? strdup(f->query.facts.exe) : NULL;
-    s->path = strdup(f->query.path);
-    if (d->overall.matched && d->overall.rule < t->check->image->n_rules) {
-        rule = &t->check->image->rules[d->overall.rule];
+    s->program = v->asked->facts.exe ? strdup(v->asked->facts.exe) : NULL;
+    s->path = strdup(what);
+    if (d->matched && d->rule < t->check->image->n_rules) {
+        rule = &t->check->image->rules[d->rule];
         if (asprintf(&s->rule, "%s:%u", t->name, rule->line) < 0)
             s->rule = NULL;
     }
 }
 
 // `own`: the policy that is tried decides.
-static void add(struct trial *t, const struct store_row *row, const struct facts *f, bool own,
-                const struct policy_decision *d)
+static void add(struct trial *t, const struct store_row *row, const struct verdict *v, bool own)
 {
-    enum store_outcome now = own ? outcome_of(d) : row->columns.outcome;
+    enum store_outcome was = v->unsaid ? STORE_ALLOWED : row->columns.outcome;
+    enum store_outcome now = own ? outcome_of(&v->decision) : was;
+    _cleanup_(sb_done) struct strbuf what = {};
     uint64_t n = row->columns.count;
 
+    dryrun_asked_format(v->asked, &what);
     t->records++;
     t->audited += now == STORE_AUDITED;
     t->allowed += now == STORE_ALLOWED;
     // What other policies deny is not its doing.
     if (own && (now == STORE_DENIED || now == STORE_WOULD_DENY)) {
         t->denied += n;
-        count_key(t->programs, f->query.facts.exe, n);
-        count_key(t->paths, f->query.path, n);
+        count_key(t->programs, v->asked->facts.exe, n);
+        count_key(t->paths, sb_str(&what), n);
     }
-    if (now != row->columns.outcome) {
+    if (now != was) {
         t->changed++;
-        take_sample(t, row, f, now, d);
+        take_sample(t, row, v, sb_str(&what), was, now);
     }
 }
 
 static int on_row(void *ctx, const struct store_row *row)
 {
     struct trial *t = ctx;
-    struct policy_decision d;
+    struct dryrun_facts f;
     struct json_object *o;
-    struct facts f;
+    struct verdict v;
 
-    if (row->len > LINE_BYTES_MAX || row->columns.unreadable || row->columns.outcome == STORE_OTHER)
+    if (row->len > LINE_BYTES_MAX || row->columns.unreadable)
         return 0;
     json_tokener_reset(t->tokener);
     o = json_tokener_parse_ex(t->tokener, row->line, (int)row->len);
-    if (o && read_facts(t, o, &f) && policy_explain(t->check->image, &f.query, &d) == 0)
-        add(t, row, &f, is_asked(t, o, &d), &d);
+    if (o && dryrun_facts_read(t->check, row, o, &f) && decide(t, &f, &v) == 0)
+        add(t, row, &v, is_asked(t, o, &v));
     json_object_put(o);
     return 0;
 }
@@ -256,9 +188,12 @@ static int on_row(void *ctx, const struct store_row *row)
 static int run(struct store *store, struct trial *t, uint64_t from_ms, uint64_t to_ms,
                bool *ret_truncated, struct error *err)
 {
+    // Files, and what is asked of the kernel: about kernel, memory, modules, processes (abi/control.def).
+    static const uint32_t classes[] = {1001, 1003, 1004, 1005, 1007};
     const struct store_filter filter = {.from_ms = from_ms,
                                         .to_ms = to_ms,
-                                        .class_uid = CLASS_FILE};
+                                        .classes = classes,
+                                        .n_classes = ARRAY_SIZE(classes)};
     uint64_t end = now_ns(CLOCK_MONOTONIC) + DRYRUN_MS_MAX * NS_PER_MS, scanned = 0;
     struct store_page page = {.more = true};
     int r = 0;

@@ -233,6 +233,78 @@ static void test_dryrun(void **state _unused_)
     rig_free(rig);
 }
 
+// Programs that were executed, whether a rule spoke of them or not, and what was asked of the kernel.
+#define ACTOR                                                                            \
+    "\"actor\":{\"process\":{\"pid\":7,\"file\":{\"path\":\"/usr/bin/bash\"},\"user\":{" \
+    "\"uid\":\"1000\"}}}"
+#define EXEC(path, more)                                                                         \
+    "{\"class_uid\":1007,\"activity_id\":1,\"launch_type_id\":3,\"severity_id\":1,\"time\":" NOW \
+    "," ACTOR ",\"process\":{\"pid\":7,\"file\":{\"path\":\"" path "\"}},\"unmapped\":{" more "}}"
+#define CONTROL(class, kind, argument)                                                                \
+    "{\"class_uid\":" class                                                                           \
+        ",\"activity_id\":99,\"severity_id\":3,\"time\":" NOW                                         \
+        ",\"action_id\":2,\"disposition_id\":2," ACTOR                                                \
+        ",\"unmapped\":{\"rule\":\"x\",\"rule_file\":\"/run/60-p.yaml\",\"rule_line\":9,\"access\":[" \
+        "\"control\"],\"verdict\":\"deny\",\"control\":\"" kind "\"," argument "}}"
+
+static void test_dryrun_beside_files(void **state _unused_)
+{
+    static const char text[] = "safeguard: 1\nname: p\nmode: enforce\n"
+                               "processes:\n"
+                               "  - {exec: [\"/tmp/**\", memfd], do: deny}\n"
+                               "  - {exec: /usr/bin/id, do: audit}\n"
+                               "control:\n"
+                               "  - {ptrace: attach, do: deny}\n"
+                               "  - {setuid: 0, by: {exe: /usr/bin/bash}, do: deny}\n"
+                               "  - {module: \"evil*\", do: deny}\n";
+    static const struct {
+        const char *record, *what, *now; // what: NULL: it is none of its business
+    } rows[] = {
+        {EXEC("/tmp/x", ""), "/tmp/x", "denied"},
+        {EXEC("/usr/bin/ls", ""), "", ""},
+        {EXEC("/usr/bin/id", ""), "/usr/bin/id", "audited"},
+        {EXEC("/usr/bin/dash", "\"script\":\"/tmp/run.sh\""), "/tmp/run.sh", "denied"},
+        {EXEC("/memfd:x", "\"path_kind\":\"filesystem\",\"launch\":[\"memory\",\"deleted\"]"),
+         "exec:memfd", "denied"},
+        {EXEC("/cut", "\"path_kind\":\"cut\""), NULL, NULL},
+        {"{\"class_uid\":1007,\"activity_id\":1,\"launch_type_id\":2,\"time\":" NOW "," ACTOR "}",
+         NULL, NULL},
+        // Decided by this policy then; allowed now, but for those that it still speaks of.
+        {CONTROL("1007", "ptrace", "\"argument\":\"read\",\"argument_number\":0"), "ptrace:read",
+         "allowed"},
+        {CONTROL("1007", "ptrace", "\"argument\":\"attach\",\"argument_number\":1"), "", ""},
+        {CONTROL("1007", "setuid", "\"argument_number\":0"), "", ""},
+        {CONTROL("1007", "setuid", "\"argument_number\":33"), "setuid:33", "allowed"},
+        {CONTROL("1005", "module", "\"argument\":\"evil_one\""), "", ""},
+        {CONTROL("1005", "module", "\"argument\":\"nf_tables\""), "module:nf_tables", "allowed"},
+        {CONTROL("1003", "no-such-kind", "\"argument\":\"x\""), NULL, NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct rig *rig = rig_new();
+        struct stream_id stream;
+        struct peer op;
+        struct agent a;
+
+        say_as(rig, &op, "op", ROLE_OPERATOR);
+        assert_int_equal(stream_id_new(&stream), 0);
+        agent_new(&a, rig);
+        assert_int_equal(agent_hello(&a, &stream), 200);
+        send_records(&a, &stream, 1, rows[i].record, 1);
+        send_text(&op, "policy_dryrun", "/api/v1/policies/dryrun", "60-p.yaml", text, "", 200);
+        expect_said(&op, "records", rows[i].what ? "1" : "0");
+        expect_said(&op, "changed", rows[i].what && *rows[i].what ? "1" : "0");
+        if (rows[i].what && *rows[i].what) {
+            expect_said(&op, "samples.0.path", rows[i].what);
+            expect_said(&op, "samples.0.now", rows[i].now);
+            expect_said(&op, "samples.0.program", "/usr/bin/bash");
+        }
+        agent_done(&a);
+        peer_done(&op);
+        rig_free(rig);
+    }
+}
+
 static void test_alerts(void **state _unused_)
 {
     struct rig *rig = rig_new();
@@ -381,5 +453,5 @@ static void test_exception_by_section(void **state _unused_)
 
 UNIT_MAIN(cmocka_unit_test(test_check), cmocka_unit_test(test_versions),
           cmocka_unit_test(test_rollout), cmocka_unit_test(test_dryrun),
-          cmocka_unit_test(test_alerts), cmocka_unit_test(test_exception),
-          cmocka_unit_test(test_exception_by_section))
+          cmocka_unit_test(test_dryrun_beside_files), cmocka_unit_test(test_alerts),
+          cmocka_unit_test(test_exception), cmocka_unit_test(test_exception_by_section))

@@ -68,9 +68,9 @@ export const policies = {
   'dryrun.nothing': ['This would have denied nothing.', '这不会拒绝任何访问。'],
   'dryrun.of': ['{n|record was|records were} looked at; {changed} would have come out otherwise; {audited} audited.', '共检验 {n} 条记录；其中 {changed} 条结果会不同；审计 {audited} 条。'],
   'dryrun.programs': ['Programs', '程序'],
-  'dryrun.paths': ['Paths', '路径'],
+  'dryrun.paths': ['What for', '访问对象'],
   'dryrun.samples': ['Some of them', '部分示例'],
-  'dryrun.limits': ['Only what was recorded can be asked: an access that no rule spoke of left no record.', '只能检验有记录的访问：没有规则涉及的访问不会留下记录。'],
+  'dryrun.limits': ['Only what was recorded can be asked: an access that no rule spoke of left no record, but for programs where hosts tell of all of them (process_records).', '只能检验有记录的访问：没有规则涉及的访问不会留下记录；但主机记录全部进程时（process_records），程序的执行除外。'],
 
   'versions.list': ['Versions', '版本列表'],
   'versions.version': ['Version', '版本'],
