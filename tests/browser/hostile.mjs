@@ -3,17 +3,24 @@
 // Called by tests/browser/run: a fleet whose every word is hostile (tests/security/guests.py), people who write no better, and
 // every page, drawer and dialog. What hosts and people said is text, and nothing but text; no page breaks or grows over its edge.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { launch, Walk } from './pages.mjs';
 import { ownServer, PASSWORD } from './server.mjs';
 
 const EVIL = '<img src=x onerror="window.__hit=1"><script>window.__hit=1</script>\u202egnp.exe';
 const LONG = 'L'.repeat(59);
 
-const { port, url, data, command, server } = await ownServer('hostile', ['operator', 'admin', 'auditor']);
+const { DIR } = process.env;
+
+const { port, url, data, command, log, server } = await ownServer('hostile', ['operator', 'admin', 'auditor']);
 
 const token = command(['token', 'create', '--uses', '0']).split('\n')[0];
-const { hosts, odd } = JSON.parse(execFileSync('python3', ['tests/security/guests.py', String(port), data], { input: token, encoding: 'utf8', maxBuffer: 1 << 24 }));
+const guests = spawn('python3', ['tests/security/guests.py', String(port), data], { stdio: ['pipe', 'pipe', log] });
+writeFileSync(`${DIR}/guests.pid`, String(guests.pid));
+guests.stdin.write(`${token}\n`);
+const { hosts, odd } = JSON.parse((await createInterface({ input: guests.stdout })[Symbol.asyncIterator]().next()).value);
 
 const browser = await launch();
 // 401: nobody is logged in yet. 400 and 409: what people say may be refused.
@@ -172,8 +179,21 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
     assert.equal(met, ids.length);
   });
 
+  await walk.test(`${on}: what hosts answer who looks at them`, async () => {
+    await enter('operator', how);
+    for (const id of ids.filter((_, i) => i % 2 === (how.phone ? 0 : 1))) {
+      await visit(`/hosts/${id}/processes?view=live`, '.ptree');
+      await visit(`/hosts/${id}/scheduling`, '.sched-table tbody tr');
+    }
+  });
+
   await walk.test(`${on}: hosts whose values are of other types`, async () => {
-    for (const id of odd) await visit(`/hosts/${id}`);
+    for (const id of odd) {
+      await visit(`/hosts/${id}`);
+      if (id === odd.at(-1)) continue; // that has only records
+      await visit(`/hosts/${id}/processes?view=live`, '.live-says');
+      await visit(`/hosts/${id}/scheduling`, '.live-says');
+    }
   });
 
   await walk.test(`${on}: records, each of them in full`, async () => {
@@ -240,5 +260,6 @@ await walk.test('dialogs', async () => {
 });
 
 await browser.close();
+guests.stdin.end();
 server.kill();
 process.exit(walk.end());

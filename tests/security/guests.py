@@ -3,9 +3,10 @@
 """Hosts that lie, for who looks at them: with each text of rows_text.py a host whose every word is that text, and two that
 send values of other types than anybody expects. Called by tests/browser.
 
-    guests.py PORT DIR <TOKEN
+    guests.py PORT DIR
 
-TOKEN is good for all of them. Prints what was made as JSON: {"hosts": {ID: TEXT}, "odd": [ID]}.
+The first line of the input is a token that is good for all of them. Prints what was made as JSON: {"hosts": {ID: TEXT}, "odd": [ID]}.
+Until its input ends they answer who looks at them, in the same words.
 """
 
 import json
@@ -15,8 +16,9 @@ import uuid
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from answers import Answers  # noqa: E402
 from link import Host, record  # noqa: E402
-from rows_text import TEXTS, tamed  # noqa: E402
+from rows_text import TEXTS, answers_of, tamed  # noqa: E402
 
 MORE = {
     "SVG": "<svg><script>window.__hit=1</script><a xlink:href=javascript:window.__hit=1><text y=9>x</text></a></svg>",
@@ -49,6 +51,7 @@ def health(t):
         "policy": json.dumps({"name": t, "error": {"what": t, "cure": t}, "found": [{"message": t, "file": t, "severity": t}]}),
         "problems": json.dumps([{"what": t, "cure": t}, {"what": t}]),
         "losses": json.dumps({t: 5}),
+        "defence": json.dumps({"state": t, "unlocked_until_ms": 1 << 60, "unlocked_by": t, "attempts": 5, "self_test_ms": 1 << 62}),
         "resources": json.dumps({"cpu_permille": 5, "resident_bytes": 1, "clock_ms": 99999999, t: t}),
         tamed(t)[:60]: json.dumps({"help": t, "state": t, "attach": t, "proved_ms": 1, "reason": t, "cure": t}),
         "file_open": json.dumps({"help": t, "state": "failed", "attach": "lsm", "proved_ms": None, "reason": t, "cure": t}),
@@ -105,9 +108,21 @@ def wrong_lines():
             yield json.dumps({**good, "actor": {**good["actor"], "process": {**good["actor"]["process"], key: wrong}}}).encode()
 
 
+def odd_answer(what, wrong):
+    """All its members there, and none as it should be."""
+    good = answers_of(["x"])[what](None)
+
+    def spoil(value):
+        if isinstance(value, list):
+            return [spoil(v) for v in value] + [wrong]
+        return {k: spoil(v) for k, v in value.items()} if isinstance(value, dict) else wrong
+    return spoil(good)
+
+
 def main():
-    rig = Rig(int(sys.argv[1]), sys.argv[2], sys.stdin.read().strip())
+    rig = Rig(int(sys.argv[1]), sys.argv[2], sys.stdin.readline().strip())
     made = {"hosts": {}, "odd": []}
+    answering = []
     for k, text in enumerate([*TEXTS.values(), *MORE.values()]):
         said = text.encode()[:250].decode(errors="ignore")
         h = Host(rig, said, machine_id=uuid.uuid4().hex, os=said, kernel=said, arch=said[:60])
@@ -115,6 +130,7 @@ def main():
             if answer.status != 200:
                 raise RuntimeError(f"{text[:40]!r}: {answer} {answer.body}")
         made["hosts"][h.id] = text
+        answering.append(Answers(h, answers_of([text])))
     for n, wrong in enumerate((5, "x", [], {"what": {}}, None, 1e300)):
         h = Host(rig, f"odd-{n}", machine_id=uuid.uuid4().hex)
         rows = {key: json.dumps(wrong) for key in health("x")}
@@ -126,6 +142,8 @@ def main():
             if answer.status != 200:
                 raise RuntimeError(f"{wrong}: {answer} {answer.body}")
         made["odd"].append(h.id)
+        wrongs = {what: lambda _, wrong=wrong, what=what: odd_answer(what, wrong) for what in ("processes", "scheduling", "defence")}
+        answering.append(Answers(h, wrongs))
     odd = Host(rig, "odd-records", machine_id=uuid.uuid4().hex)
     odd.hello()
     lines = list(wrong_lines())
@@ -134,7 +152,10 @@ def main():
         if answer.status != 200:
             raise RuntimeError(f"{answer} {answer.body}")
     made["odd"].append(odd.id)
-    print(json.dumps(made))
+    for a in answering:
+        a.start()
+    print(json.dumps(made), flush=True)
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

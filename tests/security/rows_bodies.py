@@ -299,6 +299,8 @@ MESSAGES = [
     Row("state: a table without end", rows_without_end, "413 too-large"),
     Row("result: of a command that there is none", message("/agent/v1/result", b'{"command":"99999","status":"done","result":null,"error":null}'), "404 not-found", commands_untouched),
     Row("result: an id that is SQL", message("/agent/v1/result", b'{"command":"1;DROP TABLE commands","status":"done","result":null,"error":null}'), "400 bad-request | 404 not-found"),
+    Row("result: to a question that nobody asked", message("/agent/v1/result", b'{"command":"q0-1","status":"done","result":{"processes":[]},"error":null}'), "200", commands_untouched),
+    Row("result: to a question that is SQL", message("/agent/v1/result", b'{"command":"q\'; --","status":"done","result":null,"error":null}'), "400 bad-request"),
     Row("result: a status that there is none", message("/agent/v1/result", b'{"command":"1","status":"root","result":null,"error":null}'), "400 bad-request"),
     Row("renew: nothing", message("/agent/v1/renew", b"{}"), "400 bad-request"),
     Row("poll: a parameter that is SQL", lambda r: r.host.poll(session="%27%20OR%201=1--"), "409 session"),

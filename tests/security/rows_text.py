@@ -3,9 +3,11 @@
 
 import json
 import re
+import threading
 import time
 import uuid
 
+from answers import Answers
 from link import Host, record
 from rig import Answer, Row, Wire, ask, head_of, query
 
@@ -379,6 +381,73 @@ def bad_state(r):
     return a
 
 
+def answers_of(said):
+    """What a host answers who looks at it, with `said` wherever a text belongs: for each of them."""
+    process = [{"pid": k, "uid": t, "parent": t, "below": t, "comm": t, "program": t, "command": t, "user": t, "login": t, "session": t, "container": t,
+                "package": t, "started_ms": 1, "deleted": True} for k, t in enumerate(said)]
+    use = [{"pid": k, "process_uid": t, "name": t, "exe": t, "command": t, "user": t, "container": t, "cgroup": t, "cpu_permille": 5} for k, t in enumerate(said)]
+    rule = [{"file": t, "line": 1, "values": {"cpus": t, "class": t, "io_class": t}, "groups": [t], "own_group": t} for t in said]
+    why = {"what": said[0], "cure": said[-1]}
+    return {"processes": lambda _: {"processes": process},
+            "scheduling": lambda _: {"top": {"rows": use, "scheduling_error": why}, "scheduling": {"error": why}, "rules": rule},
+            "defence": lambda _: {"defence": {"state": said[0], "unlocked_by": said[0], "missing": said[0]}, "self_test": {"error": why}}}
+
+
+def looked_at(r, h, known, what):
+    """Somebody looks, and the host answers him."""
+    got = []
+    looker = threading.Thread(target=lambda: got.append(r.viewer.get(f"/api/v1/hosts/{h.id}/live/{what}")))
+    looker.start()
+    answers = Answers(h, known)
+    while looker.is_alive() and not answers.asked:
+        answers.once()
+    looker.join()
+    return got[0]
+
+
+def live_of_text(r):
+    h = host_of_text(r)
+    r.live = {}
+    for what in ("processes", "scheduling", "defence"):
+        a = looked_at(r, h, answers_of(list(TEXTS.values())), what)
+        if a.status != 200:
+            return a
+        r.live[what] = strict(a.body)
+    return a
+
+
+def answers_are_given_back(r):
+    said = list(TEXTS.values())
+    for key in ("uid", "parent", "name", "program", "cmd_line", "user", "login_user", "session", "container", "package"):
+        if [n[key] for n in r.live["processes"]["nodes"]] != said:
+            return f"processes: {key}"
+    for key in ("uid", "name", "program", "cmd_line", "user", "container", "cgroup"):
+        if [n[key] for n in r.live["scheduling"]["use"]["rows"]] != said:
+            return f"scheduling: {key}"
+    for key in ("file", "cpus", "class", "io_class", "own_group"):
+        if [n[key] for n in r.live["scheduling"]["rules"]] != said:
+            return f"rules: {key}"
+    d = r.live["defence"]["defence"]
+    # A state that there is none is none.
+    return (d["state"], d["by"], d["missing"], d["self_test"]["cure"]) == ("unknown", said[0], said[0], said[-1]) or f"{d}"
+
+
+def odd_answers(r):
+    """Of types that nobody expects: a host of its own for each, since an answer serves all who ask for a second."""
+    for n, odd in enumerate((5, None, [], "x", {"processes": 5, "next": -1}, {"processes": [5, {"pid": 1e300, "uid": [], "started_ms": 1 << 60}]},
+                             {"top": {"rows": {}, "host": 5, "interval_ns": "x"}, "rules": 7, "scheduling": []},
+                             {"top": {"rows": [{"sched": {"delay": 5, "off_permille": []}}], "host": {"delays": [{}, -1, 1 << 63]}}}, {"defence": {"state": 5, "unlocked_until_ms": 1 << 62}})):
+        h = Host(r, f"odd-answers-{n}")
+        h.hello()
+        for what in ("processes", "scheduling", "defence"):
+            a = looked_at(r, h, {what: lambda _, odd=odd: odd}, what)
+            if a.status != 200:
+                a.why = f"{what}: {odd}"
+                return a
+            strict(a.body)
+    return a
+
+
 def results(r):
     h = host_of_text(r)
     r.results = {}
@@ -443,6 +512,8 @@ HOSTS = [
     Row("labels", labels, "200"),
     Row("rows of state", state_of_text, "200", state_is_given_back),
     Row("rows of state that no browser could read", bad_state, "400"),
+    Row("what hosts answer who looks at them", live_of_text, "200", answers_are_given_back),
+    Row("answers of other types", odd_answers, "200"),
     Row("what came of commands", results, "200 | 400", results_are_given_back),
     Row("what people say", people, "200", lists_are_readable),
 ]
