@@ -125,6 +125,20 @@ await test('the host', async () => {
   await shoot('host');
 });
 
+await test('what runs on it now', async () => {
+  await page.click('.page-do a:has-text("Live tree")');
+  await page.waitForSelector('.ptree-name:has-text("safeguard-agent")', SLOW);
+  await page.click('button:has-text("Pause")');
+  await shoot('live');
+});
+
+await test('how that is scheduled', async () => {
+  await page.click('.page-do a:has-text("Scheduling")');
+  await page.waitForSelector('.sched-window:has-text("over")', SLOW);
+  await page.click('button:has-text("Pause")');
+  await shoot('scheduling');
+});
+
 await test('the overview in Chinese, dark', async () => {
   await page.evaluate(() => (localStorage.setItem('lang', 'zh'), localStorage.setItem('theme', 'dark')));
   await go('/', '.tile-figure');

@@ -155,6 +155,30 @@ await test('rolled back, it is allowed again', async () => {
   await arrives('note', 0, 'audited', 'today');
 });
 
+await test('the host answers who looks: what runs on it, and how that is scheduled', async () => {
+  await go('/hosts', 'tbody a');
+  await page.click('tbody a >> nth=0');
+  await page.waitForSelector('.defence-state .state');
+  // What the agent says of itself now, not only in its rows.
+  await page.waitForSelector('.fact:has(dt:text-is("Canary")) time', SLOW);
+  await page.click('.page-do a:has-text("Live tree")');
+  await page.waitForSelector('.ptree-name:has-text("safeguard-agent")', SLOW);
+  const names = await page.locator('.ptree-name').allTextContents();
+  assert.ok(names.includes('safeguard-server') && !names.some((n) => n.startsWith('kworker')), `${names}`);
+  await page.check('label:has-text("Kernel threads") input');
+  await page.waitForSelector('.ptree-name:has-text("kworker")');
+  await accessible('the live tree');
+  await page.click('.page-do a:has-text("Scheduling")');
+  // Its programs are loaded for that, which takes an emulated host a while.
+  await page.waitForSelector('.sched-window:has-text("over")', SLOW);
+  await page.waitForSelector('.histogram tbody tr', SLOW);
+  const rows = await page.locator('.sched-table tbody tr').allInnerTexts();
+  assert.ok(rows.some((r) => r.includes('safeguard-server')), rows.join('\n'));
+  assert.ok(await page.locator('.sched-table tbody tr td:nth-child(4)').evaluateAll((list) => list.some((td) => Number(td.textContent.replace(/,/g, '')) > 0)), 'nobody was switched');
+  await has('No rule schedules anything on this host');
+  await accessible('scheduling');
+});
+
 for (const [lang, theme] of [
   ['en', 'dark'],
   ['zh', 'light'],

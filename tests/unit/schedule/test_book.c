@@ -108,6 +108,10 @@ static void test_process(void **state)
     book_child(b, (uint32_t)getpid(), start_of(getpid()), (uint32_t)pid, start + NS_PER_SEC);
     book_counters(b, &counters);
     assert_int_equal(counters.processes, 2);
+    book_counters_of(b, RULE, &counters);
+    assert_int_equal(counters.processes, 2);
+    book_counters_of(b, "another", &counters);
+    assert_int_equal(counters.processes, 0);
     assert_int_equal(book_keep_only(b, &keep, 1, &err), 0);
     book_counters(b, &counters);
     assert_int_equal(counters.processes, 2);
