@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/jsonget.h"
 #include "base/macro.h"
@@ -10,6 +11,7 @@
 
 #define TIME_MAX  UINT64_C(253402300799999) // the end of the year 9999
 #define COUNT_MAX ((uint64_t)1 << 53)       // what every reader of JSON has exactly
+#define COMM_MAX  15u
 #define SLOTS_MAX 64u
 #define RULES_MAX 50u
 #define NAMES_MAX 8u
@@ -74,6 +76,16 @@ static void user(struct jw *out, struct json_object *o, const char *name, const 
     write_text(out, "user", known ? known : json_get(o, number) ? digits : NULL);
 }
 
+// The kernel keeps 15 bytes of a name: where the program's begins so, that is it.
+static void put_name(struct jw *out, const char *comm, const char *program)
+{
+    const char *slash = program ? strrchr(program, '/') : NULL;
+
+    if (comm && slash && strlen(comm) == COMM_MAX && strncmp(slash + 1, comm, COMM_MAX) == 0)
+        comm = slash + 1;
+    write_text(out, "name", comm);
+}
+
 // Processes ------------------------------------------------------------------------------------------
 
 static void process(struct json_object *o, struct jw *out)
@@ -83,7 +95,7 @@ static void process(struct json_object *o, struct jw *out)
     // Who forked it may have ended: then the nearest that lives of those above it.
     write_text(out, "parent", json_get_str(o, "below", json_get_str(o, "parent", NULL)));
     maybe_number(out, "pid", o, "pid");
-    text(out, "name", o, "comm");
+    put_name(out, json_get_str(o, "comm", NULL), json_get_str(o, "program", NULL));
     text(out, "program", o, "program");
     text(out, "cmd_line", o, "command");
     user(out, o, "user", "user_id");
@@ -144,7 +156,7 @@ static void use_of(struct json_object *o, struct jw *out)
     jw_begin_object(out);
     text(out, "uid", o, "process_uid");
     maybe_number(out, "pid", o, "pid");
-    text(out, "name", o, "name");
+    put_name(out, json_get_str(o, "name", NULL), json_get_str(o, "exe", NULL));
     text(out, "program", o, "exe");
     text(out, "cmd_line", o, "command");
     user(out, o, "user", "uid");

@@ -94,7 +94,7 @@ static void close_all(struct rig *rig, struct agent *a, struct view *v, size_t n
     "\"program\":\"/usr/lib/systemd/systemd\",\"command\":\"/sbin/init\",\"user_id\":0,\"user\":\"root\"}"
 #define SHELL                                                                               \
     "{\"pid\":9,\"uid\":\"b:9:7\",\"parent\":\"b:8:1\",\"below\":\"b:1:0\",\"started_ms\":" \
-    "1700000001000,\"comm\":\"sh\",\"command\":\"sh -c x\",\"deleted\":true,\"user_id\":1000}"
+    "1700000001000,\"comm\":\"a-long-name-of-\",\"program\":\"/bin/a-long-name-of-a-shell\",\"command\":\"sh -c x\",\"deleted\":true,\"user_id\":1000}"
 
 static void test_processes(void **state _unused_)
 {
@@ -123,6 +123,7 @@ static void test_processes(void **state _unused_)
         expect_said(p, "nodes.0.name", "systemd");
         expect_said(p, "nodes.0.user", "root");
         expect_said(p, "nodes.1.cmd_line", "sh -c x");
+        expect_said(p, "nodes.1.name", "a-long-name-of-a-shell");
         expect_said(p, "nodes.1.parent", "b:1:0");
         expect_said(p, "nodes.1.user", "1000");
         expect_said(p, "nodes.1.deleted", "true");
