@@ -137,7 +137,8 @@ int filter_prepare(const struct store_filter *filter, struct filter *ret_filter,
     r = check_bounds(filter, err);
     if (r < 0)
         return r;
-    if (filter->n_classes == 1 && !filter->class_uid) {
+    // Class 0 is one, too, and stands for none in class_uid.
+    if (filter->n_classes == 1 && filter->classes[0] && !filter->class_uid) {
         ret_filter->f.class_uid = filter->classes[0];
         ret_filter->f.n_classes = 0;
     }

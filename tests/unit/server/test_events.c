@@ -124,6 +124,11 @@ static void test_list(void **state _unused_)
     assert_int_equal(items(&w.viewer), 0);
     say(&w.viewer, "events", "/api/v1/events?not_class=files", NULL, 400);
     say(&w.viewer, "events", "/api/v1/events?class=files", NULL, 400);
+    // The class of what agents say of themselves is a class as others are.
+    say(&w.viewer, "events", "/api/v1/events?class=0&rule=web", NULL, 200);
+    assert_int_equal(items(&w.viewer), 0);
+    say(&w.viewer, "events", "/api/v1/events?class=0,1001&rule=web", NULL, 200);
+    assert_int_not_equal(items(&w.viewer), 0);
     say(&w.viewer, "events", "/api/v1/events?cursor=x", NULL, 400);
     say(&w.viewer, "events", "/api/v1/events?q=%22no+end", NULL, 400);
 

@@ -67,7 +67,7 @@ export const live = {
   'sched.help.mean': ['mean of such a wait', '此类等待的平均值'],
   'sched.help.p95': ['95 of 100 such waits were shorter; a bound by powers of two', '100 次等待中有 95 次更短；按 2 的幂取界'],
   'sched.help.max': ['no such wait was longer; a bound by powers of two', '没有更长的等待；按 2 的幂取界'],
-  'sched.help.sleep': ['waited for timers, pipes, sockets, futexes', '等待定时器、管道、套接字、futex'],
+  'sched.help.sleep': ['waited for timers, pipes, sockets, futexes; added over its threads', '等待定时器、管道、套接字、futex；按线程累加'],
   'sched.help.io': ['waited for a device', '等待设备'],
   'sched.help.lock': ['waited for locks of the kernel, or network file systems', '等待内核锁或网络文件系统'],
   'sched.sortBy': ['Sort by {name}', '按 {name} 排序'],

@@ -129,7 +129,7 @@ function Facts({ d, row, detail }: { d: DefenceNow | null; row: HostDefence; det
           <span class="warn-text num">{count(repairs)}</span>
         </Fact>
       )}
-      {d && (
+      {d && d.state !== 'off' && (
         <>
           <Fact name={t('defence.programs')}>
             <span class="num">{count(d.programs)}</span>
