@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "tests/vm/do/ring.h"
 
 #define ROUNDS 3
 
@@ -251,6 +252,50 @@ static void keyrings(void)
     (void)syscall(SYS_keyctl, KEYCTL_SESSION_TO_PARENT);
 }
 
+// An io_uring opens files as whoever registered, also by its workers, and goes on as its task.
+static void rings(void)
+{
+    static const uint8_t flags[] = {0, IOSQE_ASYNC};
+    struct ring ring;
+    long personality;
+
+    if (ring_open(&ring) < 0) {
+        (void)printf("io_uring is not here\n");
+        return;
+    }
+    personality = syscall(SYS_io_uring_register, ring.fd, IORING_REGISTER_PERSONALITY, NULL, 0);
+    if (personality < 0 || setegid(1000) < 0 || seteuid(1000) < 0)
+        err(1, "personality");
+    for (int i = 0; i < ROUNDS * 2; i++) {
+        long fd = ring_do(&ring, &(struct io_uring_sqe){.opcode = IORING_OP_OPENAT,
+                                                        .flags = flags[i % 2],
+                                                        .fd = AT_FDCWD,
+                                                        .addr = (uintptr_t) "/etc/shadow",
+                                                        .open_flags = O_RDONLY | O_CLOEXEC,
+                                                        .personality = (uint16_t)personality});
+
+        if (fd < 0)
+            errx(1, "open as who registered: %ld", fd);
+        (void)close((int)fd);
+        look();
+        if (seteuid(i % 2 ? 1000 : 0) < 0)
+            err(1, "seteuid");
+    }
+    (void)close(ring.fd);
+}
+
+// What decides about dumps and tracing is no credential, though it is kept with them.
+static void dumps(void)
+{
+    put("/proc/self/coredump_filter", "0x33");
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    look();
+    if (seteuid(1000) < 0 || seteuid(0) < 0)
+        err(1, "seteuid");
+    (void)prctl(PR_SET_DUMPABLE, 1);
+    look();
+}
+
 static void *other_thread(void *arg)
 {
     uid_t uid = *(const uid_t *)arg;
@@ -356,6 +401,8 @@ int main(void)
     step("a user namespace of somebody else", enter);
     step("keyrings", keyrings);
     look();
+    step("io_urings with registered credentials", rings);
+    step("dumps", dumps);
     step("threads with ids of their own", threads);
     step("vfork", vforks);
     step("a storm of processes", storm);

@@ -19,10 +19,6 @@ enum { DONE = 0, REFUSED = 1, FAILED = 2, ABSENT = 77 };
 /* What a failed call means, by errno, with a message on standard error. */
 int do_failed(const char *what);
 
-/* ring.c: one transfer through io_uring; `flags` are IOSQE_*. Returns the request's result, or -errno of the ring. */
-long ring_transfer(unsigned opcode, unsigned flags, int fd, const void *buf, unsigned len,
-                   unsigned long long offset);
-
 #define DO(name, function, n_words, help) int function(char **words);
 #include "do.def"
 #undef DO

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Ways to move bytes out of a file and into it. */
 #include "do.h"
+#include "ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -163,8 +164,18 @@ int io_copy_to(char **words)
 
 static long by_ring(const struct io *io, unsigned opcode, unsigned flags)
 {
-    long n = ring_transfer(opcode, flags, io->fd, io->buf, (unsigned)io->count, 0);
+    const struct io_uring_sqe sqe = {.opcode = (uint8_t)opcode,
+                                     .flags = (uint8_t)flags,
+                                     .fd = io->fd,
+                                     .addr = (uintptr_t)io->buf,
+                                     .len = (uint32_t)io->count};
+    struct ring r;
+    long n = ring_open(&r);
 
+    if (n == 0) {
+        n = ring_do(&r, &sqe);
+        (void)close(r.fd);
+    }
     if (n < 0)
         errno = (int)-n;
     return n < 0 ? -1 : n;

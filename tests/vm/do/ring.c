@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The smallest io_uring: one request, waited for. */
-#include "do.h"
+#include "ring.h"
 
 #include <errno.h>
-#include <linux/io_uring.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-struct ring {
-    int fd;
-    char *rings; /* submissions and completions: one mapping from 5.4 on */
-    struct io_uring_sqe *sqes;
-    struct io_uring_params p;
-};
-
-static int ring_open(struct ring *r)
+int ring_open(struct ring *r)
 {
     size_t sq, cq;
 
@@ -41,36 +33,27 @@ static unsigned *word(const struct ring *r, unsigned offset)
     return (unsigned *)(void *)(r->rings + offset);
 }
 
-long ring_transfer(unsigned opcode, unsigned flags, int fd, const void *buf, unsigned len,
-                   unsigned long long offset)
+long ring_do(const struct ring *r, const struct io_uring_sqe *sqe)
 {
-    struct ring r;
     const struct io_uring_cqe *cqes;
     unsigned tail, head;
     long result;
-    int k = ring_open(&r);
+    int k;
 
-    if (k < 0)
-        return k;
-    r.sqes[0] = (struct io_uring_sqe){.opcode = (uint8_t)opcode,
-                                      .flags = (uint8_t)flags,
-                                      .fd = fd,
-                                      .off = offset,
-                                      .addr = (uintptr_t)buf,
-                                      .len = len};
-    tail = *word(&r, r.p.sq_off.tail);
-    word(&r, r.p.sq_off.array)[tail & *word(&r, r.p.sq_off.ring_mask)] = 0;
-    __atomic_store_n(word(&r, r.p.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
+    r->sqes[0] = *sqe;
+    tail = *word(r, r->p.sq_off.tail);
+    word(r, r->p.sq_off.array)[tail & *word(r, r->p.sq_off.ring_mask)] = 0;
+    __atomic_store_n(word(r, r->p.sq_off.tail), tail + 1, __ATOMIC_RELEASE);
     do
-        k = (int)syscall(SYS_io_uring_enter, r.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0);
+        k = (int)syscall(SYS_io_uring_enter, r->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0);
     while (k < 0 && errno == EINTR);
     if (k < 0)
         return -errno;
-    head = *word(&r, r.p.cq_off.head);
-    if (head == __atomic_load_n(word(&r, r.p.cq_off.tail), __ATOMIC_ACQUIRE))
+    head = *word(r, r->p.cq_off.head);
+    if (head == __atomic_load_n(word(r, r->p.cq_off.tail), __ATOMIC_ACQUIRE))
         return -ENODATA;
-    cqes = (const void *)(r.rings + r.p.cq_off.cqes);
-    result = cqes[head & *word(&r, r.p.cq_off.ring_mask)].res;
-    close(r.fd);
+    cqes = (const void *)(r->rings + r->p.cq_off.cqes);
+    result = cqes[head & *word(r, r->p.cq_off.ring_mask)].res;
+    __atomic_store_n(word(r, r->p.cq_off.head), head + 1, __ATOMIC_RELEASE);
     return result;
 }
