@@ -7,8 +7,9 @@ import pathlib
 import signal
 import sys
 
-from . import guest, kernels, machine, qemu
-from .common import EXIT_TOOL, REPOSITORY, BenchError, cache_directory, published, run, say
+from . import guest, kernels, machine, packages, qemu
+from .common import (EXIT_TOOL, REPOSITORY, BenchError, cache_directory, published, run, say,
+                     workspace)
 
 EXIT_STATUS = """
 exit status of `run`:
@@ -92,6 +93,11 @@ def parser():
         p.add_argument("kernel", metavar="KERNEL")
         p.add_argument("out", metavar="OUT", nargs="?", default="-",
                        help="default: standard output")
+
+    p = _command(commands, "source", _source, "unpack a directory of the source of a package of the root")
+    p.add_argument("package", metavar="PACKAGE")
+    p.add_argument("part", metavar="PART", help="below the top of upstream's archive, such as tests")
+    p.add_argument("out", metavar="OUT", help="becomes a directory with what PART has")
     return top
 
 
@@ -106,7 +112,8 @@ def _machine_options(p, timeout):
     p.add_argument("--kernel", default="6.1", metavar="NAME", help="see `list` (default: 6.1)")
     p.add_argument("--root", default="plain", choices=guest.ROOTS,
                    help="systemd: with systemd as init; the command is started after "
-                   "multi-user.target (default: plain, without an init system)")
+                   "multi-user.target; accounts: likewise, with programs that change credentials "
+                   "(default: plain, without an init system)")
     p.add_argument("--lsm", default="", metavar="LIST",
                    help="lsm= of the kernel's command line (default: the kernel's own list)")
     p.add_argument("--memory", type=int, default=1024, metavar="MB", help="default: 1024")
@@ -219,7 +226,8 @@ def _list(_):
 
 def _fetch(options):
     qemu.fetch()
-    for root in guest.ROOTS:
+    # Others are made when they are first used: few need them.
+    for root in ("plain", "systemd"):
         guest.root_image(root)
     for name in options.kernels or [row[0] for row in kernels.rows()]:
         kernel = kernels.fetch(name, max_age=3600)
@@ -254,6 +262,17 @@ def _vmlinux_h(options):
     btf = kernels.get(options.kernel).btf()
     _write(options.out, run(["bpftool", "btf", "dump", "file", btf, "format", "c"],
                             f"turn the BTF of {options.kernel} into C"))
+
+
+def _source(options):
+    suites = packages.Suites(*guest.ROOT_SUITES, source=True)
+    suites.update()
+    out = pathlib.Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    with workspace() as work:
+        for archive in suites.download_source(options.package, work):
+            run(["tar", "-x", "-C", out, "--strip-components=2", "--wildcards", "-f", archive, f"*/{options.part}"],
+                f"unpack {options.part} of {archive.name}")
 
 
 def _write(out, data):

@@ -13,7 +13,8 @@ from .common import (OUTDATED_AGE, PARTS, BenchError, cache_directory, digest, l
 
 ROOT_SUITES = ("bookworm", "bookworm-security")
 SPARE_MB = 1024
-ROOTS = ("plain", "systemd")  # the second with systemd as init
+# What each is made of, by the endings of root-packages. All but the first have systemd as init.
+ROOTS = {"plain": (), "systemd": ("systemd",), "accounts": ("systemd", "accounts")}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 # Where the project's programs are in a build directory; everything executable there goes along.
@@ -23,8 +24,7 @@ PROGRAM_PLACES = ("", "src", "tests/vm", "tests/bench", "tools")
 # -- The root image ---------------------------------------------------------------------------
 
 def _root_packages(root):
-    extra = PARTS / f"root-packages.{root}"
-    return [PARTS / "root-packages", *([extra] if extra.exists() else [])]
+    return [PARTS / "root-packages", *(PARTS / f"root-packages.{more}" for more in ROOTS[root])]
 
 
 def root_image(root="plain"):
@@ -182,7 +182,7 @@ def run_archive(stream, request, memory_root):
     archive.data("sg/environment",
                  b"".join(os.fsencode(f"{k}={v}") + b"\0" for k, v in environment.items()))
     options = {"tty": int(request.tty), "memory_root": int(memory_root),
-               "collect": int(bool(request.out)), "systemd": int(request.root == "systemd"), "rows": request.window[0],
+               "collect": int(bool(request.out)), "systemd": int(request.root != "plain"), "rows": request.window[0],
                "columns": request.window[1], "network": int(bool(request.forwards))}
     archive.data("sg/options", "".join(f"{k}={v}\n" for k, v in options.items()).encode())
     _add_programs(archive, request.build, request.root)

@@ -70,9 +70,10 @@ def mirrors():
 class Suites:
     """One set of suites with its own lists; sets do not see each other's versions."""
 
-    def __init__(self, *suites):
+    def __init__(self, *suites, source=False):
         self.suites = suites
-        self.home = cache_directory() / "apt" / "+".join(suites)
+        self.kind = "deb-src" if source else "deb"  # sources of packages, or packages
+        self.home = cache_directory() / "apt" / "+".join([*suites, *(["source"] if source else [])])
 
     def _write_configuration(self):
         """A whole apt configuration; of the machine's own only how it reaches the network."""
@@ -104,13 +105,13 @@ class Suites:
         for suite in self.suites:
             uri = security if suite.endswith("-security") else main
             if uri:
-                lines.append(f"deb {uri} {suite} main\n")
+                lines.append(f"{self.kind} {uri} {suite} main\n")
         return "".join(lines)
 
     def update(self, max_age=LISTS_MAX_AGE):
         """Brings the lists up to date unless they are younger than max_age seconds."""
         stamp = self.home / "updated"
-        with locked("apt-" + "+".join(self.suites)):
+        with locked("apt-" + self.home.name):
             sources = self._sources()
             if stamp.exists() and stamp.read_text() == digest(sources) and \
                     time.time() - stamp.stat().st_mtime < max_age:
@@ -157,6 +158,14 @@ class Suites:
         run(["apt-get", "download", *packages],
             f"download {', '.join(packages)}", cwd=directory, env=self._environment())
         return sorted(pathlib.Path(directory).glob("*.deb"))
+
+    def download_source(self, package, directory):
+        """Fetches the source of a package; its upstream archives are returned."""
+        say(f"downloading the source of {package}")
+        pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
+        run(["apt-get", "source", "--download-only", package], f"download the source of {package}",
+            cwd=directory, env=self._environment())
+        return sorted(pathlib.Path(directory).glob("*.orig.tar.*z*"))
 
     def download_closure(self, packages, directory, what, release=None):
         """Fetches packages with everything that they depend on; `what` names the whole."""
