@@ -40,15 +40,18 @@ class Function:
             base = src if op & 7 == 1 else dst
             at = off if base == FRAME else self._copies.get(base, 0) + off if base in self._copies else 0
             self.frame = max(self.frame, -at)
-        if op == MOVE:
-            self._copies.pop(dst, None)
-            if src == FRAME:
-                self._copies[dst] = 0
-        elif op == ADD and dst in self._copies:
+        if op == ADD and dst in self._copies:
             self._copies[dst] += imm
             self.frame = max(self.frame, -self._copies[dst])
-        elif op == CALL and src == 1:
-            self.calls.append([self.section, pc + 1 + imm, None, imm])
+        elif op == CALL:
+            for register in range(6):
+                self._copies.pop(register, None)
+            if src == 1:
+                self.calls.append([self.section, pc + 1 + imm, None, imm])
+        elif op & 7 in (0, 1, 4, 7):  # it gets something else
+            self._copies.pop(dst, None)
+        if op == MOVE and src == FRAME:
+            self._copies[dst] = 0
 
     def size(self):
         return -(-max(self.frame, 1) // ROUNDED_TO) * ROUNDED_TO
