@@ -13,8 +13,8 @@ from .common import (OUTDATED_AGE, PARTS, BenchError, cache_directory, digest, l
 
 ROOT_SUITES = ("bookworm", "bookworm-security")
 SPARE_MB = 1024
-# What each is made of, by the endings of root-packages. All but the first have systemd as init.
-ROOTS = {"plain": (), "systemd": ("systemd",), "accounts": ("systemd", "accounts")}
+# What each is made of, by the endings of root-packages. Those with systemd have it as init.
+ROOTS = {"plain": (), "build": ("build",), "systemd": ("systemd",), "accounts": ("systemd", "accounts")}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 # Where the project's programs are in a build directory; everything executable there goes along.
@@ -182,7 +182,7 @@ def run_archive(stream, request, memory_root):
     archive.data("sg/environment",
                  b"".join(os.fsencode(f"{k}={v}") + b"\0" for k, v in environment.items()))
     options = {"tty": int(request.tty), "memory_root": int(memory_root),
-               "collect": int(bool(request.out)), "systemd": int(request.root != "plain"), "rows": request.window[0],
+               "collect": int(bool(request.out)), "systemd": int("systemd" in ROOTS[request.root]), "rows": request.window[0],
                "columns": request.window[1], "network": int(bool(request.forwards))}
     archive.data("sg/options", "".join(f"{k}={v}\n" for k, v in options.items()).encode())
     _add_programs(archive, request.build, request.root)
