@@ -31,8 +31,11 @@ SG_PROGRAMS(cred_link, inode_link, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_li
             const void *first)
 SG_PROGRAMS(cred_trace, ptrace_access_check, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE),
             const void *first)
-SG_PROGRAMS(cred_exec, bprm_check_security, sg_cred_check(SG_HOOK_bprm_check_security, 1),
-            struct linux_binprm *bprm)
+SG_LSM(cred_exec, bprm_check_security,
+       ((void)storage, sg_cred_check(SG_HOOK_bprm_check_security, 1)), struct linux_binprm *bprm)
+/* The kernel's own name for it is another one. */
+SG_FMOD(cred_exec, bprm_check, ((void)storage, sg_cred_check(SG_HOOK_bprm_check_security, 1)),
+        struct linux_binprm *bprm)
 SG_PROGRAMS(cred_capset, capset, sg_cred_check(SG_HOOK_NONE, 1), struct cred *new)
 
 static __always_inline int sg_on_setid(struct cred *new)
