@@ -138,6 +138,8 @@ await walk.test('people write no better than hosts', async () => {
 
 for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
   const on = `${how.lang}, ${how.phone ? 'a phone' : 'a screen'}`;
+  // One host in n, others on a phone than on a screen: by two all of them, each with a text of its own.
+  const part = (n) => ids.filter((_, i) => i % n === (how.phone ? 0 : 1));
 
   for (const role of ['operator', 'admin', 'auditor'])
     await walk.test(`${on}: every page of ${role}`, async () => {
@@ -154,7 +156,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
 
   await walk.test(`${on}: every host`, async () => {
     await enter('operator', how);
-    for (const id of ids) await visit(`/hosts/${id}`);
+    for (const id of part(2)) await visit(`/hosts/${id}`);
     await visit(`/hosts/${html}`);
     await shown('<script>window.__hit=1</script>');
     await visit('/hosts?q=%3Cscript%3E');
@@ -163,7 +165,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
   await walk.test(`${on}: what was executed, and each process`, async () => {
     await enter('operator', how);
     let met = 0;
-    for (const id of ids) {
+    for (const id of part(2)) {
       const [, { items }] = await ask('GET', `hosts/${id}/processes?limit=10`);
       assert.equal(items.length, 2, hosts[id]);
       await visit(`/hosts/${id}/processes`, 'tbody .exec-cmd');
@@ -176,12 +178,12 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
       await page.click('main summary', { timeout: 1000 }).catch(() => undefined);
       await whole(`the process of ${id}`);
     }
-    assert.equal(met, ids.length);
+    assert.equal(met, part(2).length);
   });
 
   await walk.test(`${on}: what hosts answer who looks at them`, async () => {
     await enter('operator', how);
-    for (const id of ids.filter((_, i) => i % 2 === (how.phone ? 0 : 1))) {
+    for (const id of part(2)) {
       await visit(`/hosts/${id}/processes?view=live`, '.ptree');
       await visit(`/hosts/${id}/scheduling`, '.sched-table tbody tr');
     }
@@ -197,7 +199,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
   });
 
   await walk.test(`${on}: records, each of them in full`, async () => {
-    for (const id of ids.filter((_, i) => i % 3 === (how.phone ? 0 : 1))) {
+    for (const id of part(3)) {
       const [, { items }] = await ask('GET', `events?host=${id}&limit=2`);
       assert.equal(items.length, 2);
       await visit(`/records?host=${id}&record=${items[0].id}`, 'dialog[open] .facts');

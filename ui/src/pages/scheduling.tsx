@@ -233,6 +233,9 @@ export function SchedulingPage({ host }: { host: string }) {
         {(answer) => (
           <>
             <LiveSays live={answer.live} loading={data.loading} every={EVERY} paused={paused} onPause={setPaused} onAgain={data.reload} />
+            {/* What a host is like, and what was asked for, before the long table of who. */}
+            {answer.use?.scheduling && <Delays use={answer.use} />}
+            {answer.live.answered !== null && <Rules answer={answer} />}
             {answer.use && (
               <>
                 <NotAddedUp use={answer.use} />
@@ -252,10 +255,8 @@ export function SchedulingPage({ host }: { host: string }) {
                   {answer.use.since_start ? t('sched.sinceStart') : t('sched.window', { time: duration(answer.use.interval_ms) })}
                 </p>
                 <Uses use={answer.use} host={answer.host} sort={sort} up={up} find={find} />
-                {answer.use.scheduling && <Delays use={answer.use} />}
               </>
             )}
-            {answer.live.answered !== null && <Rules answer={answer} />}
           </>
         )}
       </Show>
