@@ -12,6 +12,9 @@ const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+/** Milliseconds that a page may take: machines are slow while they do other things, too. */
+const PATIENCE = 30_000;
+
 export const launch = () => chromium.launch({ executablePath: '/usr/bin/chromium', args: flags, headless: true });
 
 /** A name for the pictures of what failed; `expected`: statuses of answers that the test asks for. */
@@ -21,15 +24,15 @@ export class Walk {
   passed = 0;
   failed = 0;
 
-  constructor(name, browser, url, { expected = [], timeout = 10_000 } = {}) {
-    Object.assign(this, { name, browser, url, expected, timeout });
+  constructor(name, browser, url, { expected = [] } = {}) {
+    Object.assign(this, { name, browser, url, expected });
   }
 
   /** A page in a context of its own: nobody is logged in, nothing is kept. What goes wrong on it is a problem of the test. */
   async open({ watched = true, ...options } = {}) {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 860 }, ignoreHTTPSErrors: true, locale: 'en-US', ...options });
     const page = await context.newPage();
-    page.setDefaultTimeout(this.timeout);
+    page.setDefaultTimeout(PATIENCE);
     this.page = page;
     if (!watched) return page;
     page.on('console', (m) => m.type() === 'error' && !/Failed to load resource/.test(m.text()) && this.problems.push(m.text()));

@@ -12,7 +12,7 @@ const BYTES_MAX = 200_000;
 const SLOW = { timeout: 90_000 };
 
 const browser = await launch();
-const walk = new Walk('pictures', browser, url, { expected: [401], timeout: 30_000 });
+const walk = new Walk('pictures', browser, url, { expected: [401] });
 const { test, go, quiet, accessible } = walk;
 let page;
 

@@ -22,7 +22,7 @@ files:
 
 const browser = await launch();
 // 401: nobody is logged in yet.
-const walk = new Walk('real', browser, url, { expected: [401], timeout: 30_000 });
+const walk = new Walk('real', browser, url, { expected: [401] });
 const { test, has, go, quiet, accessible } = walk;
 
 /** A new row of the list with this file and outcome; its row. */
