@@ -9,7 +9,6 @@ set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
 share=/opt/safeguard/share
-rounds=3
 
 # Nanoseconds, which are instructions here: of all processes of the build by their own account, and on the clock.
 build() {
@@ -25,28 +24,22 @@ if done.returncode:
 print(int((used.ru_utime + used.ru_stime) * 1e9), end - begin)
 PY
 }
-# The median of several builds: own account, clock.
-builds() {
-    for ((i = 0; i < rounds; i++)); do "$@" || return 1; done >/tmp/builds
-    printf '%s %s\n' "$(cut -d' ' -f1 /tmp/builds | sort -n | sed -n $((rounds / 2 + 1))p)" \
-        "$(cut -d' ' -f2 /tmp/builds | sort -n | sed -n $((rounds / 2 + 1))p)"
-}
-if [[ ${1:-} == builds ]]; then
-    builds build
+if [[ ${1:-} == build ]]; then
+    build
     exit
 fi
 percent() { awk -v a="$1" -v b="$2" -v of="$3" 'BEGIN { printf "%.2f %%", (a - b) * 100 / of }'; }
 
 build >/dev/null # what is read from disk for the first time
-read -r none none_clock <<<"$(builds build)"
-read -r null null_clock <<<"$(sg-bench-load "$share/null.bpf.o" bash "$0" builds)"
+read -r none none_clock <<<"$(build)"
+read -r null null_clock <<<"$(sg-bench-load "$share/null.bpf.o" bash "$0" build)"
 check "builds were measured" test "${none:-0}" -gt 0 -a "${null:-0}" -gt 0
 mkdir -p "$policies"
 cp "$share"/policies/*.yaml "$policies"
 export credentials=record
 check "the agent starts" start_agent safeguard-agent --process-records=yes --output-path /run/events
 sleep 20 # what follows a start
-read -r ours ours_clock <<<"$(builds build)"
+read -r ours ours_clock <<<"$(build)"
 check "with the agent, too" test "${ours:-0}" -gt 0
 echo "# a build: $((none / 1000000)) million instructions; added: by null programs $(percent "$null" "$none" "$none"), by safeguard $(percent "$ours" "$none" "$none")"
 echo "# with what the agent does meanwhile: $((none_clock / 1000000)) million; null $(percent "$null_clock" "$none_clock" "$none_clock"), safeguard $(percent "$ours_clock" "$none_clock" "$none_clock")"
@@ -54,9 +47,9 @@ check "at most 1 % more than null programs: $(percent "$ours" "$null" "$none")" 
 
 # Every object file was made by a compiler that was executed.
 await_quiet stat -c %s /run/events
-objects=$((rounds * $(find /run/tree/src -name '*.o' | wc -l)))
+objects=$(find /run/tree/src -name '*.o' | wc -l)
 compilers=$(grep -c '"cc1"' /run/events)
-check "$objects objects, $compilers records of compilers; lost: $(status_number loss processes_lost)" \
-    test "$objects" -gt 90 -a $((compilers + $(status_number loss processes_lost))) -ge "$objects"
+check "$objects objects, $compilers records of compilers; lost: $(status_number losses processes_lost)" \
+    test "$objects" -gt 30 -a $((compilers + $(status_number losses processes_lost))) -ge "$objects"
 safeguard stop --detach >/dev/null
 wait "$agent" 2>/dev/null
