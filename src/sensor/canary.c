@@ -98,8 +98,7 @@ static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
 
 static bool testable(const struct sensor *s, size_t i)
 {
-    return hook_row(i)->canary != CANARY_none && *s->choices.hooks[i].program &&
-           links_get(&s->links, s->choices.hooks[i].program);
+    return hook_row(i)->canary != CANARY_none && links_of(&s->links, &s->choices.hooks[i]);
 }
 
 // Whether there is a place for its test, and anything that it could refuse there.

@@ -19,26 +19,23 @@ static bool is_one(const struct sensor *s, size_t i)
     return row && i < ARRAY_SIZE(s->choices.extras) && row->feature & SENSOR_FEATURE_CREDENTIALS;
 }
 
-static bool is_attached(const struct sensor *s, const struct choice *c)
-{
-    return c && *c->program && links_get(&s->links, c->program);
-}
-
 // Is each of them attached, or another program that does the same?
 static bool all_attached(const struct sensor *s)
 {
-    for (size_t i = 0; extra_row(i); i++)
-        if (is_one(s, i) && !is_attached(s, &s->choices.extras[i]) &&
-            !is_attached(s, choice_within(&s->choices, extra_row(i))))
+    for (size_t i = 0; extra_row(i); i++) {
+        const struct choice *within = choice_within(&s->choices, extra_row(i));
+
+        if (is_one(s, i) && !links_of(&s->links, &s->choices.extras[i]) &&
+            !(within && links_of(&s->links, within)))
             return false;
+    }
     return true;
 }
 
 static bool any_of(const struct sensor *s, const struct links *added)
 {
     for (size_t i = 0; extra_row(i); i++)
-        if (is_one(s, i) && *s->choices.extras[i].program &&
-            links_get(added, s->choices.extras[i].program))
+        if (is_one(s, i) && links_of(added, &s->choices.extras[i]))
             return true;
     return false;
 }

@@ -186,7 +186,7 @@ size_t sensor_guard_attached(const struct sensor *s, char *ret_missing, size_t s
 
         if (row->feature != SENSOR_FEATURE_DEFENCE)
             continue;
-        if (*c->program && links_get(&s->links, c->program))
+        if (links_of(&s->links, c))
             n++;
         else if (!*ret_missing)
             (void)snprintf(ret_missing, size, "%s%s%s", row->without, *c->reason ? ": " : "",

@@ -143,7 +143,7 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
     const struct hook_row *row = hook_row(i);
     const char *sibling = hook_sibling(row->id);
     const char *successor = hook_successor(row->id);
-    const struct link *link = *c->program ? links_get(&s->links, c->program) : NULL;
+    const struct link *link = links_of(&s->links, c);
 
     *h = (struct sensor_hook){.id = row->id, .help = row->help, .ops = row->ops};
     if (link) {
@@ -175,9 +175,7 @@ uint64_t sensor_skipped(const struct sensor *s)
     uint64_t n = 0;
 
     for (size_t i = 0; (row = extra_row(i)); i++) {
-        const struct link *link = *s->choices.extras[i].program
-                                      ? links_get(&s->links, s->choices.extras[i].program)
-                                      : NULL;
+        const struct link *link = links_of(&s->links, &s->choices.extras[i]);
 
         if (link && !row->on_hook && !row->ops && !row->feature)
             n += missed_runs(link->prog_id);

@@ -196,6 +196,8 @@ struct links {
 };
 
 const struct link *links_get(const struct links *l, const char *program);
+// Of the program that was chosen; NULL: there is none, or it is not attached.
+const struct link *links_of(const struct links *l, const struct choice *c);
 void links_free(struct links *l); // what is pinned stays
 
 // What an earlier agent left attached.

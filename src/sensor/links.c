@@ -28,6 +28,11 @@ const struct link *links_get(const struct links *l, const char *program)
     return NULL;
 }
 
+const struct link *links_of(const struct links *l, const struct choice *c)
+{
+    return *c->program ? links_get(l, c->program) : NULL;
+}
+
 void links_free(struct links *l)
 {
     for (size_t i = 0; i < l->n; i++)
