@@ -2,28 +2,9 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "schedule/affinity.h"
-
-static pid_t start_child(void)
-{
-    pid_t pid = fork();
-
-    if (pid == 0)
-        for (;;)
-            (void)pause();
-    assert_true(pid > 0);
-    return pid;
-}
-
-static void end_child(pid_t pid)
-{
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
+#include "tests/unit/schedule/child.h"
 
 static void test_put_back(void **state)
 {

@@ -2,28 +2,9 @@
 #include "tests/unit/unit.h"
 
 #include <sched.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "schedule/task.h"
-
-static pid_t start_child(void)
-{
-    pid_t pid = fork();
-
-    if (pid == 0)
-        for (;;)
-            (void)pause();
-    assert_true(pid > 0);
-    return pid;
-}
-
-static void end_child(pid_t pid)
-{
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-}
+#include "tests/unit/schedule/child.h"
 
 // What needs no privileges: to give way.
 static void test_apply(void **state)
