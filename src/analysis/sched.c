@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 
 #define LINKS_MAX   8
 #define BATCH       256
@@ -115,12 +116,9 @@ static int fit(struct bpf_object *object, const struct kernel_has *has)
 
 static int explain_load(struct error *err, int r, const char *log)
 {
-    const char *end = log + strlen(log), *line = end;
-
     // The last line but one says what was refused, the last one counts.
-    for (int lines = 0; line > log && lines < 3; line--)
-        lines += line[-1] == '\n';
-    line += *line == '\n';
+    const char *line = str_last_lines(log, 2);
+
     (void)error_set(err, r, "the kernel refused the programs that look at scheduling: %s%s%.200s",
                     strerror(-r), *line ? ": " : "", line);
     if (r == -EPERM)

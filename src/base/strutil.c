@@ -238,6 +238,20 @@ bool str_endswith(const char *s, const char *suffix)
     return len >= suffix_len && memcmp(s + len - suffix_len, suffix, suffix_len) == 0;
 }
 
+const char *str_last_lines(const char *s, unsigned n)
+{
+    const char *line = s + strlen(s);
+
+    if (line > s && line[-1] == '\n')
+        line--;
+    for (unsigned breaks = 0; line > s; line--) {
+        breaks += line[-1] == '\n';
+        if (breaks == n)
+            break;
+    }
+    return line;
+}
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';

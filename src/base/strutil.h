@@ -36,6 +36,9 @@ int parse_bool(const char *s, bool *ret_value);
 const char *str_startswith(const char *s, const char *prefix);
 bool str_endswith(const char *s, const char *suffix);
 
+// Where the last `n` lines of a text begin, a break at its end or not; all of it when it has no more.
+const char *str_last_lines(const char *s, unsigned n);
+
 // Order in which people expect names: runs of digits compare as numbers ("9-a" before "10-b"),
 // everything else by byte; names that differ only in leading zeros by byte. Never 0 for two
 // different strings.

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 
 #define LOG_BYTES  65536
 #define IN_CHARGE  "/sys/kernel/sched_ext/root/ops"
@@ -128,12 +129,9 @@ static int prepare(struct bpf_object *object, const struct sg_ext_constants *con
 
 static int explain_load(struct error *err, int r, const char *log)
 {
-    const char *end = log + strlen(log), *line = end;
-
     // The last line but one says what was refused, the last one counts.
-    for (int lines = 0; line > log && lines < 3; line--)
-        lines += line[-1] == '\n';
-    line += *line == '\n';
+    const char *line = str_last_lines(log, 2);
+
     return error_set(err, r, "the kernel refused the scheduler: %s%s%.200s", strerror(-r),
                      *line ? ": " : "", line);
 }

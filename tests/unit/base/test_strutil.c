@@ -268,7 +268,19 @@ static void test_copy_short(void **state)
     copy_short(to, NULL, 0);
 }
 
+static void test_last_lines(void **state)
+{
+    (void)state;
+    assert_string_equal(str_last_lines("a\nb\nc\n", 2), "b\nc\n");
+    assert_string_equal(str_last_lines("a\nb\nc", 2), "b\nc");
+    assert_string_equal(str_last_lines("a\nb\n", 2), "a\nb\n");
+    assert_string_equal(str_last_lines("a", 2), "a");
+    assert_string_equal(str_last_lines("\n", 1), "\n");
+    assert_string_equal(str_last_lines("", 2), "");
+}
+
 UNIT_MAIN(cmocka_unit_test(test_u64), cmocka_unit_test(test_u32), cmocka_unit_test(test_i64),
           cmocka_unit_test(test_size), cmocka_unit_test(test_duration), cmocka_unit_test(test_bool),
           cmocka_unit_test(test_prefix_and_suffix), cmocka_unit_test(test_natural_order),
-          cmocka_unit_test(test_nearest_word), cmocka_unit_test(test_copy_short))
+          cmocka_unit_test(test_last_lines), cmocka_unit_test(test_nearest_word),
+          cmocka_unit_test(test_copy_short))
