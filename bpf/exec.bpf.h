@@ -106,6 +106,15 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
             sg_subject_prepare();
     }
     sg_exec_record(bprm);
+    if (!sg_stopped_by_hook)
+        sg_schedule_begins();
+    return 0;
+}
+
+/* Where tracepoints run with preemption on (from 7.0, include/linux/tracepoint.h), and are skipped for whoever comes by then. */
+SEC("lsm/bprm_committed_creds")
+int BPF_PROG(lsm_exec_begins, struct linux_binprm *bprm)
+{
     sg_schedule_begins();
     return 0;
 }

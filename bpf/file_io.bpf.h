@@ -93,21 +93,6 @@ static __always_inline int sg_on_opened(struct file *file, bool storage)
 
 SG_PROGRAMS(file_opened, file_open, sg_on_opened(file, storage), struct file *file)
 
-extern void bpf_preempt_disable(void) __ksym __weak;
-extern void bpf_preempt_enable(void) __ksym __weak;
-
-static __always_inline void sg_io_enter(void)
-{
-    if (bpf_preempt_disable)
-        bpf_preempt_disable();
-}
-
-static __always_inline void sg_io_leave(void)
-{
-    if (bpf_preempt_disable)
-        bpf_preempt_enable();
-}
-
 /* ---- transfers ------------------------------------------------------------------------------ */
 
 static __always_inline void sg_io_add(__u64 file, long n, bool written)
@@ -133,9 +118,7 @@ static __always_inline int sg_io_copying(void)
     SEC(#when "/" #function)                    \
     int BPF_PROG(when##_##function, args)       \
     {                                           \
-        sg_io_enter();                          \
         what;                                   \
-        sg_io_leave();                          \
         return 0;                               \
     }
 #define SG_IO_ENTRY(function, what, args...) SG_IO_AT(fentry, function, what, args)

@@ -40,7 +40,8 @@ struct task_struct___old_state {
 
 struct task_struct___waits {
     unsigned in_iowait : 1;
-    int on_cpu; /* with CONFIG_SMP */
+    unsigned
+        on_cpu; /* with CONFIG_SMP; no int from 7.3 on, and what has a sign is not read in another size */
 };
 
 struct seq_file;

@@ -34,6 +34,9 @@ struct {
     __type(value, __u32);
 } sg_settled SEC(".maps");
 
+/* lsm_exec_begins stops, not the program on the tracepoint. */
+const volatile bool sg_stopped_by_hook = false;
+
 /* What the rules say about how the current task is scheduled. */
 __noinline __u64 sg_schedule_decide(__u32 policy_id)
 {

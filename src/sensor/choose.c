@@ -81,12 +81,17 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
 
 // Likewise.
 static void choose_extra(const struct bpf_object *object, const struct btf *btf, const char *prefix,
-                         const struct extra_row *row, struct choice *ret)
+                         uint32_t lsm_kernel, const struct extra_row *row, struct choice *ret)
 {
     const struct bpf_program *program;
     char base[PROGRAM_NAME], name[PROGRAM_NAME];
     int n_args, n;
 
+    if (row->lsm_since > lsm_kernel) {
+        (void)snprintf(ret->reason, sizeof(ret->reason), "this kernel does without %s",
+                       row->program);
+        return;
+    }
     (void)snprintf(base, sizeof(base), "%s%s%s", row->on_hook ? prefix : "",
                    row->on_hook ? "_" : "", row->program);
     program = bpf_object__find_program_by_name(object, base);
@@ -118,14 +123,16 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
                      enum sensor_attach attach, struct choices *ret)
 {
     const char *prefix = attach == SENSOR_ATTACH_LSM ? "lsm" : "fmod";
+    uint32_t version = kernel_version(release),
+             lsm_kernel = attach == SENSOR_ATTACH_LSM ? version : 0;
     bool in_union = kernel_f_path_in_union(btf);
     const struct extra_row *row;
 
-    *ret = (struct choices){.typed = kernel_version(release) < KERNEL(6, 13)};
+    *ret = (struct choices){.typed = version < KERNEL(6, 13)};
     for (size_t i = 0; i < HOOKS; i++)
         choose_hook(object, btf, prefix, hook_row(i)->id, in_union, &ret->hooks[i]);
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(ret->extras); i++)
-        choose_extra(object, btf, prefix, row, &ret->extras[i]);
+        choose_extra(object, btf, prefix, lsm_kernel, row, &ret->extras[i]);
 }
 
 const struct choice *choice_within(const struct choices *c, const struct extra_row *row)
@@ -133,6 +140,14 @@ const struct choice *choice_within(const struct choices *c, const struct extra_r
     size_t i = row->within ? hook_index(row->within) : HOOKS;
 
     return i < HOOKS && *c->hooks[i].program ? &c->hooks[i] : NULL;
+}
+
+bool choice_has_extra(const struct choices *c, const char *program)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(c->extras); i++)
+        if (streq(c->extras[i].program, program))
+            return true;
+    return false;
 }
 
 bool names_has(const struct names *names, const char *name)
@@ -170,6 +185,8 @@ static bool extra_wanted(const struct choices *c, const struct extra_row *row,
         return false;
     if (row->feature)
         return row->feature & w->features;
+    if (row->controls && !(row->controls & w->controls))
+        return false;
     return (renames || !row->with_rename) && (!row->ops || row->ops & w->ops);
 }
 

@@ -185,6 +185,7 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
     set_constant(object, "sg_init_cred", s->init_cred);
     set_constant(object, "sg_agent_tgid", (uint64_t)getpid());
     set_constant(object, "sg_record_only", !s->enforcing);
+    set_constant(object, "sg_stopped_by_hook", choice_has_extra(&s->choices, "lsm_exec_begins"));
     r = set_factors(object);
     if (r < 0) {
         bpf_object__close(object);

@@ -2,6 +2,7 @@
 #include "sensor/rows.h"
 
 #include "base/macro.h"
+#include "sensor/kernel.h"
 #include "sensor/sensor.h"
 
 static const struct hook_row rows[] = {
@@ -72,6 +73,10 @@ static const struct extra_row extras[] = {
     {.program = "tp_fork", .required = true},
     {.program = "tp_exec", .required = true},
     {.program = "tp_exit", .required = true},
+    {.program = "lsm_exec_begins",
+     .controls = SG_BIT(SG_CONTROL_schedule),
+     .lsm_since = KERNEL(7, 0),
+     .without = "rules that schedule come late where a task is preempted inside tp_exec"},
     {.program = "fentry_bprm_check", .without = "records of scripts name their interpreter alone"},
     {.program = "tp_task_free", .without = "what is known of a thread is forgotten late"},
     {.program = "fexit_d_move",

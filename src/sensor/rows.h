@@ -57,7 +57,11 @@ struct extra_row {
     const char *program;
     const char *without; // what is lost without it
     uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
-    uint32_t feature;    // SENSOR_FEATURE_*: only while that is on; 0: of no feature
+    uint64_t
+        controls; // only while a rule is about one of these kinds (bits of enum sg_control); 0: always
+    uint32_t
+        lsm_since; // only where hooks are of type LSM, from this kernel on (KERNEL()); 0: anywhere
+    uint32_t feature;   // SENSOR_FEATURE_*: only while that is on; 0: of no feature
     const char *within; // the hook whose own program does the same where it is attached; NULL: none
     bool on_hook;       // its names are lsm_<program> and fmod_<program>, as those of hooks are
     bool with_rename;   // only while a program on inode_rename is attached; else always

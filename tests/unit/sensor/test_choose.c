@@ -157,6 +157,40 @@ static void test_a_newer_hook_takes_over(void **state)
     bpf_object__close(object);
 }
 
+// Who is scheduled is stopped on a hook where a program on a tracepoint may be skipped, and where hooks are of that type.
+static void test_who_is_scheduled_is_stopped_where_nobody_is_missed(void **state)
+{
+    static const struct {
+        const char *release;
+        enum sensor_attach attach;
+        bool by_hook;
+    } kernels[] = {
+        {"6.19.4", SENSOR_ATTACH_LSM, false},
+        {"7.0.0", SENSOR_ATTACH_LSM, true},
+        {"7.3.4+deb13", SENSOR_ATTACH_LSM, true},
+        {"7.3.4", SENSOR_ATTACH_FMOD_RET, false},
+    };
+    struct bpf_object *object = open_object();
+    struct btf *btf = kernel_without(NULL);
+    struct wants wants = {.controls = SG_BIT(SG_CONTROL_schedule)};
+    struct choices c;
+    struct names names;
+    struct error err = {};
+
+    (void)state;
+    fake_btf_function(btf, "bpf_lsm_bprm_committed_creds", 1);
+    for (size_t i = 0; i < ARRAY_SIZE(kernels); i++) {
+        choose_programs(object, btf, kernels[i].release, kernels[i].attach, &c);
+        assert_int_equal(choice_has_extra(&c, "lsm_exec_begins"), kernels[i].by_hook);
+        assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
+        assert_int_equal(names_has(&names, "lsm_exec_begins"), kernels[i].by_hook);
+        assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
+        assert_false(names_has(&names, "lsm_exec_begins"));
+    }
+    btf__free(btf);
+    bpf_object__close(object);
+}
+
 // A kind that a rule speaks of calls for its hooks, and for no others.
 // 5.12 to 5.15: the hook is there, and io_urings do not pass it.
 static void test_a_hook_that_is_not_asked_yet(void **state)
@@ -410,6 +444,7 @@ UNIT_MAIN(cmocka_unit_test(test_defence), cmocka_unit_test(test_every_hook_has_i
           cmocka_unit_test(test_arguments_decide),
           cmocka_unit_test(test_arguments_decide_for_other_functions_too),
           cmocka_unit_test(test_what_is_missing_is_said),
+          cmocka_unit_test(test_who_is_scheduled_is_stopped_where_nobody_is_missed),
           cmocka_unit_test(test_a_newer_hook_takes_over),
           cmocka_unit_test(test_a_hook_that_is_not_asked_yet),
           cmocka_unit_test(test_one_program_looks_at_credentials_at_an_open),
