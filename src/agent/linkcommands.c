@@ -121,7 +121,7 @@ static const struct {
     const char *name;
     void (*run)(struct agent *a, const struct msg_command *command);
 } rows[] = {
-    {"policy reload", do_policy_reload},
+    {"policy-reload", do_policy_reload},
     {"self-test", do_self_test},
     {"unlock", do_unlock},
     {"lock", do_lock},

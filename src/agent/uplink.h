@@ -39,7 +39,7 @@ struct agent;
 struct bundle_job;
 struct loaded;
 
-// A command "policy reload" that is answered by the next build.
+// A command "policy-reload" that is answered by the next build.
 struct uplink_reload {
     char command[WIRE_ID_MAX + 1];
     bool served; // by the build that runs

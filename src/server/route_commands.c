@@ -8,6 +8,9 @@
 #include "server/write.h"
 
 #define LIFE_MS UINT64_C(3600000)
+#define LIFE_UNLOCK_MS \
+    UINT64_C(          \
+        300000) // nobody expects the defence of a host to go down an hour after he asked for it
 
 static int on_command(void *ctx, const struct registry_command *c)
 {
@@ -27,6 +30,11 @@ static int on_command(void *ctx, const struct registry_command *c)
     return 0;
 }
 
+static bool is_blank(const char *s)
+{
+    return s[strspn(s, " \t\r\n")] == '\0';
+}
+
 int route_host_commands(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     const struct registry_page page = page_of(rq, 50);
@@ -42,12 +50,19 @@ int route_host_commands(struct server *s, struct api_request *rq, struct jw *out
 int route_host_command(struct server *s, struct api_request *rq, struct jw *out, struct error *err)
 {
     struct json_object *args = json_get(api_body(rq), "args");
+    const char *name = json_get_str(api_body(rq), "name", "");
+    bool unlock = streq(name, "unlock");
     uint64_t id = 0;
-    int r = registry_command_create(
-        s->registry, api_actor(rq), api_path(rq, "id"), json_get_str(api_body(rq), "name", ""),
-        args ? json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN) : NULL, LIFE_MS, &id,
-        err);
+    int r;
 
+    if (unlock && is_blank(json_get_str(args, "reason", "")))
+        return error_set(
+            err, -EINVAL,
+            "the defence of a host goes down for a reason, which is kept: \"reason\" in \"args\"");
+    r = registry_command_create(s->registry, api_actor(rq), api_path(rq, "id"), name,
+                                args ? json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN)
+                                     : NULL,
+                                unlock ? LIFE_UNLOCK_MS : LIFE_MS, &id, err);
     if (r < 0)
         return r;
     return registry_command_get(s->registry, id, on_command, out, err);

@@ -155,6 +155,17 @@ await test('rolled back, it is allowed again', async () => {
   await arrives('note', 0, 'audited', 'today');
 });
 
+await test('it is told to load its policies again, and to test itself, and does', async () => {
+  await go('/hosts', 'tbody a');
+  await page.click('tbody a >> nth=0');
+  for (const name of ['Load policies again', 'Prove all hooks now']) {
+    const row = `tr:has(td:text-is("${name}")):has(.state:text-is("done"))`;
+    const before = await page.locator(row).count();
+    await page.click(`button:has-text("${name}")`);
+    await page.waitForSelector(`${row} >> nth=${before}`, SLOW);
+  }
+});
+
 await test('the host answers who looks: what runs on it, and how that is scheduled', async () => {
   await go('/hosts', 'tbody a');
   await page.click('tbody a >> nth=0');

@@ -497,7 +497,7 @@ static void test_commands(void **state)
     now.build = true;
     command(
         &d,
-        "{\"bundle\":null,\"commands\":[{\"id\":\"c4\",\"name\":\"policy reload\",\"args\":{},\"deadline_ms\":0}]}");
+        "{\"bundle\":null,\"commands\":[{\"id\":\"c4\",\"name\":\"policy-reload\",\"args\":{},\"deadline_ms\":0}]}");
     UNTIL(&d, now.n_reloads == 1);
     uplink_reloads_done(d.a, 0, NULL); // of a build before
     uplink_reloads_begin(d.a);

@@ -35,10 +35,17 @@ static void test_hosts(void **state _unused_)
     say(&op, "hosts", "/api/v1/hosts?label=env%3D%3D%3D", NULL, 400);
     (void)snprintf(target, sizeof(target), "/api/v1/hosts/%s/commands", a.id);
     say(&op, "host_command", target, "{\"name\":\"policy reload\"}", 400);
+    say(&op, "host_command", target, "{\"name\":\"policy-reload\"}", 201);
     say(&op, "host_command", target, "{\"name\":\"self-test\",\"args\":{\"x\":1}}", 201);
     expect_said(&op, "status", "waiting");
     say(&op, "host_commands", target, NULL, 200);
     expect_said(&op, "items.0.by", "user:op");
+    say(&op, "host_command", target, "{\"name\":\"unlock\"}", 400);
+    say(&op, "host_command", target,
+        "{\"name\":\"unlock\",\"args\":{\"for_ms\":60000,\"reason\":\" \"}}", 400);
+    say(&op, "host_command", target,
+        "{\"name\":\"unlock\",\"args\":{\"for_ms\":60000,\"reason\":\"new disk\"}}", 201);
+    expect_said(&op, "args.reason", "new disk");
     (void)snprintf(target, sizeof(target), "/api/v1/hosts/%s/revoke", a.id);
     say(&admin, "host_revoke", target, "", 200);
     expect_said(&admin, "state", "revoked");

@@ -38,13 +38,28 @@ class Server:
         entry = kept["servers"][kept["last"]]
         self.token, self.context = entry["token"], ssl.create_default_context(cadata=entry["ca"])
 
-    def ask(self, path):
-        request = urllib.request.Request(f"https://{SERVER}:8443/api/v1/{path}", headers={"Authorization": f"Bearer {self.token}"})
+    def ask(self, path, body=None):
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"https://{SERVER}:8443/api/v1/{path}", data=data, headers=headers)
         with urllib.request.urlopen(request, context=self.context, timeout=20) as answer:
             return json.load(answer)
 
     def host(self):
         return self.ask("hosts")["items"][0]
+
+    def command(self, name, **args):
+        """The state of the command once the host has answered; its status where the server refuses it."""
+        path = f"hosts/{self.host()['id']}/commands"
+        try:
+            made = self.ask(path, {"name": name, "args": args})
+        except urllib.error.HTTPError as e:
+            return e.code
+        await_true(WITHIN, lambda: self.state(path, made["id"]) != "waiting")
+        return self.state(path, made["id"])
+
+    def state(self, path, number):
+        return next(c["status"] for c in self.ask(path)["items"] if c["id"] == number)
 
     def conditions(self):
         return {c["name"] for c in self.host()["conditions"]}
@@ -214,6 +229,29 @@ def refused(server, host):
     say(bool(server.records("send the signal kill to")), "a signal that was refused: and the record", "there is none")
 
 
+def stops(host):
+    """Whether root may stop the agent; then it goes on at once."""
+    try:
+        os.kill(host.pid, signal.SIGSTOP)
+    except PermissionError:
+        return False
+    os.kill(host.pid, signal.SIGCONT)
+    return True
+
+
+def opened_by_the_server(server, host):
+    """A window that an operator opens for a time, with a reason, and closes."""
+    say(server.command("unlock", for_ms=600000) == 400, "a window by the server: not without a reason")
+    say(not stops(host), "a window by the server: before it, the agent cannot be stopped")
+    state = server.command("unlock", for_ms=600000, reason="a new disk")
+    say(state == "done", "a window by the server: it is opened", f"{state}")
+    say(stops(host), "a window by the server: the agent can be stopped")
+    say(await_true(WITHIN, lambda: server.records("a new disk")) is not None, "a window by the server: the record says why")
+    say(server.command("lock") == "done" and not stops(host), "a window by the server: closed, it cannot")
+    say(server.command("unlock", for_ms=2000, reason="for a moment") == "done" and stops(host), "a window by the server: a short one")
+    say(await_true(WITHIN, lambda: not stops(host)) is not None, "a window by the server: it ends by itself")
+
+
 def main():
     host = Host(sys.argv[2])
     go_to_the_server()
@@ -222,6 +260,7 @@ def main():
     refused(server, host)
     cuts(server, host)
     sockets(server, host)
+    opened_by_the_server(server, host)
     host.unlock()
     say(await_true(WITHIN, lambda: server.records("the defence is down")) is not None, "the server is told that the defence is down")
     held(server, host)

@@ -86,7 +86,7 @@ export const hosts = {
   'host.cmd.unlock': ['Unlock', '解锁'],
   'host.cmd.lock': ['Lock', '锁定'],
   'host.cmd.self-test': ['Prove all hooks now', '立即验证所有钩子'],
-  'host.cmd.policy reload': ['Load policies again', '重新加载策略'],
+  'host.cmd.policy-reload': ['Load policies again', '重新加载策略'],
   'host.sent': ['The command is on its way.', '命令已发送。'],
   'cmd.waiting': ['waiting', '等待中'],
   'cmd.sent': ['sent', '已发送'],

@@ -213,7 +213,7 @@ function Losses({ losses }: { losses: Record<string, unknown> }) {
 }
 
 /** What agents do when they are told to; the window of the defence has its own buttons. */
-const commandNames = ['self-test', 'policy reload'] as const;
+const commandNames = ['self-test', 'policy-reload'] as const;
 
 function Commands({ id }: { id: string }) {
   const data = useData(`commands ${id}`, (signal) => api.get<Page<Command>>(`hosts/${seg(id)}/commands`, undefined, signal), 5000);
