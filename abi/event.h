@@ -131,6 +131,7 @@ struct sg_launch {
     __u32 script_dev; /* s_dev that SCRIPT lies in */
     __u32 cwd_dev;    /* … and CWD */
     __u32 reserved;
+    __u64 script_ino; /* of SCRIPT; 0: not known */
 };
 
 enum {
@@ -296,7 +297,7 @@ SG_EVENT_ASSERT(sizeof(struct sg_field) == 8, "sg_field");
 SG_EVENT_ASSERT(sizeof(struct sg_control_field) == 40, "sg_control_field");
 SG_EVENT_ASSERT(sizeof(struct sg_finding_field) == 16, "sg_finding_field");
 SG_EVENT_ASSERT(sizeof(struct sg_credentials) == 80, "sg_credentials");
-SG_EVENT_ASSERT(sizeof(struct sg_launch) == 80, "sg_launch");
+SG_EVENT_ASSERT(sizeof(struct sg_launch) == 88, "sg_launch");
 SG_EVENT_ASSERT(sizeof(struct sg_stdio) == 56, "sg_stdio");
 SG_EVENT_ASSERT(sizeof(struct sg_record) % 8 == 0, "sg_record is padded by hand");
 SG_EVENT_ASSERT(sizeof(struct sg_record) == 176, "sg_record has no hidden padding");

@@ -323,6 +323,7 @@ __noinline __u64 sg_exec_end(__u32 slot, __u64 at)
     if (head->launch.flags & SG_LAUNCH_SCRIPT && script &&
         BPF_CORE_READ(script, d_inode, i_ino) == e->script_ino) {
         head->launch.script_dev = e->script_dev;
+        head->launch.script_ino = e->script_ino;
         at = sg_launch_path(slot, at, (__u64)script, SG_FIELD_SCRIPT, SG_LAUNCH_SCRIPT_CUT);
         asm volatile("" : "+r"(at));
         if (e->script_is & SG_LAUNCH_MEMORY && !(head->launch.flags & SG_LAUNCH_MEMORY))

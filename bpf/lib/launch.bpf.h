@@ -47,7 +47,7 @@ static __always_inline struct sg_launch_head *sg_launch_head(__u32 slot)
 {
     struct sg_buffer *b = sg_buffer_of(slot);
 
-    _Static_assert(sizeof(struct sg_launch_head) == 440, "no padding between the fields");
+    _Static_assert(sizeof(struct sg_launch_head) == 448, "no padding between the fields");
     return b ? (struct sg_launch_head *)b->bytes : NULL;
 }
 

@@ -24,7 +24,7 @@ struct program_ask {
     struct files_answer answer;
     uint64_t id; // of the record that waits; 0: none
     bool done;
-    char path[];
+    char path[]; // and the script's, each with a NUL
 };
 
 struct batch {
@@ -102,18 +102,27 @@ static void refresh(struct agent *a)
         refresh_done(&r->job, false);
 }
 
-static void answered(struct agent *a, const struct program_ask *q)
+// Its texts are the answer's.
+static struct file_facts facts_of(const struct files_fact *fact)
 {
-    const struct files_answer *answer = &q->answer;
     struct file_facts facts = {
-        .hash = answer->hash,
-        .package = {answer->package, (uint32_t)strlen(answer->package)},
-        .version = {answer->version, (uint32_t)strlen(answer->version)},
+        .hash = fact->hash,
+        .package = {fact->package, (uint32_t)strlen(fact->package)},
+        .version = {fact->version, (uint32_t)strlen(fact->version)},
     };
 
-    memcpy(facts.sha256, answer->sha256, sizeof(facts.sha256));
+    memcpy(facts.sha256, fact->sha256, sizeof(facts.sha256));
+    return facts;
+}
+
+static void answered(struct agent *a, const struct program_ask *q)
+{
+    const struct file_facts script = facts_of(&q->answer.script);
+    struct file_facts facts = facts_of(&q->answer.program);
+
     if (!q->ask.refused)
         process_table_set_facts(a->processes, &q->ask.ref, q->ask.dev, q->ask.ino, &facts);
+    facts.script = script.hash == FILE_HASH_NONE ? NULL : &script;
     if (q->id)
         held_answer(a, q->id, &facts);
 }
@@ -178,16 +187,18 @@ static void submit(struct agent *a)
 }
 
 // Takes a copy of everything. False: too many wait.
-static bool ask(struct agent *a, const struct files_ask *question, struct bytes path, uint64_t id)
+static bool ask(struct agent *a, const struct files_ask *question, struct bytes path,
+                struct bytes script, uint64_t id)
 {
     struct programs *p = &a->programs;
     struct program_ask *q;
 
-    if (p->n >= PROGRAMS_ASKS_MAX || path.len > SG_PATH_BYTES_MAX) {
+    if (p->n >= PROGRAMS_ASKS_MAX || path.len > SG_PATH_BYTES_MAX ||
+        script.len > SG_PATH_BYTES_MAX) {
         p->n_busy++;
         return false;
     }
-    q = mallocz(sizeof(*q) + path.len + 1);
+    q = mallocz(sizeof(*q) + path.len + 1 + script.len + 1);
     if (!q) {
         p->n_busy++;
         return false;
@@ -197,6 +208,10 @@ static bool ask(struct agent *a, const struct files_ask *question, struct bytes 
     if (path.len) {
         memcpy(q->path, path.s, path.len);
         q->ask.path = q->path;
+    }
+    if (script.len) {
+        memcpy(q->path + path.len + 1, script.s, script.len);
+        q->ask.script = q->path + path.len + 1;
     }
     *p->last = q;
     p->last = &q->next;
@@ -214,14 +229,18 @@ void programs_ask(struct agent *a, struct event *ev)
         .dev = ev->exe_dev,
         .exec_ns = ev->realtime_ns,
         .refused = ev->error != 0,
+        .script_ino = ev->launch.script_ino,
+        .script_dev = ev->launch.script_dev,
     };
-    struct bytes path = {};
+    struct bytes path = {}, script = {};
 
     if (!a->programs.worker || ev->kind != EVENT_EXEC || !ev->exe_ino)
         return;
     if (ev->path.kind == EVENT_PATH_HOST && !(ev->launch.flags & SG_LAUNCH_DELETED))
         path = ev->path.bytes;
-    if (!ask(a, &question, path, a->programs.next_id + 1)) {
+    if (ev->launch.script.kind == EVENT_PATH_HOST && ev->launch.script_ino)
+        script = ev->launch.script.bytes;
+    if (!ask(a, &question, path, script, a->programs.next_id + 1)) {
         ev->file = &busy;
         return;
     }
@@ -252,7 +271,7 @@ void programs_tick(struct agent *a)
         question.ino = program.ino;
         question.dev = program.dev;
         question.exec_ns = now_ns(CLOCK_REALTIME);
-        (void)ask(a, &question, program.path, 0);
+        (void)ask(a, &question, program.path, (struct bytes){}, 0);
     }
     submit(a);
 }
@@ -312,5 +331,6 @@ void programs_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "package_files", c->package_files);
     jw_kv_u64(jw, "package_files_left_out", c->package_files_dropped);
     jw_kv_u64(jw, "package_bytes", c->package_bytes);
+    jw_kv_str(jw, "packages_error", c->package_error ? strerror(-c->package_error) : NULL);
     jw_end_object(jw);
 }

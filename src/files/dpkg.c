@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/macro.h"
@@ -15,28 +14,6 @@
 
 #define LIST_MAX   ((size_t)16 << 20)
 #define STATUS_MAX ((size_t)64 << 20)
-
-// With a merged /usr these are links into it, and lists have the paths from before.
-static int add_aliases(struct packages *p, const char *root)
-{
-    static const char *const tops[] = {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
-
-    for (size_t i = 0; i < ARRAY_SIZE(tops); i++) {
-        char path[PATH_MAX], target[48], to[64];
-        ssize_t n;
-
-        if (snprintf(path, sizeof(path), "%s%s", root, tops[i]) >= (int)sizeof(path))
-            return -ENAMETOOLONG;
-        n = readlink(path, target, sizeof(target) - 1);
-        if (n <= 0)
-            continue;
-        target[n] = '\0';
-        (void)snprintf(to, sizeof(to), "%s%s", target[0] == '/' ? "" : "/", target);
-        if (str_startswith(to, "/usr/"))
-            (void)packages_add_alias(p, tops[i], to);
-    }
-    return 0;
-}
 
 static int read_list(void *ctx, int dir, const struct dirent *entry)
 {
@@ -78,7 +55,7 @@ int packages_read_dpkg(const char *dpkg, const char *root, struct packages **ret
     if (snprintf(info, sizeof(info), "%s/info", dpkg) >= (int)sizeof(info))
         return -ENAMETOOLONG;
     r = packages_new(&p);
-    r = r < 0 ? r : add_aliases(p, root);
+    r = r < 0 ? r : packages_read_links(p, root);
     if (r < 0)
         return r;
     r = read_one(dpkg, "diversions", packages_add_diversions, p);

@@ -50,7 +50,7 @@ struct files {
     uint32_t oldest, youngest;
 
     struct packages *packages; // NULL: none
-    struct identity database;  // of dpkg's status, when they were read
+    struct identity database;  // of dpkg's status, or rpm's database, when they were read
     struct files_counters counters;
 };
 
@@ -294,7 +294,19 @@ static enum file_hash hash_of(struct files *f, const struct files_ask *ask, bool
     return hash;
 }
 
-uint64_t files_cost(struct files *f, const struct files_ask *ask)
+// /proc/PID/exe is the interpreter.
+static struct files_ask script_of(const struct files_ask *ask)
+{
+    return (struct files_ask){
+        .ino = ask->script_ino,
+        .dev = ask->script_dev,
+        .exec_ns = ask->exec_ns,
+        .path = ask->script,
+        .refused = true,
+    };
+}
+
+static uint64_t cost_of(struct files *f, const struct files_ask *ask)
 {
     _cleanup_close_ int fd = -1;
     struct identity id;
@@ -307,12 +319,20 @@ uint64_t files_cost(struct files *f, const struct files_ask *ask)
     return id.size > f->max_bytes || find(f, &id) ? 0 : id.size;
 }
 
+uint64_t files_cost(struct files *f, const struct files_ask *ask)
+{
+    const struct files_ask script = script_of(ask);
+
+    return cost_of(f, ask) + (ask->script ? cost_of(f, &script) : 0);
+}
+
 // Packages.
 
-static void read_packages(struct files *f)
+static void read_packages(struct files *f, const char *rpm)
 {
     struct packages *packages = NULL;
-    int r = packages_read_dpkg(f->dpkg, f->root, &packages);
+    int r = rpm ? packages_read_rpm(rpm, f->root, &packages)
+                : packages_read_dpkg(f->dpkg, f->root, &packages);
 
     f->counters.package_builds++;
     f->counters.package_error = r == -ENOENT ? 0 : r;
@@ -324,22 +344,24 @@ static void read_packages(struct files *f)
                   &f->counters.package_files_dropped, &f->counters.package_bytes);
 }
 
-// dpkg writes `status` anew, in one piece, whenever anything was installed or removed.
+// dpkg writes `status` anew, in one piece, whenever anything was installed or removed; rpm writes into its database, which is
+// asked where there is no dpkg.
 void files_refresh(struct files *f)
 {
     struct identity id = {};
     char path[4096];
+    bool rpm = false;
     struct stat st;
 
     if (snprintf(path, sizeof(path), "%s/status", f->dpkg) >= (int)sizeof(path))
         return;
-    if (stat(path, &st) == 0)
+    if (stat(path, &st) == 0 || (rpm = packages_rpm_database(f->root, path, sizeof(path), &st)))
         id = identity_of(&st);
     if (memcmp(&id, &f->database, sizeof(id)) == 0)
         return;
     f->database = id;
     if (id.ino)
-        read_packages(f);
+        read_packages(f, rpm ? path : NULL);
 }
 
 static void copy_text(char to[FILES_TEXT_MAX], struct bytes text)
@@ -350,7 +372,7 @@ static void copy_text(char to[FILES_TEXT_MAX], struct bytes text)
     to[len] = '\0';
 }
 
-static void find_package(struct files *f, const char *path, struct files_answer *ret)
+static void find_package(struct files *f, const char *path, struct files_fact *ret)
 {
     struct bytes name, version;
 
@@ -361,8 +383,8 @@ static void find_package(struct files *f, const char *path, struct files_answer 
     copy_text(ret->version, version);
 }
 
-void files_ask(struct files *f, const struct files_ask *ask, bool (*stop)(void *ctx), void *ctx,
-               struct files_answer *ret)
+static void ask_one(struct files *f, const struct files_ask *ask, bool (*stop)(void *ctx),
+                    void *ctx, struct files_fact *ret)
 {
     f->counters.asked++;
     ret->package[0] = ret->version[0] = '\0';
@@ -371,6 +393,18 @@ void files_ask(struct files *f, const struct files_ask *ask, bool (*stop)(void *
         f->counters.missing[ret->hash]++;
     if (ask->path)
         find_package(f, ask->path, ret);
+}
+
+void files_ask(struct files *f, const struct files_ask *ask, bool (*stop)(void *ctx), void *ctx,
+               struct files_answer *ret)
+{
+    const struct files_ask script = script_of(ask);
+
+    ask_one(f, ask, stop, ctx, &ret->program);
+    if (ask->script)
+        ask_one(f, &script, stop, ctx, &ret->script);
+    else
+        ret->script.hash = FILE_HASH_NONE;
 }
 
 void files_counters(const struct files *f, struct files_counters *ret)

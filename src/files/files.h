@@ -24,9 +24,10 @@
 struct files;
 
 struct files_options {
-    const char *proc;    // NULL: /proc
-    const char *dpkg;    // NULL: /var/lib/dpkg
-    const char *root;    // NULL: ""; where the links of a merged /usr are looked for
+    const char *proc; // NULL: /proc
+    const char *dpkg; // NULL: /var/lib/dpkg
+    const char
+        *root; // NULL: ""; where the links of a merged /usr and rpm's database are looked for
     uint64_t max_bytes;  // of a file that is read; 0: FILES_BYTES_DEFAULT
     uint32_t max_cached; // 0: FILES_CACHED_MAX
 };
@@ -56,19 +57,27 @@ struct files_ask {
     uint64_t exec_ns;       // CLOCK_REALTIME
     const char *path;       // with a NUL; as the host sees it, or NULL
     bool refused;           // it was not executed: /proc/PID/exe is another file
+    // The script that it is the interpreter of. Nothing holds that one: it is what lies at its path, unchanged since before the exec.
+    const char *script; // with a NUL; as the host sees it. NULL: none
+    uint64_t script_ino;
+    uint32_t script_dev;
+};
+
+struct files_fact {
+    enum file_hash hash; // NONE: nobody asked; never WAITING
+    uint8_t sha256[FILE_SHA256_BYTES];
+    char package[FILES_TEXT_MAX], version[FILES_TEXT_MAX]; // "": none
 };
 
 struct files_answer {
-    enum file_hash hash; // never NONE or WAITING
-    uint8_t sha256[FILE_SHA256_BYTES];
-    char package[FILES_TEXT_MAX], version[FILES_TEXT_MAX]; // "": none
+    struct files_fact program, script;
 };
 
 // `stop` (may be NULL) is asked now and then: true gives up, as FILE_HASH_LATE. Fails never: what is not known is said.
 void files_ask(struct files *f, const struct files_ask *ask, bool (*stop)(void *ctx), void *ctx,
                struct files_answer *ret);
 
-// What would have to be read for it: 0 when the hash is in the cache, or cannot be had.
+// What would have to be read for it: 0 when the hashes are in the cache, or cannot be had.
 uint64_t files_cost(struct files *f, const struct files_ask *ask);
 
 void files_counters(const struct files *f, struct files_counters *ret);

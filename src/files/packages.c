@@ -250,6 +250,12 @@ static bool is_directory_of(struct bytes path, struct bytes next)
 
 int packages_add_list(struct packages *p, struct bytes name, const char *text, size_t len)
 {
+    return packages_add_version_list(p, name, (struct bytes){}, text, len);
+}
+
+int packages_add_version_list(struct packages *p, struct bytes name, struct bytes version,
+                              const char *text, size_t len)
+{
     const char *at = text, *end = text + len;
     struct bytes line, before = {}, package;
     uint64_t number = p->n;
@@ -257,6 +263,8 @@ int packages_add_list(struct packages *p, struct bytes name, const char *text, s
 
     if (r < 0)
         return r;
+    if (version.len)
+        p->list[number].version = add_text(p, version);
     // The text of names may move, but that of this one is the caller's.
     package = name;
     package.len = p->list[number].name_len;

@@ -148,6 +148,8 @@ struct launch {
     uint32_t argc, envc;
     struct event_path cwd;
     struct event_path script; // with SG_LAUNCH_SCRIPT: event.path is its interpreter
+    uint32_t script_dev;      // s_dev, as the kernel has it
+    uint64_t script_ino;      // 0: not known
     struct bytes env;         // chosen variables "NAME=value", each followed by NUL
     struct launch_fd fd[3];
 };

@@ -34,4 +34,6 @@ struct file_facts {
     uint8_t sha256[FILE_SHA256_BYTES];
     struct bytes package; // name; empty: of no package, or not known
     struct bytes version; // of the package; empty: not known
+    // Of the script that the program was executed for; NULL: for none, or nobody asked.
+    const struct file_facts *script;
 };

@@ -98,8 +98,18 @@ void ocsf_put_file_facts(struct out *out, const struct file_facts *facts)
 #undef OCSF_WANT_file_facts
 }
 
+static void write_script_file(struct out *out, const struct ocsf_context *o,
+                              const struct file_facts *facts)
+{
+#define OCSF_WANT_script_file
+#include "ocsf/objects.def"
+#undef OCSF_WANT_script_file
+}
+
 void ocsf_put_unmapped_facts(struct out *out, const struct file_facts *facts)
 {
+    const struct ocsf_context *o = NULL;
+
 #define OCSF_WANT_unmapped_facts
 #include "ocsf/objects.def"
 #undef OCSF_WANT_unmapped_facts

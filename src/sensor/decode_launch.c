@@ -29,6 +29,8 @@ static int take_launch(struct bytes field, struct event *ev, struct sg_launch *l
     to->tty = l->tty;
     to->argc = l->argc;
     to->envc = l->envc;
+    to->script_dev = l->script_dev;
+    to->script_ino = l->script_ino;
     ev->args_cut = ev->args_cut || l->flags & SG_LAUNCH_ARGS_CUT;
     return 0;
 }

@@ -118,7 +118,7 @@ class Lives:
 EVERYTHING = {
     "process": {"environment_variables": [{"name": "LD_PRELOAD", "value": "/tmp/x.so"}, {"name": "SSH_CONNECTION", "value": "198.51.100.7 51515 10.0.0.9 22"}],
                 "session": {"uid": "3", "issuer": "ssh", "is_remote": True, "terminal": "pts/3"}},
-    "unmapped": {"script": "/srv/backup.py", "arguments": ["python3", "/srv/backup.py", "--to", "/mnt/last backup"],
+    "unmapped": {"script": "/srv/backup.py", "script_file": {"hashes": [{"algorithm_id": 3, "value": "5c" * 32}], "product": {"name": "backup", "version": "2"}}, "arguments": ["python3", "/srv/backup.py", "--to", "/mnt/last backup"],
                  "descriptors": [{"fd": 0, "kind": "socket", "family": "inet", "protocol": 6, "local_endpoint": {"ip": "10.0.0.9", "port": 4444},
                                   "remote_endpoint": {"ip": "198.51.100.7", "port": 51515}},
                                  {"fd": 1, "kind": "tty", "path": "/dev/pts/3", "terminal": "pts/3"}, {"fd": 2, "kind": "file", "path": "/var/log/backup.log"}],

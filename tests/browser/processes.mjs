@@ -128,7 +128,7 @@ await walk.test('a process: all that its record says', async () => {
   await quiet();
   await shoot('process');
   const facts = await page.innerText('.facts-wide');
-  for (const text of ['/srv/backup.py', "python3 /srv/backup.py --to '/mnt/last backup'", '/srv/www', 'LD_PRELOAD=/tmp/x.so', '10.0.0.9:4444 → 198.51.100.7:51515',
+  for (const text of ['/srv/backup.py', "python3 /srv/backup.py --to '/mnt/last backup'", '/srv/www', 'LD_PRELOAD=/tmp/x.so', '10.0.0.9:4444 → 198.51.100.7:51515', '5c5c5c5c', 'backup 2',
     'terminal /dev/pts/3', 'CAP_DAC_READ_SEARCH CAP_NET_RAW', 'net 4026532222', 'with more privileges than who started it', '00070e151c23', 'python3.11-minimal 3.11.2-6+deb12u3',
     'ssh 3', 'from the network', uids[2401]])
     assert.ok(facts.includes(text), `${text} is not in ${facts}`);

@@ -70,7 +70,7 @@ def lines_of(k, t):
     launch = {**process, "session": {"uid": t, "issuer": t, "terminal": t}, "file": {
         "path": "/" + t, "name": t, "hashes": [{"algorithm_id": 3, "value": t}], "product": {"name": t, "version": t}},
         "environment_variables": [{"name": t, "value": t}, {"name": "LD_PRELOAD", "value": t}]}
-    how = {**unmapped, "script": t, "arguments": [t, t, ""], "arguments_cut": True, "argument_count": 9, "environment_cut": True, "launch": [t, "memory"],
+    how = {**unmapped, "script": t, "script_file": {"hashes": [{"algorithm_id": 3, "value": t}], "product": {"name": t, "version": t}, "hash_missing": t}, "arguments": [t, t, ""], "arguments_cut": True, "argument_count": 9, "environment_cut": True, "launch": [t, "memory"],
            "descriptors": [{"fd": 0, "kind": t, "path": t, "family": t, "local_endpoint": {"ip": t, "port": 1}}, {"fd": 1, "kind": "tty", "terminal": t}],
            "capabilities": [t], "capabilities_permitted": [t], "namespaces": {t[:40]: 1}, "hash_missing": t}
     return [record(k, **base), record(k, **life),

@@ -132,7 +132,7 @@ static void put(struct fixture *f, const struct record *r)
     take_waiting(f->a);
 }
 
-static void put_exec(struct fixture *f, pid_t pid, const char *path)
+static void put_exec_of(struct fixture *f, pid_t pid, const char *path, const char *script)
 {
     struct stat st = {};
     struct record r;
@@ -149,7 +149,21 @@ static void put_exec(struct fixture *f, pid_t pid, const char *path)
     record_path(&r, SG_FIELD_PATH, path);
     record_field(&r, SG_FIELD_ARGS, "x\0--token=abcd\0", 15);
     record_field(&r, SG_FIELD_EXE_ID, &id, 12);
+    if (script) {
+        struct sg_launch launch = {.flags = SG_LAUNCH_SCRIPT};
+
+        assert_int_equal(stat(script, &st), 0);
+        launch.script_ino = st.st_ino;
+        launch.script_dev = major(st.st_dev) << 20 | minor(st.st_dev);
+        record_field(&r, SG_FIELD_LAUNCH, &launch, sizeof(launch));
+        record_path(&r, SG_FIELD_SCRIPT, script);
+    }
     put(f, &r);
+}
+
+static void put_exec(struct fixture *f, pid_t pid, const char *path)
+{
+    put_exec_of(f, pid, path, NULL);
 }
 
 static void put_exit(struct fixture *f, pid_t pid)
@@ -258,6 +272,45 @@ static void test_missing(void **state)
     assert_string_equal(missing(lines, 0), "gone");
     assert_string_equal(missing(lines, 1), "large");
     assert_null(json_get(file_of(lines, 1), "hashes"));
+    json_object_put(lines);
+    unit_child_end(&c);
+}
+
+static bool has_mount(const struct fixture *f, const char *path)
+{
+    const struct mount_view *view = &f->a->mounts.view;
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    for (size_t i = 0; i < view->n_decode; i++)
+        if (view->decode[i].dev == (major(st.st_dev) << 20 | minor(st.st_dev)))
+            return true;
+    return false;
+}
+
+static void test_script(void **state)
+{
+    struct fixture *f = *state;
+    struct json_object *lines, *file;
+    char script[4096];
+    struct unit_child c;
+
+    (void)snprintf(script, sizeof(script), "%s/script", f->dir);
+    assert_int_equal(write_file_atomic(AT_FDCWD, script, "abc", 3, 0755), 0);
+    make_program();
+    c = unit_child_start(exec_program, NULL);
+    put_exec_of(f, c.pid, program, script);
+    put_exec(f, c.pid, program);
+    lines = await_lines(f, 2);
+    assert_non_null(json_get(file_of(lines, 0), "hashes"));
+    file = json_get(json_get(json_object_array_get_idx(lines, 0), "unmapped"), "script_file");
+    // The file system of the tests' directories may be one that the mount table does not have by this number.
+    assert_int_equal(file != NULL, has_mount(f, script));
+    if (file)
+        assert_string_equal(json_get_str(json_object_array_get_idx(json_get(file, "hashes"), 0),
+                                         "value", ""),
+                            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_null(json_get(json_get(json_object_array_get_idx(lines, 1), "unmapped"), "script_file"));
     json_object_put(lines);
     unit_child_end(&c);
 }
@@ -402,5 +455,5 @@ static void test_under_a_rule(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-UNIT_MAIN(TEST(test_hash), TEST(test_missing), TEST(test_late), TEST(test_bounds),
-          TEST(test_not_asked), TEST(test_under_a_rule))
+UNIT_MAIN(TEST(test_hash), TEST(test_missing), TEST(test_script), TEST(test_late),
+          TEST(test_bounds), TEST(test_not_asked), TEST(test_under_a_rule))

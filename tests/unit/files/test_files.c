@@ -60,7 +60,7 @@ static void sha256sum(const char *path, char hex[65])
         (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-static void assert_hash(const struct files_answer *a, const char *hex)
+static void assert_hash(const struct files_fact *a, const char *hex)
 {
     char text[65];
 
@@ -109,12 +109,12 @@ static struct files_counters counters(struct fixture *f)
     return c;
 }
 
-static struct files_answer answer_to(struct fixture *f, const struct files_ask *ask)
+static struct files_fact answer_to(struct fixture *f, const struct files_ask *ask)
 {
     struct files_answer a;
 
     files_ask(f->files, ask, NULL, NULL, &a);
-    return a;
+    return a.program;
 }
 
 static void test_process(void **state)
@@ -122,7 +122,7 @@ static void test_process(void **state)
     struct fixture *f = *state;
     struct unit_child c = unit_child_start(exec_program, NULL);
     struct files_ask ask = ask_about(program, c.pid);
-    struct files_answer a;
+    struct files_fact a;
 
     assert_true(files_cost(f->files, &ask) > 1000);
     a = answer_to(f, &ask);
@@ -165,7 +165,7 @@ static void test_by_path(void **state)
 {
     struct fixture *f = *state;
     struct files_ask ask = ask_about(program, 0x7fffffff);
-    struct files_answer a = answer_to(f, &ask);
+    struct files_fact a = answer_to(f, &ask);
     struct stat st;
 
     assert_hash(&a, f->hex);
@@ -193,7 +193,7 @@ static void test_changes(void **state)
 {
     struct fixture *f = *state;
     struct files_ask ask = ask_about(program, 0x7fffffff);
-    struct files_answer a = answer_to(f, &ask);
+    struct files_fact a = answer_to(f, &ask);
     int fd = open(program, O_WRONLY | O_APPEND | O_CLOEXEC);
     char hex[65];
 
@@ -212,7 +212,7 @@ static void test_known_answer(void **state)
 {
     struct fixture *f = *state;
     struct files_ask ask;
-    struct files_answer a;
+    struct files_fact a;
 
     assert_int_equal(write_file_atomic(AT_FDCWD, program, "abc", 3, 0755), 0);
     ask = ask_about(program, 0x7fffffff);
@@ -237,7 +237,8 @@ static void test_large_and_stopped(void **state)
     struct files_answer a;
 
     files_ask(f->files, &ask, yes, NULL, &a);
-    assert_int_equal(a.hash, FILE_HASH_LATE);
+    assert_int_equal(a.program.hash, FILE_HASH_LATE);
+    assert_int_equal(a.script.hash, FILE_HASH_NONE);
     assert_int_equal(truncate(program, (1 << 20) + 1), 0);
     ask.exec_ns = now_ns(CLOCK_REALTIME) + NS_PER_SEC;
     assert_int_equal(files_cost(f->files, &ask), 0);
@@ -307,8 +308,46 @@ static void test_package(void **state)
     assert_int_equal(counters(f).package_builds, 2);
 }
 
+// What lies at the path of a script, when it is what was executed.
+static void test_script(void **state)
+{
+    struct fixture *f = *state;
+    struct unit_child c = unit_child_start(exec_program, NULL);
+    struct files_ask ask = ask_about(program, c.pid);
+    char script[4096], hex[65];
+    struct files_answer a;
+    struct stat st;
+
+    (void)snprintf(script, sizeof(script), "%s/script", f->dir);
+    assert_int_equal(write_file_atomic(AT_FDCWD, script, "#!/bin/cat\n", 11, 0755), 0);
+    sha256sum(script, hex);
+    assert_int_equal(stat(script, &st), 0);
+    ask.script = script;
+    ask.script_ino = st.st_ino;
+    ask.script_dev = major(st.st_dev) << 20 | minor(st.st_dev);
+    ask.exec_ns = now_ns(CLOCK_REALTIME) + NS_PER_SEC;
+    assert_true(files_cost(f->files, &ask) > 11);
+    files_ask(f->files, &ask, NULL, NULL, &a);
+    assert_hash(&a.program, f->hex);
+    assert_hash(&a.script, hex);
+    assert_int_equal(files_cost(f->files, &ask), 0);
+    // Another file of that name, and one that was written to after the exec.
+    ask.script_ino++;
+    files_ask(f->files, &ask, NULL, NULL, &a);
+    assert_hash(&a.program, f->hex);
+    assert_int_equal(a.script.hash, FILE_HASH_OTHER);
+    ask.script_ino--;
+    ask.exec_ns = now_ns(CLOCK_REALTIME) - NS_PER_SEC;
+    files_ask(f->files, &ask, NULL, NULL, &a);
+    assert_int_equal(a.script.hash, FILE_HASH_OTHER);
+    assert_int_equal(unlink(script), 0);
+    files_ask(f->files, &ask, NULL, NULL, &a);
+    assert_int_equal(a.script.hash, FILE_HASH_GONE);
+    unit_child_end(&c);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 UNIT_MAIN(TEST(test_process), TEST(test_another_program), TEST(test_by_path), TEST(test_changes),
-          TEST(test_large_and_stopped), TEST(test_cache), TEST(test_package),
+          TEST(test_large_and_stopped), TEST(test_cache), TEST(test_package), TEST(test_script),
           TEST(test_known_answer))

@@ -104,8 +104,11 @@ static void write_and_compare(struct fixture *f, const char *name)
 static void test_everything(void **state)
 {
     struct fixture *f = *state;
-    struct file_facts facts = known();
+    struct file_facts facts = known(), script = known();
 
+    script.sha256[0] = 0xff;
+    script.package = BYTES("web");
+    facts.script = &script;
     make_launch(f);
     f->ev->file = &facts;
     write_and_compare(f, "exec-everything");
@@ -191,6 +194,7 @@ static void test_completed(void **state)
     _cleanup_(sb_done) struct strbuf whole = {};
     struct fixture *f = *state;
     struct file_facts facts = known();
+    const struct file_facts script = {.hash = FILE_HASH_OTHER};
     struct ocsf_later later;
 
     for (size_t i = 0; i < 2 + ARRAY_SIZE(missing); i++) {
@@ -200,6 +204,7 @@ static void test_completed(void **state)
             make_exec(f);
         if (i >= 2)
             facts = (struct file_facts){.hash = missing[i - 2], .package = BYTES("p\"\n")};
+        facts.script = i % 2 ? &script : NULL;
         f->ev->file = &facts;
         write_record(f->o, f->ev, &f->line);
         assert_false(ocsf_later(f->o, &later));

@@ -43,6 +43,7 @@ static const struct sg_launch numbers = {
     .flags = SG_LAUNCH_SCRIPT | SG_LAUNCH_SECURE,
     .script_dev = DEV_HOME,
     .cwd_dev = DEV_ROOT,
+    .script_ino = 4712,
 };
 
 static void begin(struct record *r, const struct sg_launch *l)
@@ -84,6 +85,8 @@ static void test_numbers_and_paths(void **state)
     assert_bytes(l->cwd.bytes, "/srv/work");
     assert_int_equal(l->cwd.kind, EVENT_PATH_HOST);
     assert_bytes(l->script.bytes, "/home/ann/job.sh");
+    assert_int_equal(l->script_ino, 4712);
+    assert_int_equal(l->script_dev, DEV_HOME);
     assert_bytes(l->env, "LD_PRELOAD=x\0SSH_TTY=y\0");
     // Which file it was, where no field says so.
     assert_int_equal(ev->exe_ino, 99);

@@ -35,6 +35,7 @@ export interface OcsfLaunch {
   environment_cut?: boolean;
   launch?: string[];
   script?: string;
+  script_file?: { hashes?: { algorithm_id?: number; value?: string }[]; product?: { name?: string; version?: string }; hash_missing?: string };
   descriptors?: OcsfDescriptor[];
   capabilities?: string[];
   capabilities_permitted?: string[];

@@ -96,6 +96,8 @@ export const processes = {
   'proc.hash': ['SHA-256', 'SHA-256 摘要'],
   'proc.hashMissing': ['not known: {why}', '未知：{why}'],
   'proc.package': ['Package', '软件包'],
+  'proc.scriptHash': ['SHA-256 of the script', '脚本的 SHA-256 摘要'],
+  'proc.scriptPackage': ['Package of the script', '脚本所属软件包'],
   'proc.uid': ['Entity', '实体'],
   'proc.outcomes': ['Its records', '其记录'],
   'proc.countsCut': ['The time for looking was over: there may be more.', '查询时间已到：可能还有更多。'],

@@ -37,6 +37,11 @@ const place = object(() => ({ path: text, name: text }));
 
 const variable = object(() => ({ name: text, value: text }));
 
+const fileFacts = () => ({
+  hashes: listOf(object(() => ({ algorithm_id: number, value: text }))),
+  product: object(() => ({ name: text, version: text })),
+});
+
 // Processes are in one another, as deep as the server takes records.
 const process: Fit<OcsfProcess> = object<OcsfProcess>(() => ({
   pid: number,
@@ -49,8 +54,7 @@ const process: Fit<OcsfProcess> = object<OcsfProcess>(() => ({
     path: text,
     name: text,
     is_deleted: flag,
-    hashes: listOf(object(() => ({ algorithm_id: number, value: text }))),
-    product: object(() => ({ name: text, version: text })),
+    ...fileFacts(),
   })),
   user: named,
   group: named,
@@ -129,6 +133,7 @@ const launch = object<OcsfLaunch>(() => ({
   capabilities_ambient: listOf(text),
   namespaces: numbers,
   hash_missing: text,
+  script_file: object(() => ({ ...fileFacts(), hash_missing: text })),
 }));
 
 /** The parts of a process's detail; what has another type than it should is left out. */

@@ -6,10 +6,10 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, seg, serverNow } from '../api/client.ts';
 import { useData, useList } from '../api/data.ts';
-import type { OcsfDescriptor, OcsfEndpoint, OcsfLaunch, OcsfProcess } from '../api/ocsf.ts';
+import type { OcsfDescriptor, OcsfEndpoint, OcsfFile, OcsfLaunch, OcsfProcess } from '../api/ocsf.ts';
 import type { Event as EventRow, ProcessDetail, ProcessTree, Timeline } from '../api/types.ts';
 import type { Page } from '../api/ui.ts';
-import { t, tOr } from '../i18n/index.ts';
+import { type Key, t, tOr } from '../i18n/index.ts';
 import { count } from '../lib/num.ts';
 import { outcomeKey, OUTCOMES } from '../lib/ocsf.ts';
 import { processHref, ranFor, withoutSiblings } from '../lib/proctree.ts';
@@ -196,18 +196,18 @@ function Privileges({ u }: { u: OcsfLaunch }) {
   );
 }
 
-function FileFacts({ p, u }: { p: OcsfProcess; u: OcsfLaunch }) {
-  const hash = p.file?.hashes?.find((h) => h.value)?.value;
-  const product = p.file?.product;
+function FileFacts({ of, missing, names }: { of: Pick<OcsfFile, 'hashes' | 'product'> | undefined; missing: string | undefined; names: { hash: Key; pack: Key } }) {
+  const hash = of?.hashes?.find((h) => h.value)?.value;
+  const product = of?.product;
   return (
     <>
-      <Copied name={t('proc.hash')} text={hash} />
-      {!hash && u.hash_missing && (
-        <Fact name={t('proc.hash')}>
-          <Raw text={t('proc.hashMissing', { why: u.hash_missing })} max={100} />
+      <Copied name={t(names.hash)} text={hash} />
+      {!hash && missing && (
+        <Fact name={t(names.hash)}>
+          <Raw text={t('proc.hashMissing', { why: missing })} max={100} />
         </Fact>
       )}
-      <Copied name={t('proc.package')} text={product && [product.name, product.version].filter(Boolean).join(' ')} />
+      <Copied name={t(names.pack)} text={product && [product.name, product.version].filter(Boolean).join(' ')} />
     </>
   );
 }
@@ -282,7 +282,8 @@ function Detail({ d }: { d: ProcessDetail }) {
         <Environment p={p} u={u} />
         {u.descriptors && u.descriptors.length > 0 && <Descriptors list={u.descriptors} />}
         <Privileges u={u} />
-        <FileFacts p={p} u={u} />
+        <FileFacts of={p.file} missing={u.hash_missing} names={{ hash: 'proc.hash', pack: 'proc.package' }} />
+        <FileFacts of={u.script_file} missing={u.script_file?.hash_missing} names={{ hash: 'proc.scriptHash', pack: 'proc.scriptPackage' }} />
         <Copied name={t('proc.uid')} text={d.uid} />
       </dl>
       <details class="part">
