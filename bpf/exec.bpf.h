@@ -11,6 +11,7 @@
 #include "lib/exec.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
+#include "lib/life.bpf.h"
 #include "schedule.bpf.h"
 
 /* Before the verdict of the hook; a file that cannot be executed ends here, too. */
@@ -93,13 +94,12 @@ static __always_inline void sg_exec_record(struct linux_binprm *bprm)
     sg_send(slot, b, end, SG_RING_PROCESS);
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+static __always_inline void sg_executed(__u32 old_pid, struct linux_binprm *bprm)
 {
     const struct sg_image *header = sg_header_now();
 
     if (header && header->needs & SG_NEEDS_PROGRAM) {
-        sg_follow_end((__u32)old_pid);
+        sg_follow_end(old_pid);
         sg_remember_program(bprm->file->f_inode, bprm->file->f_path.dentry, header->policy_id);
         /* What it hands on counts even when it executes another program before anybody asks. */
         if (header->needs & SG_NEEDS_LINEAGE)
@@ -108,10 +108,12 @@ int BPF_PROG(tp_exec, struct task_struct *task, int old_pid, struct linux_binprm
     sg_exec_record(bprm);
     if (!sg_stopped_by_hook)
         sg_schedule_begins();
-    return 0;
 }
 
-/* Where tracepoints run with preemption on (from 7.0, include/linux/tracepoint.h), and are skipped for whoever comes by then. */
+SG_LIFE(sched_process_exec, tp_exec, task, task->self_exec_id, sg_executed((__u32)old_pid, bprm),
+        struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+
+/* Where programs on tracepoints may be skipped (lib/life.bpf.h): those on hooks never are. */
 SEC("lsm/bprm_committed_creds")
 int BPF_PROG(lsm_exec_begins, struct linux_binprm *bprm)
 {

@@ -7,6 +7,7 @@
 #include "lib/exec.bpf.h"
 #include "lib/follow.bpf.h"
 #include "lib/hook.bpf.h"
+#include "lib/life.bpf.h"
 
 /* A child is born with what its parent is worth; what depends on whose child it is is computed when it first matters. */
 static __always_inline void sg_inherit(struct task_struct *parent, struct task_struct *child,
@@ -38,8 +39,7 @@ static __always_inline void sg_inherit(struct task_struct *parent, struct task_s
         c->ancestors[i] |= s->exe[i];
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline void sg_born(struct task_struct *parent, struct task_struct *child)
 {
     const struct sg_image *header = sg_header_now();
     struct sg_buffer *b;
@@ -49,7 +49,7 @@ int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
     if (header && header->needs & SG_NEEDS_PROGRAM)
         sg_inherit(parent, child, header);
     if (child->tgid == parent->tgid)
-        return 0;
+        return;
     b = sg_begin(&slot, SG_RECORD_FORK);
     if (b) {
         r = (struct sg_record *)b->bytes;
@@ -58,8 +58,10 @@ int BPF_PROG(tp_fork, struct task_struct *parent, struct task_struct *child)
         sg_control_mark(r, SG_CONTROL_fork);
     }
     sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
-    return 0;
 }
+
+SG_LIFE(sched_process_fork, tp_fork, child, SG_LIFE_FORK, sg_born(parent, child),
+        struct task_struct *parent, struct task_struct *child)
 
 static __always_inline void sg_forget_thread(__u32 tid, __u64 address)
 {
@@ -69,8 +71,7 @@ static __always_inline void sg_forget_thread(__u32 tid, __u64 address)
     bpf_map_delete_elem(&sg_execs, &address); /* an exec that failed */
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(tp_exit, struct task_struct *task)
+static __always_inline void sg_ends(struct task_struct *task)
 {
     __u64 address = bpf_get_current_task();
     __u32 tid = task->pid;
@@ -82,7 +83,7 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     /* The last thread speaks for the process. */
     if (task->signal->live.counter > 0) {
         sg_forget_thread(tid, address);
-        return 0;
+        return;
     }
     agent = sg_agent_get();
     if (sg_is_agent(agent, task))
@@ -96,7 +97,8 @@ int BPF_PROG(tp_exit, struct task_struct *task)
     }
     sg_send(slot, b, sizeof(*r), SG_RING_PROCESS);
     sg_forget_thread(tid, address);
-    return 0;
 }
+
+SG_LIFE(sched_process_exit, tp_exit, task, SG_LIFE_EXIT, sg_ends(task), struct task_struct *task)
 
 #endif

@@ -81,13 +81,13 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
 
 // Likewise.
 static void choose_extra(const struct bpf_object *object, const struct btf *btf, const char *prefix,
-                         uint32_t lsm_kernel, const struct extra_row *row, struct choice *ret)
+                         uint32_t version, const struct extra_row *row, struct choice *ret)
 {
     const struct bpf_program *program;
     char base[PROGRAM_NAME], name[PROGRAM_NAME];
     int n_args, n;
 
-    if (row->lsm_since > lsm_kernel) {
+    if (row->since > version || (row->lsm_only && !streq(prefix, "lsm"))) {
         (void)snprintf(ret->reason, sizeof(ret->reason), "this kernel does without %s",
                        row->program);
         return;
@@ -123,8 +123,7 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
                      enum sensor_attach attach, struct choices *ret)
 {
     const char *prefix = attach == SENSOR_ATTACH_LSM ? "lsm" : "fmod";
-    uint32_t version = kernel_version(release),
-             lsm_kernel = attach == SENSOR_ATTACH_LSM ? version : 0;
+    uint32_t version = kernel_version(release);
     bool in_union = kernel_f_path_in_union(btf);
     const struct extra_row *row;
 
@@ -132,7 +131,7 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
     for (size_t i = 0; i < HOOKS; i++)
         choose_hook(object, btf, prefix, hook_row(i)->id, in_union, &ret->hooks[i]);
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(ret->extras); i++)
-        choose_extra(object, btf, prefix, lsm_kernel, row, &ret->extras[i]);
+        choose_extra(object, btf, prefix, version, row, &ret->extras[i]);
 }
 
 const struct choice *choice_within(const struct choices *c, const struct extra_row *row)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/macro.h"
+#include "base/strutil.h"
 #include "sensor/hostfile.h"
 #include "sensor/internal.h"
 
@@ -169,16 +170,33 @@ const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)
     return s->hooks;
 }
 
+// NULL: it is not attached.
+static const struct link *link_of_extra(const struct sensor *s, const char *program)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(s->choices.extras); i++)
+        if (streq(s->choices.extras[i].program, program))
+            return links_of(&s->links, &s->choices.extras[i]);
+    return NULL;
+}
+
 uint64_t sensor_skipped(const struct sensor *s)
 {
     const struct extra_row *row;
     uint64_t n = 0;
 
     for (size_t i = 0; (row = extra_row(i)); i++) {
-        const struct link *link = links_of(&s->links, &s->choices.extras[i]);
+        const struct link *link = links_of(&s->links, &s->choices.extras[i]), *second;
+        char again[PROGRAM_NAME];
+        uint64_t missed;
 
-        if (link && !row->on_hook && !row->ops && !row->feature)
-            n += missed_runs(link->prog_id);
+        if (!link || row->on_hook || row->lsm_only || row->ops || row->feature ||
+            str_endswith(row->program, "_again"))
+            continue;
+        (void)snprintf(again, sizeof(again), "%s_again", row->program);
+        missed = missed_runs(link->prog_id);
+        second = link_of_extra(s, again);
+        // Whom the second one met was not missed; how often both were skipped for the same one is not known any better.
+        n += second ? MIN(missed, missed_runs(second->prog_id)) : missed;
     }
     return n;
 }

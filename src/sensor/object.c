@@ -117,6 +117,11 @@ static bool has_task_storage(const struct sensor_probe *p)
     return false;
 }
 
+static bool lives_twice(const struct sensor *s)
+{
+    return choice_has_extra(&s->choices, "tp_exec_again");
+}
+
 // Sizes and kinds for this kernel; the descriptor when there is one already.
 static int fit_map(const struct sensor *s, struct bpf_map *map)
 {
@@ -142,6 +147,8 @@ static int fit_map(const struct sensor *s, struct bpf_map *map)
         r = r < 0 ? r : bpf_map__set_map_flags(map, 0);
         r = r < 0 ? r : bpf_map__set_max_entries(map, 1);
     }
+    if (r == 0 && streq(name, "sg_lives") && !lives_twice(s))
+        r = bpf_map__set_max_entries(map, 1); // nobody uses it
     fd = map_fd(s, name);
     if (r == 0 && fd >= 0)
         r = bpf_map__reuse_fd(map, fd);
@@ -185,6 +192,7 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
     set_constant(object, "sg_init_cred", s->init_cred);
     set_constant(object, "sg_agent_tgid", (uint64_t)getpid());
     set_constant(object, "sg_record_only", !s->enforcing);
+    set_constant(object, "sg_lives_twice", lives_twice(s));
     set_constant(object, "sg_stopped_by_hook", choice_has_extra(&s->choices, "lsm_exec_begins"));
     r = set_factors(object);
     if (r < 0) {

@@ -69,14 +69,27 @@ static const struct {
     {"file_ioctl_compat", SG_NEED_GUARD},
 };
 
+// From here on tracepoints leave preemption on: bpf/lib/life.bpf.h.
+#define TRACEPOINTS_PREEMPT KERNEL(7, 0)
+
 static const struct extra_row extras[] = {
     {.program = "tp_fork", .required = true},
     {.program = "tp_exec", .required = true},
     {.program = "tp_exit", .required = true},
     {.program = "lsm_exec_begins",
      .controls = SG_BIT(SG_CONTROL_schedule),
-     .lsm_since = KERNEL(7, 0),
+     .since = TRACEPOINTS_PREEMPT,
+     .lsm_only = true,
      .without = "rules that schedule come late where a task is preempted inside tp_exec"},
+#define AGAIN(name)                                                                     \
+    {                                                                                   \
+        .program = (name), .since = TRACEPOINTS_PREEMPT,                                \
+        .without = "a process is missed where a task is preempted inside the first one" \
+    }
+    AGAIN("tp_fork_again"),
+    AGAIN("tp_exec_again"),
+    AGAIN("tp_exit_again"),
+#undef AGAIN
     {.program = "fentry_bprm_check", .without = "records of scripts name their interpreter alone"},
     {.program = "tp_task_free", .without = "what is known of a thread is forgotten late"},
     {.program = "fexit_d_move",

@@ -59,8 +59,8 @@ struct extra_row {
     uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
     uint64_t
         controls; // only while a rule is about one of these kinds (bits of enum sg_control); 0: always
-    uint32_t
-        lsm_since; // only where hooks are of type LSM, from this kernel on (KERNEL()); 0: anywhere
+    uint32_t since;     // only from this kernel on (KERNEL()); 0: on any
+    bool lsm_only;      // only where hooks are of type LSM
     uint32_t feature;   // SENSOR_FEATURE_*: only while that is on; 0: of no feature
     const char *within; // the hook whose own program does the same where it is attached; NULL: none
     bool on_hook;       // its names are lsm_<program> and fmod_<program>, as those of hooks are

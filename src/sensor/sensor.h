@@ -269,7 +269,8 @@ int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_
 
 /*
  * How often the kernel skipped the programs that see processes begin and end, as it does when a task is preempted inside one and
- * another comes by (recursion_misses; kernels before 5.12 do not count it). Programs on LSM hooks are never skipped.
+ * another comes by (recursion_misses; kernels before 5.12 do not count it); where there are two of them, how often both were, at most.
+ * Programs on LSM hooks are never skipped.
  */
 uint64_t sensor_skipped(const struct sensor *s);
 

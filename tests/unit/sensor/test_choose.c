@@ -163,12 +163,12 @@ static void test_who_is_scheduled_is_stopped_where_nobody_is_missed(void **state
     static const struct {
         const char *release;
         enum sensor_attach attach;
-        bool by_hook;
+        bool by_hook, twice;
     } kernels[] = {
-        {"6.19.4", SENSOR_ATTACH_LSM, false},
-        {"7.0.0", SENSOR_ATTACH_LSM, true},
-        {"7.3.4+deb13", SENSOR_ATTACH_LSM, true},
-        {"7.3.4", SENSOR_ATTACH_FMOD_RET, false},
+        {"6.19.4", SENSOR_ATTACH_LSM, false, false},
+        {"7.0.0", SENSOR_ATTACH_LSM, true, true},
+        {"7.3.4+deb13", SENSOR_ATTACH_LSM, true, true},
+        {"7.3.4", SENSOR_ATTACH_FMOD_RET, false, true},
     };
     struct bpf_object *object = open_object();
     struct btf *btf = kernel_without(NULL);
@@ -182,6 +182,7 @@ static void test_who_is_scheduled_is_stopped_where_nobody_is_missed(void **state
     for (size_t i = 0; i < ARRAY_SIZE(kernels); i++) {
         choose_programs(object, btf, kernels[i].release, kernels[i].attach, &c);
         assert_int_equal(choice_has_extra(&c, "lsm_exec_begins"), kernels[i].by_hook);
+        assert_int_equal(choice_has_extra(&c, "tp_exec_again"), kernels[i].twice);
         assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
         assert_int_equal(names_has(&names, "lsm_exec_begins"), kernels[i].by_hook);
         assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);

@@ -62,6 +62,16 @@ rm /run/t/copy
 ps_says "a program without a name is deleted, and of no package" 'any(r.get("deleted") and "package" not in r for r in rows.values() if r.get("command") == "/run/t/copy 10004")'
 check "it can be asked for" bash -c "safeguard ps --deleted --package none | grep -q 'copy 10004 (deleted)'"
 
+# Scripts: their own hash, unless another file was put in the place of the one that was executed.
+printf '#!/bin/sh\nexit 0\n' >/srv/script
+chmod +x /srv/script
+cp /srv/script /srv/other
+sleep 0.1 # the clock of the file system's times lags
+/srv/script kept
+for ((i = 0; i < 20; i++)); do /srv/script replaced; cp --remove-destination /srv/other /srv/script; done
+sleep 0.1
+/srv/script last
+
 # Numbers come round: each process is another one.
 sysctl -q kernel.pid_max=400
 for ((i = 0; i < 400; i++)); do /usr/bin/true --password=hunter2 "$i"; done
@@ -100,6 +110,16 @@ for r in execs:
 print("# without: %s" % missing)
 check("where there is none it is said why", "unsaid" not in missing)
 check("packages stand in records", any(r["process"]["file"].get("product", {}).get("name") == "coreutils" for r in true))
+scripts = {}
+for r in execs:
+    if r["unmapped"].get("script") == "/srv/script":
+        scripts.setdefault(r["process"]["cmd_line"].split()[-1], []).append(r["unmapped"].get("script_file", {}))
+own = [{"algorithm_id": 3, "value": sum_of("/srv/script")}]
+check("a script has its hash: %s" % scripts, scripts["kept"][0].get("hashes") == scripts["last"][0].get("hashes") == own)
+# What lies there has the same bytes and is another file: nobody can say that it was what ran.
+check("one that was replaced at once has none that is another file's", len(scripts["replaced"]) == 20 and
+      all(s.get("hashes") == own or s.get("hash_missing") in ("gone", "other", "changed", "late") for s in scripts["replaced"]) and
+      any("hash_missing" in s for s in scripts["replaced"]))
 order = [r["time"] for r in execs]
 late = sum(1 for a, b in zip(order, order[1:]) if b < a)
 print("# %d of %d execs stand behind a later one" % (late, len(execs)))
