@@ -158,6 +158,9 @@ __noinline __u32 sg_groups_worst(__u64 list, __u64 old, __u32 policy_id)
             decision = one;
             worst = i;
         }
+        /* Which one was the strongest so far is not for a verifier to tell rounds apart by. */
+        decision = sg_opaque_long(decision);
+        worst = sg_opaque(worst);
     }
     return worst;
 }

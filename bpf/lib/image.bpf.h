@@ -66,4 +66,10 @@ __noinline __u32 sg_opaque(__u32 x)
     return x;
 }
 
+__noinline __u64 sg_opaque_long(__u64 x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+
 #endif
