@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/own.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +63,24 @@ static int add_mapped(char ***list)
     return r;
 }
 
+// What the command line is linked with, and the agent is not.
+static int add_library(char ***list, const char *name)
+{
+    void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+    struct link_map *map = NULL;
+    int r = 0;
+
+    if (!library)
+        return 0; // then it does not start anyway
+    if (dlinfo(library, RTLD_DI_LINKMAP, &map) == 0) {
+        _cleanup_free_ char *real = realpath(map->l_name, NULL);
+
+        r = real ? add(list, real) : 0;
+    }
+    (void)dlclose(library);
+    return r;
+}
+
 // ld-linux-x86-64.so.2 and its kin.
 static bool is_interpreter(const char *path)
 {
@@ -112,6 +132,7 @@ int own_files_find(const char *config_path, struct own_files *ret)
 
     r = add_programs(&f.programs);
     r = r < 0 ? r : add_mapped(&f.files);
+    r = r < 0 ? r : add_library(&f.files, "libseccomp.so.2");
     r = r < 0 ? r : add_executed(&f);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(at_start); i++)
         r = add(&f.files, at_start[i]);

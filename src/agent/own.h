@@ -19,7 +19,7 @@ struct own_files {
     char **programs; // agent and command line
     char *
         *executed; // these and the program that loads them, which whoever starts them executes, too
-    char **files;  // libraries of the agent (those of the command line are among them), settings
+    char **files;  // libraries of the agent and of the command line, settings
 };
 
 int own_files_find(const char *config_path, struct own_files *ret);

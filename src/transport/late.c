@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // libcurl and libssl, loaded when the first of their functions is called: that is, when there is a server. An agent without one
-// would carry libcurl and the thirty libraries that it brings for nothing: 6 MB of memory, and their code in a process of root's.
+// would carry libcurl and the thirty libraries that it brings for nothing: 6 MB of memory, and their code in a process of root's; and a
+// command that asks the agent alone would have to be let read them all.
 //
 // The functions here have the names of the real ones and stand in the program alone, so that the linker finds them first and needs no
-// library. What is called that way is what src/transport uses; a function that is missing here makes the linker take the library
+// library. What is called that way is what src/transport and src/cli use; a function that is missing here makes the linker take the library
 // again, which a test notices (tests/vm/cases/agent.sh). Without the libraries curl_global_init() fails, and the link says so.
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "base/macro.h"
 
@@ -35,13 +39,19 @@ static bool loaded(void)
     return curl_library && ssl_library;
 }
 
-// Whoever called curl_global_init(), and heard that it failed, calls nothing else.
+// The agent's link calls curl_global_init() first, and nothing else where that failed. A command has nothing left to do.
 static void *find(void *const *library, const char *name)
 {
     void *fn = loaded() ? dlsym(*library, name) : NULL;
 
-    if (!fn)
-        abort();
+    if (!fn) {
+        (void)fprintf(
+            stderr,
+            "%s: error: a server cannot be spoken to: %s\n  to do: install the packages of " CURL_LIBRARY
+            " and " SSL_LIBRARY "\n",
+            program_invocation_short_name, strempty(dlerror()));
+        exit(EX_UNAVAILABLE);
+    }
     return fn;
 }
 
