@@ -93,6 +93,19 @@ int kernel_btf_error(struct error *err, int error)
     return error;
 }
 
+int kernel_load_error(struct error *err, const char *what, int error)
+{
+    struct btf *btf = NULL;
+    int again;
+
+    if (error != -ESRCH)
+        return error_set(err, error, "the kernel refused %s: %s", what, strerror(-error));
+    again = kernel_btf(&btf);
+    btf__free(btf);
+    // What can be read now could not be kept then.
+    return kernel_btf_error(err, again < 0 ? again : -ENOMEM);
+}
+
 int kernel_target_id(const struct btf *btf, const char *section)
 {
     int kind = target_kind(section), id, r;

@@ -30,6 +30,9 @@ int kernel_btf_from(const char *path, struct btf **ret);
 // What to do about that errno; and all of it as an error, which returns it.
 const char *kernel_btf_cure(int error);
 int kernel_btf_error(struct error *err, int error);
+// Why bpf_object__load() failed: "the kernel refused WHAT: …", or that its types cannot be read, which is -ESRCH to libbpf whatever the
+// reason. Asked again, the kernel has one.
+int kernel_load_error(struct error *err, const char *what, int error);
 
 // The id of what a program of this ELF section attaches to. -ENOENT: this kernel has none of that name.
 int kernel_target_id(const struct btf *btf, const char *section);

@@ -207,19 +207,6 @@ static int attach_one(struct sensor *s, const struct bpf_program *program, struc
     return 0;
 }
 
-// libbpf says -ESRCH when it cannot read the kernel's types, whatever the reason. Asked again, the kernel has one.
-static int load_error(struct error *err, int r)
-{
-    struct btf *btf = NULL;
-    int again;
-
-    if (r != -ESRCH)
-        return error_set(err, r, "the kernel refused the programs: %s", strerror(-r));
-    again = kernel_btf(&btf);
-    btf__free(btf);
-    return kernel_btf_error(err, again < 0 ? again : r);
-}
-
 static int load(struct quick *quick, struct bpf_object *object, struct error *err)
 {
     struct capture log;
@@ -228,7 +215,7 @@ static int load(struct quick *quick, struct bpf_object *object, struct error *er
     capture_begin(&log);
     r = bpf_object__load(object);
     if (r < 0) {
-        r = load_error(err, r);
+        r = kernel_load_error(err, "the programs", r);
         capture_explain(&log, SENSOR_FAILURES, err);
         if (r == -ENOMEM)
             error_cure(err, "%s", SENSOR_MEMORY_CURE);

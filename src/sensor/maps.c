@@ -142,7 +142,7 @@ static int load_maps(struct bpf_object *object, struct error *err)
     // No program is wanted yet: this makes the maps.
     r = bpf_object__load(object);
     if (r < 0) {
-        (void)error_set(err, r, "the kernel refused the maps: %s", strerror(-r));
+        r = kernel_load_error(err, "the maps", r);
         capture_explain(&log, NULL, err);
         if (r == -EPERM)
             error_cure(err,
