@@ -28,6 +28,19 @@ static bool kernel_has(void *ctx, const char *hook)
     return false;
 }
 
+// What a hook of type fmod_ret refuses is let through where a task is preempted inside it.
+static void find_preemption(const struct sensor_probe *p, struct served_kernel *ret)
+{
+    for (size_t i = 0; i < p->n_capabilities; i++) {
+        const struct sensor_capability *c = &p->capabilities[i];
+
+        if (ret->lsm || c->ok || !streq(c->id, "preemption"))
+            continue;
+        ret->records = true;
+        (void)snprintf(ret->cure, sizeof(ret->cure), "%s", c->cure);
+    }
+}
+
 int served_this_kernel(struct served_kernel *ret)
 {
     struct sensor_probe probe;
@@ -39,6 +52,7 @@ int served_this_kernel(struct served_kernel *ret)
     (void)snprintf(ret->name, sizeof(ret->name), "%s", probe.release);
     // Without privileges nothing can be tried: what the kernel lists is what counts then.
     ret->lsm = probe.attach == SENSOR_ATTACH_LSM || strstr(probe.lsm, "bpf");
+    find_preemption(&probe, ret);
     r = sensor_hooks_here(&probe, ret->lsm ? SENSOR_ATTACH_LSM : SENSOR_ATTACH_FMOD_RET, ret->has);
     if (r < 0)
         return r;
@@ -147,6 +161,12 @@ int render_served(const struct policy *p, const struct served_kernel *k, struct 
         sb_printf(sb, "  and %zu more rules; --json has all of them\n", shown - SHOWN_MAX);
     if (shown && files)
         sb_printf(sb, "  %zu rules about files: %s\n", files, k->lsm ? "LSM" : "fmod_ret");
+    if (k->records)
+        sb_printf(
+            sb,
+            "on %s rules only record: its hooks are attached by fmod_ret, and it preempts inside them\n"
+            "  to do: %s\n",
+            k->name, k->cure);
     return 0;
 }
 
@@ -163,6 +183,7 @@ int render_served_json(const struct policy *p, const struct served_kernel *k, st
     jw_kv_object(jw, "served");
     jw_kv_str(jw, "kernel", k->name);
     jw_kv_str(jw, "attach", k->lsm ? "lsm" : "fmod_ret");
+    jw_kv_bool(jw, "records_only", k->records);
     jw_kv_array(jw, "rules");
     for (uint32_t i = 0; i < p->n_rules; i++) {
         const struct policy_rule *rule = &p->rules[i];

@@ -11,6 +11,8 @@
 struct served_kernel {
     char name[128]; // for people
     bool lsm;       // hooks are attached as such, not by fmod_ret
+    bool records;   // … and nothing is refused: it preempts inside them
+    char cure[256]; // of that
     struct policy_kernel kernel;
     bool has[SG_HOOK_COUNT]; // of this one
 };

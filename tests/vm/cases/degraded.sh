@@ -15,6 +15,7 @@ check "without being told to, the agent does not run" test "$status" = 78
 check "... it says why" grep -q 'cannot be trusted to deny' "$run_log"
 check "... and the cure" grep -q 'lsm=' "$run_log"
 check "doctor says the same, and fails" bash -c '! safeguard doctor >/tmp/doctor; grep -q "lsm=" /tmp/doctor'
+check "so does a check of policies, with the cure" bash -c 'safeguard policy check "$1" >/tmp/checked; grep -A 1 "rules only record" /tmp/checked | grep -q "preempt=voluntary"' - "$policies"
 check "nothing is left" bash -c '! bpftool prog show | grep -q "name \(fmod\|lsm\)_"'
 
 check "told to, it runs" start_agent safeguard-agent --degraded=yes
