@@ -64,7 +64,7 @@ static int add_one(struct packages *p, const char *text, const char *end)
         return 0;
     version++;
     list = memchr(version, '\n', (size_t)(end - version));
-    if (!list || version == list)
+    if (!list || version == list || memchr(text, '\0', (size_t)(list - text)))
         return 0;
     r = packages_add_version_list(p, (struct bytes){text, (uint32_t)(version - 1 - text)},
                                   (struct bytes){version, (uint32_t)(list - version)}, list + 1,

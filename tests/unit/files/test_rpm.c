@@ -42,6 +42,7 @@ static void test_what_rpm_writes(void **state)
                                "\nkernel\n5.10-1\n/boot/vmlinuz-5.10\n"
                                "\nkernel\n5.10-2\n/boot/vmlinuz-5.10-2\n"
                                "\nbash\n1:5.1-8\n/usr/bin/bash\n/usr/bin/a name"; // and no newline
+    static const char odd[] = "a\n\0v1\n/usr/bin/a\n\nb\0\n1\n/usr/bin/b\n\nc\n1\n/usr/bin/c\n";
     struct packages *p = packages_of(text, sizeof(text) - 1);
     uint32_t n, files, dropped;
     size_t memory;
@@ -57,6 +58,12 @@ static void test_what_rpm_writes(void **state)
     packages_size(p, &n, &files, &dropped, &memory);
     assert_int_equal(n, 5);
     assert_int_equal(files, 5);
+    (void)packages_free(p);
+    // Neither a name nor a version has a NUL.
+    p = packages_of(odd, sizeof(odd) - 1);
+    assert_owner(p, "/usr/bin/a", "");
+    assert_owner(p, "/usr/bin/b", "");
+    assert_owner(p, "/usr/bin/c", "c 1");
     (void)packages_free(p);
     // Cut at every place, it is nothing but less.
     for (size_t len = 0; len < sizeof(text) - 1; len++)
