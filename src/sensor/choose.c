@@ -141,12 +141,12 @@ const struct choice *choice_within(const struct choices *c, const struct extra_r
     return i < HOOKS && *c->hooks[i].program ? &c->hooks[i] : NULL;
 }
 
-bool choice_has_extra(const struct choices *c, const char *program)
+const struct choice *choice_extra(const struct choices *c, const char *program)
 {
     for (size_t i = 0; i < ARRAY_SIZE(c->extras); i++)
         if (streq(c->extras[i].program, program))
-            return true;
-    return false;
+            return &c->extras[i];
+    return NULL;
 }
 
 bool names_has(const struct names *names, const char *name)

@@ -170,15 +170,6 @@ const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)
     return s->hooks;
 }
 
-// NULL: it is not attached.
-static const struct link *link_of_extra(const struct sensor *s, const char *program)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(s->choices.extras); i++)
-        if (streq(s->choices.extras[i].program, program))
-            return links_of(&s->links, &s->choices.extras[i]);
-    return NULL;
-}
-
 uint64_t sensor_skipped(const struct sensor *s)
 {
     const struct extra_row *row;
@@ -186,6 +177,7 @@ uint64_t sensor_skipped(const struct sensor *s)
 
     for (size_t i = 0; (row = extra_row(i)); i++) {
         const struct link *link = links_of(&s->links, &s->choices.extras[i]), *second;
+        const struct choice *twin;
         char again[PROGRAM_NAME];
         uint64_t missed;
 
@@ -194,7 +186,8 @@ uint64_t sensor_skipped(const struct sensor *s)
             continue;
         (void)snprintf(again, sizeof(again), "%s_again", row->program);
         missed = missed_runs(link->prog_id);
-        second = link_of_extra(s, again);
+        twin = choice_extra(&s->choices, again);
+        second = twin ? links_of(&s->links, twin) : NULL;
         // Whom the second one met was not missed; how often both were skipped for the same one is not known any better.
         n += second ? MIN(missed, missed_runs(second->prog_id)) : missed;
     }

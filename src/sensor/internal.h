@@ -59,8 +59,8 @@ struct names {
     size_t n;
 };
 bool names_has(const struct names *names, const char *name);
-// Is the extra program of this name one that is attached on this kernel?
-bool choice_has_extra(const struct choices *c, const char *program);
+// The extra program of this name. NULL: it is not attached on this kernel.
+const struct choice *choice_extra(const struct choices *c, const char *program);
 // The hook's program that does what the row's does, too; NULL: none.
 const struct choice *choice_within(const struct choices *c, const struct extra_row *row);
 

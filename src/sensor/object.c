@@ -119,7 +119,7 @@ static bool has_task_storage(const struct sensor_probe *p)
 
 static bool lives_twice(const struct sensor *s)
 {
-    return choice_has_extra(&s->choices, "tp_exec_again");
+    return choice_extra(&s->choices, "tp_exec_again") != NULL;
 }
 
 // Sizes and kinds for this kernel; the descriptor when there is one already.
@@ -193,7 +193,8 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
     set_constant(object, "sg_agent_tgid", (uint64_t)getpid());
     set_constant(object, "sg_record_only", !s->enforcing);
     set_constant(object, "sg_lives_twice", lives_twice(s));
-    set_constant(object, "sg_stopped_by_hook", choice_has_extra(&s->choices, "lsm_exec_begins"));
+    set_constant(object, "sg_stopped_by_hook",
+                 choice_extra(&s->choices, "lsm_exec_begins") != NULL);
     r = set_factors(object);
     if (r < 0) {
         bpf_object__close(object);

@@ -57,8 +57,8 @@ struct extra_row {
     const char *program;
     const char *without; // what is lost without it
     uint32_t ops;        // only while a rule has one of these (SG_OP_*); 0: always
-    uint64_t
-        controls; // only while a rule is about one of these kinds (bits of enum sg_control); 0: always
+    // Only while a rule is about one of these kinds (bits of enum sg_control); 0: always.
+    uint64_t controls;
     uint32_t since;     // only from this kernel on (KERNEL()); 0: on any
     bool lsm_only;      // only where hooks are of type LSM
     uint32_t feature;   // SENSOR_FEATURE_*: only while that is on; 0: of no feature

@@ -7,10 +7,9 @@
 #include "server/server.h"
 #include "server/write.h"
 
-#define LIFE_MS UINT64_C(3600000)
-#define LIFE_UNLOCK_MS \
-    UINT64_C(          \
-        300000) // nobody expects the defence of a host to go down an hour after he asked for it
+#define LIFE_MS        UINT64_C(3600000)
+// Nobody expects the defence of a host to go down an hour after he asked for it.
+#define LIFE_UNLOCK_MS UINT64_C(300000)
 
 static int on_command(void *ctx, const struct registry_command *c)
 {

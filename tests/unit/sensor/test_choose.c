@@ -181,8 +181,8 @@ static void test_who_is_scheduled_is_stopped_where_nobody_is_missed(void **state
     fake_btf_function(btf, "bpf_lsm_bprm_committed_creds", 1);
     for (size_t i = 0; i < ARRAY_SIZE(kernels); i++) {
         choose_programs(object, btf, kernels[i].release, kernels[i].attach, &c);
-        assert_int_equal(choice_has_extra(&c, "lsm_exec_begins"), kernels[i].by_hook);
-        assert_int_equal(choice_has_extra(&c, "tp_exec_again"), kernels[i].twice);
+        assert_int_equal(choice_extra(&c, "lsm_exec_begins") != NULL, kernels[i].by_hook);
+        assert_int_equal(choice_extra(&c, "tp_exec_again") != NULL, kernels[i].twice);
         assert_int_equal(choose_wanted(&c, &wants, &names, &err), 0);
         assert_int_equal(names_has(&names, "lsm_exec_begins"), kernels[i].by_hook);
         assert_int_equal(wanted(&c, SG_OP_READ, 0, false, &names, &err), 0);
