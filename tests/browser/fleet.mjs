@@ -5,11 +5,10 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { launch, Walk } from './pages.mjs';
+import { launch, PASSWORD, Walk } from './pages.mjs';
 
 const { SERVER, FLEET, DIR, LOGS } = process.env;
 
-const PASSWORD = 'correct-horse-battery';
 const AGENTS = 4;
 
 const port = await new Promise((resolve) => {
@@ -53,13 +52,8 @@ async function ready() {
 
 let page;
 
-async function enter(user, path = '/') {
-  page = await walk.open();
-  await page.goto(url + path);
-  await page.fill('input[name=username]', user);
-  await page.fill('input[name=password]', PASSWORD);
-  await page.keyboard.press('Enter');
-  await page.waitForSelector('.shell');
+async function enter(user, path, options) {
+  page = await walk.enter(user, path, options);
 }
 
 serve();
@@ -143,10 +137,11 @@ await walk.test('an alert: taken, commented, resolved', async () => {
   await page.fill('dialog textarea', 'the backup, see \u202egnp');
   await page.click('dialog form button[type=submit]');
   await page.waitForSelector('dialog .comments .odd');
-  // The hosts go on being denied it, and the next denial makes a resolved alert new: what the page is told is what counts.
+  // The hosts go on being denied it, and the next denial makes a resolved alert new: what stays is who resolved it.
   const told = page.waitForResponse((r) => r.request().method() === 'PATCH' && r.url().includes('/api/v1/alerts/'));
   await page.click('dialog button:has-text("Resolve")');
   assert.equal((await (await told).json()).alert.status, 'resolved');
+  await page.waitForSelector('dialog .comments .note-status:has-text("resolved")');
 });
 
 await walk.test('a policy: mistakes stand where they are, mended it is saved', async () => {
@@ -236,15 +231,6 @@ async function first(path, isSo = () => true) {
 
 const host = (name, isSo) => first(`hosts?name=${name}`, isSo);
 
-async function enterIn(locale, user, path) {
-  page = await walk.open({ locale });
-  await page.goto(url + path);
-  await page.fill('input[name=username]', user);
-  await page.fill('input[name=password]', PASSWORD);
-  await page.keyboard.press('Enter');
-  await page.waitForSelector('.shell');
-}
-
 await walk.test('a policy that its hosts refuse stops by itself, with their reason, and is rolled back', async () => {
   fleet('odd', token('kind=odd'), '--agents', '3', '--refuse', 'NOHOOK');
   await enter('u-operator', '/hosts');
@@ -267,7 +253,7 @@ await walk.test('a policy that its hosts refuse stops by itself, with their reas
   await go('/hosts?label=kind%3Dodd', 'tbody tr');
   await has('it cannot load its policies: this kernel has no hook for it');
   await page.screenshot({ path: `${LOGS}/states-hosts.png` });
-  await enterIn('zh-CN', 'u-operator', '/policies?name=60-odd.yaml&tab=rollout');
+  await enter('u-operator', '/policies?name=60-odd.yaml&tab=rollout', { locale: 'zh-CN' });
   await has('已由服务器停止：3 台主机中有 3 台拒绝');
   await page.click('button:has-text("回滚")');
   await page.click('dialog button[type=submit]');
@@ -287,7 +273,7 @@ await walk.test('a clock that is years off is said with its cure, and its record
   await accessible('a host with a wrong clock');
   await page.click('text=its records, by its own time');
   await page.waitForSelector('.rows-box .row');
-  await enterIn('zh-CN', 'u-operator', `/hosts/${h.id}`);
+  await enter('u-operator', `/hosts/${h.id}`, { locale: 'zh-CN' });
   await has('主机时钟');
   await page.screenshot({ path: `${LOGS}/states-clock-zh.png` });
 });
@@ -310,7 +296,7 @@ await walk.test('two machines with one identity: both are shown, with what to do
   assert.equal(await page.locator('table:has(td:has-text("f1ee7000-0000")) tbody tr').count(), 2);
   await page.screenshot({ path: `${LOGS}/states-cloned.png` });
   await accessible('a cloned host');
-  await enterIn('zh-CN', 'u-operator', `/hosts/${h.id}`);
+  await enter('u-operator', `/hosts/${h.id}`, { locale: 'zh-CN' });
   await has('使用此身份的机器');
 });
 

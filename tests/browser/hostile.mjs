@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { launch, Walk } from './pages.mjs';
-import { ownServer, PASSWORD } from './server.mjs';
+import { ownServer } from './server.mjs';
 
 const EVIL = '<img src=x onerror="window.__hit=1"><script>window.__hit=1</script>\u202egnp.exe';
 const LONG = 'L'.repeat(59);
@@ -29,23 +29,20 @@ let page;
 
 /** Somebody logged in, on a screen, in a language; what a page must never do is listened to from its beginning. */
 async function enter(role, { lang = 'en', phone = false } = {}) {
-  page = await walk.open(phone ? { viewport: { width: 390, height: 844 }, hasTouch: true } : {});
-  await page.addInitScript((l) => {
-    window.__broken = [];
-    addEventListener('securitypolicyviolation', (e) => window.__broken.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
-    localStorage.setItem('sg.lang', l);
-    localStorage.setItem('lang', l);
-  }, lang);
-  page.on('dialog', (d) => {
-    walk.problems.push(`a dialog: ${d.message()}`);
-    void d.dismiss();
-  });
-  page.on('request', (r) => !r.url().startsWith(url) && !/^(data|blob):/.test(r.url()) && walk.problems.push(`a request elsewhere: ${r.url()}`));
-  await page.goto(url);
-  await page.fill('input[name=username]', `u-${role}`);
-  await page.fill('input[name=password]', PASSWORD);
-  await page.keyboard.press('Enter');
-  await page.waitForSelector('.shell');
+  const before = async (made) => {
+    await made.addInitScript((l) => {
+      window.__broken = [];
+      addEventListener('securitypolicyviolation', (e) => window.__broken.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
+      localStorage.setItem('sg.lang', l);
+      localStorage.setItem('lang', l);
+    }, lang);
+    made.on('dialog', (d) => {
+      walk.problems.push(`a dialog: ${d.message()}`);
+      void d.dismiss();
+    });
+    made.on('request', (r) => !r.url().startsWith(url) && !/^(data|blob):/.test(r.url()) && walk.problems.push(`a request elsewhere: ${r.url()}`));
+  };
+  page = await walk.enter(`u-${role}`, '/', { before, ...(phone ? { viewport: { width: 390, height: 844 }, hasTouch: true } : {}) });
 }
 
 /** What must hold of every page, whatever is on it. */

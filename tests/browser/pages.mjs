@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
+export const PASSWORD = 'correct-horse-battery';
+
 const { LOGS } = process.env;
 const require = createRequire(new URL('../../ui/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -28,8 +30,10 @@ export class Walk {
     Object.assign(this, { name, browser, url, expected });
   }
 
-  /** A page in a context of its own: nobody is logged in, nothing is kept. What goes wrong on it is a problem of the test. */
+  /** A page in a context of its own: nobody is logged in, nothing is kept. What goes wrong on it is a problem of the test. The page
+   *  before it is closed: one that nobody looks at goes on to live, and a dozen of them take a machine from the next. */
   async open({ watched = true, ...options } = {}) {
+    await this.page?.context().close();
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 860 }, ignoreHTTPSErrors: true, locale: 'en-US', ...options });
     const page = await context.newPage();
     page.setDefaultTimeout(PATIENCE);
@@ -41,6 +45,18 @@ export class Walk {
       if (r.status() >= 400 && !this.expected.includes(r.status()) && r.url().includes('/api/'))
         this.problems.push(`${r.status()} ${r.request().method()} ${r.url()}`);
     });
+    return page;
+  }
+
+  /** Somebody of server.mjs logged in, on a page of their own; `before` sees it before anything is on it. */
+  async enter(user, path = '/', { before = () => undefined, ...options } = {}) {
+    const page = await this.open(options);
+    await before(page);
+    await page.goto(this.url + path);
+    await page.fill('input[name=username]', user);
+    await page.fill('input[name=password]', PASSWORD);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.shell');
     return page;
   }
 

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { launch, Walk } from './pages.mjs';
-import { ownServer, PASSWORD } from './server.mjs';
+import { ownServer } from './server.mjs';
 
 const { DIR, LOGS } = process.env;
 
@@ -43,13 +43,8 @@ const execs = `/hosts/${id}/processes`;
 const at = (pid) => `${execs}/${encodeURIComponent(uids[pid])}`;
 let page;
 
-async function enter(user, path, options = {}) {
-  page = await walk.open(options);
-  await page.goto(url + path);
-  await page.fill('input[name=username]', user);
-  await page.fill('input[name=password]', PASSWORD);
-  await page.keyboard.press('Enter');
-  await page.waitForSelector('.shell');
+async function enter(user, path, options) {
+  page = await walk.enter(user, path, options);
 }
 
 const shoot = (name) => page.screenshot({ path: `${LOGS}/processes-${name}.png` });

@@ -4,9 +4,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { PASSWORD } from './pages.mjs';
 
 const { SERVER, DIR, LOGS } = process.env;
-export const PASSWORD = 'correct-horse-battery';
 
 const answers = (port) =>
   new Promise((resolve) => {
