@@ -2,12 +2,16 @@
 //
 // The parts of an OCSF record that are shown. Records come from hosts: any of it may be missing.
 
-export interface OcsfFile {
+/** What a file is by its content and its package. */
+export interface OcsfFileFacts {
+  hashes?: { algorithm_id?: number; value?: string }[];
+  product?: { name?: string; version?: string };
+}
+
+export interface OcsfFile extends OcsfFileFacts {
   path?: string;
   name?: string;
   is_deleted?: boolean;
-  hashes?: { algorithm_id?: number; value?: string }[];
-  product?: { name?: string; version?: string };
 }
 
 export interface OcsfEndpoint {
@@ -35,7 +39,7 @@ export interface OcsfLaunch {
   environment_cut?: boolean;
   launch?: string[];
   script?: string;
-  script_file?: { hashes?: { algorithm_id?: number; value?: string }[]; product?: { name?: string; version?: string }; hash_missing?: string };
+  script_file?: OcsfFileFacts & { hash_missing?: string };
   descriptors?: OcsfDescriptor[];
   capabilities?: string[];
   capabilities_permitted?: string[];

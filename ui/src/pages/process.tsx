@@ -6,7 +6,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, seg, serverNow } from '../api/client.ts';
 import { useData, useList } from '../api/data.ts';
-import type { OcsfDescriptor, OcsfEndpoint, OcsfFile, OcsfLaunch, OcsfProcess } from '../api/ocsf.ts';
+import type { OcsfDescriptor, OcsfEndpoint, OcsfFileFacts, OcsfLaunch, OcsfProcess } from '../api/ocsf.ts';
 import type { Event as EventRow, ProcessDetail, ProcessTree, Timeline } from '../api/types.ts';
 import type { Page } from '../api/ui.ts';
 import { type Key, t, tOr } from '../i18n/index.ts';
@@ -196,7 +196,7 @@ function Privileges({ u }: { u: OcsfLaunch }) {
   );
 }
 
-function FileFacts({ of, missing, names }: { of: Pick<OcsfFile, 'hashes' | 'product'> | undefined; missing: string | undefined; names: { hash: Key; pack: Key } }) {
+function FileFacts({ of, missing, names }: { of: OcsfFileFacts | undefined; missing: string | undefined; names: { hash: Key; pack: Key } }) {
   const hash = of?.hashes?.find((h) => h.value)?.value;
   const product = of?.product;
   return (
