@@ -19,9 +19,8 @@ run_all() { # what sg-protect runs: each way on a file of its own
     done
     sg-do both /srv/io/both $size
     for name in fexit_vfs_read fexit_vfs_write; do
-        echo "$name missed $(bpftool -j prog show | python3 -c '
-import json, sys
-print(sum(p.get("recursion_misses", 0) for p in json.load(sys.stdin) if p.get("name") == sys.argv[1]))' $name)"
+        missed=$(missed_by $name)
+        echo "$name missed ${missed:-0}"
     done
     sg-do map /srv/io/map $size
     sg-do read /srv/other/plain $size
