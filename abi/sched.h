@@ -2,8 +2,7 @@
 /*
  * What the kernel side adds up about scheduling (bpf/sched.bpf.c), and how the agent reads it (src/analysis).
  *
- * Times are nanoseconds of CLOCK_MONOTONIC, sums since the process was first seen. Included by both sides, includes nothing of
- * ours.
+ * Times are nanoseconds, sums since the process was first seen. Included by both sides, includes nothing of ours.
  */
 #ifndef SG_ABI_SCHED_H
 #define SG_ABI_SCHED_H
@@ -25,9 +24,8 @@ enum sg_sched_reason {
 };
 #define SG_SCHED_REASONS 6
 
-/* What a task does: a reason, or one of these. */
-#define SG_SCHED_RUNS    7u /* is on a CPU */
-#define SG_SCHED_UNKNOWN 8u /* nothing was seen of it yet */
+/* Nothing was seen of a task since it was off the CPU last. */
+#define SG_SCHED_UNKNOWN 6u
 
 /*
  * Run-queue delay by powers of two: slot 0 below 1024 ns, slot i from 1024 << (i - 1) to below 1024 << i, the last one everything
@@ -43,14 +41,20 @@ struct sg_sched_key {
     __u32 reserved;
 };
 
-struct sg_sched_process {
+/* Of a task or of a process. */
+struct sg_sched_sums {
     __u64 on_ns;
     __u64 off_ns[SG_SCHED_REASONS];
     __u64 delay_ns;    /* waited for a CPU, the first reason among it */
     __u64 switches;    /* how often it left a CPU */
     __u64 involuntary; /* … because it was preempted */
-    __u64 ended;       /* 1: its last thread has ended */
     __u32 delays[SG_SCHED_SLOTS];
+};
+
+/* What tasks of a process leave when they end. */
+struct sg_sched_process {
+    struct sg_sched_sums sums;
+    __u64 ended; /* 1: its last task is gone */
 };
 
 /* Of one CPU. */
@@ -60,17 +64,14 @@ struct sg_sched_host {
     __u64 delays[SG_SCHED_SLOTS];
     __u64
         created; /* entries of processes that were made; what is not there any more was put out for others */
-    __u64 full;    /* periods that found no room for their process */
+    __u64 full;    /* tasks that found no room for what they left */
     __u64 unknown; /* switches of tasks that nothing could be kept of */
 };
 
-/* One task, from the iterator: what it does now, and since when. */
-struct sg_sched_pending {
+/* One task, from the iterator: its sums, with what it is in the middle of. */
+struct sg_sched_told {
     struct sg_sched_key process;
-    __u32 tid;
-    __u32 state;    /* enum sg_sched_reason, or SG_SCHED_RUNS */
-    __u64 ns;       /* how long; not part of the sums yet */
-    __u64 delay_ns; /* of that: waits for a CPU, since it was woken or preempted */
+    struct sg_sched_sums sums;
 };
 
 /*
@@ -110,7 +111,7 @@ struct sg_settled_key {
 _Static_assert(sizeof(struct sg_stopped) == 48, "sg_stopped");
 _Static_assert(sizeof(struct sg_settled_key) == 16, "sg_settled_key");
 _Static_assert(sizeof(struct sg_sched_key) == 16, "sg_sched_key");
-_Static_assert(sizeof(struct sg_sched_process) % 8 == 0, "sg_sched_process");
-_Static_assert(sizeof(struct sg_sched_pending) == 40, "sg_sched_pending");
+_Static_assert(sizeof(struct sg_sched_sums) == 192, "sg_sched_sums");
+_Static_assert(sizeof(struct sg_sched_told) == 208, "sg_sched_told");
 
 #endif

@@ -2,12 +2,14 @@
 /*
  * On- and off-CPU time by process and reason, and run-queue delay.
  *
- * What a task does is kept with the task (task storage from 5.11 on, before that a hash by its address); a period is added to
- * its process when the task leaves the CPU again, so that each switch looks for one process and not for two. What is still going
- * on is in no sum: the iterator tells it.
+ * A task is looked at once for each time that it has a CPU: when it leaves it. When it came, and how long it had waited for one,
+ * the kernel has noted by then (sched_info, kernel/sched/stats.h), and what time it is (rq.clock) as well; what is left of the time
+ * since it left the last one is what it waited for something else. The sums are the task's own (task storage from 5.11 on, before
+ * that a hash by its address), so that nobody else writes them; the process has what tasks left that have ended. What is going on
+ * is in no sum: the iterator adds it to what it tells.
  *
- * These programs run under the lock of a run queue, where nothing may be allocated: an allocator may wake somebody, and would
- * wait for the same lock. So task storage is made at fork and by the iterator only, and all other maps are preallocated.
+ * The program of switches runs under the lock of a run queue, where nothing may be allocated: an allocator may wake somebody, and
+ * would wait for the same lock. So sums are made at fork and by the iterator only.
  */
 #ifndef SG_BPF_SCHED_H
 #define SG_BPF_SCHED_H
@@ -38,7 +40,29 @@ struct task_struct___old_state {
     long state;
 };
 
-struct task_struct___waits {
+struct rq {
+    __u64 clock; /* brought up to date by every switch and tick of its CPU */
+};
+
+/* With CONFIG_FAIR_GROUP_SCHED a task knows its run queue by this one, whatever its class is. */
+struct cfs_rq {
+    struct rq *rq;
+};
+
+struct sched_entity {
+    struct cfs_rq *cfs_rq;
+};
+
+/* With CONFIG_SCHED_INFO, by rq.clock. */
+struct sched_info {
+    unsigned long long run_delay; /* waited for a CPU, all in all, up to when it came to this one */
+    unsigned long long last_arrival;
+    unsigned long long last_queued; /* it waits for a CPU since then; 0: it does not */
+};
+
+struct task_struct___sched {
+    struct sched_entity se;
+    struct sched_info sched_info;
     unsigned in_iowait : 1;
     unsigned
         on_cpu; /* with CONFIG_SMP; no int from 7.3 on, and what has a sign is not read in another size */
@@ -58,15 +82,12 @@ struct bpf_iter__task {
 #pragma clang attribute pop
 
 struct sg_sched_task {
-    __u64 since_ns; /* of `state` */
-    __u64 woken_ns; /* it waits for a CPU since then; 0: it does not */
+    struct sg_sched_sums sums;
+    __u64 left_ns;  /* a CPU, by rq.clock */
+    __u64 delay_ns; /* what sched_info.run_delay was then */
     __u64 start_ns; /* of the process */
-    __u64 off_ns;   /* the last period off the CPU, not added yet */
-    __u64 delay_ns; /* … and how long it then waited for one */
-    __u32 tgid;
-    __u32 state;  /* enum sg_sched_reason, SG_SCHED_RUNS or SG_SCHED_UNKNOWN */
-    __u32 reason; /* of off_ns */
-    __u32 waited; /* 0: it did not; else the slot of delay_ns, from 1 */
+    __u32 tgid;     /* 0: nothing is known yet */
+    __u32 reason;   /* why it left: enum sg_sched_reason, or SG_SCHED_UNKNOWN */
 };
 
 /* Made an array of one where the kernel has none. */
@@ -103,7 +124,7 @@ struct {
 const volatile __u32 sched_version = 1;
 
 static const struct sg_sched_process sg_sched_nothing = {};
-static const struct sg_sched_task sg_sched_new = {.state = SG_SCHED_UNKNOWN};
+static const struct sg_sched_task sg_sched_new = {.reason = SG_SCHED_UNKNOWN};
 
 static __always_inline bool sg_sched_has_storage(void)
 {
@@ -119,24 +140,35 @@ static __always_inline struct sg_sched_task *sg_sched_find(struct task_struct *t
     return bpf_map_lookup_elem(&sched_addresses, &address);
 }
 
-/* Finds it or makes it. Not under the lock of a run queue. */
-static __always_inline struct sg_sched_task *sg_sched_make(struct task_struct *task)
+static __always_inline __u64 sg_sched_now(struct task_struct *task)
 {
-    __u64 address = (__u64)task;
-    struct sg_sched_task *t;
+    struct task_struct___sched *t = (void *)task;
 
-    if (sg_sched_has_storage()) {
-        t = bpf_task_storage_get(&sched_tasks, task, (void *)&sg_sched_new,
-                                 BPF_LOCAL_STORAGE_GET_F_CREATE);
-    } else {
-        bpf_map_update_elem(&sched_addresses, &address, &sg_sched_new, BPF_NOEXIST);
-        t = bpf_map_lookup_elem(&sched_addresses, &address);
+    return t->se.cfs_rq->rq->clock;
+}
+
+static __always_inline __u32 sg_sched_state(struct task_struct *task)
+{
+    struct task_struct___state *t = (void *)task;
+    struct task_struct___old_state *old = (void *)task;
+
+    if (bpf_core_field_exists(t->__state))
+        return t->__state;
+    return (__u32)old->state;
+}
+
+static __always_inline __u32 sg_sched_reason_of(struct task_struct *prev, __u32 state)
+{
+    if (state & (SG_TASK_STOPPED | SG_TASK_TRACED))
+        return SG_SCHED_STOPPED;
+    if (state & SG_TASK_INTERRUPTIBLE)
+        return SG_SCHED_SLEEP;
+    if (state & SG_TASK_UNINTERRUPTIBLE && !(state & SG_TASK_NOLOAD)) {
+        struct task_struct___sched *waits = (void *)prev;
+
+        return BPF_CORE_READ_BITFIELD(waits, in_iowait) ? SG_SCHED_IO : SG_SCHED_LOCK;
     }
-    if (t && !t->tgid) {
-        t->start_ns = task->group_leader->start_boottime;
-        t->tgid = task->tgid;
-    }
-    return t;
+    return SG_SCHED_OTHER;
 }
 
 static __always_inline struct sg_sched_host *sg_sched_here(void)
@@ -177,140 +209,93 @@ static __always_inline __u32 sg_sched_slot(__u64 ns)
     return slot < SG_SCHED_SLOTS ? slot : SG_SCHED_SLOTS - 1;
 }
 
-static __always_inline struct sg_sched_process *sg_sched_process(const struct sg_sched_task *t,
-                                                                 struct sg_sched_host *host)
-{
-    struct sg_sched_key key = {.start_ns = t->start_ns, .tgid = t->tgid};
-    struct sg_sched_process *p = bpf_map_lookup_elem(&sched_processes, &key);
+/* A period, as it is told by the task and the clock: off the CPU from when it left the last one, then on one up to `now`. */
+struct sg_sched_period {
+    __u64 on_ns, off_ns;
+    __u64 delay_ns; /* of off_ns */
+    bool waited;    /* it came to a CPU since it was looked at last */
+};
 
-    if (p)
-        return p;
-    if (!bpf_map_update_elem(&sched_processes, &key, &sg_sched_nothing, BPF_NOEXIST))
-        host->created++;
-    return bpf_map_lookup_elem(&sched_processes, &key);
+static __always_inline void sg_sched_period_of(struct sg_sched_period *ret,
+                                               const struct sg_sched_task *t,
+                                               struct task_struct *task, __u64 now)
+{
+    const struct task_struct___sched *s = (const void *)task;
+    __u64 came = s->sched_info.last_arrival, delay;
+
+    /* It had its CPU when it was looked at for the first time; or clocks of two CPUs differ. */
+    ret->waited = came > t->left_ns;
+    if (!ret->waited)
+        came = t->left_ns;
+    delay = s->sched_info.run_delay - t->delay_ns;
+    ret->off_ns = came - t->left_ns;
+    ret->delay_ns = delay < ret->off_ns ? delay : ret->off_ns;
+    ret->on_ns = now > came ? now - came : 0;
 }
 
-/* The period that ends, and the one off the CPU in front of it. */
-static __always_inline void sg_sched_add(struct sg_sched_task *t, struct sg_sched_host *host,
-                                         __u64 now, bool preempted)
+/* Who waits for a CPU all the time does not wait for something else. */
+static __always_inline __u64 sg_sched_off_of(const struct sg_sched_period *p, __u32 reason)
 {
-    struct sg_sched_process *p = sg_sched_process(t, host);
-    __u32 slot;
-
-    if (!p) {
-        host->full++;
-        return;
-    }
-    __sync_fetch_and_add(&p->on_ns, now - t->since_ns);
-    __sync_fetch_and_add(&p->switches, 1);
-    if (preempted)
-        __sync_fetch_and_add(&p->involuntary, 1);
-    if (t->off_ns && t->reason < SG_SCHED_REASONS)
-        __sync_fetch_and_add(&p->off_ns[t->reason], t->off_ns);
-    if (t->waited) {
-        slot = t->waited - 1;
-        if (slot < SG_SCHED_SLOTS)
-            __sync_fetch_and_add(&p->delays[slot], 1);
-        __sync_fetch_and_add(&p->delay_ns, t->delay_ns);
-    }
-}
-
-static __always_inline __u32 sg_sched_reason_of(struct task_struct *prev, __u32 state)
-{
-    if (state & (SG_TASK_STOPPED | SG_TASK_TRACED))
-        return SG_SCHED_STOPPED;
-    if (state & SG_TASK_INTERRUPTIBLE)
-        return SG_SCHED_SLEEP;
-    if (state & SG_TASK_UNINTERRUPTIBLE && !(state & SG_TASK_NOLOAD)) {
-        struct task_struct___waits *waits = (void *)prev;
-
-        return BPF_CORE_READ_BITFIELD(waits, in_iowait) ? SG_SCHED_IO : SG_SCHED_LOCK;
-    }
-    return SG_SCHED_OTHER;
+    return reason == SG_SCHED_PREEMPTED ? p->off_ns : p->off_ns - p->delay_ns;
 }
 
 static __always_inline void sg_sched_leaves(struct task_struct *prev, struct sg_sched_host *host,
-                                            __u64 now, bool preempt, __u32 state)
+                                            bool preempt, __u32 state)
 {
+    const struct task_struct___sched *s = (const void *)prev;
     struct sg_sched_task *t = sg_sched_find(prev);
-    bool goes_on = preempt || !state;
+    struct sg_sched_period p;
+    __u32 slot, reason;
+    __u64 now;
 
     if (!t) {
         host->unknown++;
         return;
     }
-    if (t->state == SG_SCHED_RUNS)
-        sg_sched_add(t, host, now, goes_on);
-    t->off_ns = 0;
-    t->waited = 0;
-    t->since_ns = now;
-    t->woken_ns = goes_on ? now : 0;
-    t->state = goes_on ? SG_SCHED_PREEMPTED : sg_sched_reason_of(prev, state);
-}
-
-static __always_inline void sg_sched_comes(struct task_struct *next, struct sg_sched_host *host,
-                                           __u64 now)
-{
-    struct sg_sched_task *t = sg_sched_find(next);
-    __u64 since, woken;
-    __u32 slot, state;
-
-    if (!t)
-        return;
-    state = t->state;
-    since = t->since_ns;
-    woken = t->woken_ns;
-    if (woken && woken <= now) {
-        t->delay_ns = now - woken;
-        slot = sg_sched_slot(t->delay_ns);
-        t->waited = slot + 1;
-        if (slot < SG_SCHED_SLOTS)
+    now = sg_sched_now(prev);
+    sg_sched_period_of(&p, t, prev, now);
+    t->sums.on_ns += p.on_ns;
+    t->sums.delay_ns += p.delay_ns;
+    reason = t->reason;
+    if (reason < SG_SCHED_REASONS)
+        t->sums.off_ns[reason] += sg_sched_off_of(&p, reason);
+    t->sums.switches++;
+    if (p.waited) {
+        slot = sg_sched_slot(p.delay_ns);
+        if (slot < SG_SCHED_SLOTS) {
+            t->sums.delays[slot]++;
             host->delays[slot]++;
-        host->delay_ns += t->delay_ns;
+        }
+        host->delay_ns += p.delay_ns;
     }
-    if (state < SG_SCHED_REASONS) {
-        t->reason = state;
-        if (state == SG_SCHED_PREEMPTED || !woken || woken > now)
-            woken = now;
-        t->off_ns = woken - since;
+    if (preempt || !state) {
+        t->sums.involuntary++;
+        t->reason = SG_SCHED_PREEMPTED;
+    } else {
+        t->reason = sg_sched_reason_of(prev, state);
     }
-    /* The time before the state: who reads them the other way round never takes an old time for the new state. */
-    t->since_ns = now;
-    t->woken_ns = 0;
+    t->delay_ns = s->sched_info.run_delay;
+    /* Last: who reads meanwhile sees by it that something has changed. */
     asm volatile("" ::: "memory");
-    t->state = SG_SCHED_RUNS;
+    t->left_ns = now;
 }
 
-static __always_inline void sg_sched_switch(bool preempt, struct task_struct *prev,
-                                            struct task_struct *next, __u32 state)
+static __always_inline void sg_sched_switch(bool preempt, struct task_struct *prev, __u32 state)
 {
     struct sg_sched_host *host = sg_sched_here();
-    __u64 now = bpf_ktime_get_ns();
 
     if (!host)
         return;
     host->switches++;
     if (prev->pid)
-        sg_sched_leaves(prev, host, now, preempt, state);
-    if (next->pid)
-        sg_sched_comes(next, host, now);
-}
-
-static __always_inline __u32 sg_sched_state(struct task_struct *task)
-{
-    struct task_struct___state *t = (void *)task;
-    struct task_struct___old_state *old = (void *)task;
-
-    if (bpf_core_field_exists(t->__state))
-        return t->__state;
-    return (__u32)old->state;
+        sg_sched_leaves(prev, host, preempt, state);
 }
 
 /* Up to 5.17. */
 SEC("tp_btf/sched_switch")
-int BPF_PROG(sched_switch_3, bool preempt, struct task_struct *prev, struct task_struct *next)
+int BPF_PROG(sched_switch_3, bool preempt, struct task_struct *prev)
 {
-    sg_sched_switch(preempt, prev, next, sg_sched_state(prev));
+    sg_sched_switch(preempt, prev, sg_sched_state(prev));
     return 0;
 }
 
@@ -319,68 +304,108 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(sched_switch_4, bool preempt, struct task_struct *prev, struct task_struct *next,
              unsigned int prev_state)
 {
-    sg_sched_switch(preempt, prev, next, prev_state);
+    sg_sched_switch(preempt, prev, prev_state);
     return 0;
 }
 
-static __always_inline void sg_sched_woken(struct task_struct *task)
+/* Finds the sums or makes them; from now on it is known when the task has left a CPU. Not under the lock of a run queue. */
+static __always_inline struct sg_sched_task *sg_sched_make(struct task_struct *task, __u64 now,
+                                                           __u32 reason)
 {
-    struct sg_sched_task *t = sg_sched_find(task);
+    const struct task_struct___sched *s = (const void *)task;
+    __u64 address = (__u64)task;
+    struct sg_sched_task *t;
 
-    if (t && t->state != SG_SCHED_RUNS && !t->woken_ns)
-        t->woken_ns = bpf_ktime_get_ns();
-}
-
-SEC("tp_btf/sched_wakeup")
-int BPF_PROG(sched_wakeup, struct task_struct *task)
-{
-    sg_sched_woken(task);
-    return 0;
-}
-
-SEC("tp_btf/sched_wakeup_new")
-int BPF_PROG(sched_wakeup_new, struct task_struct *task)
-{
-    sg_sched_woken(task);
-    return 0;
+    if (sg_sched_has_storage()) {
+        t = bpf_task_storage_get(&sched_tasks, task, (void *)&sg_sched_new,
+                                 BPF_LOCAL_STORAGE_GET_F_CREATE);
+    } else {
+        bpf_map_update_elem(&sched_addresses, &address, &sg_sched_new, BPF_NOEXIST);
+        t = bpf_map_lookup_elem(&sched_addresses, &address);
+    }
+    if (t && !t->tgid) {
+        t->left_ns = now;
+        t->delay_ns = s->sched_info.run_delay;
+        t->reason = reason;
+        t->start_ns = task->group_leader->start_boottime;
+        t->tgid = task->tgid;
+    }
+    return t;
 }
 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_fork, struct task_struct *parent, struct task_struct *child)
 {
-    struct sg_sched_task *t = sg_sched_make(child);
     struct sg_sched_host *host = sg_sched_here();
 
-    if (t)
-        t->since_ns = bpf_ktime_get_ns();
-    else if (host)
+    if (!sg_sched_make(child, sg_sched_now(parent), SG_SCHED_UNKNOWN) && host)
         __sync_fetch_and_add(&host->unknown, 1);
     return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(sched_exit, struct task_struct *task)
+/* To the other, and not to be lost by who switches in the middle of it. */
+#define SG_SCHED_MOVE(to, from)                                 \
+    do {                                                        \
+        typeof(from) moved = *(volatile typeof(from) *)&(from); \
+        if (moved) {                                            \
+            __sync_fetch_and_add(&(to), moved);                 \
+            __sync_fetch_and_add(&(from), -moved);              \
+        }                                                       \
+    } while (0)
+
+/* What it has used so far is its process' from now on; NULL: there is no room, or with BPF_EXIST nothing. */
+static __always_inline struct sg_sched_process *sg_sched_hand_over(struct task_struct *task,
+                                                                   __u64 flags)
 {
+    struct sg_sched_host *host = sg_sched_here();
+    struct sg_sched_task *t = sg_sched_find(task);
     struct sg_sched_key key = {};
     struct sg_sched_process *p;
 
-    if (task->signal->live.counter > 0)
-        return 0;
-    key.start_ns = task->group_leader->start_boottime;
-    key.tgid = task->tgid;
+    if (!t || !host)
+        return NULL;
+    key.start_ns = t->start_ns;
+    key.tgid = t->tgid;
     p = bpf_map_lookup_elem(&sched_processes, &key);
-    if (p)
-        p->ended = 1;
+    if (!p && flags != BPF_EXIST) {
+        if (!bpf_map_update_elem(&sched_processes, &key, &sg_sched_nothing, flags))
+            __sync_fetch_and_add(&host->created, 1);
+        p = bpf_map_lookup_elem(&sched_processes, &key);
+        if (!p)
+            __sync_fetch_and_add(&host->full, 1);
+    }
+    if (!p)
+        return NULL;
+    SG_SCHED_MOVE(p->sums.on_ns, t->sums.on_ns);
+    for (int i = 0; i < SG_SCHED_REASONS; i++)
+        SG_SCHED_MOVE(p->sums.off_ns[i], t->sums.off_ns[i]);
+    SG_SCHED_MOVE(p->sums.delay_ns, t->sums.delay_ns);
+    SG_SCHED_MOVE(p->sums.switches, t->sums.switches);
+    SG_SCHED_MOVE(p->sums.involuntary, t->sums.involuntary);
+    for (int i = 0; i < SG_SCHED_SLOTS; i++)
+        SG_SCHED_MOVE(p->sums.delays[i], t->sums.delays[i]);
+    return p;
+}
+
+/* Nearly all of it, so that it is not in between when no iterator meets the task any more and it is not free yet. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(sched_exit, struct task_struct *task)
+{
+    sg_sched_hand_over(task, BPF_NOEXIST);
     return 0;
 }
 
-/* Only where tasks have no storage that goes with them. */
+/* The rest, if somebody still asks for it. The first thread goes last. */
 SEC("tp_btf/sched_process_free")
 int BPF_PROG(sched_free, struct task_struct *task)
 {
+    struct sg_sched_process *p = sg_sched_hand_over(task, BPF_EXIST);
     __u64 address = (__u64)task;
 
-    bpf_map_delete_elem(&sched_addresses, &address);
+    if (p && task->pid == task->tgid)
+        p->ended = 1;
+    if (!sg_sched_has_storage())
+        bpf_map_delete_elem(&sched_addresses, &address);
     return 0;
 }
 
@@ -388,52 +413,70 @@ int BPF_PROG(sched_free, struct task_struct *task)
  * What a task that nothing was seen of yet is in the middle of, as good as it can be told from outside: it may switch at this
  * moment, and then its next switch puts it right.
  */
-static __always_inline void sg_sched_begin(struct sg_sched_task *t, struct task_struct *task)
+static __always_inline __u32 sg_sched_guess(struct task_struct *task)
 {
+    const struct task_struct___sched *s = (const void *)task;
     __u32 state = sg_sched_state(task);
-    __u64 now = bpf_ktime_get_ns();
-    struct task_struct___waits *waits = (void *)task;
 
-    t->since_ns = now;
-    if (state) {
-        t->state = sg_sched_reason_of(task, state);
-    } else if (bpf_core_field_exists(waits->on_cpu) && waits->on_cpu) {
-        t->state = SG_SCHED_RUNS;
-    } else {
-        t->woken_ns = now;
-        t->state = SG_SCHED_PREEMPTED;
-    }
+    if (state)
+        return sg_sched_reason_of(task, state);
+    return bpf_core_field_exists(s->on_cpu) && s->on_cpu ? SG_SCHED_UNKNOWN : SG_SCHED_PREEMPTED;
 }
 
-/* Every task: gives it its storage, and tells what it is in the middle of. */
+/* Adds what it is in the middle of. */
+static __always_inline void sg_sched_go_on(struct sg_sched_sums *sums,
+                                           const struct sg_sched_task *t, struct task_struct *task,
+                                           __u64 now)
+{
+    const struct task_struct___sched *s = (const void *)task;
+    __u64 queued = s->sched_info.last_queued;
+    struct sg_sched_period p = {};
+
+    if (s->sched_info.last_arrival > t->left_ns || t->reason == SG_SCHED_UNKNOWN) {
+        sg_sched_period_of(&p, t, task, now);
+    } else if (now > t->left_ns) {
+        p.off_ns = now - t->left_ns;
+        if (queued)
+            p.delay_ns = queued > t->left_ns ? now - queued : p.off_ns;
+        if (p.delay_ns > p.off_ns)
+            p.delay_ns = p.off_ns;
+    }
+    sums->on_ns += p.on_ns;
+    sums->delay_ns += p.delay_ns;
+    /* On the stack the kernel lets nobody choose where. */
+    for (__u32 i = 0; i < SG_SCHED_REASONS; i++)
+        if (t->reason == i)
+            sums->off_ns[i] += sg_sched_off_of(&p, i);
+}
+
+/* Every task: gives it its sums, and tells them. */
 SEC("iter/task")
 int sched_each(struct bpf_iter__task *ctx)
 {
+    struct task_struct___sched *me = (void *)bpf_get_current_task();
     struct task_struct *task = ctx->task;
-    struct sg_sched_pending out = {};
+    struct sg_sched_told out = {};
     struct sg_sched_task *t;
-    __u64 now, woken;
+    __u64 here = BPF_CORE_READ(me, se.cfs_rq, rq, clock), now;
 
     if (!task)
         return 0;
-    t = sg_sched_make(task);
+    /* The clock of a CPU that does nothing stands still; the one of who looks is a tick old at most. */
+    now = sg_sched_now(task);
+    now = here > now ? here : now;
+    t = sg_sched_make(task, now, sg_sched_guess(task));
     if (!t)
         return 0;
-    if (t->state == SG_SCHED_UNKNOWN)
-        sg_sched_begin(t, task);
-    out.state = *(volatile __u32 *)&t->state;
-    now = bpf_ktime_get_ns();
     out.process.start_ns = t->start_ns;
     out.process.tgid = t->tgid;
-    out.tid = task->pid;
-    woken = *(volatile __u64 *)&t->woken_ns;
-    out.ns = now - *(volatile __u64 *)&t->since_ns;
-    out.delay_ns = woken && woken < now ? now - woken : 0;
-    /* It switched while it was looked at. */
-    if ((__s64)out.ns < 0)
-        out.ns = 0;
-    if (out.delay_ns > out.ns)
-        out.delay_ns = out.ns;
+    for (int i = 0; i < 3; i++) {
+        __u64 left = *(volatile __u64 *)&t->left_ns;
+
+        out.sums = *(volatile struct sg_sched_sums *)&t->sums;
+        sg_sched_go_on(&out.sums, t, task, now);
+        if (*(volatile __u64 *)&t->left_ns == left)
+            break;
+    }
     bpf_seq_write(ctx->meta->seq, &out, sizeof(out));
     return 0;
 }

@@ -14,11 +14,10 @@
 #include "base/macro.h"
 #include "base/strutil.h"
 
-#define LINKS_MAX   8
-#define BATCH       256
-#define PROCESSES   16384u                                     // of one reading
-#define PENDING_MAX (131072 * sizeof(struct sg_sched_pending)) // bytes
-#define LOG_BYTES   65536
+#define LINKS_MAX 8
+#define PROCESSES 16384u                                  // of one reading
+#define TOLD_MAX  (131072 * sizeof(struct sg_sched_told)) // bytes
+#define LOG_BYTES (4u << 20)
 
 struct sched {
     struct bpf_object *object;
@@ -49,6 +48,33 @@ struct kernel_has {
     int switch_args; // 0: no such tracepoint
 };
 
+static bool has_member(const struct btf *btf, const char *type, const char *member)
+{
+    int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
+    const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+
+    for (int i = 0; t && i < btf_vlen(t); i++)
+        if (streq(btf__name_by_offset(btf, btf_members(t)[i].name_off), member))
+            return true;
+    return false;
+}
+
+// What it has to be built with. The distributions that safeguard is made for do.
+static int check_notes(const struct btf *btf, struct error *err)
+{
+    static const struct {
+        const char *type, *member, *option;
+    } needed[] = {
+        {"sched_info", "last_arrival", "CONFIG_SCHED_INFO"},
+        {"cfs_rq", "rq", "CONFIG_FAIR_GROUP_SCHED"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+        if (!has_member(btf, needed[i].type, needed[i].member))
+            return error_set(err, -ENOTSUP, "this kernel was built without %s", needed[i].option);
+    return 0;
+}
+
 static int look_at_kernel(struct kernel_has *ret, struct error *err)
 {
     struct btf *btf = btf__load_vmlinux_btf();
@@ -71,7 +97,10 @@ static int look_at_kernel(struct kernel_has *ret, struct error *err)
         if (streq(btf__name_by_offset(btf, btf_enum(helpers)[i].name_off),
                   "BPF_FUNC_task_storage_get"))
             ret->task_storage = true;
+    r = check_notes(btf, err);
     btf__free(btf);
+    if (r < 0)
+        return r;
     if (ret->switch_args != 3 && ret->switch_args != 4)
         return error_set(err, -ENOTSUP,
                          "the tracepoint sched_switch of this kernel has %d arguments, not 3 or 4",
@@ -99,7 +128,7 @@ static int fit(struct bpf_object *object, const struct kernel_has *has)
     {
         const char *name = bpf_program__name(program);
 
-        if (streq(name, unused) || (has->task_storage && streq(name, "sched_free")))
+        if (streq(name, unused))
             r = r < 0 ? r : bpf_program__set_autoload(program, false);
     }
     bpf_object__for_each_map(map, object)
@@ -159,14 +188,14 @@ static int load(struct sched *s, struct error *err)
     return s->n_cpus < 0 ? error_set(err, s->n_cpus, "the number of CPUs: %m") : 0;
 }
 
-// Runs the iterator: what it writes is a struct sg_sched_pending each.
+// Runs the iterator: what it writes is a struct sg_sched_told each.
 static int each_task(struct sched *s, char **ret, size_t *ret_len)
 {
     _cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(s->each));
 
     if (fd < 0)
         return fd;
-    return read_fd_bounded(fd, PENDING_MAX, ret, ret_len);
+    return read_fd_bounded(fd, TOLD_MAX, ret, ret_len);
 }
 
 static int read_host(struct sched *s, struct sched_reading *r)
@@ -262,48 +291,42 @@ const struct sched_process *sched_find(const struct sched_reading *r,
     return r->n ? bsearch(key, r->items, r->n, sizeof(*r->items), sched_key_cmp) : NULL;
 }
 
-void sched_add_pending(struct sched_reading *r, const struct sg_sched_pending *pending, size_t n)
+static void add_sums(struct sg_sched_sums *to, const struct sg_sched_sums *more)
 {
-    for (size_t i = 0; i < n; i++) {
-        const struct sg_sched_pending *p = &pending[i];
-        struct sched_process *process = (struct sched_process *)sched_find(r, &p->process);
-        uint64_t off = p->ns - MIN(p->delay_ns, p->ns);
-
-        if (!process)
-            continue;
-        if (p->state == SG_SCHED_RUNS)
-            process->sums.on_ns += p->ns;
-        else if (p->state == SG_SCHED_PREEMPTED)
-            process->sums.off_ns[p->state] += p->ns;
-        else if (p->state < SG_SCHED_REASONS)
-            process->sums.off_ns[p->state] += off;
-        if (p->state != SG_SCHED_RUNS)
-            process->sums.delay_ns += MIN(p->delay_ns, p->ns);
-    }
+    to->on_ns += more->on_ns;
+    for (int i = 0; i < SG_SCHED_REASONS; i++)
+        to->off_ns[i] += more->off_ns[i];
+    to->delay_ns += more->delay_ns;
+    to->switches += more->switches;
+    to->involuntary += more->involuntary;
+    for (int i = 0; i < SG_SCHED_SLOTS; i++)
+        to->delays[i] += more->delays[i];
 }
 
-// Processes that slept all the time have no sums yet.
-static int add_processes(struct sched_reading *r, const struct sg_sched_pending *pending, size_t n)
+void sched_merge(struct sched_reading *r)
 {
-    size_t known = r->n;
+    size_t n = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        const struct sg_sched_key *key = &pending[i].process;
-
-        // Of several threads the first one adds it: the iterator goes by number.
-        if (pending[i].tid != key->tgid)
-            continue;
-        if (known && bsearch(key, r->items, known, sizeof(*r->items), sched_key_cmp))
-            continue;
-        if (r->n == PROCESSES) {
-            r->untold++;
-            continue;
+    if (r->n)
+        qsort(r->items, r->n, sizeof(*r->items), sched_key_cmp);
+    for (size_t i = 0; i < r->n; i++) {
+        if (n > 0 && sched_key_cmp(&r->items[n - 1], &r->items[i]) == 0) {
+            add_sums(&r->items[n - 1].sums, &r->items[i].sums);
+            r->items[n - 1].ended |= r->items[i].ended;
+        } else {
+            r->items[n++] = r->items[i];
         }
-        if (!GREEDY(r->items, r->cap, r->n + 1))
-            return -ENOMEM;
-        r->items[r->n++] = (struct sched_process){.key = *key};
     }
-    qsort(r->items, r->n, sizeof(*r->items), sched_key_cmp);
+    r->untold += n > PROCESSES ? n - PROCESSES : 0;
+    r->n = MIN(n, (size_t)PROCESSES);
+}
+
+static int add_tasks(struct sched_reading *r, const struct sg_sched_told *told, size_t n)
+{
+    if (!GREEDY(r->items, r->cap, r->n + n))
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        r->items[r->n++] = (struct sched_process){.key = told[i].process, .sums = told[i].sums};
     return 0;
 }
 
@@ -312,7 +335,8 @@ static void drop_doubles(struct sched_reading *r)
 {
     size_t n = 0;
 
-    qsort(r->items, r->n, sizeof(*r->items), sched_key_cmp);
+    if (r->n)
+        qsort(r->items, r->n, sizeof(*r->items), sched_key_cmp);
     for (size_t i = 0; i < r->n; i++)
         if (n == 0 || sched_key_cmp(&r->items[n - 1], &r->items[i]) != 0)
             r->items[n++] = r->items[i];
@@ -322,6 +346,7 @@ static void drop_doubles(struct sched_reading *r)
 static int read_processes(struct sched *s, struct sched_reading *r)
 {
     struct sg_sched_key key, *at = NULL;
+    struct sg_sched_process left;
 
     // One by one: the calls for many at once are not there for this kind of map on every kernel.
     while (bpf_map_get_next_key(s->processes, at, &key) == 0) {
@@ -332,9 +357,9 @@ static int read_processes(struct sched *s, struct sched_reading *r)
         }
         if (!GREEDY(r->items, r->cap, r->n + 1))
             return -ENOMEM;
-        r->items[r->n].key = key;
-        if (bpf_map_lookup_elem(s->processes, &key, &r->items[r->n].sums) == 0)
-            r->n++;
+        if (bpf_map_lookup_elem(s->processes, &key, &left) == 0)
+            r->items[r->n++] =
+                (struct sched_process){.key = key, .sums = left.sums, .ended = left.ended != 0};
     }
     drop_doubles(r);
     return 0;
@@ -347,7 +372,7 @@ static void forget_ended(struct sched *s, struct sched_reading *r)
 
     r->evicted = r->host.created > known && r->untold == 0 ? r->host.created - known : 0;
     for (size_t i = 0; i < r->n; i++)
-        if (r->items[i].sums.ended && bpf_map_delete_elem(s->processes, &r->items[i].key) == 0)
+        if (r->items[i].ended && bpf_map_delete_elem(s->processes, &r->items[i].key) == 0)
             s->forgotten++;
 }
 
@@ -358,22 +383,22 @@ int sched_read(struct sched *s, struct sched_reading *ret)
     size_t len = 0, n;
     int r;
 
-    // What is going on first: what ends meanwhile is in the sums as well, and too much for a moment, not lost.
+    // Tasks first: what ends meanwhile is in its process as well, and too much for a moment, not lost.
     r = each_task(s, &text, &len);
     if (r == -EFBIG)
         reading.untold++;
     else if (r < 0)
         return r;
-    n = r < 0 ? 0 : len / sizeof(struct sg_sched_pending);
+    n = r < 0 ? 0 : len / sizeof(struct sg_sched_told);
     r = read_processes(s, &reading);
     r = r < 0 ? r : read_host(s, &reading);
     if (r < 0)
         return r;
     forget_ended(s, &reading);
-    r = add_processes(&reading, (const struct sg_sched_pending *)text, n);
+    r = add_tasks(&reading, (const struct sg_sched_told *)text, n);
     if (r < 0)
         return r;
-    sched_add_pending(&reading, (const struct sg_sched_pending *)text, n);
+    sched_merge(&reading);
     *ret = reading;
     reading = (struct sched_reading){};
     return 0;

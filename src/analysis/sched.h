@@ -5,6 +5,7 @@
 // kernel drops them with this process. Called by src/agent; owns programs, links and maps. One thread owns a struct sched.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +20,11 @@ int sched_open(struct sched **ret, struct error *err);
 struct sched *sched_close(struct sched *s);
 DEFINE_CLEANUP(struct sched *, sched_close)
 
-// One process: the sums, with what its tasks are in the middle of added.
+// One process: the sums of its tasks, with what they are in the middle of and what they left that have ended.
 struct sched_process {
     struct sg_sched_key key;
-    struct sg_sched_process sums;
+    struct sg_sched_sums sums;
+    bool ended; // its last task is gone
 };
 
 // One look at all of them. A zeroed structure is an empty one.
@@ -43,8 +45,8 @@ const struct sched_process *sched_find(const struct sched_reading *r,
                                        const struct sg_sched_key *key);
 int sched_key_cmp(const void *a, const void *b);
 
-// For sched.c and tests: adds what tasks are in the middle of (whole records; a cut one at the end is left out) to the sums.
-void sched_add_pending(struct sched_reading *r, const struct sg_sched_pending *pending, size_t n);
+// For sched.c and tests: of many with the same key one, with their sums; sorted, and no more than a reading has room for.
+void sched_merge(struct sched_reading *r);
 
 // The object that was built with this program.
 const void *sched_object_bytes(size_t *ret_len);

@@ -83,7 +83,7 @@ void top_delay_of(const uint64_t delays[SG_SCHED_SLOTS], uint64_t delay_ns, stru
     }
 }
 
-static void compare_sched(const struct sg_sched_process *before, const struct sg_sched_process *now,
+static void compare_sched(const struct sg_sched_sums *before, const struct sg_sched_sums *now,
                           uint64_t ns, struct top_sched *ret)
 {
     uint64_t delays[SG_SCHED_SLOTS];
@@ -141,7 +141,7 @@ static void add_usage(struct top_row *row, const struct top_sample *before,
 static void add_sched(struct top_row *row, const struct top_sample *before,
                       const struct sched_process *p, uint64_t ns)
 {
-    static const struct sg_sched_process nothing = {};
+    static const struct sg_sched_sums nothing = {};
     const struct sched_process *was = before && before->has_sched
                                           ? sched_find(&before->sched, &p->key)
                                           : NULL;
@@ -219,7 +219,7 @@ static int collect(const struct top_sample *before, const struct top_sample *now
     for (size_t i = 0; i < now->sched.n; i++) {
         const struct sched_process *s = &now->sched.items[i];
 
-        if (taken[i] || !s->sums.ended)
+        if (taken[i] || !s->ended)
             continue;
         row = add_row(rows, &(struct process_ref){s->key.tgid, s->key.start_ns});
         if (!row)

@@ -96,7 +96,7 @@ static struct sched_process sched_now[] = {
       .delay_ns = 20 * NS_PER_MS,
       .off_ns = {[SG_SCHED_SLEEP] = NS_PER_SEC},
       .delays = {[0] = 190, [7] = 9, [11] = 1}}},
-    {{.tgid = 15, .start_ns = START}, {.on_ns = NS_PER_MS * 200, .ended = 1, .switches = 2}},
+    {{.tgid = 15, .start_ns = START}, {.on_ns = NS_PER_MS * 200, .switches = 2}, .ended = true},
     {{.tgid = 16, .start_ns = START},
      {.on_ns = NS_PER_SEC}}, // neither there nor known to have ended
 };
@@ -166,39 +166,57 @@ static void test_percentile(void **state)
     assert_int_equal(d.mean_ns, 10);
 }
 
-static void test_pending(void **state)
+// Tasks and what ended ones left, in any order: each process once, with all of it.
+static void test_merge(void **state)
 {
-    struct sched_process items[] = {{.key = {.tgid = 10, .start_ns = START}}};
-    struct sched_reading r = {.items = items, .n = 1};
-    const struct sg_sched_pending pending[] = {
-        {.process = {.tgid = 10, .start_ns = START}, .tid = 10, .state = SG_SCHED_RUNS, .ns = 5},
-        {.process = {.tgid = 10, .start_ns = START},
-         .tid = 11,
-         .state = SG_SCHED_SLEEP,
-         .ns = 10,
-         .delay_ns = 3},
-        {.process = {.tgid = 10, .start_ns = START},
-         .tid = 12,
-         .state = SG_SCHED_PREEMPTED,
-         .ns = 7,
-         .delay_ns = 7},
-        {.process = {.tgid = 10, .start_ns = START},
-         .tid = 13,
-         .state = SG_SCHED_UNKNOWN,
-         .ns = 7,
-         .delay_ns = 9},
-        {.process = {.tgid = 11, .start_ns = START}, .tid = 11, .state = SG_SCHED_RUNS, .ns = 5},
+    struct sched_process items[] = {
+        {{.tgid = 11, .start_ns = START}, {.on_ns = 1}},
+        {{.tgid = 10, .start_ns = START},
+         {.on_ns = 5, .off_ns = {[SG_SCHED_IO] = 1}, .delay_ns = 2, .delays = {[27] = 1}}},
+        {{.tgid = 11, .start_ns = START + 1}, {.on_ns = 7}},
+        {{.tgid = 10, .start_ns = START},
+         {.off_ns = {[SG_SCHED_IO] = 2}, .switches = 3, .involuntary = 1, .delays = {[27] = 2}},
+         .ended = true},
+        {{.tgid = 10, .start_ns = START}, {.on_ns = 10, .delay_ns = 1}},
     };
+    struct sched_reading r = {.items = items, .n = ARRAY_SIZE(items)};
 
     (void)state;
-    sched_add_pending(&r, pending, ARRAY_SIZE(pending));
-    assert_int_equal(items[0].sums.on_ns, 5);
-    assert_int_equal(items[0].sums.off_ns[SG_SCHED_SLEEP], 7);
-    assert_int_equal(items[0].sums.off_ns[SG_SCHED_PREEMPTED], 7);
-    assert_int_equal(items[0].sums.delay_ns, 3 + 7 + 7);
+    sched_merge(&r);
+    assert_int_equal(r.n, 3);
+    assert_int_equal(items[0].key.tgid, 10);
+    assert_int_equal(items[0].sums.on_ns, 15);
+    assert_int_equal(items[0].sums.off_ns[SG_SCHED_IO], 3);
+    assert_int_equal(items[0].sums.delay_ns, 3);
+    assert_int_equal(items[0].sums.switches, 3);
+    assert_int_equal(items[0].sums.involuntary, 1);
+    assert_int_equal(items[0].sums.delays[27], 3);
+    assert_true(items[0].ended);
+    // The same number, another process.
+    assert_int_equal(items[1].sums.on_ns, 1);
+    assert_int_equal(items[2].sums.on_ns, 7);
+    assert_false(items[1].ended);
+    assert_int_equal(r.untold, 0);
+}
+
+static void test_merge_bound(void **state)
+{
+    struct sched_reading r = {};
+
+    (void)state;
+    sched_merge(&r);
+    assert_int_equal(r.n, 0);
+    r.n = 20000;
+    r.items = test_calloc(r.n, sizeof(*r.items));
+    for (size_t i = 0; i < r.n; i++)
+        r.items[i].key.tgid = (uint32_t)i;
+    sched_merge(&r);
+    assert_int_equal(r.n + r.untold, 20000);
+    assert_true(r.untold > 0);
+    test_free(r.items);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_usage), cmocka_unit_test(test_sorts_and_limit),
           cmocka_unit_test(test_words), cmocka_unit_test(test_sched),
           cmocka_unit_test(test_shrinks), cmocka_unit_test(test_percentile),
-          cmocka_unit_test(test_pending))
+          cmocka_unit_test(test_merge), cmocka_unit_test(test_merge_bound))

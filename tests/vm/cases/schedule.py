@@ -42,6 +42,29 @@ def loads(path, hog, nap, wait):
     check("top.who it is", rows[0]["name"] == "sg-load" and rows[0]["exe"].endswith("sg-load"), rows[0])
 
 
+def short(path, pid, used):
+    """Of a process that began and ended while somebody looked, from one look to the next."""
+    decoder, text, on, off, switches, ended = json.JSONDecoder(), open(path).read().strip(), 0, 0, 0, 0
+    while text:
+        try:
+            answer, end = decoder.raw_decode(text)
+        except ValueError:
+            break  # the last one was being written
+        text = text[end:].lstrip()
+        row = row_of(answer, pid)
+        if row and "sched" in row:
+            seconds = answer["interval_ns"] / 1e9
+            on += row["sched"]["on_permille"] * seconds / 1000
+            off += sum(row["sched"]["off_permille"].values()) * seconds / 1000
+            switches += row["sched"]["switches"] * seconds
+            ended += row["ended"]
+    used = cpu_of(used) / 1e9
+    check("top.short: all that it used, threads that ended before it among them", abs(on - used) <= 0.05 + 0.1 * used,
+          f"{on} of {used}")
+    check("top.short: its threads slept, and left their CPUs", 0.5 <= off <= 10 and switches >= 8, f"{off} {switches}")
+    check("top.short: it is told once that it has ended", ended == 1, ended)
+
+
 def plain(path, hog):
     answer = json.load(open(path))
     row = row_of(answer, hog)

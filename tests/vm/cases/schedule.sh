@@ -13,7 +13,7 @@ set -u
 attached() { bpftool -j prog show | grep -c '"name":"sched_switch_'; }
 
 top() {
-    local hog nap wait
+    local hog nap wait look short
     check "top.nothing is attached before somebody looks" test "$(attached)" = 0
     sg-load hog 60 >/tmp/hog.out &
     hog=$!
@@ -29,6 +29,17 @@ top() {
     timeout 60 safeguard top --sched --interval 500ms --once >/tmp/top.txt
     check "top.a table" grep -qE 'waiting for a CPU: mean .* below' /tmp/top.txt
     kill $hog $nap $wait
+    timeout 60 safeguard top --sched --json --interval 500ms --limit 1000 >/tmp/short.json &
+    look=$!
+    check "top.a look" timeout 20 bash -c 'until grep -q "since_start\":false" <(tr -d " \n" </tmp/short.json); do sleep 0.1; done'
+    sg-load threads 3 300 >/tmp/short &
+    short=$!
+    wait $short
+    # The one that tells of its end.
+    check "top.a look that tells of an end" timeout 20 bash -c 'until tr -d " \n" </tmp/short.json | grep -q "\"pid\":'$short',[^}]*\"ended\":true"; do sleep 0.1; done'
+    kill $look
+    wait $look
+    compare short /tmp/short.json $short /tmp/short
     safeguard top --sched --json --once --interval 100ms >/tmp/before.json
     sg-load forks 2000
     timeout 60 safeguard top --sched --json --once --interval 100ms --limit 1000 >/tmp/forks.json

@@ -3,6 +3,7 @@
 // Loads whose scheduling is known, and a program that says how it is scheduled before it does anything else.
 //
 //   sg-load hog SECONDS        one thread that never sleeps; then "hog NANOSECONDS-OF-CPU"
+//   sg-load threads N MS       N threads, one after the other, each busy for MS and then asleep as long; then as hog
 //   sg-load nap MS SECONDS     sleeps MS, again and again
 //   sg-load wait SECONDS       two threads: one holds a lock that the other waits for
 //   sg-load forks N            N children that end at once, one after the other
@@ -50,6 +51,29 @@ static int hog(double seconds)
         for (int i = 0; i < 1000; i++)
             spin++;
     return printf("hog %.0f\n", now(CLOCK_PROCESS_CPUTIME_ID) * 1e9) < 0;
+}
+
+static void *busy_then_asleep(void *arg)
+{
+    double seconds = *(double *)arg, end = now(CLOCK_THREAD_CPUTIME_ID) + seconds;
+
+    while (now(CLOCK_THREAD_CPUTIME_ID) < end)
+        ;
+    for (int i = 0; i < 5; i++)
+        nap(seconds / 5);
+    return NULL;
+}
+
+static int threads(long n, double ms)
+{
+    double seconds = ms / 1e3;
+    pthread_t thread;
+
+    for (long i = 0; i < n; i++)
+        if (pthread_create(&thread, NULL, busy_then_asleep, &seconds) != 0 ||
+            pthread_join(thread, NULL) != 0)
+            return 1;
+    return printf("threads %.0f\n", now(CLOCK_PROCESS_CPUTIME_ID) * 1e9) < 0;
 }
 
 static int naps(double ms, double seconds)
@@ -155,6 +179,8 @@ int main(int argc, char **argv)
         return who();
     if (streq(what, "hog"))
         return hog(a);
+    if (streq(what, "threads"))
+        return threads((long)a, b);
     if (streq(what, "nap"))
         return naps(a, b);
     if (streq(what, "wait"))
