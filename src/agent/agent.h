@@ -249,21 +249,16 @@ int notice_format(const struct host *host, uint64_t time_ns, uint64_t sequence,
 // health.c ---------------------------------------------------------------------------------------------
 
 struct health {
-    uint64_t full_ns, quick_ns;         // CLOCK_REALTIME of the last ones
-    uint64_t due_full_ns, due_quick_ns; // CLOCK_MONOTONIC
-    uint64_t n_full, n_quick, n_quick_failed;
-    uint64_t failing;   // bit i: row i of sensor_hooks() failed
-    struct error error; // of a self-test that could not be run
-    size_t turn;        // next quick test
-    int waiting_hook;   // enum sg_hook whose record has to come; 0: none
-    bool seen;
+    uint64_t tested_ns; // CLOCK_REALTIME of the last one
+    uint64_t due_ns;    // CLOCK_MONOTONIC
+    uint64_t rounds;
+    bool failed[SG_HOOK_COUNT]; // row i of sensor_hooks()
+    uint32_t failing;           // how many of them
+    struct error error;         // of a self-test that could not be run
 };
 
-void health_prepare(struct agent *a);        // before the first policy
 void health_policy_changed(struct agent *a); // proves all hooks
 void health_tick(struct agent *a);
-void health_seen(struct agent *a, enum sg_hook hook); // the record of a quick test
-void health_forget(struct agent *a);                  // removes what health_prepare() made
 
 // losses.c ---------------------------------------------------------------------------------------------
 

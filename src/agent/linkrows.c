@@ -100,8 +100,8 @@ void uplink_policy_row(struct agent *a, struct jw *jw)
     jw_begin_object(jw);
     status_policy_summary(a, jw);
     status_policy_files(a, FILES_MAX, jw);
-    if (p->now && a->health.full_ns >= p->changed_ns && !error_is_set(&a->health.error))
-        jw_kv_u64(jw, "proved_ms", a->health.full_ns / NS_PER_MS);
+    if (p->now && a->health.tested_ns >= p->changed_ns && !error_is_set(&a->health.error))
+        jw_kv_u64(jw, "proved_ms", a->health.tested_ns / NS_PER_MS);
     else
         jw_kv_null(jw, "proved_ms");
     put_bundle(a, jw);
@@ -151,8 +151,8 @@ static void write_defence(struct agent *a, struct jw *jw)
     }
     jw_kv_u64(jw, "attempts", d->attempts);
     jw_kv_u64(jw, "repairs", d->watch.repairs);
-    jw_kv_u64(jw, "self_test_ms", h->full_ns / NS_PER_MS);
-    jw_kv_u64(jw, "failing", (uint64_t)__builtin_popcountll(h->failing));
+    jw_kv_u64(jw, "self_test_ms", h->tested_ns / NS_PER_MS);
+    jw_kv_u64(jw, "failing", h->failing);
     jw_end_object(jw);
 }
 

@@ -290,7 +290,6 @@ static int start_sensor(struct agent *a, struct error *err)
                               ? SENSOR_CREDENTIALS_ENFORCE
                               : SENSOR_CREDENTIALS_RECORD;
     options.ring_bytes = (uint32_t)MIN(a->config.ring_size, (uint64_t)1 << 30);
-    health_prepare(a);
     r = sensor_new(&options, &a->sensor, err);
     if (r == -EBUSY)
         error_cure(err, "end the other agent first: safeguard stop");
@@ -386,8 +385,6 @@ static bool finish(struct agent *a)
     a->event = event_free(a->event);
     a->sensor = sensor_free(a->sensor);
     a->loop = loop_free(a->loop);
-    if (a->detach)
-        health_forget(a);
     free(a->socket_path);
     free(a->accepted_path);
     free(a->linked_path);

@@ -233,8 +233,8 @@ int own_policy(const char *run_dir, const struct guarded *guarded, const struct 
               "files:\n"
               "  - {path: \"%s/canary/io/**\", access: io, do: audit}\n"
               "  - {path: \"%s/canary/io/**\", access: any, do: allow}\n"
-              "  - {path: [\"%s/canary/**\", \"%s/self-test/**\"], access: any, do: deny}\n",
-              run_dir, run_dir, run_dir, run_dir);
+              "  - {path: \"%s/canary/**\", access: any, do: deny}\n",
+              run_dir, run_dir, run_dir);
     if (guarded)
         put_guards(sb, guarded);
     if (files && files->programs && files->files) {

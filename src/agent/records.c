@@ -153,7 +153,6 @@ static void take(struct agent *a, struct event *ev)
     }
     if (is_own_test(a, ev)) {
         a->records.own++;
-        health_seen(a, ev->hook);
         return;
     }
     if (is_own_look(a, ev)) {

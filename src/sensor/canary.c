@@ -124,11 +124,14 @@ static bool records_only(size_t i)
 // As a service we are confined, and refused things before any hook is asked. A hook that was proved before is none of those.
 static bool kept_from(size_t i, const struct proof *p)
 {
-    bool confined = prctl(PR_GET_SECCOMP) > 0;
+    bool confined;
 
+    if (!hook_row(i)->control || !p->denied || p->seen || p->proved_ns)
+        return false;
+    confined = prctl(PR_GET_SECCOMP) > 0;
     for (int cap = 0; !confined && prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
         confined = prctl(PR_CAPBSET_READ, cap) == 0;
-    return confined && hook_row(i)->control && p->denied && !p->seen && !p->proved_ns;
+    return confined;
 }
 
 // A record is in its ring before the access comes back, unless another processor is still writing one that
@@ -155,7 +158,9 @@ static int wait_for_records(struct sensor *s, const bool expected[HOOKS])
     return MIN(r, 0);
 }
 
-static int judge(struct sensor *s, const struct canary_result results[CANARY_COUNT])
+// `lost`: records of denials were lost since it began. What was refused then, and whose record did not come, is no more and no less
+// than that: the loss is told by itself.
+static int judge(struct sensor *s, const struct canary_result results[CANARY_COUNT], bool lost)
 {
     int failed = 0;
 
@@ -179,6 +184,8 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
         };
         if (!p->skipped && kept_from(i, p))
             p->skipped = EACCES;
+        if (!p->skipped && p->denied && !p->seen && lost)
+            p->skipped = ENOBUFS;
         if (p->skipped)
             continue;
         if (p->seen && (p->denied || !s->enforcing))
@@ -189,9 +196,28 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
     return failed;
 }
 
+// What a hook let through that should not was undone at once, unless that was refused: a name that is there, or not, for good.
+static bool spoils(const struct sensor *s, const struct canary_result *result)
+{
+    return s->enforcing && result->kind && result->kind < CANARY_setuid &&
+           result->kind != CANARY_io && !result->skipped && result->error != EPERM;
+}
+
+static int renew_place(struct sensor *s)
+{
+    int r = canary_renew(&s->canary, map_fd(s, "sg_roots"), s->policy_id);
+
+    return r < 0 ? r
+                 : sensor_add_root(s, &(struct sensor_root){
+                                          .dev = s->canary.dev,
+                                          .root = {.state = s->canary.now.state},
+                                      });
+}
+
 int sensor_self_test(struct sensor *s, struct error *err)
 {
     struct canary_result results[CANARY_COUNT] = {};
+    uint64_t lost;
     bool expected[HOOKS] = {};
     bool kinds[CANARY_COUNT] = {};
     int r;
@@ -201,6 +227,12 @@ int sensor_self_test(struct sensor *s, struct error *err)
     if (*s->canary.now.problem)
         return error_set(err, -EADDRNOTAVAIL, "the self-test cannot be run: %s",
                          s->canary.now.problem);
+    if (s->canary.spoilt) {
+        r = renew_place(s);
+        if (r < 0)
+            return error_set(err, r, "the self-test cannot be run: no new place for it: %s",
+                             strerror(-r));
+    }
     // Room for our records: what waits is kept for the next sensor_consume().
     r = rings_drain(s, false, 0);
     if (r < 0)
@@ -211,9 +243,12 @@ int sensor_self_test(struct sensor *s, struct error *err)
             kinds[hook_row(i)->canary] = true;
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);
+    lost = sensor_count(s, SG_COUNT_SECURITY_LOST);
     r = try_acts(s, kinds, results);
     if (r < 0 && r != -ETIMEDOUT)
         return error_set(err, r, "the self-test cannot be run: %s", strerror(-r));
+    for (size_t kind = 1; kind < CANARY_COUNT; kind++)
+        s->canary.spoilt |= spoils(s, &results[kind]);
     for (size_t i = 0; i < HOOKS; i++)
         expected[i] = testable(s, i) && results[hook_row(i)->canary].kind &&
                       !results[hook_row(i)->canary].skipped;
@@ -222,5 +257,5 @@ int sensor_self_test(struct sensor *s, struct error *err)
     canary_ask_nobody(&s->canary); // one that was ended in the middle of a test
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
-    return judge(s, results);
+    return judge(s, results, sensor_count(s, SG_COUNT_SECURITY_LOST) != lost);
 }

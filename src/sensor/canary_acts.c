@@ -54,16 +54,14 @@ static int act_ftruncate(const struct canary *c)
     return outcome(ftruncate(c->old_fd, 4096));
 }
 
+// Without open(2): what the hook lets through, the one for opens would still refuse.
 static int act_create(const struct canary *c)
 {
-    int fd = open("create/new", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    int r = fd < 0 ? errno : 0;
+    int r = outcome(mknod("create/new", S_IFREG | 0600, 0));
 
     (void)c;
-    if (fd >= 0) {
-        (void)close(fd);
+    if (r == 0)
         (void)unlink("create/new");
-    }
     return r;
 }
 
@@ -263,7 +261,8 @@ static int act_ioctl_compat(const struct canary *c)
     // A filter that wants native calls only (as our unit has) kills for it and has it logged.
     if (prctl(PR_GET_SECCOMP) > 0)
         return -EACCES;
-    pid = fork();
+    // It shares this process's memory, which nobody else has any more: a copy would cost more than all other acts together.
+    pid = vfork();
     if (pid < 0)
         return -errno;
     if (pid == 0)
@@ -355,15 +354,19 @@ static int act_pivot_root(const struct canary *c)
     return outcome(syscall(SYS_pivot_root, c->umount_path, "/"));
 }
 
-// Executes a file that no handler knows, so that it never runs, with a descriptor that stays open.
+// Executes a file that no handler knows, so that it never runs, with a descriptor that stays open: no longer than for this, or
+// whatever else is executed here would be refused for it.
 static int act_inherit(const struct canary *c)
 {
     static char name[] = "canary";
     char *const argv[] = {name, NULL}, *const envp[] = {NULL};
+    int r;
 
     if (fcntl(c->old_fd, F_SETFD, 0) < 0)
         return -errno;
-    return outcome(syscall(SYS_execveat, c->exe_fd, "program", argv, envp, 0));
+    r = outcome(syscall(SYS_execveat, c->exe_fd, "program", argv, envp, 0));
+    (void)fcntl(c->old_fd, F_SETFD, FD_CLOEXEC);
+    return r;
 }
 
 static int act_umount(const struct canary *c)

@@ -286,6 +286,31 @@ void canary_close(struct canary *c)
     *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
 }
 
+int canary_renew(struct canary *c, int roots_fd, uint32_t policy_id)
+{
+    struct canary fresh = {.root_fd = -1, .old_fd = -1};
+    struct sg_root_key key = {.dev = c->dev, .policy_id = policy_id};
+    int r;
+
+    // The old one keeps its number until there is a new one.
+    r = make_place(&fresh, roots_fd, policy_id);
+    if (r < 0) {
+        (void)safe_close(fresh.old_fd);
+        (void)safe_close(fresh.root_fd);
+        return r;
+    }
+    (void)bpf_map_delete_elem(roots_fd, &key);
+    (void)munmap(c->old_map, 4096);
+    (void)safe_close(c->old_fd);
+    (void)safe_close(c->root_fd);
+    c->root_fd = fresh.root_fd;
+    c->old_fd = fresh.old_fd;
+    c->old_map = fresh.old_map;
+    c->dev = fresh.dev;
+    c->spoilt = false;
+    return 0;
+}
+
 int canary_remove(struct canary *c)
 {
     return in_host(c, host_umount, -1);

@@ -108,10 +108,17 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
         REASON(h, "not proved: no rule of the policy refuses what the self-test asks with");
     else if (hook_row(i)->control && error == EACCES)
         REASON(h, "not proved: the agent is confined (seccomp, capabilities) and cannot reach it");
+    else if (error == ENOBUFS)
+        REASON(h, "not proved: it refused, but records of denials were lost meanwhile");
     else if (canary_on_host(kind) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else
         REASON(h, "not proved: the self-test could not be made ready (%s)", strerror(error));
+}
+
+static bool proof_failed(const struct sensor *s, const struct proof *p)
+{
+    return p->tested && !p->skipped && (!p->seen || (s->enforcing && !p->denied));
 }
 
 static void judge_attached(const struct sensor *s, size_t i, struct sensor_hook *h)
@@ -126,7 +133,7 @@ static void judge_attached(const struct sensor *s, size_t i, struct sensor_hook 
         REASON(h, "the self-test has not run");
     } else if (p->skipped) {
         explain_skipped(s, i, p->skipped, h);
-    } else if (!p->seen || (s->enforcing && !p->denied)) {
+    } else if (proof_failed(s, p)) {
         h->state = SENSOR_HOOK_FAILED;
         explain_failure(p, h);
         return;
@@ -160,6 +167,15 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
         if (!served)
             CURE(h, "a later kernel; what it guards is not guarded here");
     }
+}
+
+// Nothing else is asked of the kernel for it: this is looked at after every self-test.
+bool sensor_hook_failed(const struct sensor *s, size_t i)
+{
+    const struct proof *p = &s->proofs[i];
+
+    return i < HOOKS && hook_row(i)->canary != CANARY_none &&
+           links_of(&s->links, &s->choices.hooks[i]) && proof_failed(s, p);
 }
 
 const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)

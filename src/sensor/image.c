@@ -419,6 +419,15 @@ static int drop_unnamed(struct sensor *s, const uint32_t *devs, size_t n_devs)
     return changed;
 }
 
+int sensor_add_root(struct sensor *s, const struct sensor_root *root)
+{
+    int r = write_roots(s, s->policy_id, root, 1);
+
+    if (r > 0)
+        forget_states(s);
+    return MIN(r, 0);
+}
+
 int sensor_set_roots(struct sensor *s, const struct sensor_root *roots, size_t n_roots,
                      struct error *err)
 {

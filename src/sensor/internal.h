@@ -360,11 +360,14 @@ struct canary {
     uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
     pid_t child;                       // of the running test; 0: none runs
     bool seen[SG_HOOK_COUNT];          // its record came, by the number of the hook
+    bool spoilt; // something was let through in its place, and may not have been undone
 };
 
 // Makes what the tests need, before any hook is attached. Never fails: now.problem says what is missing.
 void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t policy_id);
 void canary_close(struct canary *c);
+// Another place like it, instead of the one that is spoilt. A negative errno: there is still the old one.
+int canary_renew(struct canary *c, int roots_fd, uint32_t policy_id);
 int canary_remove(struct canary *c); // what it left on the host
 
 // Computes the states of its roots under an image that is to come into force with these roots, and makes them those that
@@ -378,6 +381,12 @@ void canary_commit(struct canary *c);
 #define CANARY_ROOTS 3
 size_t canary_add_roots(const struct canary *c, const struct canary_states *states,
                         struct sensor_root *roots, size_t n_roots);
+
+// Names one more root of the policy in force; sensor_set_roots() is for all of them. A negative errno.
+int sensor_add_root(struct sensor *s, const struct sensor_root *root);
+
+// One counter of all CPUs, for who asks often; 0 when it cannot be read.
+uint64_t sensor_count(const struct sensor *s, uint32_t counter);
 
 // True: the record is the self-test's own.
 bool canary_take(struct canary *c, const struct sg_record *record);

@@ -373,6 +373,18 @@ int sensor_counters_by_cpu(struct sensor *s, uint64_t **ret_values, size_t *ret_
     return 0;
 }
 
+uint64_t sensor_count(const struct sensor *s, uint32_t counter)
+{
+    int n_cpus = libbpf_num_possible_cpus();
+    _cleanup_free_ uint64_t *values = new0(uint64_t, (size_t)MAX(n_cpus, 1));
+    uint64_t sum = counter == SG_COUNT_SECURITY_LOST ? s->rings.dropped : 0;
+
+    if (values && bpf_map_lookup_elem(map_fd(s, "sg_counters"), &counter, values) == 0)
+        for (int cpu = 0; cpu < n_cpus; cpu++)
+            sum += values[cpu];
+    return sum;
+}
+
 int sensor_counters(struct sensor *s, uint64_t ret[SG_COUNT_MAX])
 {
     _cleanup_free_ uint64_t *values = NULL;

@@ -247,6 +247,9 @@ const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n);
 /* Runs every attached hook's canary (in a child process of its own), reads back the records. 0: all proved; > 0: hooks that failed. */
 int sensor_self_test(struct sensor *s, struct error *err);
 
+/* Is row i of abi/hooks.def attached and did not prove itself? */
+bool sensor_hook_failed(const struct sensor *s, size_t i);
+
 /* One descriptor for the event loop: readable when a ring has records. */
 int sensor_fd(struct sensor *s);
 

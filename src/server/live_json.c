@@ -281,11 +281,8 @@ void live_scheduling_json(struct json_object *o, struct jw *out)
 static void self_test(struct json_object *o, struct jw *out)
 {
     jw_kv_object(out, "self_test");
-    when(out, "full", o, "full_ms");
-    when(out, "quick", o, "quick_ms");
-    count(out, "rounds", o, "full");
-    count(out, "quick_rounds", o, "quick");
-    count(out, "quick_failed", o, "quick_failed");
+    when(out, "time", o, "time_ms");
+    count(out, "rounds", o, "rounds");
     count(out, "failing", o, "failing");
     error(out, json_get(o, "error"));
     jw_end_object(out);

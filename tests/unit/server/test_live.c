@@ -187,7 +187,7 @@ static void test_failed_and_away(void **state _unused_)
     answer(
         &a, id, "done",
         "{\"defence\":{\"state\":\"unlocked\",\"unlocked_until_ms\":1700000000000,\"unlocked_by\":\"ann\","
-        "\"attempts\":3},\"self_test\":{\"quick_ms\":1700000000001,\"failing\":1}}",
+        "\"attempts\":3},\"self_test\":{\"time_ms\":1700000000001,\"failing\":1}}",
         "null");
     free(id);
     seen(&v[0], "host_live_defence");

@@ -1,21 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the agent does when there is nothing to do: less than 0.1 % of a processor, and what its own defence adds to that: the looks that
-# it takes once a second and the canary of its programs. In a VM that counts instructions, where a nanosecond is one. Runs inside a
+# What the agent does when there is nothing to do, with the processes of its self-tests: less than 0.1 % of a processor, and what its own
+# defence adds to that: the looks that it takes once a second and the canary of its programs. In a VM that counts instructions, where a nanosecond is one. Runs inside a
 # VM. Prints TAP.
 set -u
 cases=$(dirname "$0")
 # shellcheck source=tests/vm/cases/agent.lib
 . "$cases/agent.lib"
-round=5 # seconds between two quick self-tests
+round=7 # seconds between two self-tests
+group=/sys/fs/cgroup/idle
 span=60
 
 mkdir -p /srv/vault "$policies"
 cp "$cases/vault.yaml" "$policies/10-vault.yaml"
+# Nearly all that there is to test.
+cp "$cases/control.yaml" "$policies/20-control.yaml"
+mkdir $group
 
-# By the scheduler's own account of all its threads; in their own programs, and for them in the kernel.
-spent() { cat /proc/"$agent"/task/*/schedstat | awk '{ n += $1 } END { print n }'; }
+# Nanoseconds of its control group.
+spent() { awk '$1 == "usage_usec" { print $2 * 1000 }' $group/cpu.stat; }
+start() { # options…
+    echo $$ >$group/cgroup.procs
+    start_agent safeguard-agent --output-path /run/events "$@"
+    echo $$ >/sys/fs/cgroup/cgroup.procs
+    await 60 'ready after' "$run_log"
+}
 ticks() { awk '{ print $14, $15 }' "/proc/$agent/stat"; }
 measure() { # → idle
     local before user system user_after system_after
@@ -30,7 +40,7 @@ measure() { # → idle
 }
 
 defence=no
-check "the agent starts" start_agent safeguard-agent --output-path /run/events
+check "the agent starts" start
 measure
 without=$idle
 check "it idles: $((idle / 1000)) us of $span s" test "$idle" -lt $((span * 1000 * 1000))
@@ -44,7 +54,7 @@ wait "$agent" 2>/dev/null
 cat "$run_log" >&2
 
 defence=yes
-check "an agent that defends itself starts" start_agent safeguard-agent --output-path /run/events
+check "an agent that defends itself starts" start
 safeguard unlock --new-secret >/tmp/secret
 measure
 check "it idles: $((idle / 1000)) us of $span s" test "$idle" -lt $((span * 1000 * 1000))

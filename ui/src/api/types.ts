@@ -556,15 +556,11 @@ export interface DefenceNow {
   self_test: SelfTest;
 }
 
-/** hooks refuse accesses of the agent's own, whose records have to come back */
+/** all hooks refuse what the agent tries itself, and the records of it come back */
 export interface SelfTest {
-  /** when all of them were tried last */
-  full: number | null;
-  /** when one of them was, in turn */
-  quick: number | null;
+  /** of the last one */
+  time: number | null;
   rounds: number;
-  quick_rounds: number;
-  quick_failed: number;
   /** hooks that were seen not to deny */
   failing: number;
   /** why it cannot be done */

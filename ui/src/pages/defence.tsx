@@ -85,17 +85,13 @@ function Canary({ d }: { d: DefenceNow }) {
   return (
     <>
       <Fact name={t('defence.canary')}>
-        {s.quick !== null ? <Ago ms={s.quick} /> : <span class="faint">{t('defence.canaryNever')}</span>}
-        {s.quick_failed > 0 && <span class="bad-text"> {t('defence.quickFailed', { n: count(s.quick_failed), of: count(s.quick_rounds) })}</span>}
+        {s.time !== null ? <Ago ms={s.time} /> : <span class="faint">{t('defence.canaryNever')}</span>}
+        {s.failing > 0 && <span class="bad-text"> {t('defence.failing', { n: s.failing })}</span>}
         {s.error && (
           <div class="bad-text">
             <Raw text={s.error} max={300} />
           </div>
         )}
-      </Fact>
-      <Fact name={t('defence.canaryAll')}>
-        {s.full !== null ? <Ago ms={s.full} /> : <span class="faint">{t('defence.canaryNever')}</span>}
-        {s.failing > 0 && <span class="bad-text"> {t('defence.failing', { n: s.failing })}</span>}
       </Fact>
     </>
   );
@@ -111,7 +107,7 @@ function Facts({ d, row, detail }: { d: DefenceNow | null; row: HostDefence; det
       {d ? (
         <Canary d={d} />
       ) : (
-        <Fact name={t('defence.canaryAll')}>
+        <Fact name={t('defence.canary')}>
           <Ago ms={row.self_test} /> <span class="faint">({t('defence.asOf')})</span>
           {row.failing > 0 && <span class="bad-text"> {t('defence.failing', { n: row.failing })}</span>}
         </Fact>
