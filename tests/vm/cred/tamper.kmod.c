@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A kernel module that writes to the credentials of a process, as whoever found a hole in the kernel would: "PID WAY" into
-// /sys/module/tamper/parameters/do. For VMs of tests; it makes everybody root who asks.
+// /sys/module/tamper/parameters/do. And one that takes the answer from one hook, as a rootkit would: the name of a function of the
+// kernel that returns an error or 0 into …/deaf, which returns 0 from then on; "none" ends it. For VMs of tests; it makes everybody
+// root who asks.
 //
 // Built without the kernel's headers, which would need the compiler and the programs that each kernel was built with: its types
 // come from the kernel's own BTF (vmlinux.h), and the few parts of a module that headers make are written out below. Loaded with
@@ -24,6 +26,9 @@ extern struct task_struct *pid_task(struct pid *pid, unsigned type);
 extern struct cred *prepare_kernel_cred(struct task_struct *daemon);
 extern int commit_creds(struct cred *cred);
 extern struct task_struct init_task;
+
+extern int register_kretprobe(struct kretprobe *rp);
+extern void unregister_kretprobe(struct kretprobe *rp);
 
 extern struct module __this_module;
 
@@ -94,6 +99,42 @@ static int do_set(const char *text, const struct kernel_param *param)
     return 0;
 }
 
+static int returns(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+#ifdef __x86_64__
+    regs->ax = 0;
+#else
+    regs->regs[0] = 0;
+#endif
+    return 0;
+}
+
+static struct kretprobe probe;
+static char probed[64];
+
+static int deaf_set(const char *text, const struct kernel_param *param)
+{
+    struct kretprobe fresh = {.handler = returns, .maxactive = 64};
+    unsigned n = 0;
+
+    if (probed[0])
+        unregister_kretprobe(&probe);
+    probed[0] = 0;
+    if (is(text, "none"))
+        return 0;
+    while (text[n] && text[n] != '\n' && n + 1 < sizeof(probed)) {
+        probed[n] = text[n];
+        n++;
+    }
+    probed[n] = 0;
+    probe = fresh;
+    probe.kp.symbol_name = probed;
+    n = register_kretprobe(&probe);
+    if (n)
+        probed[0] = 0;
+    return n;
+}
+
 static int do_init(void)
 {
     return 0;
@@ -103,13 +144,22 @@ static void do_exit(void)
 {
 }
 
-static const struct kernel_param_ops ops = {.set = do_set};
-static const struct kernel_param param __attribute__((section("__param"), used)) = {
-    .name = "do",
-    .mod = &__this_module,
-    .ops = &ops,
-    .perm = 0200, /* the case opens it to everybody: here the kernel warns of that */
-    .level = -1,
+static const struct kernel_param_ops ops = {.set = do_set}, deaf_ops = {.set = deaf_set};
+static const struct kernel_param params[] __attribute__((section("__param"), used)) = {
+    {
+        .name = "deaf",
+        .mod = &__this_module,
+        .ops = &deaf_ops,
+        .perm = 0200,
+        .level = -1,
+    },
+    {
+        .name = "do",
+        .mod = &__this_module,
+        .ops = &ops,
+        .perm = 0200, /* the case opens it to everybody: here the kernel warns of that */
+        .level = -1,
+    },
 };
 
 struct module __this_module __attribute__((section(".gnu.linkonce.this_module"))) = {
