@@ -24,7 +24,7 @@ enum sg_sched_reason {
 };
 #define SG_SCHED_REASONS 6
 
-/* Nothing was seen of a task since it was off the CPU last. */
+/* Of a task that was on a CPU when it was seen first, and has not left it since. */
 #define SG_SCHED_UNKNOWN 6u
 
 /*

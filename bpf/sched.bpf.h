@@ -333,12 +333,13 @@ static __always_inline struct sg_sched_task *sg_sched_make(struct task_struct *t
     return t;
 }
 
+/* Who is new waits for a CPU. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_fork, struct task_struct *parent, struct task_struct *child)
 {
     struct sg_sched_host *host = sg_sched_here();
 
-    if (!sg_sched_make(child, sg_sched_now(parent), SG_SCHED_UNKNOWN) && host)
+    if (!sg_sched_make(child, sg_sched_now(parent), SG_SCHED_PREEMPTED) && host)
         __sync_fetch_and_add(&host->unknown, 1);
     return 0;
 }
