@@ -109,7 +109,9 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
     else if (hook_row(i)->control && error == EACCES)
         REASON(h, "not proved: the agent is confined (seccomp, capabilities) and cannot reach it");
     else if (error == ENOBUFS)
-        REASON(h, "not proved: it refused, but records of denials were lost meanwhile");
+        REASON(
+            h,
+            "not proved: it refused, but records were lost meanwhile, or too many wait to be read");
     else if (canary_on_host(kind) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else

@@ -298,6 +298,9 @@ void rings_close(struct rings *r);
 // records then.
 int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns);
 
+// The queue has no room for more audits.
+bool rings_full(const struct sensor *s);
+
 // merged.c ---------------------------------------------------------------------------------------------
 
 struct merged {

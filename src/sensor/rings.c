@@ -266,6 +266,11 @@ static int drain(struct rings *r, enum ring ring)
     return k == -ECANCELED ? 0 : k;
 }
 
+bool rings_full(const struct sensor *s)
+{
+    return s->rings.queued_bytes >= QUEUE_BYTES_MAX / 2;
+}
+
 int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns)
 {
     struct rings *r = &s->rings;
@@ -277,7 +282,7 @@ int rings_drain(struct sensor *s, bool audit, uint64_t deadline_ns)
     int k, wait;
 
     // What does not fit into the queue stays in its ring.
-    audit = audit && r->queued_bytes < QUEUE_BYTES_MAX / 2;
+    audit = audit && !rings_full(s);
     wait = now < deadline_ns ? (int)((deadline_ns - now + NS_PER_MS - 1) / NS_PER_MS) : 0;
     // Not of every record is told.
     k = poll(p, audit ? 2 : 1, MIN(wait, (int)(LOOK_AGAIN_NS / NS_PER_MS)));
