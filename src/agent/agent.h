@@ -257,7 +257,7 @@ struct health {
     struct error error;         // of a self-test that could not be run
 };
 
-void health_policy_changed(struct agent *a); // proves all hooks
+void health_test(struct agent *a); // proves all hooks
 void health_tick(struct agent *a);
 
 // losses.c ---------------------------------------------------------------------------------------------

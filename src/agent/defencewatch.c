@@ -68,7 +68,7 @@ static void tell_ftrace(struct agent *a, uint64_t now)
         (unsigned long long)w->ftrace_times, w->ftrace_times == 1 ? "time" : "times");
     w->ftrace_times = 0;
     defence_tell(a, NOTICE_CRITICAL, NULL, text);
-    health_policy_changed(a);
+    health_test(a);
 }
 
 // 0 switches all programs off without an error (6.1 and later).
@@ -83,7 +83,7 @@ static void look_at_ftrace(struct agent *a)
         w->ftrace_off = false;
         if (w->ftrace_ns && !is_held(w, now)) {
             w->ftrace_ns = 0;
-            health_policy_changed(a);
+            health_test(a);
             uplink_rows_changed(a);
         }
         return;

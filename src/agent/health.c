@@ -53,7 +53,7 @@ static void judge(struct agent *a)
     uplink_rows_changed(a);
 }
 
-static void test_all(struct agent *a)
+void health_test(struct agent *a)
 {
     struct health *h = &a->health;
     uint64_t began_ns = now_ns(CLOCK_MONOTONIC), now;
@@ -80,13 +80,8 @@ static void test_all(struct agent *a)
         h->due_ns = MAX(h->due_ns, now + TEST_PART * (now - began_ns));
 }
 
-void health_policy_changed(struct agent *a)
-{
-    test_all(a);
-}
-
 void health_tick(struct agent *a)
 {
     if (a->policies.now && now_ns(CLOCK_MONOTONIC) >= a->health.due_ns)
-        test_all(a);
+        health_test(a);
 }

@@ -208,7 +208,7 @@ static int enforce(struct agent *a, struct build *b)
         keep(a, l);
     if (!a->scanned)
         a->scanned = process_table_scan(a->processes) == 0;
-    health_policy_changed(a);
+    health_test(a);
     descriptors_scan(a);
     links_scan(a);
     schedule_policy_changed(a);

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What the agent does when there is nothing to do, with the processes of its self-tests: less than 0.1 % of a processor, and what its own
-# defence adds to that: the looks that it takes once a second and the canary of its programs. In a VM that counts instructions, where a nanosecond is one. Runs inside a
-# VM. Prints TAP.
+# defence adds to that: the looks that it takes once a second and the canary of its programs. In a VM that counts instructions, where a
+# nanosecond is one. Prints TAP.
 set -u
 cases=$(dirname "$0")
 # shellcheck source=tests/vm/cases/agent.lib
