@@ -187,7 +187,7 @@ void status_policy_json(const struct agent *a, struct jw *jw)
     }
 NOTHING(records_drain)
 NOTHING(mountwatch_apply)
-NOTHING(health_policy_changed)
+NOTHING(health_test)
 NOTHING(descriptors_scan)
 NOTHING(agent_ready)
 NOTHING(policywatch_start)

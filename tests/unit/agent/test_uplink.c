@@ -33,8 +33,8 @@ void __wrap_policies_reload(struct agent *a, const char *why _unused_)
     a->policies.building = now.build;
 }
 
-void __wrap_health_policy_changed(struct agent *a);
-void __wrap_health_policy_changed(struct agent *a _unused_)
+void __wrap_health_test(struct agent *a);
+void __wrap_health_test(struct agent *a _unused_)
 {
     now.n_tests++;
 }
