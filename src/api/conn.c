@@ -278,12 +278,18 @@ void conn_shaken(struct conn *conn)
 
 // Time ------------------------------------------------------------------------------------------
 
+// The clock was looked at before the lock was held: what began meanwhile is as new as can be.
+static uint64_t passed_ms(uint64_t now, uint64_t since)
+{
+    return now > since ? now - since : 0;
+}
+
 static bool has_ended(const struct conn *conn, bool hurry, uint64_t now)
 {
     if (conn->deadline_ms == 0)
         return false;
     return now >= conn->deadline_ms ||
-           (hurry && conn->phase == CONN_SHAKING && now - conn->let_in_ms >= HURRY_MS);
+           (hurry && conn->phase == CONN_SHAKING && passed_ms(now, conn->let_in_ms) >= HURRY_MS);
 }
 
 void conns_tick(struct conns *c, uint64_t now)
@@ -296,7 +302,7 @@ void conns_tick(struct conns *c, uint64_t now)
         next = conn->next;
         if (conn->handed) {
             // Its loop had no memory for it and has closed it without a word.
-            if (now - conn->let_in_ms >= LOST_MS) {
+            if (passed_ms(now, conn->let_in_ms) >= LOST_MS) {
                 take_out(c, conn);
                 conn->next = lost;
                 lost = conn;

@@ -361,8 +361,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
     info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     conn = info ? conn_begin(loop->api->conns, info->connect_fd, loop) : NULL;
     *socket_context = conn;
-    if (conn)
-        tls_attach(connection, conn);
+    tls_attach(connection, conn);
 }
 
 // Loops -----------------------------------------------------------------------------------------

@@ -328,6 +328,6 @@ struct tls *tls_free(struct tls *t);
 int tls_set(struct tls *t, const char *certificate_pem, const char *key_pem, struct error *err);
 // Who is at the other end; asked once a connection.
 void tls_look(struct MHD_Connection *connection, struct tls_peer *peer);
-// Its certificate, and how it is read until hands are shaken.
+// Its certificate, and how it is read until hands are shaken. Without `conn`, which was given up, they never are.
 void tls_attach(struct MHD_Connection *connection, struct conn *conn);
 void tls_peer_done(struct tls_peer *peer);

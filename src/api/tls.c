@@ -159,7 +159,10 @@ void tls_attach(struct MHD_Connection *connection, struct conn *conn)
 
     if (!session)
         return;
+    // Without one hands are not shaken (tls_retrieve): until here the pointer is one of libmicrohttpd's.
     gnutls_session_set_ptr(session, conn);
+    if (!conn)
+        return;
     gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
                                        on_finished);
     gnutls_transport_set_ptr2(session, conn, (gnutls_transport_ptr_t)(intptr_t)conn->fd);

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include "api/internal.h"
 #include "base/clock.h"
 #include "tests/unit/api/raw.h"
 #include "tests/unit/api/routes.h"
@@ -22,6 +23,19 @@
             api_counters((rig)->api, &(c));                       \
         }                                                         \
     } while (0)
+
+// What the time-outs' thread does between a connection's way to a loop and the loop's begin with it; with which time.
+static _Atomic uint64_t tick_before_begin_ms;
+
+struct conn *__wrap_conn_begin(struct conns *c, int fd, struct http_loop *loop);
+struct conn *__real_conn_begin(struct conns *c, int fd, struct http_loop *loop);
+
+struct conn *__wrap_conn_begin(struct conns *c, int fd, struct http_loop *loop)
+{
+    if (tick_before_begin_ms)
+        conns_tick(c, tick_before_begin_ms);
+    return __real_conn_begin(c, fd, loop);
+}
 
 static int hello_from(struct rig *rig, in_addr_t from)
 {
@@ -151,6 +165,46 @@ static void test_unfinished_handshakes(void **state _unused_)
     rig_free(rig);
 }
 
+// The thread of time-outs looked at the clock before the connections began, and looks at them after.
+static void test_time_of_before(void **state _unused_)
+{
+    struct rig *rig = rig_new();
+    struct api_counters c;
+    int fds[4];
+
+    rig->options.handshakes = 4;
+    rig_start(rig);
+    tick_before_begin_ms = 1;
+    assert_int_equal(peer_get(&rig->peer, "/api/v1/things/fixed"), 200);
+    tick_before_begin_ms = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = hello_from(rig, INADDR_LOOPBACK);
+    AWAIT_COUNTERS(rig, c, c.shaking == 3 && c.waiting == 1);
+    conns_tick(rig->api->conns, 1);
+    api_counters(rig->api, &c);
+    assert_int_equal(c.connections_timed_out, 0);
+    close_all(fds, ARRAY_SIZE(fds));
+    rig_free(rig);
+}
+
+// A loop that begins with a connection that was given up meanwhile ends it, and nothing else.
+static void test_given_up(void **state _unused_)
+{
+    struct rig *rig = rig_new();
+    struct api_counters c;
+    int fd;
+
+    rig_start(rig);
+    tick_before_begin_ms = now_ns(CLOCK_MONOTONIC) / NS_PER_MS + 3600000;
+    fd = hello_from(rig, INADDR_LOOPBACK);
+    assert_true(raw_is_closed(fd));
+    (void)close(fd);
+    tick_before_begin_ms = 0;
+    AWAIT_COUNTERS(rig, c, c.connections == 0);
+    assert_int_equal(peer_get(&rig->peer, "/api/v1/things/fixed"), 200);
+    rig_free(rig);
+}
+
 // A few bytes of a stranger, or the whole first message and nothing more, are no work for the server.
 static void test_rest(void **state _unused_)
 {
@@ -232,4 +286,5 @@ static void test_stop(void **state _unused_)
 UNIT_MAIN(cmocka_unit_test(test_too_many_from_one_address),
           cmocka_unit_test(test_silent_ones_make_room), cmocka_unit_test(test_full),
           cmocka_unit_test(test_shares_of_handshakes), cmocka_unit_test(test_unfinished_handshakes),
+          cmocka_unit_test(test_time_of_before), cmocka_unit_test(test_given_up),
           cmocka_unit_test(test_rest), cmocka_unit_test(test_not_tls), cmocka_unit_test(test_stop))
