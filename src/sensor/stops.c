@@ -92,7 +92,8 @@ size_t stops_each(struct stops_view *v, uint64_t older_ns, stops_fn fn, void *ct
             continue;
         }
         v->claimed_ns[i] = 0;
-        if (older_ns && now - slot->time_ns < older_ns)
+        // Who was stopped since the clock was looked at is as new as can be.
+        if (older_ns && now < slot->time_ns + older_ns)
             continue;
         // Of several who look, one has him.
         if (!__atomic_exchange_n(&slot->stopped, 0, __ATOMIC_SEQ_CST))
