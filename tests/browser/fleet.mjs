@@ -2,53 +2,14 @@
 //
 // Called by tests/browser/run: starts the server and a small fleet, and does what people do.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
 import { launch, PASSWORD, Walk } from './pages.mjs';
+import { ownServer, start } from './server.mjs';
 
-const { SERVER, FLEET, DIR, LOGS } = process.env;
+const { FLEET, DIR, LOGS } = process.env;
 
 const AGENTS = 4;
 
-const port = await new Promise((resolve) => {
-  const s = createServer().listen(0, '127.0.0.1', () => {
-    const { port: free } = s.address();
-    s.close(() => resolve(free));
-  });
-});
-const url = `https://127.0.0.1:${port}`;
-mkdirSync(`${DIR}/data`);
-mkdirSync(`${DIR}/run`);
-const where = ['--data-dir', `${DIR}/data`, '--run-dir', `${DIR}/run`];
-
-const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
-
-function start(name, program, args) {
-  const log = openSync(`${LOGS}/fleet-${name}.log`, 'a');
-  const child = spawn(program, args, { stdio: ['ignore', log, log] });
-  writeFileSync(`${DIR}/${name}.pid`, String(child.pid));
-  return child;
-}
-
-const serve = () =>
-  start('server', SERVER, [...where, '--address', '127.0.0.1', '--port', String(port), '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`]);
-
-/** Until something listens at the port. */
-async function ready() {
-  for (let i = 0; i < 300; i++) {
-    const open = await new Promise((resolve) => {
-      const c = connect(port, '127.0.0.1', () => {
-        c.destroy();
-        resolve(true);
-      });
-      c.on('error', () => resolve(false));
-    });
-    if (open) return;
-    await new Promise((r) => setTimeout(r, 100));
-  }
-  throw new Error('the server does not answer');
-}
+const { url, command, log, server, serve } = await ownServer('fleet', ['viewer', 'operator', 'admin', 'auditor']);
 
 let page;
 
@@ -56,10 +17,6 @@ async function enter(user, path, options) {
   page = await walk.enter(user, path, options);
 }
 
-serve();
-await ready();
-for (const role of ['viewer', 'operator', 'admin', 'auditor'])
-  command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
 // 401: nobody is logged in yet. 409: a test asks for it.
 const browser = await launch();
 const walk = new Walk('fleet', browser, url, { expected: [401, 409] });
@@ -80,7 +37,7 @@ await walk.test('without a host the overview says how to enrol one, and hosts co
   await page.click('text=Make a token');
   const said = await page.textContent('.copyable code');
   assert.match(said, /safeguard-agent enrol --server https:\/\/\S+ --token sg1\./);
-  start('fleet', FLEET, ['--token', said.split(' ').pop(), '--agents', String(AGENTS), '--dir', `${DIR}/fleet`, '--seconds', '600', '--period-ms', '500']);
+  start('agents', FLEET, ['--token', said.split(' ').pop(), '--agents', String(AGENTS), '--dir', `${DIR}/agents`, '--seconds', '600', '--period-ms', '500'], log);
   await page.waitForFunction((n) => document.querySelector('.tile-figure')?.textContent === String(n), AGENTS, { timeout: 60_000 });
   await go('/hosts', 'tbody tr');
   await page.waitForFunction((n) => document.querySelectorAll('tbody tr').length === n, AGENTS);
@@ -214,7 +171,7 @@ await walk.test('the trail has what was done, and who did it', async () => {
 const token = (label) => command(['token', 'create', '--uses', '10', '--label', label]).split('\n')[0].trim();
 
 function fleet(name, text, ...more) {
-  return start(`fleet-${name}`, FLEET, ['--token', text, '--name', name, '--dir', `${DIR}/fleet-${name}`, '--seconds', '600', '--period-ms', '500', ...more]);
+  return start(`agents-${name}`, FLEET, ['--token', text, '--name', name, '--dir', `${DIR}/agents-${name}`, '--seconds', '600', '--period-ms', '500', ...more], log);
 }
 
 const ended = (child) => new Promise((resolve) => child.once('exit', resolve).kill());
@@ -342,11 +299,10 @@ await walk.test('a one-time code logs in, once', async () => {
 await walk.test('the server is killed and comes back: the page goes on', async () => {
   await enter('u-viewer', '/hosts');
   await page.waitForSelector('tbody tr');
-  process.kill(Number(readFileSync(`${DIR}/server.pid`, 'utf8')), 'SIGKILL');
+  server.kill('SIGKILL');
   await page.click('.rail a[href="/alerts"]');
   await page.waitForSelector('.banner');
-  serve();
-  await ready();
+  await serve();
   await page.click('.failure button');
   await page.waitForSelector('tbody tr');
   assert.equal(await page.locator('.stage > .banner').count(), 0);

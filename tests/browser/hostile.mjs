@@ -3,22 +3,17 @@
 // Called by tests/browser/run: a fleet whose every word is hostile (tests/security/guests.py), people who write no better, and
 // every page, drawer and dialog. What hosts and people said is text, and nothing but text; no page breaks or grows over its edge.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { launch, Walk } from './pages.mjs';
-import { ownServer } from './server.mjs';
+import { ownServer, start } from './server.mjs';
 
 const EVIL = '<img src=x onerror="window.__hit=1"><script>window.__hit=1</script>\u202egnp.exe';
 const LONG = 'L'.repeat(59);
 
-const { DIR } = process.env;
-
 const { port, url, data, command, log, server } = await ownServer('hostile', ['operator', 'admin', 'auditor']);
 
 const token = command(['token', 'create', '--uses', '0']).split('\n')[0];
-const guests = spawn('python3', ['tests/security/guests.py', String(port), data], { stdio: ['pipe', 'pipe', log] });
-writeFileSync(`${DIR}/guests.pid`, String(guests.pid));
+const guests = start('guests', 'python3', ['tests/security/guests.py', String(port), data], log, 'pipe');
 guests.stdin.write(`${token}\n`);
 const { hosts, odd } = JSON.parse((await createInterface({ input: guests.stdout })[Symbol.asyncIterator]().next()).value);
 

@@ -3,19 +3,16 @@
 // Called by tests/browser/run: a host whose processes have lives (lives.py), what was executed on it, one process with its tree, its
 // detail and its records, while it lives and when it is over.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { launch, Walk } from './pages.mjs';
-import { ownServer } from './server.mjs';
+import { ownServer, start } from './server.mjs';
 
-const { DIR, LOGS } = process.env;
+const { LOGS } = process.env;
 
 const { port, url, data, command, log, server } = await ownServer('processes', ['viewer', 'operator', 'admin', 'auditor']);
 
 const token = command(['token', 'create']).split('\n')[0].trim();
-const lives = spawn('python3', ['tests/browser/lives.py', String(port), data, token], { stdio: ['pipe', 'pipe', log] });
-writeFileSync(`${DIR}/lives.pid`, String(lives.pid));
+const lives = start('lives', 'python3', ['tests/browser/lives.py', String(port), data, token], log, 'pipe');
 const said = createInterface({ input: lives.stdout })[Symbol.asyncIterator]();
 const { id, uids } = JSON.parse((await said.next()).value);
 /** How often the host was asked by now. */

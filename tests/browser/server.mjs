@@ -14,6 +14,16 @@ const answers = (port) =>
     c.on('error', () => resolve(false));
   });
 
+/**
+ * A program that tests/browser/run ends when this part has not; what it says goes to the
+ * descriptor `log`. With `input` "pipe" its input and output are pipes.
+ */
+export function start(name, program, args, log, input = 'ignore') {
+  const child = spawn(program, args, { stdio: [input, input === 'pipe' ? 'pipe' : log, log] });
+  writeFileSync(`${DIR}/${name}.pid`, String(child.pid));
+  return child;
+}
+
 /** Starts it and waits until it listens. `name` is that of its directory, log and pid file; each role has a user u-ROLE. */
 export async function ownServer(name, roles) {
   const port = await new Promise((resolve) => {
@@ -29,14 +39,18 @@ export async function ownServer(name, roles) {
   const command = (args, input = '') => execFileSync(SERVER, [...where, ...args], { input, encoding: 'utf8', timeout: 30_000 });
 
   const log = openSync(`${LOGS}/${name}-server.log`, 'w');
-  const server = spawn(SERVER, [...where, '--address', '127.0.0.1', '--port', String(port), '--url', url, '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`], {
-    stdio: ['ignore', log, log],
-  });
-  writeFileSync(`${DIR}/${name}.pid`, String(server.pid));
-  for (let i = 0; i < 300; i++) {
-    if (await answers(port)) break;
-    await new Promise((r) => setTimeout(r, 50));
-  }
+  const to = ['--address', '127.0.0.1', '--port', String(port), '--url', url, '--names', 'localhost,127.0.0.1', '--ui-dir', `${process.cwd()}/ui/dist`];
+  /** Starts it, also once more after it was killed, and waits until it listens. */
+  const serve = async () => {
+    const server = start(name, SERVER, [...where, ...to], log);
+    for (let i = 0; i < 300 && !(await answers(port)); i++) {
+      if (server.exitCode !== null) break;
+      await new Promise((r) => setTimeout(r, 50));
+    }
+    if (!(await answers(port))) throw new Error(`the server does not answer: ${LOGS}/${name}-server.log`);
+    return server;
+  };
+  const server = await serve();
   for (const role of roles) command(['user', 'add', `u-${role}`, '--role', role], `${PASSWORD}\n${PASSWORD}\n`);
-  return { port, url, data, command, log, server };
+  return { port, url, data, command, log, server, serve };
 }
