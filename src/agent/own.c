@@ -10,12 +10,10 @@
 
 #include "abi/control.h"
 #include "base/alloc.h"
-#include "base/fd.h"
+#include "base/mappings.h"
 #include "base/strutil.h"
 #include "model/names.h"
 #include "policy/explain.h"
-
-#define MAPS_MAX ((size_t)1 << 20)
 
 // Beside its libraries, in the order in which a program comes across them. libgcrypt, which libsystemd uses, ends the
 // program when it is refused the last one.
@@ -43,24 +41,9 @@ static int add(char ***list, const char *path)
     return is_plain(path) ? strv_append(list, path) : 0;
 }
 
-// The mapped programs of /proc/self/maps: "address perms offset dev inode      path".
-static int add_mapped(char ***list)
+static int add_mapped(void *list, const struct mapping *m)
 {
-    _cleanup_free_ char *text = NULL;
-    int r;
-
-    r = read_file_bounded(AT_FDCWD, "/proc/self/maps", MAPS_MAX, &text, NULL);
-    for (char *line = text, *end; r >= 0 && line && *line; line = end ? end + 1 : NULL) {
-        const char *perms = strchr(line, ' '), *path;
-
-        end = strchr(line, '\n');
-        if (end)
-            *end = '\0';
-        path = strchr(line, '/');
-        if (perms && path && perms[3] == 'x')
-            r = add(list, path);
-    }
-    return r;
+    return m->perms[2] == 'x' && m->path[0] == '/' ? add(list, m->path) : 0;
 }
 
 // What the command line is linked with, and the agent is not.
@@ -131,7 +114,7 @@ int own_files_find(const char *config_path, struct own_files *ret)
     int r;
 
     r = add_programs(&f.programs);
-    r = r < 0 ? r : add_mapped(&f.files);
+    r = r < 0 ? r : mappings_each(add_mapped, &f.files);
     r = r < 0 ? r : add_library(&f.files, "libseccomp.so.2");
     r = r < 0 ? r : add_executed(&f);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(at_start); i++)

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
+#include "base/mappings.h"
 #include "base/strutil.h"
 #include "sensor/internal.h"
 
@@ -23,8 +22,6 @@
 #define TURN         ((size_t)512)
 #define PROCESS_TURN 4096
 #define CALL         8192
-
-#define MAPS_MAX (1u << 20) // bytes of /proc/self/maps
 
 static const char *const ring_maps[RINGS] = {
     [RING_SECURITY] = "sg_security",
@@ -125,23 +122,12 @@ static void plan_look(struct rings *r)
 // The rings are mapped twice in a row, page by page: most of what fork(2) would copy for each self-test, for a process that reads
 // none of them. The library does not say where they are; each is the only part of a map that is mapped from its second page on
 // and read only.
-static void keep_from_children(void)
+static int keep_from_children(void *ctx _unused_, const struct mapping *m)
 {
-    _cleanup_free_ char *text = NULL;
-    unsigned long from, to, offset;
-    char perms[5];
-
-    if (read_file_bounded(AT_FDCWD, "/proc/self/maps", MAPS_MAX, &text, NULL) < 0)
-        return;
-    for (char *line = text, *end; line && *line; line = end ? end + 1 : NULL) {
-        end = strchr(line, '\n');
-        if (end)
-            *end = '\0';
-        if (str_endswith(line, "anon_inode:bpf-map") &&
-            sscanf(line, "%lx-%lx %4s %lx", &from, &to, perms, &offset) == 4 &&
-            streq(perms, "r--s") && offset == (unsigned long)sysconf(_SC_PAGESIZE))
-            (void)madvise((void *)from, to - from, MADV_DONTFORK);
-    }
+    if (str_endswith(m->path, "anon_inode:bpf-map") && streq(m->perms, "r--s") &&
+        m->offset == (uint64_t)sysconf(_SC_PAGESIZE))
+        (void)madvise((void *)m->from, m->to - m->from, MADV_DONTFORK);
+    return 0;
 }
 
 int rings_open(struct sensor *s, struct error *err)
@@ -167,7 +153,7 @@ int rings_open(struct sensor *s, struct error *err)
         if (k < 0)
             return error_set(err, k, "ring %s: %s", ring_maps[i], strerror(-k));
     }
-    keep_from_children();
+    (void)mappings_each(keep_from_children, NULL); // without it a test costs more
     return k;
 }
 
