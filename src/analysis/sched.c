@@ -291,34 +291,41 @@ const struct sched_process *sched_find(const struct sched_reading *r,
     return r->n ? bsearch(key, r->items, r->n, sizeof(*r->items), sched_key_cmp) : NULL;
 }
 
-static void add_sums(struct sg_sched_sums *to, const struct sg_sched_sums *more)
+static void add_sums(struct sched_process *to, const struct sched_process *more)
 {
-    to->on_ns += more->on_ns;
+    to->sums.on_ns += more->sums.on_ns;
     for (int i = 0; i < SG_SCHED_REASONS; i++)
-        to->off_ns[i] += more->off_ns[i];
-    to->delay_ns += more->delay_ns;
-    to->switches += more->switches;
-    to->involuntary += more->involuntary;
+        to->sums.off_ns[i] += more->sums.off_ns[i];
+    to->sums.delay_ns += more->sums.delay_ns;
+    to->sums.switches += more->sums.switches;
+    to->sums.involuntary += more->sums.involuntary;
     for (int i = 0; i < SG_SCHED_SLOTS; i++)
-        to->delays[i] += more->delays[i];
+        to->sums.delays[i] += more->sums.delays[i];
+    to->ended |= more->ended;
 }
 
-void sched_merge(struct sched_reading *r)
+// Sorts, and leaves one of each: what is there again is added to the first, or dropped (`add` NULL).
+static void make_one_of_each(struct sched_reading *r, void (*add)(struct sched_process *to,
+                                                                  const struct sched_process *more))
 {
     size_t n = 0;
 
     if (r->n)
         qsort(r->items, r->n, sizeof(*r->items), sched_key_cmp);
     for (size_t i = 0; i < r->n; i++) {
-        if (n > 0 && sched_key_cmp(&r->items[n - 1], &r->items[i]) == 0) {
-            add_sums(&r->items[n - 1].sums, &r->items[i].sums);
-            r->items[n - 1].ended |= r->items[i].ended;
-        } else {
+        if (n == 0 || sched_key_cmp(&r->items[n - 1], &r->items[i]) != 0)
             r->items[n++] = r->items[i];
-        }
+        else if (add)
+            add(&r->items[n - 1], &r->items[i]);
     }
-    r->untold += n > PROCESSES ? n - PROCESSES : 0;
-    r->n = MIN(n, (size_t)PROCESSES);
+    r->n = n;
+}
+
+void sched_merge(struct sched_reading *r)
+{
+    make_one_of_each(r, add_sums);
+    r->untold += r->n > PROCESSES ? r->n - PROCESSES : 0;
+    r->n = MIN(r->n, (size_t)PROCESSES);
 }
 
 static int add_tasks(struct sched_reading *r, const struct sg_sched_told *told, size_t n)
@@ -328,19 +335,6 @@ static int add_tasks(struct sched_reading *r, const struct sg_sched_told *told, 
     for (size_t i = 0; i < n; i++)
         r->items[r->n++] = (struct sched_process){.key = told[i].process, .sums = told[i].sums};
     return 0;
-}
-
-// A walk that somebody made begin again has seen some twice.
-static void drop_doubles(struct sched_reading *r)
-{
-    size_t n = 0;
-
-    if (r->n)
-        qsort(r->items, r->n, sizeof(*r->items), sched_key_cmp);
-    for (size_t i = 0; i < r->n; i++)
-        if (n == 0 || sched_key_cmp(&r->items[n - 1], &r->items[i]) != 0)
-            r->items[n++] = r->items[i];
-    r->n = n;
 }
 
 static int read_processes(struct sched *s, struct sched_reading *r)
@@ -361,7 +355,8 @@ static int read_processes(struct sched *s, struct sched_reading *r)
             r->items[r->n++] =
                 (struct sched_process){.key = key, .sums = left.sums, .ended = left.ended != 0};
     }
-    drop_doubles(r);
+    // A walk that somebody made begin again has seen some twice.
+    make_one_of_each(r, NULL);
     return 0;
 }
 

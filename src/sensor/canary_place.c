@@ -274,13 +274,19 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
     make_umount(c);
 }
 
-void canary_close(struct canary *c)
+static void leave_place(struct canary *c)
 {
     if (c->old_map)
         (void)munmap(c->old_map, 4096);
-    (void)safe_close(c->old_fd);
+    c->old_map = NULL;
+    c->old_fd = safe_close(c->old_fd);
+    c->root_fd = safe_close(c->root_fd);
+}
+
+void canary_close(struct canary *c)
+{
+    leave_place(c);
     (void)safe_close(c->exe_fd);
-    (void)safe_close(c->root_fd);
     (void)safe_close(c->host_ns_fd);
     (void)safe_close(c->uts_ns_fd);
     *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
@@ -295,14 +301,11 @@ int canary_renew(struct canary *c, int roots_fd, uint32_t policy_id)
     // The old one keeps its number until there is a new one.
     r = make_place(&fresh, roots_fd, policy_id);
     if (r < 0) {
-        (void)safe_close(fresh.old_fd);
-        (void)safe_close(fresh.root_fd);
+        leave_place(&fresh);
         return r;
     }
     (void)bpf_map_delete_elem(roots_fd, &key);
-    (void)munmap(c->old_map, 4096);
-    (void)safe_close(c->old_fd);
-    (void)safe_close(c->root_fd);
+    leave_place(c);
     c->root_fd = fresh.root_fd;
     c->old_fd = fresh.old_fd;
     c->old_map = fresh.old_map;
