@@ -99,6 +99,7 @@ struct sg_stops {
     __u64 full; /* execs that found no slot: they were not stopped, the next look schedules them */
     __u64 failed;  /* … that could not be stopped */
     __u64 unknown; /* … of which it could not be found out whether a rule speaks of them */
+    __u64 late;    /* continued by somebody who knew of no rule for them; counted in user space */
 };
 
 /* Control groups whose own files say all that a rule asks for: nobody who begins there has to be stopped. */

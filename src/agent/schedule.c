@@ -105,6 +105,18 @@ static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
     return 0;
 }
 
+// Also by an earlier agent's process, and since that one ended.
+static void tell_late(struct scheduling *s)
+{
+    uint64_t late = __atomic_load_n(&s->stops.view.memory->late, __ATOMIC_RELAXED);
+
+    if (late != s->told_late)
+        log_warning("%llu processes were continued before they were scheduled as their rules say:"
+                    " the agent did not answer in time; the next look schedules them",
+                    (unsigned long long)(late - s->told_late));
+    s->told_late = late;
+}
+
 void schedule_start(struct agent *a)
 {
     struct scheduling *s = &a->scheduling;
@@ -117,10 +129,7 @@ void schedule_start(struct agent *a)
         return;
     }
     // An earlier agent may have left somebody.
-    s->late = stops_each(&s->stops.view, 0, NULL, NULL);
-    if (s->late)
-        log_warning("%llu processes that an earlier agent had stopped were continued",
-                    (unsigned long long)s->late);
+    (void)stops_each(&s->stops.view, 0, NULL, NULL);
     r = loop_add_fd(a->loop, stops_fd(&s->stops), EPOLLIN, on_readable, a, &s->source);
     if (r < 0)
         (void)log_error_code(r, "stopped processes cannot be watched: %m");
@@ -260,8 +269,10 @@ void schedule_tick(struct agent *a)
     struct scheduling *s = &a->scheduling;
 
     // Those whose message did not come.
-    if (s->stops.view.memory)
+    if (s->stops.view.memory) {
         (void)stops_each(&s->stops.view, NS_PER_SEC, on_stopped, a);
+        tell_late(s);
+    }
     if (s->watch.pid && waitpid(s->watch.pid, NULL, WNOHANG) == s->watch.pid) {
         (void)safe_close(s->watch.pipe);
         s->watch.pid = 0;
@@ -305,6 +316,7 @@ void schedule_stop(struct agent *a, bool detach)
 void schedule_json(const struct agent *a, struct jw *jw)
 {
     const struct scheduling *s = &a->scheduling;
+    const struct sg_stops *stops = s->stops.view.memory;
     struct book_counters counters = {};
 
     if (s->book)
@@ -316,11 +328,8 @@ void schedule_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "stopped", s->stopped);
     jw_kv_u64(jw, "applied", s->applied);
     jw_kv_u64(jw, "failed", s->failed);
-    jw_kv_u64(jw, "continued_late", s->late);
-    jw_kv_u64(jw, "not_stopped",
-              s->stops.view.memory ? s->stops.view.memory->full + s->stops.view.memory->failed +
-                                         s->stops.view.memory->unknown
-                                   : 0);
+    jw_kv_u64(jw, "continued_late", stops ? stops->late : 0);
+    jw_kv_u64(jw, "not_stopped", stops ? stops->full + stops->failed + stops->unknown : 0);
     jw_kv_u64(jw, "unbooked", counters.unbooked);
     status_error(jw, "error", &s->error);
     jw_key(jw, "sched_ext");

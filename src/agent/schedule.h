@@ -54,7 +54,8 @@ struct scheduling {
     uint32_t *pids; // that are still to be looked at
     size_t n_pids, cap_pids;
     uint64_t round_ns; // CLOCK_MONOTONIC: of the last look at all
-    uint64_t stopped, applied, failed, late;
+    uint64_t stopped, applied, failed;
+    uint64_t told_late; // of sg_stops.late, logged
     struct error error; // of the last failure
     bool told;          // … was logged
     struct schedule_ext ext;

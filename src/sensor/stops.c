@@ -59,6 +59,11 @@ void stops_seen(struct stops *s)
     (void)ring_buffer__consume(s->told);
 }
 
+static void count_late(struct stops_view *v)
+{
+    (void)__atomic_fetch_add(&v->memory->late, 1, __ATOMIC_RELAXED);
+}
+
 // Whoever is claimed without being stopped is about to be, or died on the way; or who looked at him died before he let him go on.
 static bool was_left(struct stops_view *v, size_t i, uint64_t now)
 {
@@ -72,8 +77,10 @@ static bool was_left(struct stops_view *v, size_t i, uint64_t now)
     if (!claims || now - v->claimed_ns[i] < SG_STOP_LATE_NS)
         return false;
     v->claimed_ns[i] = 0;
-    if (slot->tgid)
+    if (slot->tgid) {
+        count_late(v);
         (void)kill((pid_t)slot->tgid, SIGCONT);
+    }
     return __atomic_compare_exchange_n(&slot->claims, &claims, 0, false, __ATOMIC_SEQ_CST,
                                        __ATOMIC_SEQ_CST);
 }
@@ -101,6 +108,8 @@ size_t stops_each(struct stops_view *v, uint64_t older_ns, stops_fn fn, void *ct
         one = *slot;
         if (fn)
             fn(ctx, &one);
+        else
+            count_late(v);
         // Harmless for another who has the number by now: he is not stopped, or was it by us.
         (void)kill((pid_t)one.tgid, SIGCONT);
         slot->tgid = 0;

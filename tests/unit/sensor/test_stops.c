@@ -79,9 +79,20 @@ static void test_all(void **state)
     stopped_at(rig, now_ns(CLOCK_BOOTTIME));
     assert_int_equal(stops_each(&rig->view, 0, count, rig), 1);
     assert_int_equal(rig->n_handed, 1);
+    assert_int_equal(rig->memory.late, 0);
     assert_goes_on(rig);
     assert_int_equal(rig->memory.slots[SG_STOPS_MAX - 1].claims, 0);
     assert_int_equal(stops_each(&rig->view, 0, count, rig), 0);
+}
+
+static void test_without_rule(void **state)
+{
+    struct rig *rig = *state;
+
+    stopped_at(rig, now_ns(CLOCK_BOOTTIME));
+    assert_int_equal(stops_each(&rig->view, 0, NULL, NULL), 1);
+    assert_int_equal(rig->memory.late, 1);
+    assert_goes_on(rig);
 }
 
 static void test_only_old_ones(void **state)
@@ -101,4 +112,5 @@ static void test_only_old_ones(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test_setup_teardown(test_all, rig_setup, rig_teardown),
+          cmocka_unit_test_setup_teardown(test_without_rule, rig_setup, rig_teardown),
           cmocka_unit_test_setup_teardown(test_only_old_ones, rig_setup, rig_teardown))

@@ -121,7 +121,7 @@ windows() {
     check "window.the status" bash -c 'safeguard status --json | python3 -c "
 import json, sys
 s = json.load(sys.stdin)[\"scheduling\"]
-assert s[\"rules\"] == 8 and s[\"stopped\"] >= 1 and not s[\"error\"], s"'
+assert s[\"rules\"] == 8 and s[\"stopped\"] >= 1 and s[\"continued_late\"] == 3 and not s[\"error\"], s"'
 }
 
 make_programs
