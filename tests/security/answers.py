@@ -13,7 +13,7 @@ class Answers(threading.Thread):
     def __init__(self, host, questions, commands=()):
         super().__init__(daemon=True)
         self.host, self.questions, self.commands = host, questions, dict(commands)
-        self.asked, self.silent, self._after = 0, threading.Event(), ""
+        self.asked, self.silent, self._after, self._bundle = 0, threading.Event(), "", ""
         self.problem = None
 
     def run(self):
@@ -24,12 +24,14 @@ class Answers(threading.Thread):
             self.problem = e
 
     def once(self):
-        answer = self.host.poll(after=self._after)
+        answer = self.host.poll(after=self._after, bundle=self._bundle)
         if self.silent.is_set():
             return
         if answer.status != 200:
             raise RuntimeError(f"{answer} {answer.body}")
         news = json.loads(answer.body)
+        # Policies are not what it is about: as one that has them, or else the server answers at once for ever.
+        self._bundle = news["bundle"] or ""
         for command in news["commands"]:
             self._after = command["id"]
             self.answer(command, self.commands)
