@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/macro.h"
@@ -53,6 +54,7 @@ int served_this_kernel(struct served_kernel *ret)
     // Without privileges nothing can be tried: what the kernel lists is what counts then.
     ret->lsm = probe.attach == SENSOR_ATTACH_LSM || strstr(probe.lsm, "bpf");
     find_preemption(&probe, ret);
+    ret->sched_ext = access("/sys/kernel/sched_ext/state", F_OK) == 0;
     r = sensor_hooks_here(&probe, ret->lsm ? SENSOR_ATTACH_LSM : SENSOR_ATTACH_FMOD_RET, ret->has);
     if (r < 0)
         return r;
@@ -113,8 +115,14 @@ static void put_served(const struct policy *p, const struct policy_rule *rule,
     sb_puts(sb, "  ");
     put_escaped(sb, slash ? slash + 1 : file->path);
     sb_printf(sb, ":%u ", rule->pos.line);
-    put_about(rule, sb);
-    sb_puts(sb, ": ");
+    if (rule->schedule) {
+        sb_puts(sb, " schedule: ");
+        put_names(sb, s->setters, s->n_setters);
+        sb_puts(sb, "; from an exec on, by ");
+    } else {
+        put_about(rule, sb);
+        sb_puts(sb, ": ");
+    }
     if (s->by == POLICY_SERVED_BY_FILTER) {
         sb_puts(sb, "seccomp, for what 'safeguard run --policy ");
         put_escaped(sb, file->name);
@@ -138,10 +146,13 @@ static void put_served(const struct policy *p, const struct policy_rule *rule,
 int render_served(const struct policy *p, const struct served_kernel *k, struct strbuf *sb)
 {
     size_t shown = 0, files = 0;
+    bool schedules = false;
 
     for (uint32_t i = 0; i < p->n_rules; i++) {
         struct policy_served s;
         int r;
+
+        schedules = schedules || p->rules[i].schedule;
 
         if (p->rules[i].section == POLICY_SECTION_FILES) {
             files++;
@@ -161,6 +172,10 @@ int render_served(const struct policy *p, const struct served_kernel *k, struct 
         sb_printf(sb, "  and %zu more rules; --json has all of them\n", shown - SHOWN_MAX);
     if (shown && files)
         sb_printf(sb, "  %zu rules about files: %s\n", files, k->lsm ? "LSM" : "fmod_ret");
+    if (schedules && k->sched_ext)
+        sb_puts(
+            sb,
+            "  with 'sched_ext: on' in agent.yaml safeguard's own scheduler serves those that schedule\n");
     if (k->records)
         sb_printf(
             sb,
@@ -184,6 +199,7 @@ int render_served_json(const struct policy *p, const struct served_kernel *k, st
     jw_kv_str(jw, "kernel", k->name);
     jw_kv_str(jw, "attach", k->lsm ? "lsm" : "fmod_ret");
     jw_kv_bool(jw, "records_only", k->records);
+    jw_kv_bool(jw, "sched_ext", k->sched_ext);
     jw_kv_array(jw, "rules");
     for (uint32_t i = 0; i < p->n_rules; i++) {
         const struct policy_rule *rule = &p->rules[i];
@@ -200,6 +216,7 @@ int render_served_json(const struct policy *p, const struct served_kernel *k, st
         json_names(jw, "hooks", s.hooks, s.n_hooks);
         json_names(jw, "absent", s.absent, s.n_absent);
         json_names(jw, "tracepoints", s.tracepoints, s.n_tracepoints);
+        json_names(jw, "setters", s.setters, s.n_setters);
         json_names(jw, "unseen", s.unseen, s.n_unseen);
         if (s.needs) {
             char needs[16];

@@ -13,6 +13,7 @@ struct served_kernel {
     bool lsm;       // hooks are attached as such, not by fmod_ret
     bool records;   // … and nothing is refused: it preempts inside them
     char cure[256]; // of that
+    bool sched_ext; // this one can have a scheduler of ours
     struct policy_kernel kernel;
     bool has[SG_HOOK_COUNT]; // of this one
 };

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "model/schedule.h"
 #include "policy/explain.h"
 #include "policy/syscalls.h"
 
@@ -36,6 +37,14 @@ static const struct {
     const char *tracepoint;
 } always[] = {
 #define SEEN_ALWAYS(kind, tracepoint) {SG_CONTROL_##kind, #tracepoint},
+#include "policy/served_by.def"
+};
+
+static const struct {
+    uint32_t value; // SCHEDULE_*
+    const char *by;
+} setters[] = {
+#define SET_BY(value, by) {SCHEDULE_##value, by},
 #include "policy/served_by.def"
 };
 
@@ -227,6 +236,13 @@ static void look_at_all(const struct policy_kernel *k, const struct policy_rule 
     }
 }
 
+static void note_setters(const struct policy_rule *rule, struct policy_served *s)
+{
+    for (size_t i = 0; rule->schedule && i < ARRAY_SIZE(setters); i++)
+        if (rule->schedule->set & setters[i].value)
+            add_name(s->setters, &s->n_setters, setters[i].by);
+}
+
 static int note_wider(const struct policy_rule *rule, struct policy_served *s)
 {
     for (uint32_t i = 0; i < rule->syscalls.n; i++) {
@@ -255,6 +271,7 @@ int policy_served(const struct policy_rule *rule, const struct policy_kernel *ke
         return 0;
     }
     look_at_all(kernel, rule, &s);
+    note_setters(rule, &s);
     s.by = s.n_hooks         ? POLICY_SERVED_BY_HOOKS
            : s.n_tracepoints ? POLICY_SERVED_BY_TRACEPOINT
                              : POLICY_SERVED_BY_NOTHING;

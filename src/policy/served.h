@@ -37,6 +37,8 @@ struct policy_served {
     size_t n_absent;
     const char *tracepoints[SERVED_HOOKS_MAX]; // that see what is not refused
     size_t n_tracepoints;
+    const char *setters[SERVED_HOOKS_MAX]; // what carries the values of a rule that schedules
+    size_t n_setters;
     const char *unseen[SERVED_HOOKS_MAX]; // parts of it that nothing sees on this kernel
     size_t n_unseen;
     uint32_t lost; // operations that nothing sees on this kernel (SG_OP_*)

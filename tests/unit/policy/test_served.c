@@ -213,6 +213,31 @@ static void test_words(void **state)
 }
 
 // Without the hook that an operation needs it is lost, whatever else is attached for it.
+// By what its values are set, and nothing else.
+static void test_schedule(void **state)
+{
+    static const struct policy_kernel kernel = {.version = VERSION(5, 10)};
+    struct policy *p = load(
+        "safeguard: 1\nmode: enforce\nprocesses:\n  - {by: {exe: /a}, schedule: "
+        "{weight: 20, cpus: \"0\", class: batch}}\n");
+    struct policy_served s;
+
+    (void)state;
+    assert_int_equal(policy_served(&p->rules[0], &kernel, &s), 0);
+    assert_int_equal(s.by, POLICY_SERVED_BY_TRACEPOINT);
+    assert_int_equal(s.n_setters, 3);
+    assert_string_equal(s.setters[0], "cpu.weight");
+    assert_string_equal(s.setters[1], "cpuset.cpus");
+    assert_string_equal(s.setters[2], "sched_setscheduler");
+    policy_served_done(&s);
+    p = policy_free(p);
+    p = load(RULES(""));
+    assert_int_equal(policy_served(&p->rules[0], &kernel, &s), 0);
+    assert_int_equal(s.n_setters, 0);
+    policy_served_done(&s);
+    (void)policy_free(p);
+}
+
 static void test_needed(void **state)
 {
     static const struct {
@@ -246,4 +271,5 @@ static void test_needed(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_versions), cmocka_unit_test(test_nothing),
-          cmocka_unit_test(test_some), cmocka_unit_test(test_words), cmocka_unit_test(test_needed))
+          cmocka_unit_test(test_some), cmocka_unit_test(test_words),
+          cmocka_unit_test(test_schedule), cmocka_unit_test(test_needed))
