@@ -100,6 +100,7 @@ struct sg_stops {
     __u64 failed;  /* … that could not be stopped */
     __u64 unknown; /* … of which it could not be found out whether a rule speaks of them */
     __u64 late;    /* continued by somebody who knew of no rule for them; counted in user space */
+    __u64 told;    /* of `late`: an agent has said so */
 };
 
 /* Control groups whose own files say all that a rule asks for: nobody who begins there has to be stopped. */

@@ -105,16 +105,16 @@ static int on_readable(void *ctx, int fd _unused_, uint32_t events _unused_)
     return 0;
 }
 
-// Also by an earlier agent's process, and since that one ended.
-static void tell_late(struct scheduling *s)
+// Also those of an earlier agent, of which it could not say so any more.
+static void tell_late(struct sg_stops *stops)
 {
-    uint64_t late = __atomic_load_n(&s->stops.view.memory->late, __ATOMIC_RELAXED);
+    uint64_t late = __atomic_load_n(&stops->late, __ATOMIC_RELAXED);
 
-    if (late != s->told_late)
+    if (late != stops->told)
         log_warning("%llu processes were continued before they were scheduled as their rules say:"
-                    " the agent did not answer in time; the next look schedules them",
-                    (unsigned long long)(late - s->told_late));
-    s->told_late = late;
+                    " no agent answered in time; the next look schedules them",
+                    (unsigned long long)(late - stops->told));
+    stops->told = late;
 }
 
 void schedule_start(struct agent *a)
@@ -271,7 +271,7 @@ void schedule_tick(struct agent *a)
     // Those whose message did not come.
     if (s->stops.view.memory) {
         (void)stops_each(&s->stops.view, NS_PER_SEC, on_stopped, a);
-        tell_late(s);
+        tell_late(s->stops.view.memory);
     }
     if (s->watch.pid && waitpid(s->watch.pid, NULL, WNOHANG) == s->watch.pid) {
         (void)safe_close(s->watch.pipe);

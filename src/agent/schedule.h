@@ -55,7 +55,6 @@ struct scheduling {
     size_t n_pids, cap_pids;
     uint64_t round_ns; // CLOCK_MONOTONIC: of the last look at all
     uint64_t stopped, applied, failed;
-    uint64_t told_late; // of sg_stops.late, logged
     struct error error; // of the last failure
     bool told;          // … was logged
     struct schedule_ext ext;

@@ -9,7 +9,6 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/strutil.h"
 
 #define TEXT_MAX ((size_t)1 << 20)
 

@@ -117,6 +117,7 @@ windows() {
     kill -KILL "$(pgrep -x sg-continuer)" $agent
     start_agent safeguard-agent
     check "window.continued by the next agent" ends 5 $pid
+    check "window.which says so" await 15 ' [123] processes were continued before' "$run_log"
     check "window.which goes on" says 'policy=3 nice=10 ' /srv/nice who
     check "window.the status" bash -c 'safeguard status --json | python3 -c "
 import json, sys
