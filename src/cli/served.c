@@ -153,7 +153,6 @@ int render_served(const struct policy *p, const struct served_kernel *k, struct 
         int r;
 
         schedules = schedules || p->rules[i].schedule;
-
         if (p->rules[i].section == POLICY_SECTION_FILES) {
             files++;
             continue;

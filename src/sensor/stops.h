@@ -34,8 +34,9 @@ void stops_close(struct stops *s);
 int stops_fd(const struct stops *s);
 void stops_seen(struct stops *s);
 
-// Hands every stopped process to `fn`, then continues it. NULL: it goes on without its rule and is counted (sg_stops.late). older_ns: only those that have waited for that long; 0:
-// all. Returns how many there were. Makes system calls only: good for a process that was forked.
+// Hands every stopped process to `fn`, then continues it. NULL: it goes on without its rule and is counted (sg_stops.late).
+// older_ns: only those that have waited for that long; 0: all. Returns how many there were. Makes system calls only: good for a
+// process that was forked.
 typedef void (*stops_fn)(void *ctx, const struct sg_stopped *stopped);
 size_t stops_each(struct stops_view *v, uint64_t older_ns, stops_fn fn, void *ctx);
 

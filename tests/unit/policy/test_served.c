@@ -212,7 +212,6 @@ static void test_words(void **state)
     assert_int_equal(bad, 0);
 }
 
-// Without the hook that an operation needs it is lost, whatever else is attached for it.
 // By what its values are set, and nothing else.
 static void test_schedule(void **state)
 {
@@ -238,6 +237,7 @@ static void test_schedule(void **state)
     (void)policy_free(p);
 }
 
+// Without the hook that an operation needs it is lost, whatever else is attached for it.
 static void test_needed(void **state)
 {
     static const struct {
