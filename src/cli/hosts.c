@@ -144,14 +144,16 @@ static void put_line(struct strbuf *sb, const char *key, const char *value)
 
 static void put_hooks(struct json_object *hooks, bool color, struct strbuf *sb)
 {
-    size_t n = cli_length(hooks), proved = 0, other = 0;
+    size_t n = cli_length(hooks), proved = 0, untestable = 0, other = 0;
 
     for (size_t i = 0; i < n; i++) {
         struct json_object *h = json_object_array_get_idx(hooks, i);
         const char *state = json_get_str(h, "state", "?");
 
         proved += streq(state, "proved");
-        if (streq(state, "proved") || streq(state, "off") || streq(state, "unavailable"))
+        untestable += streq(state, "untestable");
+        if (streq(state, "proved") || streq(state, "untestable") || streq(state, "off") ||
+            streq(state, "unavailable"))
             continue;
         other++;
         sb_printf(sb, "  %s%s%s  ", color_seq(color, COLOR_YELLOW), state,
@@ -167,9 +169,12 @@ static void put_hooks(struct json_object *hooks, bool color, struct strbuf *sb)
         }
         sb_putc(sb, '\n');
     }
-    if (n)
-        sb_printf(sb, "hooks       %zu proved%s\n", proved,
-                  other ? ", the others that are in use are above" : "");
+    if (n == 0)
+        return;
+    sb_printf(sb, "hooks       %zu proved", proved);
+    if (untestable)
+        sb_printf(sb, ", %zu that no self-test can ask", untestable);
+    sb_puts(sb, other ? ", the others that are in use are above\n" : "\n");
 }
 
 static void put_own_policies(struct json_object *policies, struct strbuf *sb)

@@ -355,9 +355,10 @@ static const struct {
     enum color color;
     bool attached;
 } hook_states[] = {
-    {"failed", COLOR_RED, true},       {"recording", COLOR_YELLOW, true},
-    {"proved", COLOR_GREEN, true},     {"attached", COLOR_CYAN, true},
-    {"unavailable", COLOR_DIM, false}, {"off", COLOR_DIM, false},
+    {"failed", COLOR_RED, true},      {"recording", COLOR_YELLOW, true},
+    {"attached", COLOR_CYAN, true},   {"proved", COLOR_GREEN, true},
+    {"untestable", COLOR_CYAN, true}, {"unavailable", COLOR_DIM, false},
+    {"off", COLOR_DIM, false},
 };
 
 static void put_hook(const struct page *p, struct json_object *h, enum color color)

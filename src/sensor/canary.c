@@ -27,7 +27,9 @@ bool canary_take(struct canary *c, const struct sg_record *record)
         c->seen[record->hook] = true;
         return true;
     }
-    if (!file || !c->dev)
+    if (!file)
+        return canary_lives(c, record);
+    if (!c->dev)
         return false;
     // The places of the tests are out of everybody else's reach. The mount on the host is not, and who else
     // takes that away should be heard of.
@@ -71,12 +73,14 @@ static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
     uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS;
     _cleanup_close_ int reader = -1;
     struct canary_result result = {};
+    uint64_t from_ns;
     int fds[2], r;
     pid_t pid;
 
     if (pipe2(fds, O_CLOEXEC) < 0)
         return -errno;
     reader = fds[0];
+    from_ns = now_ns(CLOCK_BOOTTIME);
     pid = fork();
     r = pid < 0 ? -errno : 0;
     if (pid == 0)
@@ -86,6 +90,7 @@ static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
     if (r < 0)
         return r;
     s->canary.child = pid;
+    canary_born(&s->canary, (uint32_t)pid, from_ns, now_ns(CLOCK_BOOTTIME));
     while ((r = read_result(reader, deadline, &result)) > 0)
         if (result.kind < CANARY_COUNT)
             results[result.kind] = result;

@@ -27,9 +27,13 @@ static const char *const preemption_names[] = {
 };
 
 static const char *const state_names[] = {
-    [SENSOR_HOOK_OFF] = "off",           [SENSOR_HOOK_PROVED] = "proved",
-    [SENSOR_HOOK_ATTACHED] = "attached", [SENSOR_HOOK_RECORDING] = "recording",
-    [SENSOR_HOOK_FAILED] = "failed",     [SENSOR_HOOK_UNAVAILABLE] = "unavailable",
+    [SENSOR_HOOK_OFF] = "off",
+    [SENSOR_HOOK_PROVED] = "proved",
+    [SENSOR_HOOK_ATTACHED] = "attached",
+    [SENSOR_HOOK_RECORDING] = "recording",
+    [SENSOR_HOOK_FAILED] = "failed",
+    [SENSOR_HOOK_UNAVAILABLE] = "unavailable",
+    [SENSOR_HOOK_UNTESTABLE] = "untestable",
 };
 
 const char *sensor_attach_name(enum sensor_attach a)
@@ -90,29 +94,35 @@ static void explain_recording(const struct sensor *s, struct sensor_hook *h)
     CURE(h, "make bpf an active security module: 'safeguard doctor' prints the lsm= line");
 }
 
-static void explain_skipped(const struct sensor *s, size_t i, int error, struct sensor_hook *h)
+// Nothing is wrong with a hook that the policy gives nothing to refuse, or that this process cannot come to.
+static const char *why_untestable(const struct sensor *s, size_t i, int error)
 {
     enum canary_kind kind = hook_row(i)->canary;
 
+    if (kind == CANARY_none)
+        return "it refuses nothing and records nothing, it prepares what others do";
     if (kind == CANARY_ioctl_compat && error == ENOSYS)
-        REASON(h, "not proved: the agent cannot make 32-bit system calls on this machine");
-    else if (kind == CANARY_ioctl_compat && error == EACCES)
-        REASON(h, "not proved: the agent is confined to native system calls (seccomp)");
-    else if (kind == CANARY_pivot_root && !(s->wants.needs & SG_NEED_GUARD))
-        REASON(
-            h,
-            "not proved: it refuses something only where rules besides the agent's are enforced");
-    else if (kind == CANARY_inherit && !(s->wants.needs & SG_NEEDS_PROGRAM))
-        REASON(h, "not proved: descriptors are looked at only where rules ask for programs");
-    else if (hook_row(i)->control && error == ECANCELED)
-        REASON(h, "not proved: no rule of the policy refuses what the self-test asks with");
-    else if (hook_row(i)->control && error == EACCES)
-        REASON(h, "not proved: the agent is confined (seccomp, capabilities) and cannot reach it");
-    else if (error == ENOBUFS)
+        return "the agent cannot make 32-bit system calls on this machine";
+    if (kind == CANARY_ioctl_compat && error == EACCES)
+        return "the agent is confined to native system calls (seccomp)";
+    if (kind == CANARY_pivot_root && error && !(s->wants.needs & SG_NEED_GUARD))
+        return "it refuses something only where rules besides the agent's are enforced";
+    if (kind == CANARY_inherit && error && !(s->wants.needs & SG_NEEDS_PROGRAM))
+        return "descriptors are looked at only where rules ask for programs";
+    if (hook_row(i)->control && error == ECANCELED)
+        return "no rule of the policy refuses what the self-test asks with";
+    if (hook_row(i)->control && error == EACCES)
+        return "the agent is confined (seccomp, capabilities) and cannot reach it";
+    return NULL;
+}
+
+static void explain_skipped(const struct sensor *s, size_t i, int error, struct sensor_hook *h)
+{
+    if (error == ENOBUFS)
         REASON(
             h,
             "not proved: it refused, but records were lost meanwhile, or too many wait to be read");
-    else if (canary_on_host(kind) && error == ECANCELED)
+    else if (canary_on_host(hook_row(i)->canary) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else
         REASON(h, "not proved: the self-test could not be made ready (%s)", strerror(error));
@@ -126,11 +136,14 @@ static bool proof_failed(const struct sensor *s, const struct proof *p)
 static void judge_attached(const struct sensor *s, size_t i, struct sensor_hook *h)
 {
     const struct proof *p = &s->proofs[i];
+    const char *untestable = why_untestable(s, i, p->tested ? p->skipped : 0);
 
     h->proved_ns = p->proved_ns;
     h->state = s->enforcing ? SENSOR_HOOK_ATTACHED : SENSOR_HOOK_RECORDING;
-    if (hook_row(i)->canary == CANARY_none) {
-        REASON(h, "not proved: it refuses nothing and records nothing, it prepares what others do");
+    if (untestable) {
+        REASON(h, "not proved: %s", untestable);
+        if (s->enforcing)
+            h->state = SENSOR_HOOK_UNTESTABLE;
     } else if (!p->tested) {
         REASON(h, "the self-test has not run");
     } else if (p->skipped) {

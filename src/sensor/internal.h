@@ -347,6 +347,15 @@ struct canary_states {
     char problem[160]; // why the self-test cannot be run; "" when it can
 };
 
+// A process of a self-test: its id, and between which two times of CLOCK_BOOTTIME it began.
+struct canary_process {
+    uint32_t tgid; // 0: none
+    uint64_t from_ns, to_ns;
+};
+
+// Those whose records may not have been read yet. When there are more, the oldest are forgotten: they are told like any other's.
+#define CANARY_PROCESSES 64
+
 struct canary {
     char dir[SENSOR_PATH_MAX];
     char umount_path[SENSOR_PATH_MAX + 8]; // a mount of its own in the host's namespace
@@ -364,6 +373,8 @@ struct canary {
     pid_t child;                       // of the running test; 0: none runs
     bool seen[SG_HOOK_COUNT];          // its record came, by the number of the hook
     bool spoilt; // something was let through in its place, and may not have been undone
+    struct canary_process processes[CANARY_PROCESSES];
+    size_t next_process;
 };
 
 // Makes what the tests need, before any hook is attached. Never fails: now.problem says what is missing.
@@ -393,6 +404,10 @@ uint64_t sensor_count(const struct sensor *s, uint32_t counter);
 
 // True: the record is the self-test's own.
 bool canary_take(struct canary *c, const struct sg_record *record);
+
+// canary_life.c: one more process of a self-test; and whether a record is about nothing else than that one begins or ends.
+void canary_born(struct canary *c, uint32_t tgid, uint64_t from_ns, uint64_t to_ns);
+bool canary_lives(struct canary *c, const struct sg_record *record);
 
 // canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; writes one
 // struct canary_result each. Never returns.

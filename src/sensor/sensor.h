@@ -223,9 +223,10 @@ int sensor_set_old_descriptors(struct sensor *s, bool on, struct error *err);
 
 /* What became of a hook. */
 enum sensor_hook_state {
-    SENSOR_HOOK_OFF = 0,     /* no loaded rule needs it */
-    SENSOR_HOOK_PROVED,      /* its canary was denied and its record seen */
-    SENSOR_HOOK_ATTACHED,    /* attached; it has no canary, or the self-test has not run yet */
+    SENSOR_HOOK_OFF = 0,  /* no loaded rule needs it */
+    SENSOR_HOOK_PROVED,   /* its canary was denied and its record seen */
+    SENSOR_HOOK_ATTACHED, /* attached; the self-test has not run yet, or could not be made ready */
+    SENSOR_HOOK_UNTESTABLE, /* attached; as things are, nothing that a self-test can do could be refused */
     SENSOR_HOOK_RECORDING,   /* attached, sees, but cannot be trusted to deny here */
     SENSOR_HOOK_FAILED,      /* attached but the canary was not denied or not seen */
     SENSOR_HOOK_UNAVAILABLE, /* this kernel does not have it */

@@ -248,7 +248,7 @@ await walk.test('a host is asked while somebody looks, and not when nobody does'
 
 await walk.test('the defence: who only looks sees it, and what was tried', async () => {
   await go(`/hosts/${id}`, '.defence-state .state:has-text("on")');
-  for (const text of ['Canary', '1 of 1 proved', '2 since the agent started', 'there is one', "refused: a signal to the agent (9), by process 2310 'bash'"]) await has(text);
+  for (const text of ['Canary', '1 of 1 proved', '1 with nothing to test', '1 not in this kernel', '2 since the agent started', 'there is one', "refused: a signal to the agent (9), by process 2310 'bash'"]) await has(text);
   assert.equal(await page.locator('button:has-text("Unlock")').count(), 0);
   await page.click('text=All records of it');
   await page.waitForSelector('.rows-box .row');

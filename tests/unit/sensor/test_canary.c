@@ -62,6 +62,67 @@ static void test_somebody_unmounts_it(void **state)
     assert_true(c.seen[SG_HOOK_sb_umount]);
 }
 
+static struct sg_record life(uint32_t type, uint32_t tgid, uint64_t start_ns)
+{
+    return (struct sg_record){.type = type, .tgid = tgid, .start_ns = start_ns};
+}
+
+static struct sg_record birth(uint32_t tgid, uint64_t start_ns, uint32_t child, uint64_t child_ns)
+{
+    struct sg_record r = life(SG_RECORD_FORK, tgid, start_ns);
+
+    r.value[0] = child;
+    r.value[1] = child_ns;
+    return r;
+}
+
+static void test_its_processes_are_its_own(void **state)
+{
+    struct canary c = {};
+    const struct sg_record born = birth(10, 1, 42, 150), grandchild = birth(42, 150, 43, 160),
+                           gone = life(SG_RECORD_EXIT, 42, 150),
+                           grandchild_gone = life(SG_RECORD_EXIT, 43, 160),
+                           exec = life(SG_RECORD_EXEC, 43, 160);
+
+    (void)state;
+    assert_false(canary_take(&c, &born));
+    canary_born(&c, 42, 100, 200);
+    assert_true(canary_take(&c, &born));
+    assert_true(canary_take(&c, &grandchild));
+    assert_true(canary_take(&c, &grandchild_gone));
+    assert_true(canary_take(&c, &gone));
+    // Who has its number later is somebody else, and so is who had it before.
+    assert_false(canary_take(&c, &gone));
+    canary_born(&c, 42, 100, 200);
+    assert_false(
+        canary_take(&c, &(struct sg_record){.type = SG_RECORD_EXIT, .tgid = 42, .start_ns = 201}));
+    assert_false(
+        canary_take(&c, &(struct sg_record){.type = SG_RECORD_EXIT, .tgid = 42, .start_ns = 99}));
+    // Whose birth was lost.
+    assert_true(canary_take(&c, &gone));
+    // What becomes another program is told of, and what that does.
+    canary_born(&c, 42, 100, 200);
+    assert_true(canary_take(&c, &grandchild));
+    assert_false(canary_take(&c, &exec));
+    assert_false(canary_take(&c, &grandchild_gone));
+}
+
+static void test_its_processes_are_bounded(void **state)
+{
+    struct canary c = {};
+    struct sg_record r;
+
+    (void)state;
+    for (uint32_t i = 0; i <= CANARY_PROCESSES; i++)
+        canary_born(&c, 100 + i, 1, 2);
+    r = life(SG_RECORD_EXIT, 100, 1);
+    assert_false(canary_take(&c, &r));
+    for (uint32_t i = 1; i <= CANARY_PROCESSES; i++) {
+        r = life(SG_RECORD_EXIT, 100 + i, 1);
+        assert_true(canary_take(&c, &r));
+    }
+}
+
 static void test_no_place_no_records(void **state)
 {
     struct canary c = {};
@@ -146,5 +207,8 @@ static void test_the_policy_must_deny_it(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_its_records_are_its_own),
-          cmocka_unit_test(test_somebody_unmounts_it), cmocka_unit_test(test_no_place_no_records),
-          cmocka_unit_test(test_roots), cmocka_unit_test(test_the_policy_must_deny_it))
+          cmocka_unit_test(test_somebody_unmounts_it),
+          cmocka_unit_test(test_its_processes_are_its_own),
+          cmocka_unit_test(test_its_processes_are_bounded),
+          cmocka_unit_test(test_no_place_no_records), cmocka_unit_test(test_roots),
+          cmocka_unit_test(test_the_policy_must_deny_it))

@@ -92,8 +92,14 @@ check "of $(grep -c denied /tmp/hammer) reads in the meantime not one got throug
 check "stop and detach" safeguard stop --detach
 wait "$agent" 2>/dev/null
 check "the host is as it was" cat /srv/vault/a
-check "it comes back" start_agent
+echo 'process_records: yes' >>/etc/safeguard/agent.yaml
+check "it comes back, and tells of processes" start_agent
 check "denied as before" denied /srv/vault/a
+rounds() { safeguard status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["self_test"]["rounds"])'; }
+export -f rounds
+before=$(rounds)
+check "two self-tests more" timeout 120 bash -c "until ((\$(rounds) >= $before + 2)); do sleep 0.5; done"
+python3 "$cases/agent_events.py" lives "$agent" || echo "not ok whose life is told (status $?)"
 check "stop and detach again" safeguard stop --detach
 wait "$agent" 2>/dev/null
 check "no two records of all these runs have the same uid" python3 -c '

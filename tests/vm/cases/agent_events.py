@@ -4,6 +4,7 @@
 
   agent_events.py who FILE      one denied access by a process of which everything is known
   agent_events.py storm FILE N  the same denied access N times, as fast as it goes
+  agent_events.py lives AGENT   whose beginning and end is told: that of a process of here, and not of the agent's self-tests
 """
 
 import json
@@ -104,7 +105,33 @@ def storm(path, n):
     say("storm.it says since when", bool(whole) and all(e["start_time"] <= e["end_time"] for e in whole), f"{whole[:1]}")
 
 
+def lives(agent):
+    """Records come in the order of their ring: with the end of a process that is started now, all before it are there."""
+    pid = os.posix_spawn("/bin/true", ["true"], {})
+    os.waitpid(pid, 0)
+    end = time.monotonic() + SECONDS
+    while True:
+        with open(EVENTS, encoding="utf-8") as f:
+            told = [json.loads(line) for line in f if line.endswith("\n")]
+        told = [e for e in told if e["class_uid"] == 1007]
+        mine = [e["activity_name"] for e in told if e["process"]["pid"] == pid]
+        if "Terminate" in mine or time.monotonic() > end:
+            break
+        time.sleep(0.2)
+    say("lives.a process of here", "Launch" in mine and "Terminate" in mine, f"{mine}")
+    tests = []
+    for event in told:
+        process = event["process"]
+        above = [event.get("actor", {}).get("process", {}), process.get("parent_process", {}),
+                 *process.get("ancestry", [])]
+        if process["pid"] != agent and agent in (p.get("pid") for p in above):
+            tests.append((event["activity_name"], process["pid"]))
+    say("lives.none of the self-tests", not tests, f"{len(tests)}: {tests[:6]}")
+
+
 if sys.argv[1] == "who":
     who(sys.argv[2])
+elif sys.argv[1] == "lives":
+    lives(int(sys.argv[2]))
 else:
     storm(sys.argv[2], int(sys.argv[3]))

@@ -122,6 +122,8 @@ export const live = {
   'defence.failing': ['{n|hook was|hooks were} seen not to deny', '{n} 个钩子未能拒绝'],
   'defence.hooks': ['Hooks', '钩子'],
   'defence.hooksText': ['{proved} of {all} proved', '{all} 个中 {proved} 个已验证'],
+  'defence.hooksUntestable': ['{n} with nothing to test', '{n} 个无需自检'],
+  'defence.hooksUnavailable': ['{n} not in this kernel', '{n} 个内核不具备'],
   'defence.attempts': ['Refused attempts', '已拒绝的尝试'],
   'defence.attemptsText': ['{n} since the agent started', '自代理启动以来 {n} 次'],
   'defence.repairs': ['Put right again', '已自动修复'],

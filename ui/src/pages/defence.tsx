@@ -6,7 +6,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { api, seg, serverNow } from '../api/client.ts';
 import { useData, useLive } from '../api/data.ts';
-import type { DefenceNow, Event as EventRow, HostDefence, HostDetail, LiveDefence } from '../api/types.ts';
+import type { DefenceNow, Event as EventRow, HealthRow, HostDefence, HostDetail, LiveDefence } from '../api/types.ts';
 import type { Page } from '../api/ui.ts';
 import { t } from '../i18n/index.ts';
 import { count } from '../lib/num.ts';
@@ -97,9 +97,27 @@ function Canary({ d }: { d: DefenceNow }) {
   );
 }
 
+/** How many of the hooks in use that can prove themselves have. What there is nothing to ask of is no worry. */
+function Hooks({ rows }: { rows: HealthRow[] }) {
+  const n = (...states: string[]) => rows.filter((r) => states.includes(r.state)).length;
+  const proved = n('proved');
+  const all = proved + n('attached', 'recording', 'failed');
+  const rest = (['untestable', 'unavailable'] as const).filter((state) => n(state) > 0);
+  if (!all) return null;
+  return (
+    <Fact name={t('defence.hooks')}>
+      <span class={proved < all ? 'warn-text num' : 'num'}>{t('defence.hooksText', { proved: count(proved), all: count(all) })}</span>
+      {rest.map((state) => (
+        <span key={state} class="faint num">
+          {' · '}
+          {t(state === 'untestable' ? 'defence.hooksUntestable' : 'defence.hooksUnavailable', { n: count(n(state)) })}
+        </span>
+      ))}
+    </Fact>
+  );
+}
+
 function Facts({ d, row, detail }: { d: DefenceNow | null; row: HostDefence; detail: HostDetail }) {
-  const hooks = detail.health.filter((h) => h.state !== 'off');
-  const proved = hooks.filter((h) => h.state === 'proved').length;
   const attempts = d?.attempts ?? row.attempts;
   const repairs = d?.repairs ?? row.repairs;
   return (
@@ -112,11 +130,7 @@ function Facts({ d, row, detail }: { d: DefenceNow | null; row: HostDefence; det
           {row.failing > 0 && <span class="bad-text"> {t('defence.failing', { n: row.failing })}</span>}
         </Fact>
       )}
-      {hooks.length > 0 && (
-        <Fact name={t('defence.hooks')}>
-          <span class={proved < hooks.length ? 'warn-text num' : 'num'}>{t('defence.hooksText', { proved: count(proved), all: count(hooks.length) })}</span>
-        </Fact>
-      )}
+      <Hooks rows={detail.health} />
       <Fact name={t('defence.attempts')}>
         <span class={attempts > 0 ? 'warn-text num' : 'num'}>{t('defence.attemptsText', { n: count(attempts) })}</span>
       </Fact>

@@ -122,7 +122,7 @@ function Rivals({ rows }: { rows: Rival[] }) {
   );
 }
 
-const order: Record<string, number> = { failed: 0, missing: 1, attached: 2, off: 3, proved: 4 };
+const order: Record<string, number> = { failed: 0, recording: 1, attached: 2, unavailable: 3, untestable: 4, off: 5, proved: 6 };
 
 function Hooks({ rows }: { rows: HealthRow[] }) {
   if (!rows.length) return <Empty what={t('host.hooksNone')} />;
@@ -131,7 +131,14 @@ function Hooks({ rows }: { rows: HealthRow[] }) {
   return (
     <>
       <p>
-        {t('host.hooksSummary', { proved: n('proved'), attached: n('attached'), failed: n('failed') + n('missing'), off: n('off') })}
+        {t('host.hooksSummary', {
+          proved: n('proved'),
+          untestable: n('untestable'),
+          unproved: n('attached') + n('recording'),
+          failed: n('failed'),
+          off: n('off'),
+          unavailable: n('unavailable'),
+        })}
       </p>
       <Table
         label={t('host.hooks')}

@@ -119,6 +119,7 @@ const tones: Record<string, string> = {
   locked: 'good',
   unlocked: 'warn',
   attached: 'info',
+  recording: 'warn',
   waiting: 'info',
   sent: 'info',
   spent: 'mute',
