@@ -236,9 +236,9 @@ export function SchedulingPage({ host }: { host: string }) {
             {/* What a host is like, and what was asked for, before the long table of who. */}
             {answer.use?.scheduling && <Delays use={answer.use} />}
             {answer.live.answered !== null && <Rules answer={answer} />}
+            {answer.use && <NotAddedUp use={answer.use} />}
             {answer.use && (
-              <>
-                <NotAddedUp use={answer.use} />
+              <Section title={t('procs.title')}>
                 <div class="filterbar">
                   <SearchBox label={t('sched.find')} hint={t('procs.liveFindHint')} text={find} onSearch={(text) => go(withQuery({ find: text.trim() }))} />
                   <div class="sort-choice">
@@ -255,7 +255,7 @@ export function SchedulingPage({ host }: { host: string }) {
                   {answer.use.since_start ? t('sched.sinceStart') : t('sched.window', { time: duration(answer.use.interval_ms) })}
                 </p>
                 <Uses use={answer.use} host={answer.host} sort={sort} up={up} find={find} />
-              </>
+              </Section>
             )}
           </>
         )}
