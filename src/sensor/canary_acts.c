@@ -25,7 +25,7 @@
 
 #define NR_FILE_SETATTR 469 // on every processor; the C library does not have it yet
 
-// Result of an act: 0: it was allowed; > 0: the errno it failed with; < 0: it could not be tried.
+// canary.h says what comes back.
 typedef int (*act_fn)(const struct canary *c);
 
 static int outcome(long result)
@@ -33,7 +33,7 @@ static int outcome(long result)
     return result < 0 ? errno : 0;
 }
 
-static int act_open(const struct canary *c)
+int act_open(const struct canary *c)
 {
     int fd = open("open/file", O_RDONLY | O_CLOEXEC);
 
@@ -43,19 +43,19 @@ static int act_open(const struct canary *c)
     return fd < 0 ? errno : 0;
 }
 
-static int act_truncate(const struct canary *c)
+int act_truncate(const struct canary *c)
 {
     (void)c;
     return outcome(truncate("truncate/file", 3));
 }
 
-static int act_ftruncate(const struct canary *c)
+int act_ftruncate(const struct canary *c)
 {
     return outcome(ftruncate(c->old_fd, 4096));
 }
 
 // Without open(2): what the hook lets through, the one for opens would still refuse.
-static int act_create(const struct canary *c)
+int act_create(const struct canary *c)
 {
     int r = outcome(mknod("create/new", S_IFREG | 0600, 0));
 
@@ -65,7 +65,7 @@ static int act_create(const struct canary *c)
     return r;
 }
 
-static int act_mkdir(const struct canary *c)
+int act_mkdir(const struct canary *c)
 {
     int r = outcome(mkdir("mkdir/new", 0700));
 
@@ -75,7 +75,7 @@ static int act_mkdir(const struct canary *c)
     return r;
 }
 
-static int act_mknod(const struct canary *c)
+int act_mknod(const struct canary *c)
 {
     int r = outcome(mknod("mknod/new", S_IFIFO | 0600, 0));
 
@@ -85,7 +85,7 @@ static int act_mknod(const struct canary *c)
     return r;
 }
 
-static int act_symlink(const struct canary *c)
+int act_symlink(const struct canary *c)
 {
     int r = outcome(symlink("file", "symlink/new"));
 
@@ -95,7 +95,7 @@ static int act_symlink(const struct canary *c)
     return r;
 }
 
-static int act_link(const struct canary *c)
+int act_link(const struct canary *c)
 {
     int r = outcome(link("link/file", "link/new"));
 
@@ -105,7 +105,7 @@ static int act_link(const struct canary *c)
     return r;
 }
 
-static int act_rename(const struct canary *c)
+int act_rename(const struct canary *c)
 {
     int r = outcome(rename("rename/file", "rename/new"));
 
@@ -115,7 +115,7 @@ static int act_rename(const struct canary *c)
     return r;
 }
 
-static int act_unlink(const struct canary *c)
+int act_unlink(const struct canary *c)
 {
     int r = outcome(unlink("unlink/file"));
 
@@ -125,7 +125,7 @@ static int act_unlink(const struct canary *c)
     return r;
 }
 
-static int act_rmdir(const struct canary *c)
+int act_rmdir(const struct canary *c)
 {
     int r = outcome(rmdir("rmdir/dir"));
 
@@ -135,19 +135,19 @@ static int act_rmdir(const struct canary *c)
     return r;
 }
 
-static int act_chmod(const struct canary *c)
+int act_chmod(const struct canary *c)
 {
     (void)c;
     return outcome(chmod("chmod/file", 0600));
 }
 
-static int act_setxattr(const struct canary *c)
+int act_setxattr(const struct canary *c)
 {
     (void)c;
     return outcome(setxattr("setxattr/file", "trusted.safeguard", "1", 1, 0));
 }
 
-static int act_removexattr(const struct canary *c)
+int act_removexattr(const struct canary *c)
 {
     (void)c;
     return outcome(removexattr("removexattr/file", "trusted.safeguard"));
@@ -162,31 +162,31 @@ static const struct {
     } entries[3];
 } acl = {2, {{0x01, 6, UINT32_MAX}, {0x04, 0, UINT32_MAX}, {0x20, 0, UINT32_MAX}}};
 
-static int act_set_acl(const struct canary *c)
+int act_set_acl(const struct canary *c)
 {
     (void)c;
     return outcome(setxattr("set_acl/file", "system.posix_acl_access", &acl, sizeof(acl), 0));
 }
 
-static int act_remove_acl(const struct canary *c)
+int act_remove_acl(const struct canary *c)
 {
     (void)c;
     return outcome(removexattr("remove_acl/file", "system.posix_acl_access"));
 }
 
-static int act_mmap(const struct canary *c)
+int act_mmap(const struct canary *c)
 {
     void *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, c->old_fd, 0);
 
     return p == MAP_FAILED ? errno : 0;
 }
 
-static int act_mprotect(const struct canary *c)
+int act_mprotect(const struct canary *c)
 {
     return outcome(mprotect(c->old_map, 4096, PROT_READ | PROT_WRITE));
 }
 
-static int act_receive(const struct canary *c)
+int act_receive(const struct canary *c)
 {
     union {
         struct cmsghdr header;
@@ -214,7 +214,7 @@ static int act_receive(const struct canary *c)
     return m.msg_controllen >= CMSG_LEN(sizeof(int)) && !(m.msg_flags & MSG_CTRUNC) ? 0 : EPERM;
 }
 
-static int act_ioctl(const struct canary *c)
+int act_ioctl(const struct canary *c)
 {
     int flags = 0;
 
@@ -253,7 +253,7 @@ static _Noreturn void ioctl_compat_child(int fd)
     _exit(r < 0 ? (int)-r : 0);
 }
 
-static int act_ioctl_compat(const struct canary *c)
+int act_ioctl_compat(const struct canary *c)
 {
     int status;
     pid_t pid;
@@ -276,7 +276,7 @@ static int act_ioctl_compat(const struct canary *c)
 }
 #else
 // The 32-bit calls of other processors take a 32-bit program.
-static int act_ioctl_compat(const struct canary *c)
+int act_ioctl_compat(const struct canary *c)
 {
     (void)c;
     return -ENOSYS;
@@ -284,7 +284,7 @@ static int act_ioctl_compat(const struct canary *c)
 #endif
 
 // A file system that has flags, but no flags of this kind, says so after the hook.
-static int act_file_setattr(const struct canary *c)
+int act_file_setattr(const struct canary *c)
 {
     const struct {
         uint64_t xflags;
@@ -296,7 +296,7 @@ static int act_file_setattr(const struct canary *c)
     return r < 0 && errno == ENOSYS ? -ENOSYS : outcome(r);
 }
 
-static int act_permission(const struct canary *c)
+int act_permission(const struct canary *c)
 {
     char byte;
 
@@ -304,7 +304,7 @@ static int act_permission(const struct canary *c)
 }
 
 // Nothing to refuse here: the record of the close is what is waited for.
-static int act_io(const struct canary *c)
+int act_io(const struct canary *c)
 {
     int fd = open("io/file", O_RDONLY | O_CLOEXEC);
     char byte;
@@ -323,7 +323,7 @@ static int act_io(const struct canary *c)
 }
 
 // Mounts are guarded where paths of the host lead: at the self-test's one mount there.
-static int act_mount(const struct canary *c)
+int act_mount(const struct canary *c)
 {
     int r = outcome(mount("none", c->umount_path, "tmpfs", 0, "size=4k"));
 
@@ -332,7 +332,7 @@ static int act_mount(const struct canary *c)
     return r;
 }
 
-static int act_move_mount(const struct canary *c)
+int act_move_mount(const struct canary *c)
 {
     int context, from, r;
 
@@ -348,7 +348,7 @@ static int act_move_mount(const struct canary *c)
     return r;
 }
 
-static int act_pivot_root(const struct canary *c)
+int act_pivot_root(const struct canary *c)
 {
     // The root that is left cannot be put where it is itself: refused after the hook, whatever the hook says.
     return outcome(syscall(SYS_pivot_root, c->umount_path, "/"));
@@ -356,7 +356,7 @@ static int act_pivot_root(const struct canary *c)
 
 // Executes a file that no handler knows, so that it never runs, with a descriptor that stays open: no longer than for this, or
 // whatever else is executed here would be refused for it.
-static int act_inherit(const struct canary *c)
+int act_inherit(const struct canary *c)
 {
     static char name[] = "canary";
     char *const argv[] = {name, NULL}, *const envp[] = {NULL};
@@ -369,7 +369,7 @@ static int act_inherit(const struct canary *c)
     return r;
 }
 
-static int act_umount(const struct canary *c)
+int act_umount(const struct canary *c)
 {
     // Asks for two things that exclude each other: refused after the hook, whatever the hook says.
     return outcome(umount2(c->umount_path, MNT_EXPIRE | MNT_DETACH));

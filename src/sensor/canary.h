@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The self-test, for the files of the sensor (canary*.c): what every attached hook has to refuse is tried in a process of its own.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sensor/rows.h"
+#include "sensor/sensor.h"
+
+struct image_view;
+
+// What an image says of its roots.
+struct canary_states {
+    uint32_t state, umount_state; // of the two; 0: there is none
+    uint64_t
+        controls; // kinds of abi/control.def of which a rule refuses the self-test's own argument
+    char problem[160]; // why the self-test cannot be run; "" when it can
+};
+
+// A process of a self-test: its id, and between which two times of CLOCK_BOOTTIME it began.
+struct canary_process {
+    uint32_t tgid; // 0: none
+    uint64_t from_ns, to_ns;
+};
+
+// Those whose records may not have been read yet. When there are more, the oldest are forgotten: they are told like any other's.
+#define CANARY_PROCESSES 64
+
+#define CANARY_PATH_MAX 512
+
+struct canary {
+    char dir[CANARY_PATH_MAX];
+    char umount_path[CANARY_PATH_MAX + 8]; // a mount of its own in the host's namespace
+    int root_fd;                           // of a file system of its own that nobody else can reach
+    int old_fd;                            // a file there, opened before any rule
+    void *old_map;                         // the same, mapped before any rule
+    int exe_fd;     // a second file system like the first, without a state, with a program
+    int host_ns_fd; // the host's mount namespace when it is not ours; -1: it is
+    int uts_ns_fd;  // our own, to enter it again
+    uint64_t *
+        asking; // shared with the programs: whose questions, to which hook; NULL: they have no such word
+    uint32_t dev, exe_dev, umount_dev; // s_dev; 0: there is none
+    struct canary_states now, coming;  // under the policy in force; under the one that is to be
+    uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
+    pid_t child;                       // of the running test; 0: none runs
+    bool seen[SG_HOOK_COUNT];          // its record came, by the number of the hook
+    bool spoilt; // something was let through in its place, and may not have been undone
+    struct canary_process processes[CANARY_PROCESSES];
+    size_t next_process;
+};
+
+// Makes what the tests need, before any hook is attached. Never fails: now.problem says what is missing.
+void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t policy_id);
+void canary_close(struct canary *c);
+// Another place like it, instead of the one that is spoilt. A negative errno: there is still the old one.
+int canary_renew(struct canary *c, int roots_fd, uint32_t policy_id);
+int canary_remove(struct canary *c); // what it left on the host
+
+// Computes the states of its roots under an image that is to come into force with these roots, and makes them those that
+// count: once the image is in force, and not before.
+void canary_resolve(struct canary *c, const struct image_view *image,
+                    const struct sensor_root *roots, size_t n_roots);
+void canary_commit(struct canary *c);
+
+// Adds its own, with c->now or c->coming, to the caller's roots, which have room for CANARY_ROOTS more. Returns how many
+// there are.
+#define CANARY_ROOTS 3
+size_t canary_add_roots(const struct canary *c, const struct canary_states *states,
+                        struct sensor_root *roots, size_t n_roots);
+
+// True: the record is the self-test's own.
+bool canary_take(struct canary *c, const struct sg_record *record);
+
+// canary_life.c: one more process of a self-test; and whether a record is about nothing else than that one begins or ends.
+void canary_born(struct canary *c, uint32_t tgid, uint64_t from_ns, uint64_t to_ns);
+bool canary_lives(struct canary *c, const struct sg_record *record);
+
+// canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; writes one
+// struct canary_result each. Never returns.
+struct canary_result {
+    uint32_t kind;
+    int32_t error;   // errno, 0: it was allowed
+    int32_t skipped; // errno of what had to be done before; the act was not tried
+};
+// Acts whose place is a path of the host.
+bool canary_on_host(uint32_t kind);
+
+void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
+    __attribute__((noreturn));
+
+// What this process asks of a hook of the section `control` is the self-test's from now on; what it asks of the other ones
+// passes (SG_HOOK_NONE: of all of them). And no more.
+void canary_ask(const struct canary *c, uint32_t hook);
+void canary_ask_nobody(const struct canary *c);
+
+// The rows of canary.def, in canary_acts.c and canary_control.c. 0: it was allowed; > 0: the errno it failed with; < 0: it could not
+// be tried.
+#define CANARY(kind, act, help) int act(const struct canary *c);
+#include "sensor/canary.def"
