@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Files that are opened, received, mapped, truncated: accesses through a struct file. */
+/* Files that are opened, received, truncated: accesses through a struct file. */
 #ifndef SG_BPF_FILE_OPEN_H
 #define SG_BPF_FILE_OPEN_H
 
@@ -160,47 +160,6 @@ static __always_inline int sg_on_permission(struct file *file, int mask, bool st
 
 SG_PROGRAMS(file_permission, file_permission, sg_on_permission(file, mask, storage),
             struct file *file, int mask)
-
-static __always_inline unsigned long sg_vm_flags(struct vm_area_struct *vma)
-{
-    return ((struct vm_area_struct___exec *)vma)->vm_flags;
-}
-
-/*
- * What a mapping asks for; `exec`: it becomes executable. What the kernel itself maps of a program, and of the interpreter that it
- * names, was opened for execution by its caller and decided then.
- */
-static __always_inline __u32 sg_ops_of_map(const struct file *file, bool exec)
-{
-    return exec && !(file->f_flags & FMODE_EXEC) ? SG_OP_MMAP | SG_OP_LOAD | SG_OP_LAUNCH
-                                                 : SG_OP_MMAP;
-}
-
-static __always_inline int sg_on_map(struct file *file, bool exec, __u16 hook, bool storage)
-{
-    return sg_address(file) && file &&
-           sg_file_access(file, sg_ops_of_map(file, exec), hook, 0, storage);
-}
-
-/* `prot` is what the mapping will have: more than was asked for where reading implies executing (personality(2)). */
-SG_LSM(mmap_file, mmap_file, sg_on_map(file, prot &PROT_EXEC, SG_HOOK_mmap_file, storage),
-       struct file *file, unsigned long asked, unsigned long prot)
-
-static __always_inline bool sg_read_is_exec(unsigned long prot)
-{
-    struct task_struct___exec *task = (void *)bpf_get_current_task();
-
-    return prot & PROT_READ && BPF_CORE_READ(task, personality) & READ_IMPLIES_EXEC;
-}
-
-SG_FMOD(mmap_file, mmap_file,
-        sg_on_map(file, prot &PROT_EXEC || sg_read_is_exec(prot), SG_HOOK_mmap_file, storage),
-        struct file *file, unsigned long prot)
-
-SG_PROGRAMS(file_mprotect, file_mprotect,
-            sg_on_map(vma->vm_file, prot &PROT_EXEC && !(sg_vm_flags(vma) & VM_EXEC),
-                      SG_HOOK_file_mprotect, storage),
-            struct vm_area_struct *vma, unsigned long asked, unsigned long prot)
 
 /* Descriptors that can write may truncate; what opens with O_TRUNC is truncated here, too. */
 SG_PROGRAMS(file_truncate, file_truncate,

@@ -8,6 +8,7 @@
 #include "exec.bpf.h"
 #include "file_inherit.bpf.h"
 #include "file_io.bpf.h"
+#include "file_map.bpf.h"
 #include "file_meta.bpf.h"
 #include "file_name.bpf.h"
 #include "file_open.bpf.h"

@@ -273,18 +273,18 @@ static __always_inline __u64 sg_exec_decide_kind(__u32 is, __u32 policy_id, __u3
     return decision;
 }
 
-/* Is a file refused that is about to be executed, because no path leads to it? */
-static __always_inline int sg_exec_kind_refused(struct file *file)
+/* What rules say of a file because no path leads to it. */
+static __always_inline __u64 sg_exec_kind_decision(struct file *file, __u32 *ret_policy_id)
 {
     const struct sg_image *header = sg_header_now();
     __u64 decision = SG_DECISION_NONE;
     __u32 is, policy_id = 0;
 
     if (!header || !header->control_state[SG_CONTROL_exec])
-        return 0;
+        return SG_DECISION_NONE;
     is = sg_file_is(file);
     if (!is)
-        return 0;
+        return SG_DECISION_NONE;
     for (int i = SG_TRY_FIRST; i <= SG_TRY_LAST; i++) {
         policy_id = sg_policy_now();
         decision = sg_exec_decide_kind(is, policy_id,
@@ -293,8 +293,18 @@ static __always_inline int sg_exec_kind_refused(struct file *file)
             break;
         sg_subject_prepare();
     }
+    *ret_policy_id = policy_id;
     if (decision & SG_DECISION_AGAIN)
         decision = sg_unresolved(0, SG_OP_CONTROL, policy_id, SG_REASON_IMAGE);
+    return decision;
+}
+
+/* Is a file refused that is about to be executed, because no path leads to it? */
+static __always_inline int sg_exec_kind_refused(struct file *file)
+{
+    __u32 policy_id = 0;
+    __u64 decision = sg_exec_kind_decision(file, &policy_id);
+
     return SG_DECISION_VERDICT(decision) != SG_ALLOW &&
            sg_exec_conclude(file, SG_HOOK_bprm_check_security, decision, policy_id);
 }

@@ -115,6 +115,7 @@ struct file {
     struct inode *f_inode;
     unsigned int f_flags;
     unsigned int f_mode;
+    void *private_data;
 };
 
 struct iattr {

@@ -362,6 +362,11 @@ static int take_texts(const struct fields *fields, const struct decode_context *
     if (f[SG_FIELD_PATH].s)
         r = decode_path(ctx, f[SG_FIELD_PATH], ev->dev, path_is_cut(ev, SG_RECORD_PATH_CUT), ev,
                         &ev->path);
+    // A file in memory: what it was called.
+    if (r == 0 && ev->kind == EVENT_FILE && f[SG_FIELD_NAME].s) {
+        ev->path.kind = EVENT_PATH_TEXT;
+        r = decode_text(f[SG_FIELD_NAME], ev, &ev->path.bytes);
+    }
     if (r == 0 && f[SG_FIELD_PATH2].s) {
         if (ev->hook == SG_HOOK_inode_symlink) {
             ev->path2.kind = EVENT_PATH_TEXT;

@@ -13,6 +13,7 @@
 #include "base/macro.h"
 #include "sensor/capture.h"
 #include "sensor/internal.h"
+#include "sensor/kernel.h"
 
 #define RING_BYTES_DEFAULT (8u << 20)
 #define RING_BYTES_MAX     (256u << 20)
@@ -193,6 +194,7 @@ int object_open(struct sensor *s, bool typed, struct bpf_object **ret, struct er
     set_constant(object, "sg_agent_tgid", (uint64_t)getpid());
     set_constant(object, "sg_record_only", !s->enforcing);
     set_constant(object, "sg_lives_twice", lives_twice(s));
+    set_constant(object, "sg_overlay_wraps", kernel_version(s->probe.release) >= KERNEL(6, 13));
     set_constant(object, "sg_stopped_by_hook",
                  choice_extra(&s->choices, "lsm_exec_begins") != NULL);
     r = set_factors(object);

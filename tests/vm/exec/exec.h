@@ -68,6 +68,9 @@ void write_file(const struct run *r, const char *path, mode_t mode, const char *
 void make_dir(const struct run *r, const char *path);
 /* A mount namespace of its own, in which nothing comes from or goes to the host. */
 void own_mounts(const struct run *r);
+/* Where an overlay is mounted: of a lower directory, or of an upper one in a file system of its own; and of one in the area. */
+const char *overlay(const struct run *r, const char *name, const char *lower, const char *upper);
+const char *overlay_upper(const struct run *r);
 /* A script in the area that the program outside interprets. */
 const char *script(const struct run *r, const char *name, const char *interpreter);
 int memfd_of(const struct run *r, const char *name, unsigned flags, const char *content);
