@@ -6,7 +6,10 @@
 #include "lib/uring.bpf.h"
 
 #define PROT_READ         0x1ul /* include/uapi/asm-generic/mman-common.h */
+#define PROT_WRITE        0x2ul
 #define PROT_EXEC         0x4ul
+#define MAP_TYPE          0x0ful /* include/uapi/linux/mman.h */
+#define MAP_PRIVATE       0x02ul
 #define VM_WRITE          0x2ul /* include/linux/mm.h */
 #define VM_EXEC           0x4ul
 #define VM_SHARED         0x8ul
@@ -41,38 +44,50 @@ static __always_inline int sg_ask_memory(__u16 hook, __u32 number, __u64 at, __u
     return sg_control(&a);
 }
 
-static __always_inline int sg_on_map_nothing(__u64 file, unsigned long prot)
+/* What a new mapping is; -1: what its file holds. */
+static __always_inline int sg_memory_of_map(__u64 file, unsigned long prot, unsigned long flags)
+{
+    if (!file)
+        return SG_MEMORY_ANONYMOUS;
+    if ((flags & MAP_TYPE) == MAP_PRIVATE)
+        return prot & PROT_WRITE ? SG_MEMORY_MODIFIED : -1;
+    return BPF_CORE_READ((struct file *)file, f_mode) & FMODE_WRITE ? SG_MEMORY_SHARED : -1;
+}
+
+static __always_inline int sg_on_map_memory(__u64 file, unsigned long prot, unsigned long flags)
 {
     struct task_struct___personality *task = (void *)bpf_get_current_task();
+    int number;
 
-    if (file)
-        return !SG_HAS_ANON_HOOK &&
-                       sg_is_uring(BPF_CORE_READ((struct file *)file, f_path.dentry, d_name.name))
-                   ? sg_ask_uring(SG_HOOK_control_mmap, SG_URING_SETUP)
-                   : 0;
+    if (file && !SG_HAS_ANON_HOOK &&
+        sg_is_uring(BPF_CORE_READ((struct file *)file, f_path.dentry, d_name.name)))
+        return sg_ask_uring(SG_HOOK_control_mmap, SG_URING_SETUP);
     if (!sg_control_any(1ull << SG_CONTROL_memory) ||
         !(prot & PROT_EXEC ||
           (prot & PROT_READ && BPF_CORE_READ(task, personality) & READ_IMPLIES_EXEC)))
         return 0;
-    return sg_ask_memory(SG_HOOK_control_mmap, SG_MEMORY_ANONYMOUS, 0, 0);
+    number = sg_memory_of_map(file, prot, flags);
+    return number < 0 ? 0 : sg_ask_memory(SG_HOOK_control_mmap, number, 0, 0);
 }
 
 /* The hook has an argument more than the function that calls it. */
 SEC("lsm/mmap_file")
-int BPF_PROG(lsm_control_mmap, struct file *file, unsigned long reqprot, unsigned long prot)
+int BPF_PROG(lsm_control_mmap, struct file *file, unsigned long reqprot, unsigned long prot,
+             unsigned long flags)
 {
     (void)reqprot;
-    return SG_REFUSE_WITH(sg_on_map_nothing(sg_address(file), prot));
+    return SG_REFUSE_WITH(sg_on_map_memory(sg_address(file), prot, flags));
 }
 
 SEC("fmod_ret/security_mmap_file")
-int BPF_PROG(fmod_control_mmap, struct file *file, unsigned long prot)
+int BPF_PROG(fmod_control_mmap, struct file *file, unsigned long prot, unsigned long flags)
 {
-    return SG_REFUSE_WITH(sg_on_map_nothing(sg_address(file), prot));
+    return SG_REFUSE_WITH(sg_on_map_memory(sg_address(file), prot, flags));
 }
 
 /* What a mapping is; -1: what its file holds. */
-static __always_inline int sg_memory_of(const struct vm_area_struct___flags *vma)
+static __always_inline int sg_memory_of(const struct vm_area_struct___flags *vma,
+                                        unsigned long prot)
 {
     unsigned long start = BPF_CORE_READ(vma, vm_start), end = BPF_CORE_READ(vma, vm_end);
     unsigned long flags = BPF_CORE_READ(vma, vm_flags);
@@ -82,7 +97,7 @@ static __always_inline int sg_memory_of(const struct vm_area_struct___flags *vma
     if (BPF_CORE_READ(vma, vm_file)) {
         if (flags & VM_SHARED)
             return flags & VM_MAYWRITE ? SG_MEMORY_SHARED : -1;
-        return BPF_CORE_READ(vma, anon_vma) ? SG_MEMORY_MODIFIED : -1;
+        return prot & PROT_WRITE || BPF_CORE_READ(vma, anon_vma) ? SG_MEMORY_MODIFIED : -1;
     }
     if (start <= stack && end >= stack)
         return SG_MEMORY_STACK;
@@ -91,14 +106,16 @@ static __always_inline int sg_memory_of(const struct vm_area_struct___flags *vma
     return SG_MEMORY_ANONYMOUS;
 }
 
+/* Asked about what becomes executable, and what is and becomes writable as well. */
 static __always_inline int sg_on_protect(__u64 vma_address, unsigned long prot)
 {
     const struct vm_area_struct___flags *vma = (void *)vma_address;
+    unsigned long flags = BPF_CORE_READ(vma, vm_flags);
     int number;
 
-    if (!(prot & PROT_EXEC) || BPF_CORE_READ(vma, vm_flags) & VM_EXEC)
+    if (!(prot & PROT_EXEC) || (flags & VM_EXEC && (!(prot & PROT_WRITE) || flags & VM_WRITE)))
         return 0;
-    number = sg_memory_of(vma);
+    number = sg_memory_of(vma, prot);
     return number < 0
                ? 0
                : sg_ask_memory(SG_HOOK_control_mprotect, number, BPF_CORE_READ(vma, vm_start),

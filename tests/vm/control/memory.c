@@ -96,6 +96,67 @@ int way_protect_file(const struct way_ctx *c)
     return p == MAP_FAILED ? errno : errno_of(mprotect(p, PAGE, PROT_READ | PROT_EXEC));
 }
 
+int way_protect_to_modify(const struct way_ctx *c)
+{
+    char *p = of_file();
+
+    (void)c;
+    return p == MAP_FAILED ? errno
+                           : errno_of(mprotect(p, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
+}
+
+static char *map_code(int flags, int prot, int map)
+{
+    int fd = open("code", flags | O_CLOEXEC);
+
+    return fd < 0 ? MAP_FAILED : mmap(NULL, PAGE, prot, map, fd, 0);
+}
+
+int way_protect_running(const struct way_ctx *c)
+{
+    char *p = map_code(O_RDONLY, PROT_READ | PROT_EXEC, MAP_PRIVATE);
+
+    (void)c;
+    return p == MAP_FAILED ? -errno
+                           : errno_of(mprotect(p, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC));
+}
+
+int way_map_to_modify(const struct way_ctx *c)
+{
+    (void)c;
+    return mapped(map_code(O_RDONLY, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE));
+}
+
+int way_map_shared(const struct way_ctx *c)
+{
+    (void)c;
+    return mapped(map_code(O_RDWR, PROT_READ | PROT_EXEC, MAP_SHARED));
+}
+
+int way_map_shared_read(const struct way_ctx *c)
+{
+    (void)c;
+    return mapped(map_code(O_RDONLY, PROT_READ | PROT_EXEC, MAP_SHARED));
+}
+
+int way_protect_shared(const struct way_ctx *c)
+{
+    char *p = map_code(O_RDWR, PROT_READ, MAP_SHARED);
+
+    (void)c;
+    return p == MAP_FAILED ? -errno : errno_of(mprotect(p, PAGE, PROT_READ | PROT_EXEC));
+}
+
+int way_map_memfd(const struct way_ctx *c)
+{
+    int fd = memfd_create("code", MFD_CLOEXEC);
+
+    (void)c;
+    if (fd < 0 || ftruncate(fd, PAGE) < 0)
+        return errno;
+    return mapped(mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0));
+}
+
 int way_shmat(const struct way_ctx *c)
 {
     int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0700), r;
