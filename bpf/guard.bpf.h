@@ -161,6 +161,28 @@ static __always_inline int sg_guard_is_agent(struct task_struct *task)
     return sg_is_agent(sg_agent_get(), task);
 }
 
+/*
+ * One of the agent's own processes: itself, or what it forked of itself (the self-test and what that forks), which has its memory
+ * and its descriptors. What one of them executes is another program.
+ */
+static __always_inline int sg_guard_is_ours(const struct sg_guard *g, struct task_struct *task)
+{
+    struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+
+    if (sg_guard_is_agent(task))
+        return 1;
+    return (sg_guard_is_agent(parent) || sg_guard_is_agent(BPF_CORE_READ(parent, real_parent))) &&
+           sg_guard_program_of(g, task) == SG_GUARD_OF_AGENT;
+}
+
+/* May the current task do to this one of the agent's processes what nobody else may? To the agent: nobody but itself. */
+static __always_inline int sg_guard_among_ours(const struct sg_guard *g, struct task_struct *target)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+    return sg_guard_is_agent(task) || (!sg_guard_is_agent(target) && sg_guard_is_ours(g, task));
+}
+
 static __always_inline struct task_struct *sg_guard_current(void)
 {
     return (struct task_struct *)bpf_get_current_task();
@@ -186,10 +208,10 @@ static __always_inline int sg_guard_signal(struct task_struct *target, int sig)
     struct sg_guard *g = sg_guard_get();
 
     /* Who only asks whether it lives may know. */
-    if (sg_guard_down(g) || !sig || !sg_guard_is_agent(target))
+    if (sg_guard_down(g) || !sig || !sg_guard_is_ours(g, target))
         return 0;
-    if (sg_guard_is_agent(task))
-        return sig == SG_GUARD_CANARY_SIGNAL;
+    if (sg_guard_among_ours(g, target))
+        return sig == SG_GUARD_CANARY_SIGNAL && sg_guard_is_agent(target);
     if (sg_guard_manager_may(g, task, sig))
         return 0;
     return sg_guard_refuse(SG_GUARD_SIGNAL, SG_GUARD_OF_AGENT, (__u32)sig, target);
@@ -200,7 +222,7 @@ static __always_inline int sg_guard_touch(struct task_struct *target, __u32 act,
 {
     struct sg_guard *g = sg_guard_get();
 
-    if (sg_guard_down(g) || !sg_guard_is_agent(target) || sg_guard_is_agent(sg_guard_current()))
+    if (sg_guard_down(g) || !sg_guard_is_ours(g, target) || sg_guard_among_ours(g, target))
         return 0;
     return sg_guard_refuse(act, SG_GUARD_OF_AGENT, argument, target);
 }
@@ -212,13 +234,13 @@ static __always_inline int sg_guard_ptrace(struct task_struct *target, __u32 mod
 
     if (!(mode & PTRACE_MODE_ATTACH) || sg_guard_down(g))
         return 0;
-    if (sg_guard_is_agent(target))
+    if (sg_guard_is_ours(g, target))
         whom = SG_GUARD_OF_AGENT;
     else if (sg_guard_program_of(g, target) == SG_GUARD_OF_SERVER)
         whom = SG_GUARD_OF_SERVER;
     else
         return 0;
-    if (sg_guard_is_agent(sg_guard_current()))
+    if (sg_guard_among_ours(g, target))
         return 0;
     return sg_guard_refuse(SG_GUARD_PTRACE, whom, mode, target);
 }

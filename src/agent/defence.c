@@ -84,6 +84,31 @@ void defence_options(const struct agent *a, struct sensor_options *options)
     options->guard_rules = BUILD_GUARD_RULES;
 }
 
+static void tell(struct agent *a, int severity, const char *cure, const char *message)
+{
+    notice(a, &(struct notice){
+                  .kind = "defence", .severity = severity, .message = message, .cure = cure});
+    uplink_rows_changed(a);
+}
+
+// The window that an agent before this one had opened. None of ours is as long as that.
+static void adopt_window(struct agent *a)
+{
+    struct defence *d = &a->defence;
+    uint64_t now = now_ns(CLOCK_BOOTTIME), until = d->guard.unlocked_until_ns;
+
+    if (!d->on || until <= now)
+        return;
+    if (until - now <= WINDOW_MAX_MS * NS_PER_MS) {
+        tell(a, NOTICE_MEDIUM, "safeguard lock",
+             "the defence is still down: the window of an unlock was open before this agent began");
+        return;
+    }
+    d->guard.unlocked_until_ns = 0;
+    tell(a, NOTICE_CRITICAL, "find out who wrote to the kernel's table: it was not safeguard",
+         "the defence was down for longer than any window of an unlock: it is up again");
+}
+
 void defence_start(struct agent *a)
 {
     struct defence *d = &a->defence;
@@ -94,17 +119,11 @@ void defence_start(struct agent *a)
     d->on = a->config.defence;
     d->guard.on = d->on;
     d->guard.ending = false;
+    adopt_window(a);
     d->was_open = is_open(d);
     find_programs(a);
     write_guard(a);
     defence_watch_start(a);
-}
-
-static void tell(struct agent *a, int severity, const char *cure, const char *message)
-{
-    notice(a, &(struct notice){
-                  .kind = "defence", .severity = severity, .message = message, .cure = cure});
-    uplink_rows_changed(a);
 }
 
 void defence_tell(struct agent *a, int severity, const char *cure, const char *message)

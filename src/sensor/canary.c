@@ -98,6 +98,9 @@ static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
         (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    for (size_t kind = 1; r == 0 && kind < CANARY_COUNT; kind++)
+        if (kinds[kind] && !results[kind].kind)
+            r = -ECHILD;
     return r;
 }
 
@@ -233,7 +236,7 @@ int sensor_self_test(struct sensor *s, struct error *err)
     bool behind = false;
     bool expected[HOOKS] = {};
     bool kinds[CANARY_COUNT] = {};
-    int r;
+    int tried, r, failed;
 
     if (!s->in_force)
         return error_set(err, -ENOENT, "the self-test needs a policy in force");
@@ -257,9 +260,9 @@ int sensor_self_test(struct sensor *s, struct error *err)
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);
     lost = records_lost(s);
-    r = try_acts(s, kinds, results);
-    if (r < 0 && r != -ETIMEDOUT)
-        return error_set(err, r, "the self-test cannot be run: %s", strerror(-r));
+    tried = try_acts(s, kinds, results);
+    if (tried < 0 && tried != -ETIMEDOUT && tried != -ECHILD)
+        return error_set(err, tried, "the self-test cannot be run: %s", strerror(-tried));
     for (size_t kind = 1; kind < CANARY_COUNT; kind++)
         s->canary.spoilt |= spoils(s, &results[kind]);
     for (size_t i = 0; i < HOOKS; i++)
@@ -270,5 +273,11 @@ int sensor_self_test(struct sensor *s, struct error *err)
     canary_ask_nobody(&s->canary); // one that was ended in the middle of a test
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
-    return judge(s, results, behind || records_lost(s) != lost);
+    failed = judge(s, results, behind || records_lost(s) != lost);
+    if (tried == -ECHILD)
+        return error_set(err, tried, "the self-test was ended before it had asked every hook");
+    if (tried < 0)
+        return error_set(err, tried, "the self-test did not come to its end in %u s",
+                         (unsigned)(TRY_NS / NS_PER_SEC));
+    return failed;
 }

@@ -416,11 +416,35 @@ static int enter_host_ns(const struct canary *c)
     return 0;
 }
 
+// The agent's maps, links and connections are nothing that a process which waits to be refused should hold.
+static void keep_only(int *fds, size_t n)
+{
+    unsigned first = STDERR_FILENO + 1;
+
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = i; k > 0 && fds[k - 1] > fds[k]; k--) {
+            int other = fds[k];
+
+            fds[k] = fds[k - 1];
+            fds[k - 1] = other;
+        }
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i] < (int)first)
+            continue;
+        if (fds[i] > (int)first)
+            (void)syscall(SYS_close_range, first, (unsigned)fds[i] - 1, 0);
+        first = (unsigned)fds[i] + 1;
+    }
+    (void)syscall(SYS_close_range, first, ~0u, 0);
+}
+
 void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
 {
+    int own[] = {report_fd, c->root_fd, c->old_fd, c->exe_fd, c->host_ns_fd, c->uts_ns_fd};
     bool entered = false;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    keep_only(own, ARRAY_SIZE(own));
     if (fchdir(c->root_fd) < 0)
         _exit(1);
     for (uint32_t kind = 1; kind < CANARY_COUNT; kind++) {

@@ -171,6 +171,26 @@ static void test_window(void **state)
     assert_int_equal(defence_unlock(&b->a, NULL, true, 0, "the server", &err), 0);
 }
 
+// The kernel's table is the only witness of a window that an earlier agent opened.
+static void test_window_from_before(void **state)
+{
+    struct bench *b = *state;
+
+    n_said = 0;
+    kernel.unlocked_until_ns = boot_ns + 60 * NS_PER_SEC;
+    defence_start(&b->a);
+    assert_int_equal(n_said, 1);
+    assert_non_null(strstr(said, "still down"));
+    assert_true(defence_open_until(&b->a.defence) == boot_ns + 60 * NS_PER_SEC);
+    // Longer than anybody can ask for: who wrote it was not the agent.
+    kernel.unlocked_until_ns = (uint64_t)1 << 62;
+    defence_start(&b->a);
+    assert_int_equal(n_said, 2);
+    assert_non_null(strstr(said, "it is up again"));
+    assert_true(defence_open_until(&b->a.defence) == 0);
+    assert_true(kernel.unlocked_until_ns == 0);
+}
+
 static void test_secrets_as_people_type_them(void **state)
 {
     struct bench *b = *state;
@@ -271,6 +291,6 @@ static void test_records(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-UNIT_MAIN(TEST(test_starts_locked), TEST(test_window), TEST(test_secrets_as_people_type_them),
-          TEST(test_guesses_have_to_wait), TEST(test_ends_when_the_host_does), TEST(test_off),
-          TEST(test_records))
+UNIT_MAIN(TEST(test_starts_locked), TEST(test_window), TEST(test_window_from_before),
+          TEST(test_secrets_as_people_type_them), TEST(test_guesses_have_to_wait),
+          TEST(test_ends_when_the_host_does), TEST(test_off), TEST(test_records))

@@ -38,6 +38,31 @@ def sighup(a):
 
 
 @attempt(PREVENTED, "signal 9")
+def kill_the_self_test(a):
+    a.test_process(lambda pid: os.kill(pid, signal.SIGKILL))
+
+
+@attempt(PREVENTED, "signal 19")
+def stop_the_self_test(a):
+    a.test_process(lambda pid: os.kill(pid, signal.SIGSTOP))
+
+
+@attempt(PREVENTED, "ptrace")
+def write_the_memory_of_the_self_test(a):
+    a.test_process(lambda pid: os.open(f"/proc/{pid}/mem", os.O_RDWR))
+
+
+@attempt(PREVENTED, "ptrace")
+def take_a_descriptor_of_the_self_test(a):
+    a.test_process(lambda pid: syscall("pidfd_getfd", syscall("pidfd_open", pid, 0), 0, 0))
+
+
+@attempt(PREVENTED, "rlimit")
+def limit_the_self_test(a):
+    a.test_process(lambda pid: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0)))
+
+
+@attempt(PREVENTED, "signal 9")
 def tgkill_a_thread(a):
     syscall("tgkill", a.pid, a.thread, 9)
 
