@@ -218,7 +218,7 @@ struct event {
     bool args_cut;        // of `args`
     uint64_t time_ns;     // CLOCK_BOOTTIME
     uint64_t realtime_ns; // the same since 1970
-    uint64_t first_ns;    // of the first of `count` equal ones; io: of the open; else time_ns
+    uint64_t first_ns;    // of the first of `count`; io: the open; EXIT: the birth; else time_ns
     uint64_t first_realtime_ns;
     uint64_t seq;   // per CPU and ring, from 1
     uint32_t count; // ≥ 1

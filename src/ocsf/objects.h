@@ -105,10 +105,11 @@ static inline uint32_t exit_code(uint32_t status)
                                     : (uint32_t)WEXITSTATUS((int)status);
 }
 
-// It stands for a time and not for a moment: many equal ones, or an open file from its open to its close.
+// It stands for a time and not for a moment: many equal ones, an open file from its open to its close, or the life of a process.
 static inline bool has_span(const struct event *ev)
 {
-    return ev->count > 1 || ev->access & SG_OP_IO;
+    return ev->count > 1 || ev->access & SG_OP_IO ||
+           (ev->kind == EVENT_EXIT && ev->first_ns < ev->time_ns);
 }
 
 static inline uint32_t term_signal(uint32_t status)

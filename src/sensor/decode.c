@@ -287,6 +287,15 @@ static void take_process(const struct sg_record *r, struct event_process *p)
     memcpy(p->comm, r->comm, sizeof(p->comm));
 }
 
+static uint64_t first_of(const struct sg_record *r)
+{
+    uint64_t first = r->type == SG_RECORD_EXIT              ? r->start_ns
+                     : r->count > 1 || r->access & SG_OP_IO ? r->first_ns
+                                                            : 0;
+
+    return first && first < r->time_ns ? first : r->time_ns;
+}
+
 static void take_header(const struct sg_record *r, const struct decode_context *ctx,
                         struct event *ev)
 {
@@ -295,9 +304,7 @@ static void take_header(const struct sg_record *r, const struct decode_context *
     ev->time_ns = r->time_ns;
     ev->realtime_ns = boottime_to_realtime_ns(r->time_ns, ctx->realtime_offset_ns);
     ev->count = r->count;
-    ev->first_ns = r->first_ns && (r->count > 1 || r->access & SG_OP_IO)
-                       ? MIN(r->first_ns, r->time_ns)
-                       : r->time_ns;
+    ev->first_ns = first_of(r);
     ev->first_realtime_ns = boottime_to_realtime_ns(ev->first_ns, ctx->realtime_offset_ns);
     ev->cpu = r->cpu;
     ev->seq = r->seq;

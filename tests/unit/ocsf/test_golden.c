@@ -187,6 +187,13 @@ static void make_exit_by_signal(struct record *r)
     r->head.value[0] = 9;
 }
 
+static void make_exit_with_core(struct record *r)
+{
+    make_exit_by_signal(r);
+    r->head.value[0] = 11 | 0x80;
+    r->head.start_ns = r->head.time_ns - 1234567890;
+}
+
 static const struct sg_credentials ann = {
     .uid = 1000,
     .euid = 1000,
@@ -386,6 +393,7 @@ static const struct {
     {"fork", make_fork, EVENT_RING_PROCESS, KNOWN},
     {"exec", make_exec, EVENT_RING_PROCESS, KNOWN},
     {"exit-by-signal", make_exit_by_signal, EVENT_RING_PROCESS, KNOWN},
+    {"exit-with-core", make_exit_with_core, EVENT_RING_PROCESS, KNOWN},
     {"finding-ids-killed", make_finding_ids_killed, EVENT_RING_SECURITY, KNOWN},
     {"finding-user-ns", make_finding_user_ns, EVENT_RING_SECURITY, UNKNOWN},
     {"finding-other", make_finding_other, EVENT_RING_SECURITY, CONTAINER},
