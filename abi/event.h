@@ -130,7 +130,7 @@ struct sg_launch {
     __u32 flags;      /* SG_LAUNCH_* */
     __u32 script_dev; /* s_dev that SCRIPT lies in */
     __u32 cwd_dev;    /* … and CWD */
-    __u32 reserved;
+    __u32 timens;     /* as mnt_ns; 0: the kernel has none */
     __u64 script_ino; /* of SCRIPT; 0: not known */
 };
 

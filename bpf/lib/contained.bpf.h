@@ -67,6 +67,31 @@ __noinline __u32 sg_container_of(__u64 task_address)
 }
 
 /*
+ * Inode number of the pid namespace that a task is in: nsproxy has the one that its next children will be in. Its last number
+ * is the one in its own namespace.
+ */
+static __always_inline __u32 sg_pid_ns_of(const struct task_struct *task)
+{
+    const struct pid *pid = BPF_CORE_READ((const struct task_struct___pids *)task, thread_pid);
+    const char *first = (const char *)__builtin_preserve_access_index(&pid->numbers[0].ns);
+    __u64 level = BPF_CORE_READ(pid, level);
+    const struct pid_namespace *ns = NULL;
+
+    bpf_probe_read_kernel(&ns, sizeof(ns), first + level * bpf_core_type_size(struct upid));
+    return BPF_CORE_READ(ns, ns.inum);
+}
+
+/* The same for the current task where the kernel lends it typed: in the first one by plain loads. */
+static __always_inline __u32 sg_pid_ns_typed(const struct task_struct *task)
+{
+    const struct pid *pid = ((const struct task_struct___pids *)task)->thread_pid;
+
+    if (pid->level)
+        return sg_pid_ns_of((const struct task_struct *)bpf_get_current_task());
+    return pid->numbers[0].ns->ns.inum;
+}
+
+/*
  * Whose credentials a task is known by: its own, not those that the kernel lets it act with for a while (an overlay opens
  * what lies beneath it as who mounted it). Kernel threads and workers of io_uring act for others with theirs.
  */

@@ -44,7 +44,7 @@ static __always_inline void sg_fill_task_read(struct sg_record *r, struct task_s
     r->egid = BPF_CORE_READ(cred, egid.val);
     r->login_uid = BPF_CORE_READ(task, loginuid.val);
     r->session_id = BPF_CORE_READ(task, sessionid);
-    r->pid_ns = BPF_CORE_READ(task, nsproxy, pid_ns_for_children, ns.inum);
+    r->pid_ns = sg_pid_ns_of(task);
     r->mnt_ns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
     if (BPF_CORE_READ(task, flags) & PF_KTHREAD)
         r->flags |= SG_RECORD_KTHREAD;
@@ -82,7 +82,7 @@ static __always_inline void sg_fill_process(struct sg_record *r)
         r->egid = cred->egid.val;
         r->login_uid = t->loginuid.val;
         r->session_id = t->sessionid;
-        r->pid_ns = t->nsproxy ? t->nsproxy->pid_ns_for_children->ns.inum : 0;
+        r->pid_ns = sg_pid_ns_typed(t);
         r->mnt_ns = t->nsproxy ? t->nsproxy->mnt_ns->ns.inum : 0;
         if (t->flags & PF_KTHREAD)
             r->flags |= SG_RECORD_KTHREAD;

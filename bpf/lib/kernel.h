@@ -165,7 +165,6 @@ struct mnt_namespace {
 
 struct nsproxy {
     struct mnt_namespace *mnt_ns;
-    struct pid_namespace *pid_ns_for_children;
 };
 
 struct group_info {

@@ -49,6 +49,10 @@ struct net {
     struct ns_common ns;
 };
 
+struct time_namespace {
+    struct ns_common ns;
+};
+
 struct cgroup_namespace {
     struct ns_common ns;
 };
@@ -61,8 +65,8 @@ struct nsproxy___exec {
     struct uts_namespace *uts_ns;
     struct ipc_namespace *ipc_ns;
     struct mnt_namespace *mnt_ns;
-    struct pid_namespace *pid_ns_for_children;
     struct net *net_ns;
+    struct time_namespace *time_ns;
     struct cgroup_namespace *cgroup_ns;
 };
 

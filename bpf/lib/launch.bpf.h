@@ -100,9 +100,10 @@ __noinline __u32 sg_launch_numbers(__u32 slot)
     l->uts_ns = SG_GET3(nsproxy, uts_ns, ns.inum);
     l->ipc_ns = SG_GET3(nsproxy, ipc_ns, ns.inum);
     l->mnt_ns = SG_GET3(nsproxy, mnt_ns, ns.inum);
-    l->pid_ns = SG_GET3(nsproxy, pid_ns_for_children, ns.inum);
+    l->pid_ns = head->record.pid_ns;
     l->net_ns = SG_GET3(nsproxy, net_ns, ns.inum);
     l->cgroup_ns = SG_GET3(nsproxy, cgroup_ns, ns.inum);
+    l->timens = SG_GET3(nsproxy, time_ns, ns.inum);
     l->tty = sg_tty_number();
     return 1;
 }

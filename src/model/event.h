@@ -144,7 +144,8 @@ struct launch {
     uint32_t flags; // SG_LAUNCH_*
     uint64_t caps_effective, caps_permitted, caps_ambient;
     uint32_t mnt_ns, pid_ns, net_ns, user_ns, uts_ns, ipc_ns, cgroup_ns;
-    uint32_t tty; // device number; 0: none
+    uint32_t timens; // 0: unknown
+    uint32_t tty;    // device number; 0: none
     uint32_t argc, envc;
     struct event_path cwd;
     struct event_path script; // with SG_LAUNCH_SCRIPT: event.path is its interpreter

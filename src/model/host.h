@@ -16,6 +16,6 @@ struct host {
     char arch[65];       // uname -m
     uint64_t boot_ns;    // when it was booted, nanoseconds since 1970; 0: unknown
     // Inode numbers of the first process's namespaces; 0: unknown.
-    uint32_t pid_ns, mnt_ns, net_ns, user_ns, uts_ns, ipc_ns, cgroup_ns;
+    uint32_t pid_ns, mnt_ns, net_ns, user_ns, uts_ns, ipc_ns, cgroup_ns, timens;
     uint8_t bits; // of a pointer in this program
 };

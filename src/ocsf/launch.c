@@ -109,7 +109,8 @@ void ocsf_view_launch(const struct ocsf_context *o, const struct event *ev, stru
                         differs(launch->net_ns, h->net_ns) ||
                         differs(launch->user_ns, h->user_ns) ||
                         differs(launch->uts_ns, h->uts_ns) || differs(launch->ipc_ns, h->ipc_ns) ||
-                        differs(launch->cgroup_ns, h->cgroup_ns);
+                        differs(launch->cgroup_ns, h->cgroup_ns) ||
+                        differs(launch->timens, h->timens);
     view_program(ev, l);
     view_args(ev->args, l);
     view_env(launch->env, l);

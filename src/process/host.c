@@ -98,6 +98,7 @@ static void read_namespaces(const char *root, struct host *h)
     h->uts_ns = procfs_namespace(proc, 1, "ns/uts");
     h->ipc_ns = procfs_namespace(proc, 1, "ns/ipc");
     h->cgroup_ns = procfs_namespace(proc, 1, "ns/cgroup");
+    h->timens = procfs_namespace(proc, 1, "ns/time");
 }
 
 int host_read(const char *root, struct host *ret_host)

@@ -26,6 +26,7 @@ static int take_launch(struct bytes field, struct event *ev, struct sg_launch *l
     to->uts_ns = l->uts_ns;
     to->ipc_ns = l->ipc_ns;
     to->cgroup_ns = l->cgroup_ns;
+    to->timens = l->timens;
     to->tty = l->tty;
     to->argc = l->argc;
     to->envc = l->envc;

@@ -66,6 +66,7 @@ static void make_launch(struct fixture *f)
         .pid_ns = 4026531836,
         .net_ns = 4026532222,
         .user_ns = 4026532223,
+        .timens = 4026532224,
         .tty = 136u << 20 | 3,
         .argc = 40,
         .envc = 12,
