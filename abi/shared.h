@@ -262,8 +262,9 @@ struct sg_agent {
 #define SG_WAKE_NS 2000000ull
 
 /* Chosen variables, by how they begin: "NAME=" for one, "NAME_" for all that begin so. */
-#define SG_ENV_NAMES_MAX 16
-#define SG_ENV_NAME_MAX  32
+#define SG_ENV_NAMES_MAX    32
+#define SG_ENV_NAME_MAX     32
+#define SG_ENV_NAMES_ALWAYS "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "SSH_*"
 struct sg_env_names {
     __u64 first; /* bit by the lowest six bits of the first byte: some name begins so */
     __u32 n;

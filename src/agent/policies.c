@@ -132,6 +132,14 @@ static void on_coming(void *ctx, bool in_force)
         mountwatch_coming(c->agent, c->loaded);
 }
 
+static void set_env_names(struct agent *a, const struct policy *p)
+{
+    int r = sensor_set_env_names(a->sensor, p->record_env.items, p->record_env.n);
+
+    if (r < 0)
+        (void)log_warning_code(r, "variables that the policy names are not recorded: %m");
+}
+
 // Files with several names and time windows come into force with the policy, not after it.
 static int set_policy(struct agent *a, struct loaded *l, const struct objects *linked,
                       struct error *err)
@@ -157,6 +165,8 @@ static int set_policy(struct agent *a, struct loaded *l, const struct objects *l
     r = sensor_set_policy(a->sensor, l->image->mem, l->image->size, l->ops, roots,
                           l->image->n_roots, err);
     agent_patience(a, false);
+    if (r >= 0)
+        set_env_names(a, l->policy);
     // Its number in records is the sensor's to give.
     sensor_facts(a->sensor, &facts);
     l->id = facts.policy_id;

@@ -26,6 +26,8 @@ struct loader {
     struct policy_rule *rules;
     size_t n_rules, cap_rules;
     size_t n_patterns; // of all rules
+    const char **record_env;
+    size_t n_record_env, cap_record_env;
 
     // of the file at hand
     struct map *names; // subject's name → index + 1
@@ -49,6 +51,7 @@ struct key_row {
 const struct key_row *read_file_keys(size_t *ret_n);
 const struct key_row *read_rule_keys(size_t *ret_n); // those that rules of all sections have
 const struct key_row *read_subject_keys(size_t *ret_n);
+const struct key_row *read_record_keys(size_t *ret_n);
 
 // Reads a map by a table. Unknown keys are errors with a suggestion. `what` names the map in
 // messages.
@@ -75,6 +78,9 @@ struct policy_diag *read_warning(struct loader *ld, const struct yaml_node *node
 // "'rad' is not an access; did you mean 'read'?" with all words as what was expected.
 void read_unknown_word(struct loader *ld, const struct yaml_node *node, const char *what,
                        const char *const *words, size_t n_words);
+
+struct policy_diag *read_warning_at(struct loader *ld, struct policy_pos pos, const char *fmt, ...)
+    _printf_(3, 4);
 
 // Patterns while they are read.
 struct pattern_list {
@@ -136,6 +142,10 @@ int read_containers(struct loader *ld, const struct yaml_node *node,
 int read_subject(struct loader *ld, const struct yaml_node *node, const char *name,
                  uint32_t *ret_index);
 int read_subjects(struct loader *ld, const struct yaml_node *node);
+
+// The map `record` of a file; and, when all files were read, what their subjects add to it.
+int read_record(struct loader *ld, const struct yaml_node *node);
+int record_subjects(struct loader *ld);
 
 // A window of time: "08:00-18:00", "mon-fri", "mon,wed 22:00-06:00". NULL, or what is wrong.
 const char *window_parse(const char *text, struct policy_window *ret_window);

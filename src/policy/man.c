@@ -145,6 +145,10 @@ static void put_sections(struct strbuf *sb)
                      "enough, except for capability.");
     rows = read_subject_keys(&n);
     keys(sb, rows, n);
+    sb_puts(sb, ".SH WHAT RECORDS HAVE\n");
+    heading_text(sb, "Keys of `record`.");
+    rows = read_record_keys(&n);
+    keys(sb, rows, n);
 }
 
 void policy_man(struct strbuf *sb)

@@ -68,6 +68,7 @@ static void loader_done(struct loader *ld)
     free(ld->subjects);
     free(ld->rules);
     free(ld->used);
+    free(ld->record_env);
     map_free(ld->names);
 }
 
@@ -82,7 +83,10 @@ static int loader_start(struct loader *ld, const struct policy_load_options *opt
 static int loader_finish(struct loader *ld, struct policy **ret_policy)
 {
     struct policy *p;
+    int r = record_subjects(ld);
 
+    if (r < 0)
+        return r;
     if (ld->diags)
         policy_diags_sort(ld->diags);
     if (ld->bad)
@@ -93,7 +97,10 @@ static int loader_finish(struct loader *ld, struct policy **ret_policy)
     p->files = arena_dup(ld->arena, ld->files, ld->n_files, sizeof(*ld->files));
     p->subjects = arena_dup(ld->arena, ld->subjects, ld->n_subjects, sizeof(*ld->subjects));
     p->rules = arena_dup(ld->arena, ld->rules, ld->n_rules, sizeof(*ld->rules));
-    if (!p->files || !p->subjects || !p->rules) {
+    p->record_env.items = arena_dup(ld->arena, ld->record_env, ld->n_record_env,
+                                    sizeof(*ld->record_env));
+    p->record_env.n = (uint32_t)ld->n_record_env;
+    if (!p->files || !p->subjects || !p->rules || !p->record_env.items) {
         free(p);
         return -ENOMEM;
     }

@@ -41,6 +41,9 @@
 #define POLICY_NAME_MAX     64      // bytes of a policy's or subject's name
 #define POLICY_RULES_MAX    SG_RULES_MAX
 
+// Variables that records of programs have because policies name them, in all files.
+#define POLICY_RECORD_ENV_MAX 28
+
 // Where something stands. `file` is an index into policy.files.
 struct policy_pos {
     uint32_t file, line, column, width;
@@ -181,6 +184,8 @@ struct policy {
     uint32_t n_subjects;
     struct policy_rule *rules; // in the order in which they are tried
     uint32_t n_rules;
+    // "NAME", or "NAME*" for all that begin so: of `record`, and of subjects.
+    struct policy_names record_env;
     struct policy_arena *arena; // owns everything above
 };
 

@@ -64,6 +64,17 @@ struct policy_diag *read_warning(struct loader *ld, const struct yaml_node *node
     return d;
 }
 
+struct policy_diag *read_warning_at(struct loader *ld, struct policy_pos pos, const char *fmt, ...)
+{
+    struct policy_diag *d;
+    va_list ap;
+
+    va_start(ap, fmt);
+    d = report(ld, POLICY_WARNING, pos, fmt, ap);
+    va_end(ap);
+    return d;
+}
+
 static struct policy_diag *error_at_pos(struct loader *ld, struct policy_pos pos, const char *fmt,
                                         ...) _printf_(3, 4);
 

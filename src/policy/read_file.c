@@ -11,7 +11,7 @@
 // What a file says besides subjects and rules.
 struct head {
     bool version, mode;
-    const struct yaml_node *subjects;
+    const struct yaml_node *subjects, *record;
     const struct yaml_node *sections[POLICY_SECTION_COUNT];
 };
 
@@ -71,6 +71,8 @@ static int note_section(struct loader *ld _unused_, const struct yaml_node *key,
     // Rules may stand in front of the subjects that they use.
     if (streq(key->text, "subjects"))
         head->subjects = value;
+    if (streq(key->text, "record"))
+        head->record = value;
     for (unsigned i = 0; i < POLICY_SECTION_COUNT; i++)
         if (streq(key->text, policy_section_name(i)))
             head->sections[i] = value;
@@ -105,6 +107,9 @@ static const struct key_row file_keys[] = {
     {.name = "control",
      .read = note_section,
      .help = "A list of rules about what processes may ask of the kernel besides files."},
+    {.name = "record",
+     .read = note_section,
+     .help = "What records have besides what they always have: a map."},
     NOT_ENFORCED("network"),
     NOT_ENFORCED("packets"),
 };
@@ -132,10 +137,12 @@ static int read_root(struct loader *ld, const struct yaml_node *root)
                          "write `mode: monitor` to record only, `mode: enforce` to refuse");
     if (head.subjects)
         r = read_subjects(ld, head.subjects);
+    if (r == 0 && head.record)
+        r = read_record(ld, head.record);
     for (size_t i = 0; r == 0 && i < POLICY_SECTION_COUNT; i++)
         if (head.sections[i])
             r = read_rules(ld, sections[i], head.sections[i]);
-    if (r == 0 && !ld->bad && ld->n_rules == first_rule)
+    if (r == 0 && !ld->bad && ld->n_rules == first_rule && !head.record)
         read_warning(ld, root, "the file has no rules");
     return r;
 }

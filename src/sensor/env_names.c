@@ -6,8 +6,7 @@
 
 #include "base/macro.h"
 
-const char *const env_names_default[] = {"LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "SSH_*"};
-const size_t env_names_default_n = ARRAY_SIZE(env_names_default);
+static const char *const always[] = {SG_ENV_NAMES_ALWAYS};
 
 static int make_name(const char *name, struct sg_env_names *names)
 {
@@ -40,14 +39,25 @@ int env_names_make(const char *const *names, size_t n, struct sg_env_names *ret_
 {
     struct sg_env_names made = {};
 
-    if (n > SG_ENV_NAMES_MAX)
-        return -E2BIG;
-    for (size_t i = 0; i < n; i++) {
-        int r = make_name(names[i], &made);
+    int r = 0;
 
-        if (r < 0)
-            return r;
-    }
+    if (n > SG_ENV_NAMES_MAX - ARRAY_SIZE(always))
+        return -E2BIG;
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(always); i++)
+        r = make_name(always[i], &made);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = make_name(names[i], &made);
+    if (r < 0)
+        return r;
     *ret_names = made;
     return 0;
+}
+
+// Programs look while it changes: they see fewer names for a moment, but never a name without its mask, which all would match.
+void env_names_put(const struct sg_env_names *names, struct sg_env_names *to)
+{
+    __atomic_store_n(&to->n, 0, __ATOMIC_SEQ_CST);
+    memcpy(to->name, names->name, sizeof(to->name));
+    to->first = names->first;
+    __atomic_store_n(&to->n, names->n, __ATOMIC_SEQ_CST);
 }

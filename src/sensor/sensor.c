@@ -124,16 +124,8 @@ int sensor_set_env_names(struct sensor *s, const char *const *names, size_t n)
 
     if (r < 0)
         return r;
-    *s->maps.words.env_names = made;
+    env_names_put(&made, s->maps.words.env_names);
     return 0;
-}
-
-static int set_env_names(struct sensor *s, const struct sensor_options *options, struct error *err)
-{
-    int r = options->env_names ? sensor_set_env_names(s, options->env_names, options->n_env_names)
-                               : sensor_set_env_names(s, env_names_default, env_names_default_n);
-
-    return r < 0 ? error_set(err, r, "the variables to record: %s", strerror(-r)) : 0;
 }
 
 int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err)
@@ -160,10 +152,11 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     r = choose_attach(s, options->force, err);
     r = r < 0 ? r : sensor_study(s, err);
     r = r < 0 ? r : open_set(s, options, err);
-    r = r < 0 ? r : set_env_names(s, options, err);
     r = r < 0 ? r : rings_open(s, err);
     if (r < 0)
         return r;
+    if (s->maps.words.env_names->n == 0)
+        (void)sensor_set_env_names(s, NULL, 0);
     if (merged_open(&s->merged) < 0 || map_new(MAP_U64, 65536, NULL, &s->provisional) < 0)
         return error_set(err, -ENOMEM, "out of memory");
     canary_prepare(&s->canary, options->canary_dir ? options->canary_dir : CANARY_DIR,

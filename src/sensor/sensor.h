@@ -115,10 +115,6 @@ struct sensor_options {
     enum sensor_attach force;  /* SENSOR_ATTACH_NONE: choose */
     uint32_t ring_bytes;       /* each ring, rounded up to a power of two pages; 0: 8 MiB */
     struct sensor_claim claim; /* pin_dir is taken from above */
-    /* Variables that records of executed programs have: "NAME", or "NAME_*" for all that begin so; at most SG_ENV_NAMES_MAX, of
-     * less than SG_ENV_NAME_MAX bytes. NULL: LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT, SSH_*. */
-    const char *const *env_names;
-    size_t n_env_names;
     uint32_t
         guard_rules; /* rules of every policy, after claim.kept_rules, that yield to the defence's window */
 };
@@ -132,7 +128,8 @@ struct sensor;
  */
 int sensor_new(const struct sensor_options *options, struct sensor **ret, struct error *err);
 
-/* Other variables than the options said, from the next exec on. -EINVAL, -E2BIG: names that cannot be had; nothing changed. */
+/* Variables that records of executed programs have besides SG_ENV_NAMES_ALWAYS, from the next exec on: "NAME", or "NAME_*" for all
+ * that begin so. What an earlier agent said holds until then. -EINVAL, -E2BIG: names that cannot be had; nothing changed. */
 int sensor_set_env_names(struct sensor *s, const char *const *names, size_t n);
 
 /* Releases the memory and descriptors. What is pinned stays and goes on enforcing. */

@@ -74,6 +74,8 @@ static int compile(struct force *f, int r, struct policy *policy, struct policy_
 
     if (r >= 0)
         r = policy_compile(policy, f->mounts, &options, diags, ret);
+    if (r >= 0)
+        r = sensor_set_env_names(f->sensor, policy->record_env.items, policy->record_env.n);
     if (r < 0) {
         _cleanup_(sb_done) struct strbuf sb = {0};
 

@@ -25,7 +25,7 @@ export interface Token {
 const keys = new Set(
   (
     'safeguard name mode subjects files path access by not_by do exe parent ancestor descendants user group ' +
-    'capability login_user session cgroup container namespace time env description'
+    'capability login_user session cgroup container namespace time env description record'
   ).split(' '),
 );
 
