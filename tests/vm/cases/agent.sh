@@ -21,6 +21,7 @@ files:
   - {path: "/srv/vault/**", access: any, not_by: {exe: /usr/bin/tar}, do: deny}
   - {path: "/srv/watch/**", access: read, do: audit}
 YAML
+printf 'safeguard: 1\nmode: enforce\nrecord: {env: [SG_TOKEN, SG_COLOUR]}\n' >"$policies/05-record.yaml"
 
 check "the policy is right" safeguard policy check "$policies"
 check "the agent starts" start_agent safeguard-agent --log-level debug

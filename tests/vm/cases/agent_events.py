@@ -4,7 +4,7 @@
 
   agent_events.py who FILE      one denied access by a process of which everything is known
   agent_events.py storm FILE N  the same denied access N times, as fast as it goes
-  agent_events.py lives AGENT   whose beginning and end is told: that of a process of here, and not of the agent's self-tests
+  agent_events.py lives AGENT   whose beginning and end is told: that of processes of here, with how, and not of the agent's self-tests
 """
 
 import json
@@ -105,10 +105,31 @@ def storm(path, n):
     say("storm.it says since when", bool(whole) and all(e["start_time"] <= e["end_time"] for e in whole), f"{whole[:1]}")
 
 
+def live(command, env):
+    """Its pid, and how many milliseconds it was there at most."""
+    start = time.monotonic()
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", command], env)
+    os.waitpid(pid, 0)
+    return pid, 1000 * (time.monotonic() - start)
+
+
+def end_of(told, pid, most, code, **unmapped):
+    """What the record of its end says; it slept for 300 ms."""
+    ends = [e for e in told if e["process"]["pid"] == pid and e["activity_name"] == "Terminate"]
+    got = [(e["exit_code"], {k: e["unmapped"].get(k) for k in ("signal", "core_dumped")}) for e in ends]
+    wanted = [(code, {"signal": None, "core_dumped": None, **unmapped})]
+    say(f"lives.the end with {code}, {unmapped}", got == wanted, f"{got}, not {wanted}")
+    say(f"lives.how long until {code}, {unmapped}", all(300 <= e.get("duration", 0) <= most + 1 and
+        abs(e["end_time"] - e["start_time"] - e["duration"]) <= 1 for e in ends), f"{ends}, at most {most:.0f} ms")
+
+
 def lives(agent):
     """Records come in the order of their ring: with the end of a process that is started now, all before it are there."""
-    pid = os.posix_spawn("/bin/true", ["true"], {})
-    os.waitpid(pid, 0)
+    with open("/proc/sys/kernel/core_pattern", "w", encoding="ascii") as f:
+        f.write("/tmp/core")
+    code, code_ms = live("sleep 0.3; exit 7", {"SG_TOKEN": "hunter2", "SG_COLOUR": "blue", "SG_OTHER": "no"})
+    signal, signal_ms = live("ulimit -c 0; sleep 0.3; kill -SEGV $$", {})
+    pid, core_ms = live("ulimit -c unlimited; sleep 0.3; kill -SEGV $$", {})
     end = time.monotonic() + SECONDS
     while True:
         with open(EVENTS, encoding="utf-8") as f:
@@ -119,6 +140,17 @@ def lives(agent):
             break
         time.sleep(0.2)
     say("lives.a process of here", "Launch" in mine and "Terminate" in mine, f"{mine}")
+    forks = [e["actor"]["process"]["pid"] for e in told
+             if e["process"]["pid"] == code and e["activity_name"] == "Launch" and e.get("launch_type_id") == 2]
+    say("lives.who forked it", forks == [os.getpid()], f"{forks}, not {os.getpid()}")
+    end_of(told, code, code_ms, 7)
+    end_of(told, signal, signal_ms, 139, signal=11)
+    end_of(told, pid, core_ms, 139, signal=11, core_dumped=True)
+    variables = [{v["name"]: v["value"] for v in e["process"].get("environment_variables", [])} for e in told
+                 if e["process"]["pid"] == code and e["process"].get("environment_variables")]
+    say("lives.variables that the policy names", variables and set(variables[-1]) == {"SG_TOKEN", "SG_COLOUR"} and
+        variables[-1]["SG_COLOUR"] == "blue", f"{variables}")
+    say("lives.none has a secret", variables and "hunter2" not in str(variables), f"{variables}")
     tests = []
     for event in told:
         process = event["process"]

@@ -15,9 +15,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define RAN 42 /* exit status of a program that was executed */
+#define RAN      42  /* exit status of a program that was executed */
+#define LIVES_MS 300 /* at least, one that is to end in some way */
 
-enum mode { MODE_AUDIT, MODE_DENY, MODE_FREE, MODE_COUNT };
+enum mode { MODE_AUDIT, MODE_DENY, MODE_FREE, MODE_KILL, MODE_STOP, MODE_COUNT };
 
 /* What rules decide it by. */
 enum by {
@@ -29,12 +30,16 @@ enum by {
     BY_COUNT,
 };
 
+/* In the order of `namespaces` of exec.py. */
+#define NAMESPACES 8
+
 /* What a child tells the runner. */
 struct told {
     int pid;   /* that executes, where it is not the child itself */
     int error; /* errno of what was refused; 0: nothing was */
     bool skipped;
     char reason[200];
+    unsigned long ns[NAMESPACES]; /* that it is in; 0: there is no such namespace */
 };
 
 struct run {
@@ -73,6 +78,10 @@ const char *overlay(const struct run *r, const char *name, const char *lower, co
 const char *overlay_upper(const struct run *r);
 /* A script in the area that the program outside interprets. */
 const char *script(const struct run *r, const char *name, const char *interpreter);
+/* Tells in which namespaces it is, right before it executes. */
+void tell_namespaces(const struct run *r);
+/* A format of binfmt_misc for files that end so. 0, or -1 with errno. */
+int register_format(const char *extension, const char *interpreter, const char *flags);
 int memfd_of(const struct run *r, const char *name, unsigned flags, const char *content);
 int elf32(const struct run *r, const char *path);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "exec.h"
@@ -27,7 +28,7 @@ static const struct way ways[] = {
 #include "ways.def"
 };
 
-static const char *const mode_names[MODE_COUNT] = {"audit", "deny", "free"};
+static const char *const mode_names[MODE_COUNT] = {"audit", "deny", "free", "kill", "stop"};
 static const char *const by_names[BY_COUNT] = {"path", "load", "memfd", "deleted", "foreign"};
 
 /* Users whom rules about files without a path speak of; each kind has two. */
@@ -60,13 +61,36 @@ static void put_text(const char *s)
     putchar('"');
 }
 
+static long long now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* How the child ended; one that was stopped goes on. True: it was. */
+static bool await_child(pid_t pid, int *ret_status)
+{
+    bool stopped = false;
+
+    while (waitpid(pid, ret_status, WUNTRACED) == pid && WIFSTOPPED(*ret_status)) {
+        stopped = true;
+        (void)kill(pid, SIGCONT);
+    }
+    return stopped;
+}
+
 static void try_way(struct run *r, const char *root, const struct way *w, enum mode mode)
 {
     int status = 0;
+    long long began;
+    bool stopped;
     pid_t pid;
 
     prepare(r, root, w, mode);
     fflush(stdout);
+    began = now_ns();
     pid = fork();
     if (pid == 0) {
         alarm(60);
@@ -74,12 +98,17 @@ static void try_way(struct run *r, const char *root, const struct way *w, enum m
             w->fn(r);
         _exit(99);
     }
-    waitpid(pid, &status, 0);
+    stopped = await_child(pid, &status);
     printf("{\"way\":\"%s\",\"mode\":\"%s\",\"by\":\"%s\",\"pid\":%d,\"status\":%d,\"error\":%d,"
-           "\"area\":\"%s\",\"root\":\"%s\",\"skipped\":",
+           "\"area\":\"%s\",\"root\":\"%s\",\"parent\":%d,\"ended\":%d,\"stopped\":%s,"
+           "\"ns_max\":%lld,\"ns\":[",
            w->id, mode_names[mode], by_names[w->by], r->told->pid ? r->told->pid : pid,
            WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), r->told->error,
-           r->area, root);
+           r->area, root, getpid(), r->told->pid ? -1 : status, stopped ? "true" : "false",
+           now_ns() - began);
+    for (int i = 0; i < NAMESPACES; i++)
+        printf("%s%lu", i > 0 ? "," : "", r->told->ns[i]);
+    printf("],\"skipped\":");
     put_text(r->told->skipped ? r->told->reason : "");
     printf(",\"want\":");
     put_text(w->want);

@@ -88,7 +88,7 @@ const char *in_area(const struct run *r, const char *name)
 /* %M in a name is the mode: ways of several modes have files of their own. */
 const char *in_root(const struct run *r, const char *name)
 {
-    static const char *const modes[MODE_COUNT] = {"audit", "deny", "free"};
+    static const char *const modes[MODE_COUNT] = {"audit", "deny", "free", "kill", "stop"};
     const char *at = strstr(name, "%M");
     char *path = NULL;
 
@@ -162,6 +162,36 @@ const char *script(const struct run *r, const char *path, const char *interprete
     return path;
 }
 
+void tell_namespaces(const struct run *r)
+{
+    static const char *const names[NAMESPACES] = {"mnt", "pid", "net",    "user",
+                                                  "uts", "ipc", "cgroup", "time"};
+
+    for (int i = 0; i < NAMESPACES; i++) {
+        char path[40];
+        struct stat st;
+
+        snprintf(path, sizeof(path), "/proc/self/ns/%s", names[i]);
+        r->told->ns[i] = stat(path, &st) < 0 ? 0 : st.st_ino;
+    }
+}
+
+int register_format(const char *extension, const char *interpreter, const char *flags)
+{
+    char line[600];
+    ssize_t n;
+    int fd;
+
+    (void)mount("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", 0, NULL);
+    fd = open("/proc/sys/fs/binfmt_misc/register", O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    snprintf(line, sizeof(line), ":sg-%s:E::%s::%s:%s", extension, extension, interpreter, flags);
+    n = write(fd, line, strlen(line));
+    (void)close(fd);
+    return n < 0 && errno != EEXIST ? -1 : 0;
+}
+
 int memfd_of(const struct run *r, const char *name, unsigned flags, const char *content)
 {
     int fd = (int)MUST(r, memfd_create(name, flags));
@@ -207,6 +237,10 @@ static int setup_area(const char *root, const char *area)
     bad |= copy_file(path, text, 0755);
     snprintf(path, sizeof(path), "%s/links/hard-%s", root, area);
     bad |= link(text, path);
+    /* What is opened when it is registered must be before there is a rule about it. */
+    snprintf(path, sizeof(path), "%s/%s/target", root, area);
+    snprintf(text, sizeof(text), "sgf-%s", area);
+    (void)register_format(text, path, "F");
     return bad;
 }
 
@@ -225,11 +259,15 @@ static void print_policy(const char *root)
             "  - {exec: %s, by: {user: %d}, do: audit}\n  - {exec: %s, by: {user: %d}, do: deny}\n",
             words[by], 2000 + 10 * by, words[by], 2001 + 10 * by);
     }
+    printf("  - {exec: \"%s/kill/**\", do: kill}\n  - {exec: \"%s/stop/**\", do: stop}\n"
+           "  - {exec: \"%s/nowhere/**\", by: {env: {SG_SUBJECT: \"*\"}}, do: audit}\n"
+           "record: {env: [SG_NAMED, \"SG_ALL_*\"]}\n",
+           root, root, root);
 }
 
 int setup(const char *root)
 {
-    static const char *const areas[] = {"audit", "deny", "free", "laudit", "ldeny"};
+    static const char *const areas[] = {"audit", "deny", "free", "kill", "stop", "laudit", "ldeny"};
     char path[300], self[300];
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 16);
     int bad = n < 0;

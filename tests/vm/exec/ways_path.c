@@ -167,35 +167,55 @@ void way_script_relative(const struct run *r)
     go(r, "script", NULL, NULL);
 }
 
-/* Registers an extension, for this run alone. */
-static void format(const struct run *r, const char *extension, const char *flags)
+/* Executes a file of a format that is registered now, unless it was before the policy (NULL). */
+static _Noreturn void go_format(const struct run *r, const char *path, const char *interpreter,
+                                const char *flags)
 {
-    char line[600];
-    int fd;
+    const char *extension = strrchr(path, '.') + 1;
+    char registered[100];
 
-    (void)mount("binfmt_misc", "/proc/sys/fs/binfmt_misc", "binfmt_misc", 0, NULL);
-    fd = open("/proc/sys/fs/binfmt_misc/register", O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        skip(r, "no binfmt_misc");
-    snprintf(line, sizeof(line), ":sg-%s:E::%s::%s:%s", extension, extension,
-             in_root(r, "bin/target"), flags);
-    if (write(fd, line, strlen(line)) < 0 && errno != EEXIST)
-        must(r, -1, line);
-    close(fd);
+    if (interpreter && register_format(extension, interpreter, flags) < 0)
+        skip(r, "no binfmt_misc: %s", strerror(errno));
+    snprintf(registered, sizeof(registered), "/proc/sys/fs/binfmt_misc/sg-%s", extension);
+    if (access(registered, F_OK) < 0)
+        skip(r, "no binfmt_misc: %s", registered);
+    write_file(r, path, 0755, "anything");
+    go(r, path, NULL, NULL);
 }
 
 void way_binfmt_misc(const struct run *r)
 {
-    format(r, "sgx", "");
-    write_file(r, in_area(r, "program.sgx"), 0755, "anything");
-    go(r, in_area(r, "program.sgx"), NULL, NULL);
+    go_format(r, in_area(r, "program.sgx"), in_root(r, "bin/target"), "");
 }
 
 void way_binfmt_fixed(const struct run *r)
 {
-    format(r, "sgf", "F");
-    write_file(r, in_area(r, "program.sgf"), 0755, "anything");
-    go(r, in_area(r, "program.sgf"), NULL, NULL);
+    go_format(r, in_area(r, "program.sgf"), in_root(r, "bin/target"), "F");
+}
+
+void way_binfmt_credentials(const struct run *r)
+{
+    go_format(r, in_area(r, "program.sgc"), in_root(r, "bin/target"), "C");
+}
+
+void way_binfmt_interpreter(const struct run *r)
+{
+    go_format(r, in_root(r, "free/program.sgx-%M"), r->target, "");
+}
+
+void way_binfmt_interpreter_fixed(const struct run *r)
+{
+    go_format(r, in_root(r, "free/program.sgf-%M"), NULL, "F");
+}
+
+void way_binfmt_interpreter_open(const struct run *r)
+{
+    go_format(r, in_root(r, "free/program.sgo-%M"), r->target, "O");
+}
+
+void way_binfmt_interpreter_credentials(const struct run *r)
+{
+    go_format(r, in_root(r, "free/program.sgc-%M"), r->target, "C");
 }
 
 void way_enoexec(const struct run *r)

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -240,4 +241,56 @@ void way_after_failure(const struct run *r)
     write_file(r, path, 0755, "nothing that can be executed");
     execve(path, none, none);
     go(r, in_root(r, "bin/target"), NULL, NULL);
+}
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+void way_namespaces(const struct run *r)
+{
+    pid_t pid;
+
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS |
+                CLONE_NEWIPC | CLONE_NEWCGROUP | CLONE_NEWTIME) < 0)
+        skip(r, "not all kinds of namespaces: %s", strerror(errno));
+    /* The new pid and time namespaces are its children's. */
+    pid = (pid_t)MUST(r, fork());
+    if (pid == 0) {
+        tell_namespaces(r);
+        go(r, r->target, NULL, NULL);
+    }
+    after(r, pid);
+}
+
+void way_pid_ns_of_children(const struct run *r)
+{
+    MUST(r, unshare(CLONE_NEWPID));
+    tell_namespaces(r);
+    go(r, r->target, NULL, NULL);
+}
+
+void way_ends_with_code(const struct run *r)
+{
+    go(r, r->target, ARGV("ends", "exit", "7"), NULL);
+}
+
+static _Noreturn void ends_by_signal(const struct run *r, rlim_t core)
+{
+    static const char pattern[] = "/tmp/sg-core";
+    int fd = (int)MUST(r, open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC));
+
+    MUST(r, write(fd, pattern, sizeof(pattern) - 1));
+    MUST(r, setrlimit(RLIMIT_CORE, &(struct rlimit){core, core}));
+    go(r, r->target, ARGV("ends", "signal", "11"), NULL);
+}
+
+void way_ends_by_signal(const struct run *r)
+{
+    ends_by_signal(r, 0);
+}
+
+void way_ends_with_core(const struct run *r)
+{
+    ends_by_signal(r, RLIM_INFINITY);
 }

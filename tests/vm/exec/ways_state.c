@@ -3,6 +3,7 @@
 // Arguments, environment, working directory and descriptors of what is executed.
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,13 @@
 #include <unistd.h>
 
 #include "exec.h"
+
+/* As in linux/ipv6.h, which does not go together with the C library's headers. */
+struct in6_ifreq {
+    struct in6_addr ifr6_addr;
+    uint32_t ifr6_prefixlen;
+    int ifr6_ifindex;
+};
 
 #define ARGV(...) ((char *const[]){__VA_ARGS__, NULL})
 
@@ -81,6 +89,13 @@ void way_env_chosen(const struct run *r)
     go(r, r->target, NULL,
        ARGV("PATH=/bin", "LD_AUDIT=", "SSH_CLIENT=a b", "LD_PRELOADED=no", "SSH=no", "LD_PRELOAD=x",
             "="));
+}
+
+void way_env_named(const struct run *r)
+{
+    go(r, r->target, NULL,
+       ARGV("SG_NAMED=1", "SG_NAMED_NOT=no", "SG_ALL_A=2", "SG_ALL=no", "SG_SUBJECT=3",
+            "LD_PRELOAD=x"));
 }
 
 void way_env_huge(const struct run *r)
@@ -175,38 +190,54 @@ void way_stdin_tty(const struct run *r)
     with(r, tty, tty);
 }
 
-/* A connection to itself; the other end's port goes to the runner by the name of the program. */
+/* A connection to itself from another address; the ports go to the runner as arguments of the program. */
 static _Noreturn void connected(const struct run *r, int family, const struct sockaddr *any,
-                                socklen_t len)
+                                const struct sockaddr *other, socklen_t len)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address, own;
     int server = socket(family, SOCK_STREAM, 0), client = socket(family, SOCK_STREAM, 0);
-    char port[16];
+    char port[16], own_port[16];
 
     if (server < 0 || bind(server, any, len) < 0)
         skip(r, "no sockets of this family: %s", strerror(errno));
     MUST(r, listen(server, 1));
     MUST(r, getsockname(server, (struct sockaddr *)&address, &len));
+    MUST(r, bind(client, other, len));
     MUST(r, connect(client, (struct sockaddr *)&address, len));
+    MUST(r, getsockname(client, (struct sockaddr *)&own, &len));
     /* The port is at the same place in both. */
     snprintf(port, sizeof(port), "%u", ntohs(((struct sockaddr_in *)&address)->sin_port));
+    snprintf(own_port, sizeof(own_port), "%u", ntohs(((struct sockaddr_in *)&own)->sin_port));
     MUST(r, dup2(client, 0));
-    go(r, r->target, ARGV("port", port), NULL);
+    go(r, r->target, ARGV("ports", port, own_port), NULL);
 }
 
 void way_stdin_tcp(const struct run *r)
 {
     const struct sockaddr_in any = {.sin_family = AF_INET,
                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in other = {.sin_family = AF_INET,
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1)};
 
-    connected(r, AF_INET, (const struct sockaddr *)&any, sizeof(any));
+    connected(r, AF_INET, (const struct sockaddr *)&any, (const struct sockaddr *)&other,
+              sizeof(any));
 }
 
 void way_stdin_tcp6(const struct run *r)
 {
     const struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in6 other = {.sin6_family = AF_INET6};
+    struct in6_ifreq more = {.ifr6_prefixlen = 128, .ifr6_ifindex = (int)if_nametoindex("lo")};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
 
-    connected(r, AF_INET6, (const struct sockaddr *)&any, sizeof(any));
+    /* The loopback interface has one address of IPv6. */
+    (void)inet_pton(AF_INET6, "fd00::2", &other.sin6_addr);
+    more.ifr6_addr = other.sin6_addr;
+    if (fd < 0 || (ioctl(fd, SIOCSIFADDR, &more) < 0 && errno != EEXIST))
+        skip(r, "no second address of IPv6: %s", strerror(errno));
+    (void)close(fd);
+    connected(r, AF_INET6, (const struct sockaddr *)&any, (const struct sockaddr *)&other,
+              sizeof(any));
 }
 
 void way_stdin_unix(const struct run *r)

@@ -146,6 +146,7 @@ static void put_launch(struct jw *jw, const struct event *ev)
                    {"uts_ns", l->uts_ns},
                    {"ipc_ns", l->ipc_ns},
                    {"cgroup_ns", l->cgroup_ns},
+                   {"timens", l->timens},
                    {"cap_effective", l->caps_effective},
                    {"cap_permitted", l->caps_permitted},
                    {"cap_ambient", l->caps_ambient},
@@ -188,6 +189,12 @@ static void put_control(struct jw *jw, const struct event *ev)
     jw_kv_u64(jw, "target", c->target.tgid);
 }
 
+static void put_end(struct jw *jw, const struct event *ev)
+{
+    jw_kv_u64(jw, "status", ev->wait_status);
+    jw_kv_u64(jw, "lived_ns", ev->time_ns - ev->first_ns);
+}
+
 // One line of JSON for each record. Those of a merged denial come twice: when it was the first, and with the
 // number of the others and "merged".
 static int print_event(struct protect *p, const void *data, size_t len, bool merged)
@@ -202,7 +209,7 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
         return 0;
     }
     if (ev->kind != EVENT_FILE && ev->kind != EVENT_FORK && ev->kind != EVENT_EXEC &&
-        ev->kind != EVENT_ENTERED && ev->kind != EVENT_CONTROL)
+        ev->kind != EVENT_EXIT && ev->kind != EVENT_ENTERED && ev->kind != EVENT_CONTROL)
         return 0;
     jw_init(&jw, &sb);
     jw_begin_object(&jw);
@@ -222,10 +229,12 @@ static int print_event(struct protect *p, const void *data, size_t len, bool mer
         ;
     else if (ev->kind == EVENT_CONTROL)
         put_control(&jw, ev);
-    else if (ev->kind != EVENT_FORK)
-        put_path(&jw, "path", &ev->path);
-    else
+    else if (ev->kind == EVENT_FORK)
         jw_kv_u64(&jw, "child", ev->child.tgid);
+    else if (ev->kind == EVENT_EXIT)
+        put_end(&jw, ev);
+    else
+        put_path(&jw, "path", &ev->path);
     jw_end_object(&jw);
     if (jw_finish(&jw) == 0)
         fprintf(p->out, "%.*s\n", (int)sb.len, sb.s);
