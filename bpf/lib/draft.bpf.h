@@ -19,6 +19,7 @@ struct sg_draft {
         term_dim; /* while the terms are walked: whose and of which dimension the last one was */
     __u32 term_all,
         term_any; /* … whether all earlier dimensions matched, and any term of this one */
+    __u64 key;    /* the number that it goes in place under */
     __u64 n_up;
     __u64 up[SG_UP_KEPT]; /* ancestors that have to be looked at first, the nearest at 0 */
 };
@@ -51,6 +52,16 @@ static __always_inline struct sg_draft *sg_draft_open(void)
     if (!d)
         sg_count(SG_COUNT_TASK_STORAGE_FULL);
     return d;
+}
+
+/* The same, of who may have interrupted the thread while it had one open. */
+static __always_inline struct sg_draft *sg_draft_open_in_interrupt(void)
+{
+    __u32 tid = (__u32)bpf_get_current_pid_tgid();
+
+    if (bpf_map_update_elem(&sg_drafts, &tid, &sg_draft_zero, BPF_NOEXIST))
+        return NULL;
+    return bpf_map_lookup_elem(&sg_drafts, &tid);
 }
 
 static __always_inline void sg_draft_close(void)

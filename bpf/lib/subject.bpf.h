@@ -16,6 +16,15 @@
 #define SG_REST_TRIES 8 /* to find a path while others rename */
 
 /*
+ * Numbers of a thread's own in sg_subjects, besides its own (threads have up to 22 bits): what it will be after an exec, who its
+ * signal is for, and who one is for that a descriptor sends while the thread was interrupted.
+ */
+#define SG_TID_NEXT(tid)       ((tid) | 0x80000000u)
+#define SG_TID_TARGET(tid)     ((tid) | 0x40000000u)
+#define SG_TID_SIGIO(tid)      ((tid) | 0xc0000000u)
+#define SG_TID_INTERRUPTS(key) ((key) >> 30 == 3)
+
+/*
  * Is `inode` what the task executed? A process may set its own mm->exe_file (PR_SET_MM_EXE_FILE); what the exec hook, or
  * the first look at a task older than it, saw is what counts.
  */
@@ -218,7 +227,7 @@ __noinline __u64 sg_subject_begin(__u64 task, __u32 policy_id, __u32 needs)
 enum sg_prepared {
     SG_PREPARED_NOT = 0,  /* it is not known now */
     SG_PREPARED_MORE = 1, /* what descends from that task comes next */
-    SG_PREPARED = 2,      /* the current task's is in place */
+    SG_PREPARED = 2,      /* that of the task that is asked about is in place */
 };
 
 /* Completes a task, given the state of its program's path (SG_ANSWER_NONE: the draft knows it). */
@@ -233,20 +242,19 @@ __noinline __u32 sg_subject_end(__u64 task, __u32 policy_id, __u32 needs, __u64 
     if (!sg_subject_compute(task, policy_id))
         return SG_PREPARED_NOT;
     if (!d->n_up)
-        return sg_draft_publish(d, (__u32)bpf_get_current_pid_tgid()) ? SG_PREPARED
-                                                                      : SG_PREPARED_NOT;
+        return sg_draft_publish(d, (__u32)d->key) ? SG_PREPARED : SG_PREPARED_NOT;
     bpf_probe_read_kernel(&d->from, sizeof(d->from), &d->s);
     d->n_up--;
     return SG_PREPARED_MORE;
 }
 
 /*
- * Brings the current task's subject up to date, after its ancestors when the policy asks about those. False: it is not
- * known now.
+ * The subject of a task, after those of its ancestors when the policy asks about these, in an entry under a number of the current
+ * task's own. False: it is not known now.
  * Called by programs themselves, not from within a decision: the walk to a program's path needs the stack. Verifiers walk every
  * round, so what a round does is in functions of its own; not the walks, which need all eight frames that verifiers follow.
  */
-__noinline __u32 sg_subject_prepare(void)
+__noinline __u32 sg_subject_prepare_as(__u64 of, __u32 key)
 {
     const struct sg_image *header = sg_header_now();
     __u32 policy_id, prepared = SG_PREPARED_MORE;
@@ -254,16 +262,17 @@ __noinline __u32 sg_subject_prepare(void)
 
     if (!header)
         return 0;
-    d = sg_draft_open();
+    d = SG_TID_INTERRUPTS(key) ? sg_draft_open_in_interrupt() : sg_draft_open();
     if (!d)
         return 0;
+    d->key = key;
     policy_id = header->policy_id;
-    if (header->needs & SG_NEEDS_LINEAGE && !sg_draft_lineage(bpf_get_current_task(), policy_id))
+    if (header->needs & SG_NEEDS_LINEAGE && !sg_draft_lineage(of, policy_id))
         prepared = SG_PREPARED_NOT;
     for (int i = 0; prepared == SG_PREPARED_MORE && i <= SG_LINEAGE_MAX + SG_REST_TRIES; i++) {
         /* Read anew: of what a verifier knows of it from one round, the next ones are walked for each case apart. */
         __u32 needs = *(const volatile __u32 *)&header->needs;
-        __u64 task = sg_draft_next(d, bpf_get_current_task()), answer = SG_ANSWER_NONE;
+        __u64 task = sg_draft_next(d, of), answer = SG_ANSWER_NONE;
         __u64 exe = sg_subject_begin(task, policy_id, needs);
 
         if (exe == SG_EXE_NO_PATH)
@@ -279,6 +288,12 @@ __noinline __u32 sg_subject_prepare(void)
     }
     sg_draft_close();
     return prepared == SG_PREPARED;
+}
+
+/* Brings the current task's own up to date. */
+static __always_inline __u32 sg_subject_prepare(void)
+{
+    return sg_subject_prepare_as(bpf_get_current_task(), (__u32)bpf_get_current_pid_tgid());
 }
 
 /* Is what every decision looks at as it was? Plain loads where the kernel lends the task typed (5.11). */
@@ -331,7 +346,6 @@ static __always_inline void sg_subject_refresh(const struct sg_image *header)
  * What the current task would be after executing `dentry`, in an entry of its own under SG_TID_NEXT: for the question
  * whether it may take its descriptors along. No entry: that is not known now.
  */
-#define SG_TID_NEXT(tid) ((tid) | 0x80000000u)
 
 __noinline __u32 sg_subject_next(__u64 dentry, __u32 policy_id)
 {
