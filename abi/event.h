@@ -56,8 +56,10 @@ enum sg_reason {
     SG_REASON_IMAGE = 4,        /* the policy image could not be read */
     SG_REASON_MEMORY = 5,       /* a map was full */
     SG_REASON_GENERATION = 6,   /* an inode's generation was to be changed; not counted */
+    SG_REASON_TARGET = 7,       /* what the process is that a signal is for; not counted */
+    SG_REASON_SENDER = 8,       /* who made a descriptor send signals; not counted */
 };
-#define SG_REASON_COUNT 7
+#define SG_REASON_COUNT 9
 
 /*
  * Header of every record. The process is the thread group; `start_ns` is its start in nanoseconds since boot

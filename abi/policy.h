@@ -16,6 +16,7 @@
  *   atoms     which of the named path lists (exe, parent, cgroup …) a path belongs to: bit sets
  *   terms     the conditions of the subjects, sorted by subject and dimension
  *   preds     `by`/`not_by` pairs over subjects; a rule's subject part is one predicate
+ *   targets   what a predicate asks of the process that an access is about (`to`)
  * Control groups, variables of environments and what abi/control.def knows are words of the same automaton, each with a
  * start of its own.
  *
@@ -27,7 +28,7 @@
 #include <linux/types.h>
 
 #define SG_IMAGE_MAGIC   0x49504753u /* "SGPI" */
-#define SG_IMAGE_VERSION 2u
+#define SG_IMAGE_VERSION 3u
 
 #define SG_IMAGE_PAGE_SHIFT 16
 #define SG_IMAGE_PAGE       (1u << SG_IMAGE_PAGE_SHIFT)
@@ -159,7 +160,8 @@ struct sg_image {
     __u64 descendants[SG_SUBJECT_WORDS]; /* subjects that their descendants inherit */
     __u64 controls; /* bit 1 << enum sg_control: some rule speaks of the kind */
     __u32 control_state[SG_CONTROL_MAX]; /* start state of each kind; 0: no rule speaks of it */
-    __u64 checksum;                      /* XXH3 of the rest of the image; user space only */
+    __u32 targets_off, n_targets; /* as many as predicates, or 0: no rule asks for a target */
+    __u64 checksum;               /* XXH3 of the rest of the image; user space only */
 };
 
 enum {
@@ -276,6 +278,20 @@ struct sg_pred {
 };
 
 /*
+ * Of a predicate, by its number: what the other process has to be for which a signal is. It is one of what `to` names, or, with the
+ * flag, of another user. All 0: whatever it is.
+ */
+struct sg_target {
+    __u16 to;    /* the predicate that has to hold for it; 0: none */
+    __u16 flags; /* SG_TARGET_* */
+};
+
+enum {
+    /* Neither the real nor the effective user of the sender is its real or saved one: the kernel asks for CAP_KILL. */
+    SG_TARGET_OTHER_USER = 1u << 0,
+};
+
+/*
  * Key of the table of file-system roots: which state the root directory of a superblock has, before its first '/'.
  * Filled by user space from the host's mount table, and by the mount hooks for what is mounted while the policy runs.
  */
@@ -334,7 +350,8 @@ SG_ABI_ASSERT(sizeof(struct sg_below) == 128, "sg_below");
 SG_ABI_ASSERT(sizeof(struct sg_atoms) == 32, "sg_atoms");
 SG_ABI_ASSERT(sizeof(struct sg_term) == 16, "sg_term");
 SG_ABI_ASSERT(sizeof(struct sg_pred) == 64, "sg_pred");
-SG_ABI_ASSERT(sizeof(struct sg_image) == 26 * 4 + SG_SUBJECT_WORDS * 8 + 8 + SG_CONTROL_MAX * 4 + 8,
+SG_ABI_ASSERT(sizeof(struct sg_target) == 4, "sg_target");
+SG_ABI_ASSERT(sizeof(struct sg_image) == 28 * 4 + SG_SUBJECT_WORDS * 8 + 8 + SG_CONTROL_MAX * 4 + 8,
               "sg_image");
 SG_ABI_ASSERT(SG_CONTROL_COUNT <= SG_CONTROL_MAX, "a bit and a state for each kind");
 SG_ABI_ASSERT(SG_IMAGE_PAGE % sizeof(struct sg_below) == 0, "records never straddle a page");

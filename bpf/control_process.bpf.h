@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Control kinds about processes: ids, capabilities, tracing, signals, namespaces. */
+/* Control kinds about processes: ids, capabilities, tracing, namespaces. */
 #ifndef SG_BPF_CONTROL_PROCESS_H
 #define SG_BPF_CONTROL_PROCESS_H
 
@@ -401,7 +401,7 @@ static __always_inline int sg_on_capable(const struct cred *cred, struct user_na
 SG_CONTROL_PROGRAMS(capable, capable, capable, sg_on_capable(cred, ns, cap, opts),
                     const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts)
 
-/* Tracing and signals. ---------------------------------------------------------------------------------------------- */
+/* Tracing. ---------------------------------------------------------------------------------------------- */
 
 static __always_inline int sg_on_ptrace(struct task_struct *child, unsigned int mode)
 {
@@ -430,21 +430,5 @@ static __always_inline int sg_on_traceme(struct task_struct *parent)
 
 SG_CONTROL_PROGRAMS(ptrace_traceme, ptrace_traceme, ptrace_traceme, sg_on_traceme(parent),
                     struct task_struct *parent)
-
-/* `cred`: of somebody who asked for the signal earlier (USB): not the current task's doing. Signal 0 is only a question. */
-static __always_inline int sg_on_kill(struct task_struct *target, int sig, const struct cred *cred)
-{
-    struct sg_asked a = {.kind = SG_CONTROL_signal,
-                         .hook = SG_HOOK_task_kill,
-                         .n = 1,
-                         .value = {(__u32)sig}};
-
-    if (!sig || sg_address(cred))
-        return 0;
-    return sg_asked_target(&a, target) ? sg_control(&a) : 0;
-}
-
-SG_CONTROL_PROGRAMS(task_kill, task_kill, task_kill, ((void)info, sg_on_kill(p, sig, cred)),
-                    struct task_struct *p, void *info, int sig, const struct cred *cred)
 
 #endif

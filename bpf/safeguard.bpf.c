@@ -4,6 +4,7 @@
 #include "control_memory.bpf.h"
 #include "control_mount.bpf.h"
 #include "control_process.bpf.h"
+#include "control_signal.bpf.h"
 #include "cred.bpf.h"
 #include "exec.bpf.h"
 #include "file_inherit.bpf.h"

@@ -28,6 +28,7 @@ struct sg_asked {
     __u8
         quiet; /* a question without consequences, as the kernel marks them: decided, not recorded */
     __u8 denials; /* only these: what passes has a record of another kind */
+    __u64 file;   /* a descriptor does it: of the file; 0: the current task */
     __u32 target_tgid;
     __u64 target_start_ns;
     __u64 value
@@ -152,6 +153,31 @@ static __noinline __u64 sg_control_try(struct sg_asked *a, __u32 policy_id, __u3
     return decision;
 }
 
+/* Who a file's signals are sent for: see bpf/control_signal.bpf.h. Made when he says so, by the file's address. */
+struct sg_owner {
+    __u64 start_ns; /* of the process */
+    __u32 tgid;
+    __u32 policy_id; /* 0: his predicates are not known */
+    __u32 epoch;
+    __u32 reserved;
+    __u64 preds[SG_PRED_WORDS];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __type(value, struct sg_owner);
+} sg_owners SEC(".maps");
+
+/* NULL: the current task does it itself, or nobody knows for whom the file does. */
+static __always_inline const struct sg_owner *sg_owner_of(const struct sg_asked *a)
+{
+    __u64 file = a->file;
+
+    return file ? bpf_map_lookup_elem(&sg_owners, &file) : NULL;
+}
+
 /* A number for what is asked, where equal records are counted: of the kind and the process that it is asked about. */
 static __always_inline __u64 sg_control_key(const struct sg_asked *a)
 {
@@ -170,12 +196,13 @@ static __noinline int sg_control_merged_away(const struct sg_asked *a, __u64 dec
                                              __u32 policy_id)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    const struct sg_owner *owner = sg_owner_of(a);
     struct sg_merge_key key = {};
 
     key.ino = sg_control_key(a);
     key.dev = SG_CONTROL_DEV(a->kind);
-    key.tgid = bpf_get_current_pid_tgid() >> 32;
-    key.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    key.tgid = owner ? owner->tgid : bpf_get_current_pid_tgid() >> 32;
+    key.start_ns = owner ? owner->start_ns : BPF_CORE_READ(task, group_leader, start_boottime);
     key.access = SG_OP_CONTROL;
     key.policy = (__u16)policy_id;
     key.rule = SG_DECISION_RULE(decision);
@@ -205,6 +232,22 @@ static __always_inline __u64 sg_add_control(__u8 *bytes, const struct sg_asked *
                        SG_FIELD_NAME);
 }
 
+/* Who did it. Of somebody else than the current task there is no more than this, the rest is for the agent to know. */
+static __always_inline void sg_control_fill(struct sg_record *r, const struct sg_asked *a)
+{
+    const struct sg_owner *owner = sg_owner_of(a);
+
+    if (!owner || owner->tgid == bpf_get_current_pid_tgid() >> 32) {
+        sg_fill_process(r);
+        return;
+    }
+    r->tgid = r->tid = owner->tgid;
+    r->start_ns = owner->start_ns;
+    r->uid = (__u32)a->more[0];
+    r->euid = (__u32)a->more[1];
+    r->login_uid = ~0u;
+}
+
 static __noinline int sg_control_emit(const struct sg_asked *a, __u64 decision, __u32 policy_id,
                                       __u32 error)
 {
@@ -215,9 +258,10 @@ static __noinline int sg_control_emit(const struct sg_asked *a, __u64 decision, 
 
     if (sg_control_merged_away(a, decision, policy_id))
         return 0;
-    b = sg_begin(&slot, SG_RECORD_CONTROL);
+    b = sg_begin_empty(&slot, SG_RECORD_CONTROL);
     if (b) {
         r = (struct sg_record *)b->bytes;
+        sg_control_fill(r, a);
         r->policy_id = policy_id;
         r->hook = a->hook;
         r->rule = SG_DECISION_RULE(decision);
@@ -229,6 +273,8 @@ static __noinline int sg_control_emit(const struct sg_asked *a, __u64 decision, 
         r->dev = SG_CONTROL_DEV(a->kind);
         if (SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR)
             r->flags |= SG_RECORD_MONITOR;
+        if (r->reason)
+            r->flags |= SG_RECORD_UNRESOLVED;
         len = sg_add_control(b->bytes, a);
         r->size = len;
     }
@@ -239,11 +285,14 @@ static __noinline int sg_control_emit(const struct sg_asked *a, __u64 decision, 
     return 0;
 }
 
-static __always_inline int sg_control_exempt(__u64 decision)
+static __always_inline int sg_control_exempt(const struct sg_asked *a, __u64 decision)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     struct sg_agent *agent = sg_agent_get();
 
+    /* The current task is whoever was interrupted. */
+    if (a->file)
+        return 0;
     if ((BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) == PF_KTHREAD)
         return 1;
     return sg_is_agent(agent, task) && SG_DECISION_RULE(decision) >= agent->kept_rules;
@@ -255,7 +304,7 @@ static __noinline int sg_control_conclude(const struct sg_asked *a, __u64 decisi
     int refused = sg_decision_refuses(decision);
     __u32 error = SG_ENTRY_ERRNO(SG_DECISION_FLAGS(decision));
 
-    if (sg_control_exempt(decision) || (a->denials && SG_DECISION_VERDICT(decision) < SG_DENY))
+    if (sg_control_exempt(a, decision) || (a->denials && SG_DECISION_VERDICT(decision) < SG_DENY))
         return 0;
     if (!error)
         error = EPERM;
@@ -265,9 +314,32 @@ static __noinline int sg_control_conclude(const struct sg_asked *a, __u64 decisi
         sg_count(SG_COUNT_WOULD_DENY);
     if (!a->quiet)
         sg_control_emit(a, decision, policy_id, refused ? error : 0);
-    if (refused)
+    if (refused && !a->file)
         sg_punish(decision);
     return refused ? error : 0;
+}
+
+/* What the self-test's process asks: of the hook that is tested by what nobody else asks with. False: it passes. */
+static __always_inline int sg_control_tests(struct sg_asked *a)
+{
+    if (sg_canary >> 32 != a->hook)
+        return 0;
+    a->n = 1;
+    a->quiet = 0;
+    a->value[0] = a->arg == SG_CONTROL_ARG_NAME ? sg_address((const void *)sg_self_name)
+                  : a->arg == SG_CONTROL_ARG_ID ? SG_CONTROL_SELF_TEST_ID
+                                                : SG_CONTROL_SELF_TEST;
+    return 1;
+}
+
+/* What comes of a decision. Returns the errno that is refused with, 0: it passes. */
+static __always_inline int sg_control_end(const struct sg_asked *a, __u64 decision, __u32 policy_id)
+{
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_unresolved(0, SG_OP_CONTROL, policy_id, SG_REASON_IMAGE);
+    if (SG_DECISION_VERDICT(decision) == SG_ALLOW)
+        return 0;
+    return sg_control_conclude(a, decision, policy_id);
 }
 
 /* Decides one access. Returns the errno that is refused with, 0: it passes. */
@@ -276,15 +348,8 @@ static __always_inline int sg_control(struct sg_asked *a)
     __u32 policy_id = 0;
     __u64 decision = SG_DECISION_NONE;
 
-    if (sg_is_canary()) {
-        if (sg_canary >> 32 != a->hook)
-            return 0;
-        a->n = 1;
-        a->quiet = 0;
-        a->value[0] = a->arg == SG_CONTROL_ARG_NAME ? sg_address((const void *)sg_self_name)
-                      : a->arg == SG_CONTROL_ARG_ID ? SG_CONTROL_SELF_TEST_ID
-                                                    : SG_CONTROL_SELF_TEST;
-    }
+    if (sg_is_canary() && !sg_control_tests(a))
+        return 0;
 #pragma unroll
     for (int try = SG_TRY_FIRST; try <= SG_TRY_LAST; try++) {
         policy_id = sg_policy_now();
@@ -296,11 +361,7 @@ static __always_inline int sg_control(struct sg_asked *a)
         if (try < SG_TRY_LAST)
             sg_subject_prepare();
     }
-    if (decision & SG_DECISION_AGAIN)
-        decision = sg_unresolved(0, SG_OP_CONTROL, policy_id, SG_REASON_IMAGE);
-    if (SG_DECISION_VERDICT(decision) == SG_ALLOW)
-        return 0;
-    return sg_control_conclude(a, decision, policy_id);
+    return sg_control_end(a, decision, policy_id);
 }
 
 /* Rule and verdict of an access that has a record of its own, which nothing can be refused by. */

@@ -13,10 +13,9 @@ static size_t length(struct json_object *list)
     return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
 }
 
-static int read_ancestors(struct json_object *list, struct explain_args *ret, struct error *err)
+static int read_ancestors(struct json_object *list, struct policy_facts *facts,
+                          struct explain_lists *ret, struct error *err)
 {
-    struct policy_facts *facts = &ret->query.facts;
-
     if (length(list) > POLICY_ANCESTORS_MAX)
         return error_set(err, -EINVAL, "at most %d ancestors", POLICY_ANCESTORS_MAX);
     facts->n_ancestors = length(list);
@@ -32,17 +31,17 @@ static int read_ancestors(struct json_object *list, struct explain_args *ret, st
 }
 
 // Those that are not there are root's.
-static void read_ancestor_uids(struct json_object *list, struct explain_args *ret)
+static void read_ancestor_uids(struct json_object *list, struct policy_facts *facts,
+                               struct explain_lists *ret)
 {
-    for (size_t i = 0; i < length(list) && i < ret->query.facts.n_ancestors; i++)
+    for (size_t i = 0; i < length(list) && i < facts->n_ancestors; i++)
         ret->ancestor_uids[i] = (uint32_t)json_object_get_int64(json_object_array_get_idx(list, i));
-    ret->query.facts.ancestor_uids = ret->ancestor_uids;
+    facts->ancestor_uids = ret->ancestor_uids;
 }
 
-static int read_gids(struct json_object *list, struct explain_args *ret, struct error *err)
+static int read_gids(struct json_object *list, struct policy_facts *facts,
+                     struct explain_lists *ret, struct error *err)
 {
-    struct policy_facts *facts = &ret->query.facts;
-
     if (length(list) > EXPLAIN_GIDS_MAX)
         return error_set(err, -EINVAL, "at most %d groups", EXPLAIN_GIDS_MAX);
     facts->n_gids = length(list);
@@ -58,10 +57,9 @@ static int read_gids(struct json_object *list, struct explain_args *ret, struct 
     return 0;
 }
 
-static int read_env(struct json_object *list, struct explain_args *ret, struct error *err)
+static int read_env(struct json_object *list, struct policy_facts *facts, struct explain_lists *ret,
+                    struct error *err)
 {
-    struct policy_facts *facts = &ret->query.facts;
-
     if (length(list) > EXPLAIN_ENVS_MAX)
         return error_set(err, -EINVAL, "at most %d variables", EXPLAIN_ENVS_MAX);
     facts->n_env = length(list);
@@ -113,6 +111,26 @@ static int read_path(struct json_object *args, struct explain_args *ret, struct 
     return 0;
 }
 
+static int read_facts(struct json_object *args, struct policy_facts *ret_facts,
+                      struct explain_lists *lists, struct error *err)
+{
+    int r;
+
+    *ret_facts = (struct policy_facts){
+        .exe = json_get_str(args, "exe", NULL),
+        .uid = (uint32_t)json_get_u64(args, "uid", 0),
+        .login_uid = (uint32_t)json_get_u64(args, "login_uid", UINT32_MAX),
+        .caps = json_get_u64(args, "caps", 0),
+        .cgroup = json_get_str(args, "cgroup", NULL),
+        .session = (int)json_get_i64(args, "session", -1),
+        .container = json_get_bool(args, "container", 0),
+    };
+    r = read_ancestors(json_get(args, "ancestors"), ret_facts, lists, err);
+    read_ancestor_uids(json_get(args, "ancestor_uids"), ret_facts, lists);
+    r = r < 0 ? r : read_gids(json_get(args, "gids"), ret_facts, lists, err);
+    return r < 0 ? r : read_env(json_get(args, "env"), ret_facts, lists, err);
+}
+
 int explain_args_read(struct json_object *args, struct explain_args *ret, struct error *err)
 {
     struct policy_query *q = &ret->query;
@@ -124,19 +142,12 @@ int explain_args_read(struct json_object *args, struct explain_args *ret, struct
     if (r < 0)
         return r;
     q->ops = (uint32_t)json_get_u64(args, "ops", q->control ? SG_OP_CONTROL : SG_OP_READ);
-    q->facts = (struct policy_facts){
-        .exe = json_get_str(args, "exe", NULL),
-        .uid = (uint32_t)json_get_u64(args, "uid", 0),
-        .login_uid = (uint32_t)json_get_u64(args, "login_uid", UINT32_MAX),
-        .caps = json_get_u64(args, "caps", 0),
-        .cgroup = json_get_str(args, "cgroup", NULL),
-        .session = (int)json_get_i64(args, "session", -1),
-        .container = json_get_bool(args, "container", 0),
-    };
     q->has_when = json_get(args, "when") != NULL;
     q->when = (time_t)json_get_i64(args, "when", 0);
-    r = read_ancestors(json_get(args, "ancestors"), ret, err);
-    read_ancestor_uids(json_get(args, "ancestor_uids"), ret);
-    r = r < 0 ? r : read_gids(json_get(args, "gids"), ret, err);
-    return r < 0 ? r : read_env(json_get(args, "env"), ret, err);
+    q->other_user = json_get_bool(args, "other_user", 0);
+    if (json_get(args, "to")) {
+        r = read_facts(json_get(args, "to"), &ret->target, &ret->target_lists, err);
+        q->target = &ret->target;
+    }
+    return r < 0 ? r : read_facts(args, &q->facts, &ret->lists, err);
 }

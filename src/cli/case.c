@@ -343,7 +343,36 @@ static void json_control(struct jw *jw, const struct policy_control *control)
     jw_end_object(jw);
 }
 
-int case_json(const struct case_facts *c, const struct policy_query *query, struct strbuf *out)
+static void json_facts(struct jw *jw, const struct policy_facts *f)
+{
+    if (f->exe)
+        jw_kv_str(jw, "exe", f->exe);
+    if (f->cgroup)
+        jw_kv_str(jw, "cgroup", f->cgroup);
+    jw_kv_array(jw, "ancestors");
+    for (size_t i = 0; i < f->n_ancestors; i++)
+        jw_cstr(jw, f->ancestors[i]);
+    jw_end_array(jw);
+    jw_kv_array(jw, "ancestor_uids");
+    for (size_t i = 0; i < f->n_ancestors; i++)
+        jw_u64(jw, f->ancestor_uids[i]);
+    jw_end_array(jw);
+    jw_kv_array(jw, "env");
+    for (size_t i = 0; i < f->n_env; i++)
+        jw_cstr(jw, f->env[i]);
+    jw_end_array(jw);
+    jw_kv_array(jw, "gids");
+    for (size_t i = 0; i < f->n_gids; i++)
+        jw_u64(jw, f->gids[i]);
+    jw_end_array(jw);
+    jw_kv_u64(jw, "uid", f->uid);
+    jw_kv_u64(jw, "login_uid", f->login_uid);
+    jw_kv_u64(jw, "caps", f->caps);
+    jw_kv_i64(jw, "session", f->session);
+    jw_kv_bool(jw, "container", f->container);
+}
+
+int case_json(const struct policy_query *query, struct strbuf *out)
 {
     struct jw jw;
 
@@ -354,33 +383,15 @@ int case_json(const struct case_facts *c, const struct policy_query *query, stru
     else
         jw_kv_strn(&jw, "path", query->path, query->path_len);
     jw_kv_u64(&jw, "ops", query->ops);
-    if (c->exe)
-        jw_kv_str(&jw, "exe", c->exe);
-    if (c->cgroup)
-        jw_kv_str(&jw, "cgroup", c->cgroup);
-    jw_kv_array(&jw, "ancestors");
-    for (size_t i = 0; i < c->n_ancestors; i++)
-        jw_cstr(&jw, c->ancestors[i]);
-    jw_end_array(&jw);
-    jw_kv_array(&jw, "ancestor_uids");
-    for (size_t i = 0; i < c->n_ancestors; i++)
-        jw_u64(&jw, c->ancestor_uids[i]);
-    jw_end_array(&jw);
-    jw_kv_array(&jw, "env");
-    for (size_t i = 0; i < c->n_env; i++)
-        jw_cstr(&jw, c->env[i]);
-    jw_end_array(&jw);
-    jw_kv_array(&jw, "gids");
-    for (size_t i = 0; i < c->n_gids; i++)
-        jw_u64(&jw, c->gids[i]);
-    jw_end_array(&jw);
-    jw_kv_u64(&jw, "uid", c->uid);
-    jw_kv_u64(&jw, "login_uid", c->login_uid);
-    jw_kv_u64(&jw, "caps", c->caps);
-    jw_kv_i64(&jw, "session", c->session);
-    jw_kv_bool(&jw, "container", c->container);
-    if (c->has_when)
-        jw_kv_i64(&jw, "when", c->when);
+    json_facts(&jw, &query->facts);
+    if (query->target) {
+        jw_kv_object(&jw, "to");
+        json_facts(&jw, query->target);
+        jw_end_object(&jw);
+        jw_kv_bool(&jw, "other_user", query->other_user);
+    }
+    if (query->has_when)
+        jw_kv_i64(&jw, "when", query->when);
     jw_end_object(&jw);
     return jw_finish(&jw);
 }

@@ -51,5 +51,4 @@ int case_from_process(const char *proc, uint32_t pid, struct case_facts *c);
 struct policy_facts case_policy_facts(const struct case_facts *c);
 
 // The arguments of the agent's "policy explain".
-// Of the query what is asked for: path or control, and operations.
-int case_json(const struct case_facts *c, const struct policy_query *query, struct strbuf *out);
+int case_json(const struct policy_query *query, struct strbuf *out);

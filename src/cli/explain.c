@@ -34,6 +34,7 @@ enum {
     OPT_CONTAINER,
     OPT_TIME,
     OPT_PID,
+    OPT_TO,
     OPT_POLICY,
     OPT_AGENT,
     OPT_EXEC,
@@ -73,6 +74,8 @@ static const struct option_row rows[] = {
     {'t', "time", "TIME", "when (default: all time windows are open)", OPTION_ARG, OPT_TIME, NULL},
     {'P', "pid", "PID", "take all of this from a process; further options change it", OPTION_ARG,
      OPT_PID, NULL},
+    {0, "to", "PID", "of a signal: the process that it is for (default: it is not known)",
+     OPTION_ARG, OPT_TO, NULL},
     {0, "policy", "DIR|FILE", "policies to ask (default: " POLICIES_DIR ")", OPTION_ARG, OPT_POLICY,
      "FILE"},
     {0, "agent", NULL, "ask the agent: what is in force", OPTION_FLAG, OPT_AGENT, NULL},
@@ -93,7 +96,9 @@ const struct command_options policy_explain_options = {
 };
 
 struct explain {
-    struct case_facts facts;
+    struct case_facts facts, to;
+    struct policy_facts target; // `to` for the query
+    bool has_to;
     uint32_t ops;
     const char *path; // NULL: the operand
     struct policy_control control;
@@ -209,14 +214,14 @@ static int set_session(struct explain *e, const char *arg, struct error *err)
     return bad(err, "session", arg, "ssh, cron, console, service or none");
 }
 
-static int set_pid(struct explain *e, const char *arg, struct error *err)
+static int set_pid(const char *option, const char *arg, struct case_facts *facts, struct error *err)
 {
     uint32_t pid;
     int r;
 
     if (parse_u32(arg, &pid) < 0)
-        return bad(err, "pid", arg, "the number of a process");
-    r = case_from_process("/proc", pid, &e->facts);
+        return bad(err, option, arg, "the number of a process");
+    r = case_from_process("/proc", pid, facts);
     return r < 0 ? error_set(err, -EINVAL, "process %u cannot be looked at: %s", pid, strerror(-r))
                  : 0;
 }
@@ -233,7 +238,8 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_CONTROL: return set_control(e, arg, err);
     case OPT_TIME: return set_time(e, arg, err);
     case OPT_SESSION: return set_session(e, arg, err);
-    case OPT_PID: return set_pid(e, arg, err);
+    case OPT_PID: return set_pid("pid", arg, &e->facts, err);
+    case OPT_TO: e->has_to = true; return set_pid("to", arg, &e->to, err);
     case OPT_CONTAINER: e->facts.container = true; return 0;
     case OPT_AGENT: e->agent = true; return 0;
     case OPT_POLICY:
@@ -258,27 +264,30 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     return 0;
 }
 
-static struct policy_query query_of(const struct explain *e, const char *path)
+static struct policy_query query_of(struct explain *e, const char *path)
 {
+    e->target = case_policy_facts(&e->to);
     return (struct policy_query){
         .path = path,
         .path_len = path ? strlen(path) : 0,
         .control = e->has_control ? &e->control : NULL,
         .ops = e->ops,
         .facts = case_policy_facts(&e->facts),
+        .target = e->has_to ? &e->target : NULL,
+        .other_user = e->has_to && e->to.uid != e->facts.uid,
         .has_when = e->facts.has_when,
         .when = e->facts.when,
     };
 }
 
-static int ask_agent(struct cli *cli, const struct explain *e, const char *path)
+static int ask_agent(struct cli *cli, struct explain *e, const char *path)
 {
     const struct policy_query query = query_of(e, path);
     _cleanup_(sb_done) struct strbuf args = {}, sb = {};
     struct json_object *answer = NULL;
     int r;
 
-    r = case_json(&e->facts, &query, &args);
+    r = case_json(&query, &args);
     if (r < 0) {
         struct error err = {};
 
@@ -297,7 +306,7 @@ static int ask_agent(struct cli *cli, const struct explain *e, const char *path)
     return cli_print(&sb, r);
 }
 
-static int decide(struct cli *cli, const struct policy_image *image, const struct explain *e,
+static int decide(struct cli *cli, const struct policy_image *image, struct explain *e,
                   const char *path)
 {
     const struct policy_query query = query_of(e, path);
@@ -322,7 +331,7 @@ static int decide(struct cli *cli, const struct policy_image *image, const struc
     return cli_print(&sb, decision.blocked ? CLI_NEGATIVE : CLI_OK);
 }
 
-static int ask_here(struct cli *cli, const struct explain *e, const char *path)
+static int ask_here(struct cli *cli, struct explain *e, const char *path)
 {
     _cleanup_(policy_image_freep) struct policy_image *image = NULL;
     _cleanup_(policy_diags_done) struct policy_diags diags = {};
@@ -365,6 +374,7 @@ int cmd_policy_explain(struct cli *cli)
     int r;
 
     case_init(&e.facts);
+    case_init(&e.to);
     r = cli_parse(cli, on_option, &e);
     if (r < 0 && cli->n_operands == 1 && !e.path && !e.has_control)
         e.path = cli->operands[0];
@@ -386,5 +396,6 @@ int cmd_policy_explain(struct cli *cli)
                             : ask_here(cli, &e, path);
     }
     case_done(&e.facts);
+    case_done(&e.to);
     return r;
 }

@@ -39,6 +39,8 @@ static const char *const reasons[] = {
     [SG_REASON_IMAGE] = "image",
     [SG_REASON_MEMORY] = "memory",
     [SG_REASON_GENERATION] = "generation",
+    [SG_REASON_TARGET] = "target",
+    [SG_REASON_SENDER] = "sender",
 };
 
 static const char *const controls[] = {

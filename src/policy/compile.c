@@ -17,7 +17,9 @@ static void compiler_done(struct compiler *c)
     map_free(c->subject_index);
     map_free(c->atom_index);
     free(c->terms);
-    interned_done(&c->preds);
+    interned_done(&c->asked);
+    free(c->preds);
+    free(c->targets);
     free(c->rule_pred);
     free(c->covers);
     nfa_free(c->nfa);

@@ -44,6 +44,13 @@ struct rule_fate {
     uint16_t hider[SG_OP_COUNT]; // rule + 1 that took the operation away; 0: none
 };
 
+// A rule's `by`, `not_by` and `to`: a predicate of the image.
+struct asked {
+    struct sg_pred pred;
+    struct sg_target target;
+    uint32_t reserved; // equal ones are equal bytes
+};
+
 // Records that are equal are kept once.
 struct interned {
     void *items;
@@ -66,7 +73,11 @@ struct compiler {
     struct map *subject_index, *atom_index;
     struct sg_term *terms;
     size_t n_terms, cap_terms;
-    struct interned preds; // struct sg_pred
+    struct interned asked; // struct asked: what rules ask of who acts and of whom they act on
+    struct sg_pred *preds; // the same apart, by the number of struct asked
+    struct sg_target *targets;
+    size_t n_preds;
+    bool any_target; // some rule asks for one
     uint16_t *rule_pred;
     uint64_t descendants[SG_SUBJECT_WORDS];
     uint32_t needs;

@@ -39,16 +39,45 @@ static bool path_ok(const struct policy_query *q)
            (q->path_len == 1 || q->path[q->path_len - 1] != '/');
 }
 
-static void find_preds(const struct policy_image *image, struct policy_decision *d)
+// Which subjects a process is, and which predicates hold for it.
+static int find_preds(const struct policy_image *image, const struct policy_query *query,
+                      uint64_t ret_subjects[SG_SUBJECT_WORDS], uint64_t ret_preds[SG_PRED_WORDS])
 {
     const struct sg_image *h = policy_image_head(image);
     const struct sg_pred *preds = image_record(image, h->preds_off);
-    __u64 subjects[SG_SUBJECT_WORDS];
+    __u64 subjects[SG_SUBJECT_WORDS] = {};
+    struct task_facts facts;
+    int r;
 
-    memcpy(subjects, d->subjects, sizeof(subjects));
+    r = facts_init(image, query, &facts);
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < image->n_subjects; i++)
+        if (facts_subject(&facts, i))
+            subjects[i / 64] |= SG_BIT(i % 64);
     for (uint32_t i = 0; i < h->n_preds; i++)
         if (sg_pred_holds(&preds[i], subjects))
-            d->preds[i / 64] |= SG_BIT(i % 64);
+            ret_preds[i / 64] |= SG_BIT(i % 64);
+    memcpy(ret_subjects, subjects, sizeof(subjects));
+    return 0;
+}
+
+bool explain_holds(const struct policy_image *image, const struct policy_query *query,
+                   const struct policy_decision *d, const struct sg_entry *e)
+{
+    const struct sg_image *h = policy_image_head(image);
+    const struct sg_target *t = image_record(image, h->targets_off);
+
+    if (!(d->preds[e->pred / 64] >> (e->pred % 64) & 1))
+        return false;
+    if (h->n_targets == 0)
+        return true;
+    t += e->pred;
+    if ((!t->to && !t->flags) || (t->flags & SG_TARGET_OTHER_USER && query->other_user))
+        return true;
+    if (!query->target)
+        return e->verdict >= SG_DENY;
+    return t->to && d->to_preds[t->to / 64] >> (t->to % 64) & 1;
 }
 
 static uint8_t error_of(uint8_t verdict, uint8_t flags)
@@ -71,16 +100,16 @@ static void note_ops(struct policy_decision *d, uint32_t took, const struct sg_e
         }
 }
 
-static void walk_entries(const struct policy_image *image, const struct sg_accept *accept,
-                         uint32_t ops, struct policy_decision *d)
+static void walk_entries(const struct policy_image *image, const struct policy_query *query,
+                         const struct sg_accept *accept, struct policy_decision *d)
 {
     const struct sg_image *h = policy_image_head(image);
     const struct sg_entry *entries = image_record(image, h->entries_off);
-    __u64 pending = ops, best = SG_DECISION_NONE;
+    __u64 pending = query->ops, best = SG_DECISION_NONE;
 
     for (uint32_t i = 0; i < accept->n_entries; i++) {
         const struct sg_entry *e = &entries[accept->entry + i];
-        __u64 holds = d->preds[e->pred / 64] >> (e->pred % 64) & 1;
+        __u64 holds = explain_holds(image, query, d, e);
         __u64 before = pending;
 
         best = sg_consider(e, holds, &pending, best);
@@ -133,13 +162,17 @@ int policy_explain(const struct policy_image *image, const struct policy_query *
     const struct sg_image *h = policy_image_head(image);
     const struct sg_state *state;
     const struct sg_accept *accept;
+    struct policy_query target = *query;
     struct policy_decision d = {};
-    struct task_facts facts;
     int r;
 
     if (!path_ok(query) || !ops_ok(query))
         return -EINVAL;
-    r = facts_init(image, query, &facts);
+    r = find_preds(image, query, d.subjects, d.preds);
+    if (r == 0 && query->target) {
+        target.facts = *query->target;
+        r = find_preds(image, &target, d.to_subjects, d.to_preds);
+    }
     if (r == 0)
         r = find_state(image, query, &d.state);
     if (r < 0)
@@ -147,13 +180,9 @@ int policy_explain(const struct policy_image *image, const struct policy_query *
     for (uint32_t op = 1; op < 1u << SG_OP_COUNT; op <<= 1)
         if (query->ops & op)
             d.ops[d.n_ops++].op = op;
-    for (uint32_t i = 0; i < image->n_subjects; i++)
-        if (facts_subject(&facts, i))
-            d.subjects[i / 64] |= SG_BIT(i % 64);
-    find_preds(image, &d);
     state = image_record(image, h->states_off + d.state * (uint32_t)sizeof(*state));
     accept = image_record(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
-    walk_entries(image, accept, query->ops, &d);
+    walk_entries(image, query, accept, &d);
     look_below(image, accept, &d);
     *ret_decision = d;
     return 0;

@@ -43,7 +43,9 @@ struct policy_query {
     uint32_t dev;
     uint32_t ops; // SG_OP_*, never SG_OP_CONTROL together with a path
     struct policy_facts facts;
-    bool has_when; // false: every time window is open
+    const struct policy_facts *target; // of a signal: whom it is for; NULL: not known
+    bool other_user;                   // it is for one of another user (SG_TARGET_OTHER_USER)
+    bool has_when;                     // false: every time window is open
     time_t when;
 };
 
@@ -60,6 +62,7 @@ struct policy_decision {
     uint32_t state; // 0: no rule is about this path or anything beneath it
     uint64_t subjects[SG_SUBJECT_WORDS];
     uint64_t preds[SG_PRED_WORDS];
+    uint64_t to_subjects[SG_SUBJECT_WORDS], to_preds[SG_PRED_WORDS]; // the same of the target
     struct policy_op_decision ops[SG_OP_COUNT]; // those of the query, in the order of their bits
     size_t n_ops;
     // The one that is recorded for the whole access: enforced denials before monitored ones before

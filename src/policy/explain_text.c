@@ -17,12 +17,13 @@ struct teller {
     const struct policy_query *query;
     const struct policy_decision *decision;
     struct task_facts facts;
+    const uint64_t *subjects; // what of the decision these facts came to
     bool color;
 };
 
 static bool subject_on(const struct teller *t, uint32_t subject)
 {
-    return t->decision->subjects[subject / 64] >> (subject % 64) & 1;
+    return t->subjects[subject / 64] >> (subject % 64) & 1;
 }
 
 static void put_path(struct strbuf *sb, const char *path)
@@ -73,7 +74,7 @@ static void put_caps(uint64_t caps, struct strbuf *sb)
 // What the process has, in the dimension of a term.
 static void put_fact(const struct teller *t, const struct sg_term *term, struct strbuf *sb)
 {
-    const struct policy_facts *g = &t->query->facts;
+    const struct policy_facts *g = t->facts.given;
 
     switch (term->dim) {
     case SG_DIM_EXE:
@@ -261,6 +262,51 @@ static void put_subjects(const struct teller *t, const char *list, const __u64 *
     }
 }
 
+static const struct sg_target *target_of(const struct teller *t, uint32_t pred)
+{
+    static const struct sg_target none;
+    const struct sg_image *h = policy_image_head(t->image);
+
+    if (h->n_targets == 0)
+        return &none;
+    return image_record(t->image, h->targets_off + pred * (uint32_t)sizeof(struct sg_target));
+}
+
+// Tells of the process that a signal is for. False: nothing is known of it.
+static bool teller_of_target(const struct teller *t, struct policy_query *query, struct teller *ret)
+{
+    if (!t->query->target)
+        return false;
+    *query = *t->query;
+    query->facts = *t->query->target;
+    *ret = *t;
+    ret->query = query;
+    ret->subjects = t->decision->to_subjects;
+    return facts_init(t->image, query, &ret->facts) == 0;
+}
+
+static const char *other_user_reason(const struct teller *t)
+{
+    return t->query->other_user ? "matches"
+           : t->query->target   ? "does not match: it is one of the same user"
+                                : "whom the signal is for is not known";
+}
+
+static void put_target(const struct teller *t, const struct sg_target *to, struct strbuf *sb)
+{
+    struct policy_query query;
+    struct teller target;
+
+    if (to->flags & SG_TARGET_OTHER_USER)
+        sb_printf(sb, "      to other_user: %s\n", other_user_reason(t));
+    if (!to->to)
+        return;
+    if (teller_of_target(t, &query, &target))
+        put_subjects(&target, "to", pred_of(t, to->to)->by, sb);
+    else
+        sb_puts(sb, "      to: whom the signal is for is not known; a denial holds then\n");
+}
+
 // The rules in the order in which they were tried, until every operation was decided.
 static void put_tried(const struct teller *t, struct strbuf *sb)
 {
@@ -272,7 +318,7 @@ static void put_tried(const struct teller *t, struct strbuf *sb)
     for (uint32_t i = 0; i < accept->n_entries && pending != 0; i++) {
         const struct sg_entry *e = entry_of(t, accept->entry + i);
         const struct sg_pred *pred = pred_of(t, e->pred);
-        bool holds = t->decision->preds[e->pred / 64] >> (e->pred % 64) & 1;
+        bool holds = explain_holds(t->image, t->query, t->decision, e);
 
         if (!(e->ops & pending))
             continue;
@@ -287,6 +333,7 @@ static void put_tried(const struct teller *t, struct strbuf *sb)
         sb_printf(sb, ": %s\n", holds ? "decides" : "does not match");
         put_subjects(t, "by", pred->by, sb);
         put_subjects(t, "not_by", pred->not_by, sb);
+        put_target(t, target_of(t, e->pred), sb);
         if (holds)
             pending &= ~(uint32_t)e->ops;
     }
@@ -298,6 +345,7 @@ static bool teller_init(struct teller *t, const struct policy_image *image,
     t->image = image;
     t->query = query;
     t->decision = decision;
+    t->subjects = decision->subjects;
     return facts_init(image, query, &t->facts) == 0;
 }
 
@@ -358,6 +406,20 @@ static void json_subjects(const struct teller *t, const char *key, const __u64 *
     jw_end_array(jw);
 }
 
+// Only of rules that ask for one.
+static void json_target(const struct teller *t, const struct sg_target *to, struct jw *jw)
+{
+    struct policy_query query;
+    struct teller target;
+
+    if (to->flags & SG_TARGET_OTHER_USER)
+        jw_kv_str(jw, "to_other_user", other_user_reason(t));
+    if (to->to && teller_of_target(t, &query, &target))
+        json_subjects(&target, "to", pred_of(t, to->to)->by, jw);
+    else if (to->to)
+        jw_kv_str(jw, "to", "whom the signal is for is not known; a denial holds then");
+}
+
 static void json_ops(uint32_t ops, struct jw *jw)
 {
     jw_kv_array(jw, "ops");
@@ -385,7 +447,7 @@ static void json_tried(const struct teller *t, struct jw *jw)
     for (uint32_t i = 0; i < accept->n_entries && pending != 0; i++) {
         const struct sg_entry *e = entry_of(t, accept->entry + i);
         const struct sg_pred *pred = pred_of(t, e->pred);
-        bool holds = t->decision->preds[e->pred / 64] >> (e->pred % 64) & 1;
+        bool holds = explain_holds(t->image, t->query, t->decision, e);
 
         if (!(e->ops & pending))
             continue;
@@ -398,6 +460,7 @@ static void json_tried(const struct teller *t, struct jw *jw)
         jw_kv_bool(jw, "matches", holds);
         json_subjects(t, "by", pred->by, jw);
         json_subjects(t, "not_by", pred->not_by, jw);
+        json_target(t, target_of(t, e->pred), jw);
         jw_end_object(jw);
         if (holds)
             pending &= ~(uint32_t)e->ops;

@@ -48,3 +48,7 @@ static inline bool facts_inherited(const struct policy_image *image, uint32_t su
 {
     return policy_image_head(image)->descendants[subject / 64] >> (subject % 64) & 1;
 }
+
+// Does an entry hold, for the sender and, of a signal, for the target (`to`)? An unknown target is one that denials speak of.
+bool explain_holds(const struct policy_image *image, const struct policy_query *query,
+                   const struct policy_decision *d, const struct sg_entry *e);

@@ -28,6 +28,7 @@ enum {
     S_ATOMS,
     S_TERMS,
     S_PREDS,
+    S_TARGETS,
     S_COUNT,
 };
 
@@ -171,6 +172,7 @@ static void fill_header(const struct compiler *c, const struct section sections[
     PUT(S_ATOMS, atoms);
     PUT(S_TERMS, terms);
     PUT(S_PREDS, preds);
+    PUT(S_TARGETS, targets);
 #undef PUT
     for (uint32_t i = 0; i < c->policy->n_rules; i++) {
         const struct policy_rule *r = &c->policy->rules[i];
@@ -198,7 +200,7 @@ static void put_stats(struct compiler *c)
         .n_belows = policy_image_head(c->image)->n_belows,
         .n_subjects = (uint32_t)c->image->n_subjects,
         .n_atoms = c->n_atoms,
-        .n_preds = (uint32_t)c->preds.n,
+        .n_preds = (uint32_t)c->n_preds,
         .n_terms = (uint32_t)c->n_terms,
     };
 }
@@ -249,7 +251,8 @@ int compile_image(struct compiler *c)
         [S_BELOWS] = {m.kept.items, m.kept.n, sizeof(struct sg_below), 0},
         [S_ATOMS] = {c->atom_sets.items, c->atom_sets.n, sizeof(struct sg_atoms), 0},
         [S_TERMS] = {c->terms, c->n_terms, sizeof(struct sg_term), 0},
-        [S_PREDS] = {c->preds.items, c->preds.n, sizeof(struct sg_pred), 0},
+        [S_PREDS] = {c->preds, c->n_preds, sizeof(struct sg_pred), 0},
+        [S_TARGETS] = {c->targets, c->any_target ? c->n_preds : 0, sizeof(struct sg_target), 0},
     };
     r = write_image(c, sections);
     if (r < 0)

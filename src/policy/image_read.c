@@ -64,6 +64,18 @@ static bool accepts_ok(const struct sg_image *h)
     return true;
 }
 
+static bool targets_ok(const struct sg_image *h)
+{
+    const struct sg_target *t = at(h, h->targets_off);
+
+    if (h->n_targets != 0 && h->n_targets != h->n_preds)
+        return false;
+    for (uint32_t i = 0; i < h->n_targets; i++)
+        if (t[i].to >= h->n_preds || t[i].flags & ~SG_TARGET_OTHER_USER)
+            return false;
+    return true;
+}
+
 static bool terms_ok(const struct sg_image *h)
 {
     const struct sg_term *t = at(h, h->terms_off);
@@ -122,11 +134,14 @@ int policy_image_validate(const void *mem, size_t size)
         {h->atoms_off, h->n_atoms, sizeof(struct sg_atoms)},
         {h->terms_off, h->n_terms, sizeof(struct sg_term)},
         {h->preds_off, h->n_preds, sizeof(struct sg_pred)},
+        {h->targets_off, h->n_targets, sizeof(struct sg_target)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
         if (!range_ok(&ranges[i], size))
             return -EBADMSG;
-    return states_ok(h) && accepts_ok(h) && terms_ok(h) && checksum_ok(mem, size) ? 0 : -EBADMSG;
+    return states_ok(h) && accepts_ok(h) && terms_ok(h) && targets_ok(h) && checksum_ok(mem, size)
+               ? 0
+               : -EBADMSG;
 }
 
 uint32_t policy_image_walk(const struct policy_image *image, uint32_t state, const char *path,

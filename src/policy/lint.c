@@ -119,7 +119,7 @@ static void warn_hidden_ops(struct compiler *c, uint32_t rule)
 // `by` lets in nobody whom `not_by` does not keep out.
 static bool names_nobody(const struct compiler *c, uint32_t rule)
 {
-    const struct sg_pred *p = (const struct sg_pred *)c->preds.items + c->rule_pred[rule];
+    const struct sg_pred *p = &c->preds[c->rule_pred[rule]];
     uint64_t any = 0, left = 0;
 
     for (size_t w = 0; w < SG_SUBJECT_WORDS; w++) {
@@ -198,10 +198,14 @@ static int lint_cost(struct compiler *c)
 
 // Root is among those whom a predicate names, and nothing about root's process makes an exception:
 // by is empty, or has a subject that asks for no more than user 0.
-static bool hits_root(const struct compiler *c, const struct sg_pred *p)
+static bool hits_root(const struct compiler *c, uint32_t pred)
 {
+    const struct sg_pred *p = &c->preds[pred];
     bool any = false;
 
+    // A signal to some processes alone is nothing that a host needs, to those of all other users it is.
+    if (c->targets[pred].to && !c->targets[pred].flags)
+        return false;
     for (size_t w = 0; w < SG_SUBJECT_WORDS; w++) {
         if (p->not_by[w] != 0)
             return false;
@@ -232,7 +236,6 @@ static bool hits_root(const struct compiler *c, const struct sg_pred *p)
 static const struct sg_entry *locking_entry(const struct compiler *c, uint32_t s, uint32_t op)
 {
     const struct sg_image *h = policy_image_head(c->image);
-    const struct sg_pred *preds = c->preds.items;
     const struct sg_state *state;
     const struct sg_accept *accept;
 
@@ -243,7 +246,7 @@ static const struct sg_entry *locking_entry(const struct compiler *c, uint32_t s
 
         if (!(e->ops & op))
             continue;
-        if (e->verdict < SG_DENY || e->flags & SG_ENTRY_MONITOR || !hits_root(c, &preds[e->pred]))
+        if (e->verdict < SG_DENY || e->flags & SG_ENTRY_MONITOR || !hits_root(c, e->pred))
             return NULL;
         return e;
     }

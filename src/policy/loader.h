@@ -112,6 +112,7 @@ struct rule_draft {
     bool verdict;
     const struct yaml_node *access;    // value of the key; NULL: it is not there
     bool several;                      // it says so by more than one
+    const struct yaml_node *to;        // the key; NULL: it is not there
     const struct yaml_node *what;      // the last key that says what the rule is about
     const struct yaml_node **syscalls; // values of `syscall`
     size_t n_syscalls, cap_syscalls;
@@ -126,6 +127,10 @@ struct section {
     void (*check)(struct loader *ld, const struct yaml_node *node, struct rule_draft *d);
 };
 extern const struct section section_files, section_processes, section_control;
+
+// `to`: the process that is asked about, as one of these subjects or of another user.
+int read_to(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+            void *ctx);
 
 // The rules of a section.
 int read_rules(struct loader *ld, const struct section *section, const struct yaml_node *node);

@@ -164,6 +164,9 @@ struct policy_rule {
     uint32_t n_by;
     uint32_t *not_by;
     uint32_t n_not_by;
+    uint32_t *to; // whom a signal is for; none, and not to_other_user: whoever it is
+    uint32_t n_to;
+    bool to_other_user;
     const struct schedule *schedule; // how it schedules those whom it names; NULL: it does not
 };
 

@@ -35,6 +35,10 @@ static int read_kind(struct loader *ld, const struct yaml_node *key, const struc
 static const struct key_row keys[] = {
 #define SG_CONTROL(id, arg, text) {.name = #id, .read = read_kind, .help = (text)},
 #include "abi/control.def"
+    {.name = "to",
+     .read = read_to,
+     .help =
+         "Of `signal` alone: which process it is for, as `by` says who: the name of a subject, a subject in braces, other_user, or a list of these, of which one has to hold. other_user: neither the sender's real nor its effective user is the real or the saved one of that process, as where the kernel asks for CAP_KILL. Without it: every other process. A denial holds where it cannot be found out, a permission does not."},
 };
 
 static void check(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
@@ -43,6 +47,14 @@ static void check(struct loader *ld, const struct yaml_node *node, struct rule_d
         policy_diag_expected(ld->diags,
                              read_error(ld, node, "the rule does not say what it is about"),
                              "ptrace: any, module: [nf_tables], capability: sys_admin …");
+    for (size_t i = 0; d->to && i < d->paths.n; i++)
+        if (d->paths.items[i].control && d->paths.items[i].control->kind != SG_CONTROL_signal) {
+            policy_diag_cure(ld->diags,
+                             read_error(ld, d->to, "`to` is about signals, and not about `%s`",
+                                        policy_control_name(d->paths.items[i].control->kind)),
+                             "take it out, or write a rule about `signal` by itself");
+            return;
+        }
     // It has happened when anybody is asked.
     for (size_t i = 0; d->r.verdict >= SG_DENY && i < d->paths.n; i++)
         if (d->paths.items[i].control && d->paths.items[i].control->kind == SG_CONTROL_exit) {

@@ -72,30 +72,40 @@ static int by_one(struct loader *ld, const struct yaml_node *node, struct rule_d
     return add_by(d, index);
 }
 
+// The subjects of a list, or of one that stands by itself, in `d->by`. `empty`: the cure of a list without any.
+static int each_by(struct loader *ld, const struct yaml_node *value, struct rule_draft *d,
+                   int (*one)(struct loader *, const struct yaml_node *, struct rule_draft *),
+                   const char *empty, uint32_t **ret_copy)
+{
+    int r = 0;
+
+    d->n_by = 0;
+    if (value->kind == YAML_LIST) {
+        if (value->n == 0)
+            policy_diag_cure(ld->diags, read_error(ld, value, "the list is empty"), "%s", empty);
+        for (const struct yaml_node *e = value->first; r == 0 && e; e = e->next)
+            r = one(ld, e, d);
+    } else {
+        r = one(ld, value, d);
+    }
+    if (r < 0)
+        return r;
+    *ret_copy = arena_dup(ld->arena, d->by, d->n_by, sizeof(*d->by));
+    return *ret_copy ? 0 : -ENOMEM;
+}
+
 static int read_by(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
                    void *ctx)
 {
     struct rule_draft *d = ctx;
     bool not_by = streq(key->text, "not_by");
     uint32_t *copy;
-    int r = 0;
+    int r;
 
-    d->n_by = 0;
-    if (value->kind == YAML_LIST) {
-        if (value->n == 0)
-            policy_diag_cure(ld->diags, read_error(ld, value, "the list is empty"),
-                             not_by ? "leave `not_by` out"
-                                    : "leave `by` out: then it is everybody");
-        for (const struct yaml_node *e = value->first; r == 0 && e; e = e->next)
-            r = by_one(ld, e, d);
-    } else {
-        r = by_one(ld, value, d);
-    }
+    r = each_by(ld, value, d, by_one,
+                not_by ? "leave `not_by` out" : "leave `by` out: then it is everybody", &copy);
     if (r < 0)
         return r;
-    copy = arena_dup(ld->arena, d->by, d->n_by, sizeof(*d->by));
-    if (!copy)
-        return -ENOMEM;
     if (not_by) {
         d->r.not_by = copy;
         d->r.n_not_by = (uint32_t)d->n_by;
@@ -104,6 +114,48 @@ static int read_by(struct loader *ld, const struct yaml_node *key, const struct 
         d->r.by = copy;
         d->r.n_by = (uint32_t)d->n_by;
     }
+    return 0;
+}
+
+#define OTHER_USER "other_user"
+
+static int to_one(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
+{
+    size_t before = d->n_by;
+    int r;
+
+    if (node->kind == YAML_SCALAR && streq(node->text, OTHER_USER)) {
+        if (map_get_mem(ld->names, node->text, node->len))
+            policy_diag_cure(ld->diags,
+                             read_error(ld, node,
+                                        "`to` has a word " OTHER_USER
+                                        ", and this file a subject of that name"),
+                             "give the subject another name");
+        d->r.to_other_user = true;
+        return 0;
+    }
+    r = by_one(ld, node, d);
+    // The kernel side reads an environment when its own process asks for something, and of nobody else.
+    if (r == 0 && d->n_by > before && ld->subjects[d->by[before]].keys & POLICY_KEY_ENV)
+        policy_diag_cure(ld->diags,
+                         read_error(ld, node, "the environment of another process is not known"),
+                         "name its program, user or cgroup, without `env`");
+    return r;
+}
+
+int read_to(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,
+            void *ctx)
+{
+    struct rule_draft *d = ctx;
+    uint32_t *copy;
+    int r;
+
+    d->to = key;
+    r = each_by(ld, value, d, to_one, "leave `to` out: then it is every process", &copy);
+    if (r < 0)
+        return r;
+    d->r.to = copy;
+    d->r.n_to = (uint32_t)d->n_by;
     return 0;
 }
 

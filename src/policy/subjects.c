@@ -343,20 +343,11 @@ static int subject_set(struct compiler *c, const uint32_t *list, uint32_t n,
     return 0;
 }
 
-static int rule_predicate(struct compiler *c, uint32_t index)
+static int get_predicate(struct compiler *c, const struct policy_rule *rule,
+                         const struct asked *asked, uint32_t *ret_number)
 {
-    const struct policy_rule *rule = &c->policy->rules[index];
-    struct sg_pred pred = {};
-    uint32_t number;
-    int r;
+    int r = interned_get(&c->asked, asked, SG_PREDS_MAX, ret_number);
 
-    if (rule->launched)
-        return 0; // the kernel is not asked about it
-    r = subject_set(c, rule->by, rule->n_by, pred.by);
-    if (r == 0)
-        r = subject_set(c, rule->not_by, rule->n_not_by, pred.not_by);
-    if (r == 0)
-        r = interned_get(&c->preds, &pred, SG_PREDS_MAX, &number);
     if (r == -E2BIG) {
         struct policy_diag *d =
             compile_diag(c, POLICY_ERROR, rule->pos,
@@ -366,6 +357,45 @@ static int rule_predicate(struct compiler *c, uint32_t index)
         policy_diag_cure(c->diags, d, "use the same subjects in several rules, or name a group");
         return -EINVAL;
     }
+    return r;
+}
+
+// What `to` names is a predicate of its own, which has to hold for the other process.
+static int rule_target(struct compiler *c, const struct policy_rule *rule,
+                       struct sg_target *ret_target)
+{
+    struct asked whom = {};
+    uint32_t number = 0;
+    int r;
+
+    if (rule->to_other_user)
+        ret_target->flags |= SG_TARGET_OTHER_USER;
+    if (rule->n_to == 0)
+        return 0;
+    r = subject_set(c, rule->to, rule->n_to, whom.pred.by);
+    if (r == 0)
+        r = get_predicate(c, rule, &whom, &number);
+    if (r == 0)
+        ret_target->to = (uint16_t)number;
+    return r;
+}
+
+static int rule_predicate(struct compiler *c, uint32_t index)
+{
+    const struct policy_rule *rule = &c->policy->rules[index];
+    struct asked asked = {};
+    uint32_t number = 0;
+    int r;
+
+    if (rule->launched)
+        return 0; // the kernel is not asked about it
+    r = subject_set(c, rule->by, rule->n_by, asked.pred.by);
+    if (r == 0)
+        r = subject_set(c, rule->not_by, rule->n_not_by, asked.pred.not_by);
+    if (r == 0)
+        r = rule_target(c, rule, &asked.target);
+    if (r == 0)
+        r = get_predicate(c, rule, &asked, &number);
     if (r == 0)
         c->rule_pred[index] = (uint16_t)number;
     return r;
@@ -384,6 +414,41 @@ static bool pred_covers(const struct sg_pred *a, const struct sg_pred *b)
             return false;
     }
     return !any_a || (any_b && !more);
+}
+
+// The same of targets.
+static bool target_covers(const struct compiler *c, const struct sg_target *a,
+                          const struct sg_target *b)
+{
+    if (!a->to && !a->flags)
+        return true;
+    if ((!b->to && !b->flags) || b->flags & ~a->flags)
+        return false;
+    return !b->to || (a->to && pred_covers(&c->preds[a->to], &c->preds[b->to]));
+}
+
+// Takes what rules ask for apart, and notes which predicate holds wherever another one does.
+static int split_asked(struct compiler *c)
+{
+    const struct asked *asked = c->asked.items;
+
+    c->n_preds = c->asked.n;
+    c->preds = new0(struct sg_pred, c->n_preds);
+    c->targets = new0(struct sg_target, c->n_preds);
+    c->covers = mallocz_array(c->n_preds, sizeof(*c->covers));
+    if (!c->preds || !c->targets || !c->covers)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n_preds; i++) {
+        c->preds[i] = asked[i].pred;
+        c->targets[i] = asked[i].target;
+        c->any_target |= asked[i].target.to || asked[i].target.flags;
+    }
+    for (size_t a = 0; a < c->n_preds; a++)
+        for (size_t b = 0; b < c->n_preds; b++)
+            if (pred_covers(&c->preds[a], &c->preds[b]) &&
+                target_covers(c, &c->targets[a], &c->targets[b]))
+                c->covers[a][b / 64] |= SG_BIT(b % 64);
+    return 0;
 }
 
 static int compare_terms(const void *a, const void *b)
@@ -442,8 +507,7 @@ static int fixed_atoms(struct compiler *c)
 int compile_subjects(struct compiler *c)
 {
     const struct policy *p = c->policy;
-    const struct sg_pred everybody = {};
-    const struct sg_pred *preds;
+    const struct asked everybody = {};
     uint32_t zero;
     int r;
 
@@ -460,24 +524,17 @@ int compile_subjects(struct compiler *c)
     if (r == 0)
         r = map_new(MAP_STR, 0, NULL, &c->atom_index);
     if (r == 0)
-        r = interned_init(&c->preds, sizeof(struct sg_pred));
+        r = interned_init(&c->asked, sizeof(struct asked));
     if (r == 0)
-        r = interned_get(&c->preds, &everybody, SG_PREDS_MAX, &zero);
+        r = interned_get(&c->asked, &everybody, SG_PREDS_MAX, &zero);
     for (uint32_t i = 0; r == 0 && i < p->n_rules; i++)
         r = rule_predicate(c, i);
     if (r < 0)
         return r;
     sort_terms(c);
-
-    c->covers = mallocz_array(c->preds.n, sizeof(*c->covers));
-    if (!c->covers)
-        return -ENOMEM;
-    preds = c->preds.items;
-    for (size_t a = 0; a < c->preds.n; a++)
-        for (size_t b = 0; b < c->preds.n; b++)
-            if (pred_covers(&preds[a], &preds[b]))
-                c->covers[a][b / 64] |= SG_BIT(b % 64);
-    r = fixed_atoms(c);
+    r = split_asked(c);
+    if (r == 0)
+        r = fixed_atoms(c);
     c->image->n_atoms = c->n_atoms;
     return r;
 }

@@ -126,7 +126,8 @@ static bool ready(const struct sensor *s, size_t i)
 // A hook that refuses nothing, or of which nobody is told whether it did: it is proved when its record comes.
 static bool records_only(size_t i)
 {
-    return hook_row(i)->canary == CANARY_io || hook_row(i)->canary == CANARY_request_module;
+    return hook_row(i)->canary == CANARY_io || hook_row(i)->canary == CANARY_request_module ||
+           hook_row(i)->canary == CANARY_sigio;
 }
 
 // As a service we are confined, and refused things before any hook is asked. A hook that was proved before is none of those.

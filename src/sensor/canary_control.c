@@ -137,6 +137,25 @@ int act_signal(const struct canary *c)
     return r;
 }
 
+int act_sigio(const struct canary *c)
+{
+    int fds[2], r = 0;
+    pid_t pid;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    pid = start_other();
+    if (pid < 0 || fcntl(fds[0], F_SETOWN, pid) < 0 || fcntl(fds[0], F_SETSIG, SIGCONT) < 0 ||
+        fcntl(fds[0], F_SETFL, O_ASYNC) < 0 || write(fds[1], "", 1) < 0)
+        r = -errno;
+    canary_ask(c, SG_HOOK_NONE);
+    if (pid > 0)
+        end_other(pid);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    return r;
+}
+
 int act_clone(const struct canary *c)
 {
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUTS | SIGCHLD, NULL, NULL, NULL, NULL);

@@ -122,7 +122,13 @@ static void test_both_ends_agree(void **state)
     _cleanup_(sb_done) struct strbuf sb = {};
     static struct explain_args args;
     struct json_object *o;
-    static const struct policy_query query = {.path = "/etc/shadow", .path_len = 11, .ops = 5};
+    struct policy_query query = {.path = "/etc/shadow",
+                                 .path_len = 11,
+                                 .ops = 5,
+                                 .other_user = true,
+                                 .has_when = true,
+                                 .when = 12345};
+    const struct policy_facts target = {.exe = "/bin/db", .uid = 44};
     struct case_facts c;
 
     (void)state;
@@ -135,9 +141,10 @@ static void test_both_ends_agree(void **state)
     c.uid = 33;
     c.login_uid = UINT32_MAX;
     c.session = 2;
-    c.container = c.has_when = true;
-    c.when = 12345;
-    assert_int_equal(case_json(&c, &query, &sb), 0);
+    c.container = true;
+    query.facts = case_policy_facts(&c);
+    query.target = &target;
+    assert_int_equal(case_json(&query, &sb), 0);
     o = json_tokener_parse(sb_str(&sb));
     assert_int_equal(explain_args_read(o, &args, NULL), 0);
     assert_string_equal(args.query.path, "/etc/shadow");
@@ -151,6 +158,9 @@ static void test_both_ends_agree(void **state)
     assert_int_equal(args.query.facts.session, 2);
     assert_true(args.query.facts.container);
     assert_int_equal(args.query.when, 12345);
+    assert_string_equal(args.query.target->exe, "/bin/db");
+    assert_int_equal(args.query.target->uid, 44);
+    assert_true(args.query.other_user);
     json_object_put(o);
     case_done(&c);
 }
@@ -164,16 +174,14 @@ static void test_control_agrees(void **state)
         {.kind = SG_CONTROL_exec, .what = POLICY_CONTROL_NUMBER, .number = SG_EXEC_DELETED},
     };
     static struct explain_args args;
-    struct case_facts c;
 
     (void)state;
-    case_init(&c);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct policy_query query = {.control = &rows[i], .ops = SG_OP_CONTROL};
         _cleanup_(sb_done) struct strbuf sb = {};
         struct json_object *o;
 
-        assert_int_equal(case_json(&c, &query, &sb), 0);
+        assert_int_equal(case_json(&query, &sb), 0);
         o = json_tokener_parse(sb_str(&sb));
         assert_int_equal(explain_args_read(o, &args, NULL), 0);
         assert_ptr_equal(args.query.control, &args.control);
@@ -184,9 +192,9 @@ static void test_control_agrees(void **state)
             assert_string_equal(args.control.name, rows[i].name);
         else
             assert_int_equal(args.control.number, rows[i].number);
+        assert_null(args.query.target);
         json_object_put(o);
     }
-    case_done(&c);
 }
 
 UNIT_MAIN(cmocka_unit_test(test_words), cmocka_unit_test(test_too_many),

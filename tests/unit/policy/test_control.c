@@ -8,6 +8,8 @@
 #include "base/strbuf.h"
 #include "model/names.h"
 #include "policy/compile.h"
+#include "policy/explain.h"
+#include "tests/unit/policy/compiled.h"
 
 static const enum sg_control_arg args[SG_CONTROL_COUNT] = {
 #define SG_CONTROL(id, arg, help) SG_CONTROL_ARG_##arg,
@@ -171,6 +173,111 @@ static void test_what_cannot_be_refused(void **state)
     assert_null(rule("exit", "any", "kill"));
 }
 
-UNIT_MAIN(cmocka_unit_test(test_words), cmocka_unit_test(test_capabilities_without_prefix),
-          cmocka_unit_test(test_ids), cmocka_unit_test(test_names),
-          cmocka_unit_test(test_self_test), cmocka_unit_test(test_what_cannot_be_refused))
+// Whether rules of a section are taken.
+static bool taken(const char *key, const char *text)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct policy *policy = NULL;
+
+    sb_printf(&sb,
+              "safeguard: 1\nmode: enforce\nsubjects:\n  db: {user: 4242}\n"
+              "  shell: {env: {A: b}}\n%s:\n  - %s\n",
+              key, text);
+    if (policy_load_buffer("t.yaml", sb_str(&sb), sb.len, NULL, NULL, &policy) < 0)
+        return false;
+    policy_free(policy);
+    return true;
+}
+
+static void test_target_mistakes(void **state)
+{
+    (void)state;
+    assert_true(taken("control", "{signal: kill, to: db, do: deny}"));
+    assert_true(taken("control", "{signal: kill, to: [{exe: /bin/a}, other_user], do: deny}"));
+    assert_true(taken("control", "{signal: any, by: db, to: other_user, do: audit}"));
+    assert_false(taken("control", "{ptrace: attach, to: db, do: deny}"));
+    assert_false(taken("control", "{signal: kill, ptrace: attach, to: db, do: deny}"));
+    assert_false(taken("control", "{to: db, do: deny}"));
+    assert_false(taken("control", "{signal: kill, to: [], do: deny}"));
+    assert_false(taken("control", "{signal: kill, to: nobody_knows, do: deny}"));
+    assert_false(taken("control", "{signal: kill, to: shell, do: deny}"));
+    assert_false(taken("control", "{signal: kill, to: {env: {A: b}}, do: deny}"));
+    assert_false(taken("processes", "{syscall: kill, to: db, do: deny}"));
+    assert_false(taken("files", "{path: /a, to: db, do: deny}"));
+}
+
+// What a policy with targets says of SIGKILL to a process of a user; uid < 0: it is not known whom it is for.
+static uint8_t to_user(const struct policy_image *image, uint32_t by, int64_t uid, int *ret_rule)
+{
+    const struct policy_control control = {.kind = SG_CONTROL_signal,
+                                           .what = POLICY_CONTROL_NUMBER,
+                                           .number = 9};
+    const struct policy_facts target = {.uid = (uint32_t)uid, .session = -1};
+    const struct policy_query q = {.control = &control,
+                                   .ops = SG_OP_CONTROL,
+                                   .facts = {.uid = by, .session = -1},
+                                   .target = uid < 0 ? NULL : &target,
+                                   .other_user = uid >= 0 && by != (uint32_t)uid};
+    struct policy_decision d;
+
+    assert_int_equal(policy_explain(image, &q, &d), 0);
+    *ret_rule = d.overall.matched ? d.overall.rule : -1;
+    return d.overall.matched ? d.overall.verdict : SG_ALLOW;
+}
+
+static void test_targets(void **state)
+{
+    struct policy_image *image = compile("safeguard: 1\nmode: enforce\n"
+                                         "subjects:\n  db: {user: 10}\n  web: {user: 20}\n"
+                                         "control:\n"
+                                         "  - {signal: kill, by: web, to: web, do: allow}\n"
+                                         "  - {signal: kill, by: web, to: db, do: deny}\n"
+                                         "  - {signal: kill, by: db, to: other_user, do: deny}\n"
+                                         "  - {signal: kill, to: [db, web], do: audit}\n"
+                                         "  - {signal: kill, by: web, to: db, do: audit}\n");
+    static const struct {
+        uint32_t by;
+        int64_t to;
+        uint8_t verdict;
+        int rule;
+    } rows[] = {
+        {20, 20, SG_ALLOW, 0}, {20, 10, SG_DENY, 1},   {20, 30, SG_ALLOW, -1},
+        {10, 20, SG_DENY, 2},  {10, 10, SG_AUDIT, 3},  {30, 10, SG_AUDIT, 3},
+        {30, 20, SG_AUDIT, 3}, {30, 30, SG_ALLOW, -1}, {20, -1, SG_DENY, 1},
+        {10, -1, SG_DENY, 2},  {30, -1, SG_ALLOW, -1},
+    };
+
+    (void)state;
+    assert_int_equal(policy_image_head(image)->n_targets, policy_image_head(image)->n_preds);
+    assert_int_equal(policy_image_validate(image->mem, image->size), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        int rule = -2;
+
+        assert_int_equal(to_user(image, rows[i].by, rows[i].to, &rule), rows[i].verdict);
+        assert_int_equal(rule, rows[i].rule);
+    }
+    policy_image_free(image);
+}
+
+// A rule hides one behind it only where it asks for no more of the target.
+static void test_hidden_by_target(void **state)
+{
+    struct policy_image *image = compile("safeguard: 1\nmode: enforce\n"
+                                         "subjects:\n  db: {user: 10}\n"
+                                         "control:\n"
+                                         "  - {signal: kill, to: db, do: allow}\n"
+                                         "  - {signal: kill, do: deny}\n");
+    int rule;
+
+    (void)state;
+    assert_int_equal(to_user(image, 0, 10, &rule), SG_ALLOW);
+    assert_int_equal(to_user(image, 0, 11, &rule), SG_DENY);
+    assert_int_equal(to_user(image, 0, -1, &rule), SG_DENY);
+    policy_image_free(image);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_target_mistakes), cmocka_unit_test(test_targets),
+          cmocka_unit_test(test_hidden_by_target), cmocka_unit_test(test_words),
+          cmocka_unit_test(test_capabilities_without_prefix), cmocka_unit_test(test_ids),
+          cmocka_unit_test(test_names), cmocka_unit_test(test_self_test),
+          cmocka_unit_test(test_what_cannot_be_refused))

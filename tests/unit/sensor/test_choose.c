@@ -432,7 +432,7 @@ static void test_defence(void **state)
     wants.features = SENSOR_FEATURE_DEFENCE;
     assert_int_equal(choose_wanted(&c, &wants, &names, NULL), 0);
     assert_true(names_has(&names, "lsm_guard_task_kill"));
-    assert_false(names_has(&names, "lsm_guard_sigio"));
+    assert_false(names_has(&names, "lsm_guard_setnice"));
     fake_btf_function(btf, "security_task_kill", 4);
     choose_programs(object, btf, "6.1.0", SENSOR_ATTACH_FMOD_RET, &c);
     assert_int_equal(choose_wanted(&c, &wants, &names, NULL), 0);

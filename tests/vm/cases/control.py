@@ -7,7 +7,8 @@ import platform
 import sys
 
 ABSENT = 200
-SIGNALS = {"usr1": 10, "usr2": 12, "quit": 3, "urg": 23, "winch": 28, "cont": 18}
+SIGNALS = {"usr1": 10, "usr2": 12, "quit": 3, "urg": 23, "winch": 28, "cont": 18, "alrm": 14, "xcpu": 24, "xfsz": 25, "vtalrm": 26,
+           "prof": 27}
 WORDS = {
     "signal": SIGNALS,
     "ptrace": {"read": 0, "attach": 1, "traceme": 2},

@@ -13,6 +13,8 @@ if [[ ${1:-} == run ]]; then
 fi
 sysctl -qw kernel.unprivileged_userns_clone=1 2>/dev/null
 sg-control prepare $dir || { echo "not ok prepared"; exit 1; }
+$dir/guarded wait >/dev/null &
+echo $! >$dir/older
 sg-protect -p "$cases/control.yaml" -o /tmp/records bash "$0" run "${2:-}" 2>/tmp/protect.err ||
     { tail -n 20 /tmp/protect.err; echo "not ok policy in force"; exit 1; }
 sg-control list >/tmp/ways

@@ -40,6 +40,10 @@ static inline int errno_of_fd(long fd)
     return r;
 }
 
+/* Of the program `guarded`: waits for a signal that ends it, itself or its child. Says when it does: a byte on its output. */
+int wait_for_signals(void);
+int wait_as_child(void);
+
 #define WAY(id, function, since, error, kind, argument, outcome) \
     int function(const struct way_ctx *c);
 #include "ways.def"

@@ -87,7 +87,8 @@ static int prepare(const char *dir)
     mkdir("m", 0755);
     if (put_modules() < 0 || copy_file("/proc/self/exe", "setuid", 4242, 0, 04755) < 0 ||
         copy_file("/proc/self/exe", "setgid", 0, 4242, 02755) < 0 ||
-        copy_file("/proc/self/exe", "code", 0, 0, 0755) < 0)
+        copy_file("/proc/self/exe", "code", 0, 0, 0755) < 0 ||
+        copy_file("/proc/self/exe", "guarded", 0, 0, 0755) < 0)
         return 1;
     return mount("none", "m", "ramfs", 0, NULL) < 0 || mount(NULL, "m", NULL, MS_PRIVATE, NULL) < 0;
 }
@@ -173,6 +174,10 @@ int main(int argc, char **argv)
         return run(argv[2], argc > 3 ? argv[3] : NULL);
     if (argc == 2 && strcmp(argv[1], "nothing") == 0)
         return 0;
+    if (argc == 2 && strcmp(argv[1], "wait") == 0)
+        return wait_for_signals();
+    if (argc == 2 && strcmp(argv[1], "child") == 0)
+        return wait_as_child();
     fprintf(stderr, "usage: sg-control list | prepare DIR | run DIR [PART]\n");
     return 2;
 }
