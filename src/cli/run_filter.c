@@ -32,6 +32,17 @@ static const struct {
     {SCMP_ARCH_AARCH64, SCMP_ARCH_ARM},
 };
 
+// What 32-bit programs of x86 can also do by ipc(2), with its number there; the high half of that is a version, which the kernel
+// mostly does not look at.
+static const struct {
+    const char *name;
+    uint32_t number;
+} by_ipc[] = {
+    {"semop", 1},   {"semget", 2},  {"semctl", 3},  {"semtimedop", 4},
+    {"msgsnd", 11}, {"msgrcv", 12}, {"msgget", 13}, {"msgctl", 14},
+    {"shmat", 21},  {"shmdt", 22},  {"shmget", 23}, {"shmctl", 24},
+};
+
 // What a program cannot do without, and what gives nobody anything: `any` does not mean them.
 static const char *const ends[] = {"exit", "exit_group", "rt_sigreturn", "sigreturn",
                                    "restart_syscall"};
@@ -66,6 +77,17 @@ static int add_rule(scmp_filter_ctx ctx, uint32_t other, uint32_t action, const 
         return -ENOENT;
     // The library refuses what says no more than the rest does.
     return action == other ? 0 : seccomp_rule_add(ctx, action, nr, 0);
+}
+
+static int add_ipc(scmp_filter_ctx ctx, uint32_t other, uint32_t action, const char *name)
+{
+    int nr = seccomp_syscall_resolve_name("ipc");
+
+    for (size_t i = 0; i < ARRAY_SIZE(by_ipc) && action != other; i++)
+        if (streq(by_ipc[i].name, name))
+            return seccomp_rule_add(ctx, action, nr, 1,
+                                    SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffff, by_ipc[i].number));
+    return 0;
 }
 
 static int add_architectures(scmp_filter_ctx ctx)
@@ -119,6 +141,8 @@ static int add_calls(scmp_filter_ctx ctx, uint32_t other, const struct policy *p
         if (streq(call->name, "any"))
             continue;
         r = add_rule(ctx, other, action_of(call), call->name);
+        if (r == 0)
+            r = add_ipc(ctx, other, action_of(call), call->name);
         if (r == -ENOENT) {
             (void)at_rule(err, p, call, -EINVAL, "libseccomp does not know this system call");
             error_cure(err, "install a newer libseccomp, or take the name out");

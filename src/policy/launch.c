@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/table.h"
+#include "policy/syscalls.h"
 
 // A policy may be called anything: what cannot be part of a path, or would be another pattern, is written as %XX.
 void policy_launch_group(const char *policy, struct strbuf *sb)
@@ -34,8 +35,8 @@ static void draft_done(struct calls_draft *d)
     map_free(d->seen);
 }
 
-static int add_call(struct calls_draft *d, const struct policy_rule *rule, uint32_t number,
-                    const char *name)
+static int add_one(struct calls_draft *d, const struct policy_rule *rule, uint32_t number,
+                   const char *name)
 {
     int r = map_put_str(d->seen, name, d);
 
@@ -55,6 +56,18 @@ static int add_call(struct calls_draft *d, const struct policy_rule *rule, uint3
         .monitor = rule->monitor,
     };
     return 0;
+}
+
+// With all its forms: 32-bit programs have them under other names.
+static int add_call(struct calls_draft *d, const struct policy_rule *rule, uint32_t number,
+                    const char *name)
+{
+    const char *const *form = syscall_forms(name);
+    int r = add_one(d, rule, number, name);
+
+    for (; r == 0 && form && *form; form++)
+        r = add_one(d, rule, number, *form);
+    return r;
 }
 
 int policy_calls(const struct policy *p, uint32_t file, struct policy_calls *ret_calls)

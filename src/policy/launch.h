@@ -14,7 +14,7 @@ void policy_launch_group(const char *policy, struct strbuf *sb);
 
 // A system call and what a rule says of it. "any" is the last, if there is one: all others.
 struct policy_call {
-    const char *name; // on loan from the policy
+    const char *name; // on loan from the policy, or static
     uint32_t rule;    // index into policy.rules
     uint8_t verdict;  // enum sg_verdict
     uint8_t error;    // errno of a denial
@@ -26,7 +26,7 @@ struct policy_calls {
     size_t n;
 };
 
-// The first rule that names a call decides it. `file`: of the policy. 0 or -ENOMEM; the caller frees with
+// The first rule that names a call, or another form of it, decides it. `file`: of the policy. 0 or -ENOMEM; the caller frees with
 // policy_calls_done().
 int policy_calls(const struct policy *p, uint32_t file, struct policy_calls *ret_calls);
 void policy_calls_done(struct policy_calls *calls);

@@ -18,6 +18,20 @@ static const char *const names[] = {
 #include "policy/syscall_names.def"
 };
 
+static const char *const forms[][5] = {
+#define FORMS(...) {__VA_ARGS__, NULL},
+#include "policy/syscall_forms.def"
+};
+
+const char *const *syscall_forms(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+        for (size_t k = 0; forms[i][k]; k++)
+            if (streq(forms[i][k], name))
+                return forms[i];
+    return NULL;
+}
+
 const struct syscall_row *syscall_row(const char *name)
 {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

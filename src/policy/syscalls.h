@@ -17,6 +17,9 @@ struct syscall_row {
 // NULL: no hook sees this call.
 const struct syscall_row *syscall_row(const char *name);
 
+// All forms of this call (syscall_forms.def), up to NULL; NULL: it has this one alone.
+const char *const *syscall_forms(const char *name);
+
 // One more value of `syscall`: a name, or "any". Adds the pattern of its kind where there is one. 0 or -ENOMEM.
 int read_syscall(struct loader *ld, const struct yaml_node *node, void *ctx);
 

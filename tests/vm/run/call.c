@@ -2,7 +2,7 @@
 //
 // Makes one system call in many ways and prints what came of it: "ok", or the name of the error.
 //
-//   sg-call WAY CALL      CALL: getpriority, sethostname, personality, io_uring_setup
+//   sg-call WAY CALL      CALL: getpriority, sethostname, personality, io_uring_setup, setuid, setgroups, clock_settime, connect, semop
 //
 // Ways: here; twice; thread (one of several); child (after a fork); exec (of this program once more); compat (by the
 // entry for 32-bit programs); x32 (by the number for x32). Exit status 77: this processor or kernel has no such way.
@@ -28,6 +28,12 @@ static const struct call {
     {"sethostname", SYS_sethostname, 74},
     {"personality", SYS_personality, 136},
     {"io_uring_setup", 425, 425},
+    // By the number that only 32-bit programs have for it: setuid32, setgroups32, clock_settime64, socketcall, ipc.
+    {"setuid", SYS_setuid, 213},
+    {"setgroups", SYS_setgroups, 206},
+    {"clock_settime", SYS_clock_settime, 404},
+    {"connect", SYS_connect, 102},
+    {"semop", SYS_semop, 117},
 };
 
 static void say(long result)
@@ -50,11 +56,14 @@ static long by_number(long number)
 #ifdef __x86_64__
 static long by_int80(long number)
 {
-    long result;
+    long result, first = number == 136   ? 0xffffffffL
+                         : number == 102 ? 3           // SYS_CONNECT
+                         : number == 117 ? 1 | 1 << 16 // SEMOP, version 1
+                                         : 0;
 
     __asm__ volatile("int $0x80"
                      : "=a"(result)
-                     : "a"(number), "b"(number == 136 ? 0xffffffffL : 0), "c"(0), "d"(0)
+                     : "a"(number), "b"(first), "c"(0), "d"(0)
                      : "r8", "r9", "r10", "r11", "memory");
     return (int)result;
 }
