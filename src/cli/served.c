@@ -138,6 +138,9 @@ static void put_served(const struct policy *p, const struct policy_rule *rule,
         sb_puts(sb, "; not seen on this kernel: ");
         put_names(sb, s->unseen, s->n_unseen);
     }
+    for (size_t i = 0; i < s->n_fixed; i++)
+        sb_printf(sb, "; %s from %s whatever the rule says", strerrorname_np(s->fixed[i].error),
+                  s->fixed[i].calls);
     for (uint32_t i = 0; i < s->wider.n; i++)
         sb_printf(sb, "%s%s", i ? ", " : "; decides also: ", s->wider.items[i]);
     sb_putc(sb, '\n');

@@ -40,6 +40,16 @@ static const struct {
 #include "policy/served_by.def"
 };
 
+static const struct fixed {
+    enum sg_control kind;
+    const char *word, *hook, *calls; // hook NULL: of the kind, whatever serves it
+    int error;
+} fixed[] = {
+#define FIXED_ERROR(kind, word, hook, error, calls) {SG_CONTROL_##kind, word, #hook, calls, error},
+#define FIXED_KIND(kind, error)                     {SG_CONTROL_##kind, "", NULL, #kind, error},
+#include "policy/served_by.def"
+};
+
 static const struct {
     uint32_t value; // SCHEDULE_*
     const char *by;
@@ -236,6 +246,53 @@ static void look_at_all(const struct policy_kernel *k, const struct policy_rule 
     }
 }
 
+static bool has_name(const char *const *names, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (streq(names[i], name))
+            return true;
+    return false;
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *at = strstr(words, word); at; at = strstr(at + 1, word))
+        if ((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
+            return true;
+    return false;
+}
+
+static void note_fixed_of(const struct policy_rule *rule, const struct policy_pattern *p,
+                          struct policy_served *s)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(fixed); i++) {
+        const struct fixed *f = &fixed[i];
+
+        if (f->kind != p->control->kind || (*f->word && !is_word(p->control, f->word)) ||
+            (f->hook && !has_name(s->hooks, s->n_hooks, f->hook)) ||
+            f->error == (rule->error ? rule->error : EPERM))
+            continue;
+        // As a call by its name it gives this one alone; as a kind, others may do as the rule says.
+        if (rule->error && !s->refused &&
+            (!f->hook || (rule->syscalls.n && has_word(f->calls, p->text)))) {
+            s->refused = p;
+            s->refused_error = f->error;
+        }
+        if (s->n_fixed < SERVED_FIXED_MAX)
+            s->fixed[s->n_fixed++] = (struct policy_fixed){f->calls, f->error};
+    }
+}
+
+// Which calls do not give the errno that the rule says.
+static void note_fixed(const struct policy_rule *rule, struct policy_served *s)
+{
+    for (uint32_t i = 0; rule->verdict == SG_DENY && i < rule->paths.n; i++)
+        if (rule->paths.items[i].control)
+            note_fixed_of(rule, &rule->paths.items[i], s);
+}
+
 static void note_setters(const struct policy_rule *rule, struct policy_served *s)
 {
     for (size_t i = 0; rule->schedule && i < ARRAY_SIZE(setters); i++)
@@ -271,6 +328,7 @@ int policy_served(const struct policy_rule *rule, const struct policy_kernel *ke
         return 0;
     }
     look_at_all(kernel, rule, &s);
+    note_fixed(rule, &s);
     note_setters(rule, &s);
     s.by = s.n_hooks         ? POLICY_SERVED_BY_HOOKS
            : s.n_tracepoints ? POLICY_SERVED_BY_TRACEPOINT
@@ -326,6 +384,23 @@ static void report(const struct policy *p, const struct policy_rule *rule,
     policy_diag_source(diags, d, file->text, file->text_len, pos->width);
 }
 
+static void report_errno(const struct policy *p, const struct policy_rule *rule,
+                         const struct policy_served *s, struct policy_diags *diags)
+{
+    const struct policy_source *file = &p->files[rule->pos.file];
+    const struct policy_pos *pos = &s->refused->pos;
+    const char *given = strerrorname_np(s->refused_error);
+    _cleanup_(sb_done) struct strbuf what = {};
+    struct policy_diag *d;
+
+    policy_control_format(s->refused->control, &what);
+    d = policy_diag_add(diags, POLICY_ERROR, file->path, pos->line, pos->column,
+                        "%s gives its caller %s on this kernel, and never the %s of this rule",
+                        sb_str(&what), given, strerrorname_np(rule->error));
+    policy_diag_cure(diags, d, "write `do: deny`, in a rule of its own");
+    policy_diag_source(diags, d, file->text, file->text_len, pos->width);
+}
+
 int policy_check_served(const struct policy *p, const struct policy_kernel *kernel,
                         struct policy_diags *diags)
 {
@@ -337,6 +412,8 @@ int policy_check_served(const struct policy *p, const struct policy_kernel *kern
             return r;
         if (s.lost || s.lost_control)
             report(p, &p->rules[i], &s, diags);
+        else if (s.refused)
+            report_errno(p, &p->rules[i], &s, diags);
         policy_served_done(&s);
     }
     return 0;

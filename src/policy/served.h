@@ -9,6 +9,7 @@
 #include "policy/policy.h"
 
 #define SERVED_HOOKS_MAX 64
+#define SERVED_FIXED_MAX 8
 
 struct policy_kernel {
     uint32_t version;                              // major << 16 | minor; 0: has_hook is asked
@@ -43,6 +44,14 @@ struct policy_served {
     size_t n_unseen;
     uint32_t lost; // operations that nothing sees on this kernel (SG_OP_*)
     const struct policy_pattern *lost_control; // likewise of abi/control.def, the first; the rule's
+    struct policy_fixed {
+        const char *calls; // with blanks between
+        int error;
+    } fixed[SERVED_FIXED_MAX]; // calls that give another errno than the rule says
+    size_t n_fixed;
+    const struct policy_pattern
+        *refused;        // the rule's, of which nothing gives the errno that it says
+    int refused_error;   // but this one
     const char *missing; // a hook that would see what is lost; NULL: there is none
     uint32_t needs;      // the oldest kernel that has one; 0: not known
     struct policy_names
@@ -54,6 +63,7 @@ int policy_served(const struct policy_rule *rule, const struct policy_kernel *ke
                   struct policy_served *ret);
 void policy_served_done(struct policy_served *s);
 
-// An error for each rule of which something is not served, with the reason and what to do. 0 or -ENOMEM.
+// An error for each rule of which something is not served, or that asks for an errno which its calls cannot give, with the reason
+// and what to do. 0 or -ENOMEM.
 int policy_check_served(const struct policy *p, const struct policy_kernel *kernel,
                         struct policy_diags *diags);

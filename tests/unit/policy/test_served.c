@@ -212,6 +212,62 @@ static void test_words(void **state)
     assert_int_equal(bad, 0);
 }
 
+// Which errno is given by calls for which the rule's cannot be, and where nothing gives it.
+static void test_errno(void **state)
+{
+    static const struct {
+        const char *rule;
+        uint32_t version;
+        size_t fixed;
+        int error; // not 0: the rule is a mistake, since only this one is given
+        const char *calls;
+    } rows[] = {
+        {"control:\n  - {setns: uts, do: {errno: EACCES}}\n", VERSION(6, 1), 1, EPERM, "setns"},
+        {"control:\n  - {setns: uts, do: {errno: EPERM}}\n", VERSION(6, 1), 0, 0, ""},
+        {"control:\n  - {setns: uts, do: deny}\n", VERSION(6, 1), 0, 0, ""},
+        {"control:\n  - {capability: sys_chroot, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, EPERM,
+         "capability"},
+        {"control:\n  - {unshare: net, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0, "unshare"},
+        {"processes:\n  - {syscall: unshare, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, EPERM,
+         "unshare"},
+        {"control:\n  - {unshare: user, do: {errno: ENOSYS}}\n", VERSION(6, 1), 0, 0, ""},
+        {"control:\n  - {unshare: user, do: {errno: ENOSYS}}\n", VERSION(5, 10), 1, 0, "unshare"},
+        {"control:\n  - {unshare: user, do: deny}\n", VERSION(5, 10), 1, 0, "unshare"},
+        {"control:\n  - {mount: bind, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0, "open_tree"},
+        {"control:\n  - {mount: tmpfs, do: {errno: ENOSYS}}\n", VERSION(6, 1), 0, 0, ""},
+        {"processes:\n  - {syscall: ptrace, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0,
+         "process_vm_readv process_vm_writev pidfd_getfd"},
+        {"processes:\n  - {syscall: pidfd_getfd, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, EPERM,
+         "process_vm_readv process_vm_writev pidfd_getfd"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct policy_kernel k = {.version = rows[i].version};
+        struct policy_diags d = {};
+        struct policy_served s;
+        char text[512];
+        struct policy *p;
+
+        (void)snprintf(text, sizeof(text), "safeguard: 1\nmode: enforce\n%s", rows[i].rule);
+        p = load(text);
+        assert_int_equal(policy_served(&p->rules[0], &k, &s), 0);
+        assert_int_equal(policy_check_served(p, &k, &d), 0);
+        if (s.n_fixed != rows[i].fixed || (s.refused ? s.refused_error : 0) != rows[i].error ||
+            d.n_errors != (rows[i].error != 0))
+            fail_msg("%s%zu fixed, %zu errors", rows[i].rule, s.n_fixed, d.n_errors);
+        if (s.n_fixed)
+            assert_string_equal(s.fixed[0].calls, rows[i].calls);
+        if (d.n) {
+            assert_int_equal(d.items[0].line, 4);
+            assert_non_null(d.items[0].cure);
+        }
+        policy_served_done(&s);
+        policy_diags_done(&d);
+        policy_free(p);
+    }
+}
+
 // By what its values are set, and nothing else.
 static void test_schedule(void **state)
 {
@@ -271,5 +327,5 @@ static void test_needed(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_versions), cmocka_unit_test(test_nothing),
-          cmocka_unit_test(test_some), cmocka_unit_test(test_words),
+          cmocka_unit_test(test_some), cmocka_unit_test(test_words), cmocka_unit_test(test_errno),
           cmocka_unit_test(test_schedule), cmocka_unit_test(test_needed))
