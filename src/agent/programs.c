@@ -270,7 +270,6 @@ void programs_tick(struct agent *a)
         question.ref = program.ref;
         question.ino = program.ino;
         question.dev = program.dev;
-        question.exec_ns = now_ns(CLOCK_REALTIME);
         (void)ask(a, &question, program.path, (struct bytes){}, 0);
     }
     submit(a);
@@ -316,12 +315,13 @@ void programs_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "asked", c->asked);
     jw_kv_u64(jw, "cached", c->cached);
     jw_kv_u64(jw, "hashed", c->hashed);
+    jw_kv_u64(jw, "hashed_again", c->again);
     jw_kv_u64(jw, "bytes", c->bytes);
     jw_kv_u64(jw, "waiting", p->n);
     jw_kv_object(jw, "missing");
     for (enum file_hash i = FILE_HASH_LATE; i < FILE_HASH_COUNT; i++) {
         uint64_t n = i == FILE_HASH_LATE   ? a->held.n_late
-                     : i == FILE_HASH_BUSY ? p->n_busy
+                     : i == FILE_HASH_BUSY ? p->n_busy + c->missing[i]
                                            : c->missing[i];
 
         jw_kv_u64(jw, file_hash_name(i), n);

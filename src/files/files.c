@@ -17,14 +17,12 @@
 #include "files/hash.h"
 #include "files/identity.h"
 #include "files/packages.h"
-
-// The clock of a file system's times lags by as much as a tick of 100 Hz; twice that lies between a change and an exec that
-// did not see it.
-#define SETTLED_NS UINT64_C(20000000)
+#include "files/times.h"
 
 #define NO_ENTRY UINT32_MAX
 
-// A file with its content, as far as fstat() tells: whoever writes to it changes ctime, which nobody can set.
+// A file with its content, as far as fstat() tells: where times tell (times.h), whoever writes to it changes ctime, which only who
+// sets the clock can choose.
 struct identity {
     uint64_t dev, ino, size;
     int64_t mtime_ns, ctime_ns;
@@ -42,7 +40,10 @@ struct entry {
 struct files {
     int proc_fd;
     char *dpkg, *root;
-    uint64_t max_bytes;
+    uint64_t max_bytes, again_bytes;
+    bool (*tells)(int fd);
+    int64_t again_left; // bytes; below 0: owed
+    uint64_t again_ns;  // CLOCK_MONOTONIC: when that was so
 
     struct entry *entries;
     uint32_t n, max;
@@ -72,6 +73,8 @@ int files_new(const struct files_options *options, struct files **ret_files)
         return -ENOMEM;
     f->proc_fd = -1;
     f->max_bytes = o->max_bytes ? o->max_bytes : FILES_BYTES_DEFAULT;
+    f->again_bytes = o->again_bytes ? o->again_bytes : FILES_AGAIN_BYTES_DEFAULT;
+    f->tells = o->tells ? o->tells : times_tell;
     f->max = power_of_two(o->max_cached ? o->max_cached : FILES_CACHED_MAX);
     f->oldest = f->youngest = NO_ENTRY;
     f->dpkg = strdup(o->dpkg ? o->dpkg : "/var/lib/dpkg");
@@ -184,7 +187,8 @@ static void keep(struct files *f, const struct identity *id, enum file_hash hash
 
 // Finding the file.
 
-// Through the process that executed it. O_PATH: opening waits for no file system and tells nobody.
+// Through the process that executed it: nobody can write to what runs. What was written to later does not run any more, so that the
+// process has executed it anew since. O_PATH: opening waits for no file system and tells nobody.
 static int open_exe(const struct files *f, const struct files_ask *ask, struct stat *ret_st)
 {
     _cleanup_close_ int fd = -1;
@@ -198,10 +202,13 @@ static int open_exe(const struct files *f, const struct files_ask *ask, struct s
         return -errno;
     if (!identity_is(f->proc_fd, fd, ret_st, ask->ref.tgid, ask->dev, ask->ino))
         return -ESTALE;
+    if (ask->exec_ns &&
+        MIN(in_ns(&ret_st->st_ctim), in_ns(&ret_st->st_mtim)) > (int64_t)ask->exec_ns)
+        return -ESTALE;
     return TAKE_FD(fd);
 }
 
-// By its path: it has to be what it was when it was executed, and nothing holds it there.
+// By its path: it has to be what it was when it was executed, and nothing holds it there but its times.
 static int open_path(const struct files *f, const struct files_ask *ask, struct stat *ret_st)
 {
     _cleanup_close_ int fd = -1;
@@ -213,7 +220,7 @@ static int open_path(const struct files *f, const struct files_ask *ask, struct 
         return -errno;
     if (!identity_is(f->proc_fd, fd, ret_st, 0, ask->dev, ask->ino))
         return -ESTALE;
-    if (in_ns(&ret_st->st_ctim) + (int64_t)SETTLED_NS > (int64_t)ask->exec_ns)
+    if (!f->tells(fd) || !times_settled(in_ns(&ret_st->st_ctim), ask->exec_ns))
         return -ESTALE;
     return TAKE_FD(fd);
 }
@@ -221,7 +228,7 @@ static int open_path(const struct files *f, const struct files_ask *ask, struct 
 // Negative: FILE_HASH_OTHER for -ESTALE, else FILE_HASH_GONE.
 static int open_file(const struct files *f, const struct files_ask *ask, struct stat *ret_st)
 {
-    int fd = ask->refused ? -ENOENT : open_exe(f, ask, ret_st), by_path;
+    int fd = ask->refused || ask->aside ? -ENOENT : open_exe(f, ask, ret_st), by_path;
 
     if (fd >= 0)
         return fd;
@@ -262,6 +269,21 @@ static enum file_hash hash_it(struct files *f, int path_fd, const struct identit
     return memcmp(&after, id, sizeof(after)) == 0 ? FILE_HASH_KNOWN : FILE_HASH_CHANGED;
 }
 
+// What is read anew for each exec is bounded. False: not now.
+static bool afford(struct files *f, uint64_t bytes)
+{
+    uint64_t now = now_ns(CLOCK_MONOTONIC), passed = MIN(now - f->again_ns, NS_PER_SEC);
+    int64_t most = (int64_t)f->again_bytes;
+
+    f->again_left = MIN(f->again_left + (int64_t)(f->again_bytes / 1000 * (passed / 1000000)),
+                        most);
+    f->again_ns = now - passed % 1000000;
+    if (f->again_left <= 0)
+        return false;
+    f->again_left -= (int64_t)bytes;
+    return true;
+}
+
 static enum file_hash hash_of(struct files *f, const struct files_ask *ask, bool (*stop)(void *ctx),
                               void *ctx, uint8_t ret_sha256[FILE_SHA256_BYTES])
 {
@@ -271,6 +293,7 @@ static enum file_hash hash_of(struct files *f, const struct files_ask *ask, bool
     enum file_hash hash;
     struct entry *known;
     struct stat st;
+    bool keeps;
 
     fd = open_file(f, ask, &st);
     if (fd < 0)
@@ -280,16 +303,23 @@ static enum file_hash hash_of(struct files *f, const struct files_ask *ask, bool
     id = identity_of(&st);
     if (id.size > f->max_bytes)
         return FILE_HASH_LARGE;
-    known = find(f, &id);
+    keeps = f->tells(fd);
+    known = keeps ? find(f, &id) : NULL;
     if (known) {
         f->counters.cached++;
         memcpy(ret_sha256, known->sha256, FILE_SHA256_BYTES);
         return FILE_HASH_KNOWN;
     }
+    // Nobody looked for writers at what was refused, and a change in this moment might not show later.
+    keeps = keeps && !ask->refused && times_settled(id.ctime_ns, now_ns(CLOCK_REALTIME));
+    if (!keeps && !afford(f, id.size))
+        return FILE_HASH_BUSY;
     hash = hash_it(f, fd, &id, stop, ctx, sha256);
     if (hash != FILE_HASH_KNOWN)
         return hash;
-    keep(f, &id, hash, sha256);
+    f->counters.again += !keeps;
+    if (keeps)
+        keep(f, &id, hash, sha256);
     memcpy(ret_sha256, sha256, FILE_SHA256_BYTES);
     return hash;
 }
@@ -302,7 +332,8 @@ static struct files_ask script_of(const struct files_ask *ask)
         .dev = ask->script_dev,
         .exec_ns = ask->exec_ns,
         .path = ask->script,
-        .refused = true,
+        .refused = ask->refused,
+        .aside = true,
     };
 }
 

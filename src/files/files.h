@@ -7,7 +7,8 @@
 // The hash is that of the file that was executed or there is none. It is read through /proc/PID/exe, which leads to the file
 // whatever became of its name, or by its path once the process is gone; either time what is found has to have the device
 // and inode that the kernel's record says, and by the path it must not have changed since shortly before the exec, so that
-// neither a number that comes round nor a later write is taken for it. What changes while it is read has no hash.
+// neither a number that comes round nor a later write is taken for it. What changes while it is read has no hash. Where times do not
+// tell of all changes (tmpfs, overlays, network) no hash is kept, and by the path none is found: what is read for that is bounded.
 #pragma once
 
 #include <stdbool.h>
@@ -17,9 +18,10 @@
 #include "base/cleanup.h"
 #include "model/file.h"
 
-#define FILES_BYTES_DEFAULT (UINT64_C(64) << 20)
-#define FILES_CACHED_MAX    1024 // files
-#define FILES_TEXT_MAX      128  // bytes of the name of a package, and of its version
+#define FILES_BYTES_DEFAULT       (UINT64_C(64) << 20)
+#define FILES_CACHED_MAX          1024 // files
+#define FILES_AGAIN_BYTES_DEFAULT (UINT64_C(128) << 20)
+#define FILES_TEXT_MAX            128 // bytes of the name of a package, and of its version
 
 struct files;
 
@@ -28,13 +30,18 @@ struct files_options {
     const char *dpkg; // NULL: /var/lib/dpkg
     const char
         *root; // NULL: ""; where the links of a merged /usr and rpm's database are looked for
-    uint64_t max_bytes;  // of a file that is read; 0: FILES_BYTES_DEFAULT
+    uint64_t max_bytes; // of a file that is read; 0: FILES_BYTES_DEFAULT
+    uint64_t
+        again_bytes; // a second, of files whose hash cannot be kept; 0: FILES_AGAIN_BYTES_DEFAULT
     uint32_t max_cached; // 0: FILES_CACHED_MAX
+    bool (*tells)(
+        int fd); // whether a file's times tell of each change; NULL: its file system is asked
 };
 
 struct files_counters {
     uint64_t asked, cached; // cached: of them, those whose hash was known
     uint64_t hashed, bytes; // read
+    uint64_t again;         // of these, what was not kept
     uint64_t missing[FILE_HASH_COUNT];
     uint64_t package_builds;
     uint32_t packages, package_files, package_files_dropped;
@@ -54,9 +61,10 @@ struct files_ask {
     struct process_ref ref; // who executed it
     uint64_t ino;           // as the kernel has it
     uint32_t dev;           // s_dev, as the kernel has it
-    uint64_t exec_ns;       // CLOCK_REALTIME
+    uint64_t exec_ns;       // CLOCK_REALTIME; 0: not known, nothing is looked for by its path
     const char *path;       // with a NUL; as the host sees it, or NULL
     bool refused;           // it was not executed: /proc/PID/exe is another file
+    bool aside;             // it was, and so is /proc/PID/exe
     // The script that it is the interpreter of. Nothing holds that one: it is what lies at its path, unchanged since before the exec.
     const char *script; // with a NUL; as the host sees it. NULL: none
     uint64_t script_ino;

@@ -17,7 +17,7 @@ enum file_hash {
     FILE_HASH_WAITING = 1,    // asked for; the answer comes later
     FILE_HASH_KNOWN = 2,      // in sha256
     FILE_HASH_LATE = 3,       // the record could not wait for it any longer
-    FILE_HASH_BUSY = 4,       // too many waited to be asked for one more
+    FILE_HASH_BUSY = 4,       // too many waited, or too much was to be read, for one more
     FILE_HASH_LARGE = 5,      // more bytes than are read
     FILE_HASH_GONE = 6,       // the process has ended, and its file is not at its path
     FILE_HASH_OTHER = 7,      // what is there now cannot be shown to be the file that was executed

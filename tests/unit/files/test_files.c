@@ -4,6 +4,8 @@
 #include "tests/unit/child.h"
 
 #include <openssl/evp.h>
+#include <poll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -76,18 +78,48 @@ struct fixture {
     char hex[65];
 };
 
-static int setup(void **state)
+// Long enough that whatever changes a file from now on changes its times.
+static void settle(void)
+{
+    (void)poll(NULL, 0, 30);
+}
+
+static bool always(int fd)
+{
+    (void)fd;
+    return true;
+}
+
+static struct fixture *fixture_in(char *dir, struct files_options o)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    struct files_options o = {.max_bytes = 1 << 20, .max_cached = 4};
 
-    f->dir = unit_mkdtemp();
+    f->dir = dir;
     (void)snprintf(program, sizeof(program), "%s/program", f->dir);
     make_program(program, "one");
     sha256sum(program, f->hex);
     o.dpkg = f->dir; // without anything in it, until a test puts something there
     assert_int_equal(files_new(&o, &f->files), 0);
-    *state = f;
+    settle();
+    return f;
+}
+
+static int setup(void **state)
+{
+    // Wherever temporary files are.
+    *state = fixture_in(unit_mkdtemp(), (struct files_options){.max_bytes = 1 << 20,
+                                                               .max_cached = 4,
+                                                               .tells = always});
+    return 0;
+}
+
+// On a real tmpfs.
+static int setup_tmpfs(void **state)
+{
+    char *dir = strdup("/dev/shm/safeguard-test-XXXXXX");
+
+    assert_non_null(mkdtemp(dir));
+    *state = fixture_in(dir, (struct files_options){.max_bytes = 1 << 20, .max_cached = 4});
     return 0;
 }
 
@@ -135,6 +167,7 @@ static void test_process(void **state)
     assert_int_equal(counters(f).cached, 1);
     // Its name may be gone, and be another file's.
     assert_int_equal(unlink(program), 0);
+    settle(); // so that its times are not too new to be kept
     make_program(program, "two");
     assert_int_equal(answer_to(f, &ask).hash, FILE_HASH_KNOWN);
     a = answer_to(f, &ask);
@@ -200,11 +233,123 @@ static void test_changes(void **state)
     assert_hash(&a, f->hex);
     assert_int_equal(write(fd, "x", 1), 1);
     assert_int_equal(close(fd), 0);
+    settle();
     sha256sum(program, hex);
     ask.exec_ns = now_ns(CLOCK_REALTIME) + NS_PER_SEC;
     a = answer_to(f, &ask);
     assert_hash(&a, hex);
     assert_int_equal(counters(f).hashed, 2);
+}
+
+// Written to through a mapping that was read through before, which leaves no trace on a tmpfs.
+static void test_mapped(void **state)
+{
+    struct fixture *f = *state;
+    struct stat before, after;
+    struct unit_child c;
+    struct files_ask ask;
+    struct files_fact a;
+    char hex[65], *map;
+    int fd;
+
+    assert_int_equal(stat(program, &before), 0);
+    for (int round = 0; round < 3; round++) {
+        c = unit_child_start(exec_program, NULL);
+        ask = ask_about(program, c.pid);
+        a = answer_to(f, &ask);
+        sha256sum(program, hex);
+        assert_hash(&a, hex);
+        unit_child_end(&c);
+        // By the path it cannot be shown to be what was executed.
+        assert_int_equal(answer_to(f, &ask).hash, FILE_HASH_OTHER);
+
+        fd = open(program, O_RDWR | O_CLOEXEC);
+        map = mmap(NULL, (size_t)before.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        assert_ptr_not_equal(map, MAP_FAILED);
+        assert_int_equal(close(fd), 0);
+        assert_int_equal(((volatile char *)map)[before.st_size - 1], round ? 'a' + round - 1 : 'e');
+        map[before.st_size - 1] = (char)('a' + round);
+        assert_int_equal(munmap(map, (size_t)before.st_size), 0);
+        assert_int_equal(stat(program, &after), 0);
+        assert_memory_equal(&before.st_ctim, &after.st_ctim, sizeof(after.st_ctim));
+    }
+    assert_int_equal(counters(f).hashed, 3);
+    assert_int_equal(counters(f).again, 3);
+    assert_int_equal(counters(f).cached, 0);
+}
+
+// What is read again and again is bounded, and what that leaves out is counted.
+static void test_again_is_bounded(void **state)
+{
+    struct fixture *f = *state;
+    struct unit_child c = unit_child_start(exec_program, NULL);
+    struct files_ask ask = ask_about(program, c.pid);
+    const struct files_options o = {.dpkg = f->dir, .again_bytes = 1000};
+    int known = 0, busy = 0;
+
+    (void)files_free(f->files);
+    assert_int_equal(files_new(&o, &f->files), 0);
+    for (int i = 0; i < 10; i++) {
+        enum file_hash hash = answer_to(f, &ask).hash;
+
+        known += hash == FILE_HASH_KNOWN;
+        busy += hash == FILE_HASH_BUSY;
+    }
+    assert_int_equal(known, 1);
+    assert_int_equal(busy, 9);
+    assert_int_equal(counters(f).missing[FILE_HASH_BUSY], 9);
+    unit_child_end(&c);
+}
+
+// A change in the moment of its hash might leave the times as they were.
+static void test_young(void **state)
+{
+    struct fixture *f = *state;
+    struct files_ask ask;
+
+    make_program(program, "young");
+    ask = ask_about(program, 0x7fffffff);
+    assert_int_equal(answer_to(f, &ask).hash, FILE_HASH_KNOWN);
+    assert_true(files_cost(f->files, &ask) > 0);
+    settle();
+    assert_int_equal(answer_to(f, &ask).hash, FILE_HASH_KNOWN);
+    assert_int_equal(files_cost(f->files, &ask), 0);
+    assert_int_equal(counters(f).again, 1);
+}
+
+// A process that executes a file, lets go of it, has it written to and executes it anew has not executed twice the same.
+static void test_executed_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct files_ask first = ask_about(program, 0);
+    struct unit_child c;
+
+    first.exec_ns = now_ns(CLOCK_REALTIME);
+    settle();
+    int fd = open(program, O_WRONLY | O_APPEND | O_CLOEXEC);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_int_equal(close(fd), 0);
+    c = unit_child_start(exec_program, NULL);
+    first.ref.tgid = (uint32_t)c.pid;
+    assert_int_equal(answer_to(f, &first).hash, FILE_HASH_OTHER);
+    first.exec_ns = 0; // what runs now
+    assert_int_equal(answer_to(f, &first).hash, FILE_HASH_KNOWN);
+    unit_child_end(&c);
+    assert_int_equal(answer_to(f, &first).hash, FILE_HASH_OTHER);
+}
+
+// Nothing kept its writers away: nothing is kept of it.
+static void test_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct files_ask ask = ask_about(program, 0x7fffffff);
+
+    ask.refused = true;
+    assert_int_equal(answer_to(f, &ask).hash, FILE_HASH_KNOWN);
+    assert_true(files_cost(f->files, &ask) > 0);
+    ask.refused = false;
+    assert_int_equal(answer_to(f, &ask).hash, FILE_HASH_KNOWN);
+    assert_int_equal(files_cost(f->files, &ask), 0);
 }
 
 // The example of FIPS 180-2.
@@ -260,6 +405,7 @@ static void test_cache(void **state)
         make_program(paths[i], paths[i]);
         asks[i] = ask_about(paths[i], 0x7fffffff);
     }
+    settle();
     for (int i = 0; i < 6; i++) {
         assert_int_equal(answer_to(f, &asks[i]).hash, FILE_HASH_KNOWN);
         assert_int_equal(answer_to(f, &asks[0]).hash, FILE_HASH_KNOWN);
@@ -321,6 +467,7 @@ static void test_script(void **state)
     (void)snprintf(script, sizeof(script), "%s/script", f->dir);
     assert_int_equal(write_file_atomic(AT_FDCWD, script, "#!/bin/cat\n", 11, 0755), 0);
     sha256sum(script, hex);
+    settle();
     assert_int_equal(stat(script, &st), 0);
     ask.script = script;
     ask.script_ino = st.st_ino;
@@ -350,4 +497,6 @@ static void test_script(void **state)
 
 UNIT_MAIN(TEST(test_process), TEST(test_another_program), TEST(test_by_path), TEST(test_changes),
           TEST(test_large_and_stopped), TEST(test_cache), TEST(test_package), TEST(test_script),
-          TEST(test_known_answer))
+          TEST(test_known_answer), TEST(test_young), TEST(test_executed_anew), TEST(test_refused),
+          cmocka_unit_test_setup_teardown(test_mapped, setup_tmpfs, teardown),
+          cmocka_unit_test_setup_teardown(test_again_is_bounded, setup_tmpfs, teardown))
