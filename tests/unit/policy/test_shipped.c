@@ -29,7 +29,7 @@ static void test_each(void **state)
 
     (void)state;
     assert_int_equal(dir_names(AT_FDCWD, SHIPPED, ".yaml", 100, &names), 0);
-    assert_true(strv_len(names) >= 7);
+    assert_true(strv_len(names) >= 8);
     STRV_FOREACH (name, names) {
         _cleanup_(policy_diags_done) struct policy_diags d = {};
         const char *const path = unit_path(SHIPPED, *name);
@@ -108,6 +108,55 @@ static const struct question questions[] = {
     {"/usr/bin/bash", SG_OP_EXEC, "/usr/bin/dash", "/usr/sbin/apache2", 33, "web-roots", SG_AUDIT},
 };
 
+// What policies/90-control.yaml is about: a record, of anybody but those who do it every day.
+static const struct {
+    enum sg_control kind;
+    const char *word, *exe;
+    bool recorded;
+} controls[] = {
+    {SG_CONTROL_module, "nf_tables", "/usr/bin/kmod", true},
+    {SG_CONTROL_module, "nf_tables", "/usr/bin/udevadm", false},
+    {SG_CONTROL_kexec, "file", "/usr/sbin/kexec", true},
+    {SG_CONTROL_bpf, "prog_load", "/usr/bin/python3.11", true},
+    {SG_CONTROL_bpf, "prog_load", "/usr/lib/systemd/systemd", false},
+    {SG_CONTROL_bpf, "prog_load", "/usr/bin/safeguard-agent", false},
+    {SG_CONTROL_bpf, "map_create", "/usr/bin/python3.11", false},
+    {SG_CONTROL_ptrace, "attach", "/usr/bin/gdb", true},
+    {SG_CONTROL_ptrace, "read", "/usr/bin/ps", false},
+    {SG_CONTROL_socket, "packet", "/usr/bin/tcpdump", true},
+    {SG_CONTROL_socket, "packet", "/usr/sbin/NetworkManager", false},
+    {SG_CONTROL_socket, "raw", "/usr/bin/ping", false},
+    {SG_CONTROL_signal, "term", "/usr/bin/bash", false},
+};
+
+static void test_control(void **state)
+{
+    _cleanup_(policy_diags_done) struct policy_diags d = {};
+    struct policy_decision decision;
+    struct policy_image *image;
+    struct policy *p = NULL;
+
+    (void)state;
+    assert_int_equal(policy_load_dir(SHIPPED, &names_options, &d, &p), 0);
+    image = compile(p, &d);
+    for (size_t i = 0; i < sizeof(controls) / sizeof(*controls); i++) {
+        struct policy_control control;
+        const struct policy_query query = {
+            .control = &control,
+            .ops = SG_OP_CONTROL,
+            .facts = {.exe = controls[i].exe, .session = SG_SESSION_SERVICE},
+        };
+
+        assert_int_equal(policy_control_from_word(controls[i].kind, controls[i].word, &control), 0);
+        assert_int_equal(policy_explain(image, &query, &decision), 0);
+        if ((decision.overall.matched && decision.overall.verdict == SG_AUDIT) !=
+            controls[i].recorded)
+            fail_msg("%s by %s", controls[i].word, controls[i].exe);
+    }
+    policy_image_free(image);
+    policy_free(p);
+}
+
 static bool answer(const struct policy_image *image, const struct question *q)
 {
     const char *const ancestors[] = {q->ancestor ? q->ancestor : "/usr/lib/systemd/systemd"};
@@ -152,4 +201,5 @@ static void test_together(void **state)
     policy_free(p);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_each), cmocka_unit_test(test_together))
+UNIT_MAIN(cmocka_unit_test(test_each), cmocka_unit_test(test_together),
+          cmocka_unit_test(test_control))
