@@ -42,6 +42,18 @@ def loads(path, hog, nap, wait):
     check("top.who it is", rows[0]["name"] == "sg-load" and rows[0]["exe"].endswith("sg-load"), rows[0])
 
 
+def reasons(path, **pids):
+    """What each waits for is told under this reason, and under no other: name=pid."""
+    answer = json.load(open(path))
+    for reason, pid in pids.items():
+        row = row_of(answer, pid)
+        off = row["sched"]["off_permille"] if row and "sched" in row else {}
+        rest = sum(v for k, v in off.items() if k not in (reason, "preempted"))
+        # A read also has to be asked for, and its disk may be fast.
+        least = 100 if reason == "io" else 900
+        check(f"top.reason: {reason}", off and off[reason] >= least and rest <= off[reason] / 10, off or row)
+
+
 def short(path, pid, used):
     """Of a process that began and ended while somebody looked, from one look to the next."""
     decoder, text, on, off, switches, ended = json.JSONDecoder(), open(path).read().strip(), 0, 0, 0, 0
@@ -112,4 +124,7 @@ def quota(name, wanted, seconds, path):
     check(name, abs(used - float(wanted)) <= 0.1 * float(wanted), used)
 
 
-globals()[sys.argv[1]](*sys.argv[2:])
+if sys.argv[1] == "reasons":
+    reasons(sys.argv[2], **dict(argument.split("=") for argument in sys.argv[3:]))
+else:
+    globals()[sys.argv[1]](*sys.argv[2:])

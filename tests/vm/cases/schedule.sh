@@ -58,6 +58,21 @@ shares() {
     check "share.empty groups go" timeout 40 bash -c 'while compgen -G "/sys/fs/cgroup/safeguard-*" >/dev/null; do sleep 0.5; done'
 }
 
+reasons() {
+    local disk read stopped parent
+    disk=/dev/$(lsblk -dno NAME | grep -m 1 -E '^[vs]d')
+    sg-load read "$disk" 60 &
+    read=$!
+    sg-load stopped &
+    stopped=$!
+    sg-load parent 60 &
+    parent=$!
+    timeout 60 safeguard top --sched --json --interval 2s --once --limit 1000 >/tmp/reasons.json
+    compare reasons /tmp/reasons.json io=$read stopped=$stopped lock=$parent
+    kill -KILL $read $stopped $parent
+    wait $read $stopped $parent 2>/dev/null
+}
+
 nice_of() { awk '{ print $19 }' <"/proc/$1/stat"; }
 becomes() { # nice value, pid, seconds
     timeout "$3" bash -c 'until [[ $(awk "{ print \$19 }" </proc/$1/stat) = "$2" ]]; do sleep 0.2; done' - "$2" "$1"
@@ -132,7 +147,7 @@ nice -n 1 /srv/nice nap 100 600 &
 older=$!
 start_agent safeguard-agent
 parts=${1:-all}
-[[ $parts == all ]] && parts="top first_instruction shares kept_and_undone windows"
+[[ $parts == all ]] && parts="top reasons first_instruction shares kept_and_undone windows"
 for part in $parts; do $part; done
 safeguard stop --detach >/dev/null
 check "gone with the agent" timeout 20 bash -c 'while bpftool -j prog show | grep -q "\"name\":\"sched_switch_" || pgrep -x sg-continuer; do sleep 0.1; done'

@@ -6,6 +6,11 @@
 //   sg-load threads N MS       N threads, one after the other, each busy for MS and then asleep as long; then as hog
 //   sg-load nap MS SECONDS     sleeps MS, again and again
 //   sg-load wait SECONDS       two threads: one holds a lock that the other waits for
+//   sg-load read FILE SECONDS  one thread that reads past the page cache, again and again
+//   sg-load stopped            stops itself
+//   sg-load parent SECONDS     waits, uninterruptibly, for a child that holds it up as vfork(2) does
+//   sg-load as UID SECONDS     acts as that user for so long, then again as who it was, without another program
+//   sg-load many N SECONDS     N children that sleep
 //   sg-load forks N            N children that end at once, one after the other
 //   sg-load switch N           two processes that hand a byte to each other; then "switch NANOSECONDS" of one hand-over
 //   sg-load who                policy, nice, priority, CPUs, I/O class, control group of this process; what main() sees first
@@ -14,9 +19,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -106,6 +113,72 @@ static int waits(double seconds)
     return pthread_join(thread, NULL);
 }
 
+#define READ_SIZE 4096
+#define READ_OVER ((off_t)16 << 20) // of the file
+
+static int reads(const char *path, double seconds)
+{
+    double end = now(CLOCK_MONOTONIC) + seconds;
+    int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    void *buffer = NULL;
+
+    if (fd < 0 || posix_memalign(&buffer, READ_SIZE, READ_SIZE) != 0)
+        return 1;
+    for (off_t at = 0; now(CLOCK_MONOTONIC) < end; at = (at + READ_SIZE) % READ_OVER)
+        if (pread(fd, buffer, READ_SIZE, at) <= 0)
+            return 1;
+    free(buffer);
+    return close(fd);
+}
+
+static int stopped(void)
+{
+    return raise(SIGSTOP);
+}
+
+static int sleeper(void *arg)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    nap(*(double *)arg);
+    return 0;
+}
+
+static int parent(double seconds)
+{
+    static _Alignas(16) char stack[64 << 10];
+
+    return clone(sleeper, stack + sizeof(stack), CLONE_VFORK | SIGCHLD, &seconds) < 0;
+}
+
+static int as(uid_t uid, double seconds)
+{
+    uid_t before = geteuid();
+
+    if (seteuid(uid) < 0)
+        return 1;
+    nap(seconds);
+    if (seteuid(before) < 0)
+        return 1;
+    nap(seconds);
+    return 0;
+}
+
+static int many(long n, double seconds)
+{
+    for (long i = 0; i < n; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(sleeper(&seconds));
+        if (pid < 0)
+            return 1;
+    }
+    (void)printf("many\n");
+    (void)fflush(stdout);
+    nap(seconds);
+    return 0;
+}
+
 static int forks(long n)
 {
     for (long i = 0; i < n; i++) {
@@ -185,6 +258,16 @@ int main(int argc, char **argv)
         return naps(a, b);
     if (streq(what, "wait"))
         return waits(a);
+    if (streq(what, "read"))
+        return reads(argc > 2 ? argv[2] : "", b);
+    if (streq(what, "stopped"))
+        return stopped();
+    if (streq(what, "parent"))
+        return parent(a);
+    if (streq(what, "as"))
+        return as((uid_t)a, b);
+    if (streq(what, "many"))
+        return many((long)a, b);
     if (streq(what, "switch"))
         return switches((long)a);
     if (streq(what, "forks"))
