@@ -189,7 +189,13 @@ static int write_values(struct book *b, const char *group, const struct schedule
         r = group_read(b->root, group, file, has);
         if (r == 0 && group_same(file, has, wanted))
             continue;
-        r = r < 0 ? r : group_write(b->root, group, file, wanted);
+        // Whoever manages the group above may have switched the controller off since: with it its files went.
+        if (r == -ENOENT) {
+            r = group_enable(b->root, group, group_file_bit(file), err);
+            if (r < 0)
+                return r;
+        }
+        r = group_write(b->root, group, file, wanted);
         if (r < 0)
             return error_set(err, r, "%s of control group %s cannot be '%s': %s",
                              group_file_name(file), group, wanted, strerror(-r));

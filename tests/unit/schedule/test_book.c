@@ -126,6 +126,54 @@ static void test_process(void **state)
     assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), -ESRCH);
 }
 
+// A hierarchy in which this process is in a group of a rule, and a procfs that says so.
+struct place {
+    char *root, *proc;
+    char file[32];
+};
+
+static struct place place_of(const char *group)
+{
+    struct place p = {.root = hierarchy(), .proc = unit_mkdtemp()};
+    _cleanup_free_ char *text = NULL;
+
+    assert_int_equal(mkdir_p(AT_FDCWD, unit_path(p.root, "a/" RULE), 0755), 0);
+    put(p.root, "a/cgroup.subtree_control", "\n");
+    put(p.root, "a/cgroup.procs", "\n");
+    (void)snprintf(p.file, sizeof(p.file), "%d", getpid());
+    assert_int_equal(mkdir_p(AT_FDCWD, unit_path(p.proc, p.file), 0755), 0);
+    (void)snprintf(p.file, sizeof(p.file), "%d/cgroup", getpid());
+    assert_true(asprintf(&text, "0::%s\n", group) > 0);
+    put(p.proc, p.file, text);
+    return p;
+}
+
+static void place_done(struct place *p)
+{
+    unit_rmdir(p->root);
+    unit_rmdir(p->proc);
+}
+
+static const struct schedule half = {.set = SCHEDULE_QUOTA, .quota_permille = 500};
+
+// Whoever manages the group above may switch the controller off again, and its files go.
+static void test_own_group_again(void **state)
+{
+    struct place p = place_of("/a/" RULE);
+    _cleanup_(book_freep) struct book *b = NULL;
+    struct error err = {};
+
+    (void)state;
+    assert_int_equal(book_new(&(struct book_options){.root = p.root, .proc = p.proc}, &b), 0);
+    // Nobody makes the file here; that the controller was asked for is what counts.
+    assert_int_equal(book_process(b, (uint32_t)getpid(), 0, RULE, &half, &err), -ENOENT);
+    assert_file(p.root, "a/cgroup.subtree_control", "+cpu");
+    put(p.root, "a/" RULE "/cpu.max", "max 100000\n");
+    assert_int_equal(book_process(b, (uint32_t)getpid(), 0, RULE, &half, &err), 1);
+    assert_file(p.root, "a/" RULE "/cpu.max", "50000 100000");
+    place_done(&p);
+}
+
 // What would lead outside of the hierarchy, or is no group of ours, is not believed.
 static void test_bad_file(void **state)
 {
@@ -154,4 +202,5 @@ static void test_bad_file(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_group), cmocka_unit_test(test_process),
+          cmocka_unit_test(test_own_group_again),
           cmocka_unit_test(test_bad_file))

@@ -80,6 +80,34 @@ systemctl kill -s HUP "$unit"
 check "SIGHUP reads the policies" await_journal 120 "$start" 'policy [0-9]+ is in force: 2 rules'
 check "the rule is gone" cat /srv/free
 
+# The manager takes the controllers away again that it did not ask for, and with them the values of the rule's group.
+cp "$(PATH=$PATH:/opt/safeguard/bin command -v sg-load)" /srv/half
+cat >"$policies/20-schedule.yaml" <<'YAML'
+safeguard: 1
+mode: enforce
+processes:
+  - {by: {exe: /srv/half}, schedule: {quota: 50%}}
+YAML
+quota_holds() { # seconds
+    timeout "$1" bash -c "until grep -q '^50000 ' \"/sys/fs/cgroup\$(cut -d: -f3 /proc/$half/cgroup)/cpu.max\"; do sleep 0.5; done"
+}
+check "reload takes a rule that schedules" systemctl reload "$unit"
+systemd-run -q --unit=half --collect /srv/half hog 900
+half=$(systemctl show -P MainPID half)
+check "a service's program has its quota" quota_holds 10
+failures=$(status_number scheduling failed)
+systemctl daemon-reload
+check "daemon-reload takes it away" bash -c "for i in {1..10}; do ! grep -q cpu /sys/fs/cgroup/system.slice/half.service/cgroup.subtree_control && exit; sleep 0.1; done; exit 1"
+check "it is back at the next look" quota_holds 30
+check "without a failure" is "$(status_number scheduling failed)" "$failures"
+ran() { cut -d' ' -f1 "/proc/$half/schedstat"; }
+before=$(ran)
+sleep 8
+check "half a processor is what it uses then" awk -v used=$(($(ran) - before)) 'BEGIN { exit !(used < 0.6 * 8e9) }'
+systemctl stop half
+rm "$policies/20-schedule.yaml"
+check "reload, without it" systemctl reload "$unit"
+
 # Somebody tries all the time: no attempt may succeed until the end of the enforcement.
 bash -c 'while :; do cat /srv/vault/a && echo passed; done' >/tmp/passed 2>/dev/null &
 hammer=$!
