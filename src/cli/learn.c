@@ -24,6 +24,13 @@
 static const char *const library_dirs[] = {"/lib/**", "/lib64/**", "/usr/lib/**", "/usr/lib64/**",
                                            "/usr/libexec/**"};
 
+// What brings programs, with all that it starts, as in policies/30-system-binaries.yaml; of root's, since who may start one could
+// have it start anything.
+#define PACKAGE_MANAGERS                                                                \
+    "/usr/bin/dpkg, /usr/bin/apt, /usr/bin/apt-get, /usr/bin/aptitude, /usr/bin/rpm, "  \
+    "/usr/bin/dnf5,\n%*s/usr/bin/microdnf, /usr/bin/zypper, /usr/libexec/packagekitd, " \
+    "/usr/lib/packagekit/packagekitd"
+
 struct seen {
     uint64_t programs, scripts, libraries; // times
 };
@@ -277,7 +284,9 @@ static void put_subject(const struct learn *l, struct strbuf *sb)
 {
     const char *separator = "";
 
-    sb_puts(sb, "subjects:\n  learnt: {");
+    if (!has_subject(l))
+        return;
+    sb_puts(sb, "  learnt: {");
     if (l->o.exe) {
         sb_puts(sb, "exe: ");
         put_pattern(sb, l->o.exe);
@@ -293,6 +302,36 @@ static void put_subject(const struct learn *l, struct strbuf *sb)
         put_text(sb, l->o.cgroup);
     }
     sb_puts(sb, "}\n");
+}
+
+static void put_subjects(const struct learn *l, struct strbuf *sb)
+{
+    sb_puts(sb, "subjects:\n");
+    put_subject(l, sb);
+    sb_puts(
+        sb,
+        "  # Package managers, and what they start. Where dnf or yum is a Python program, add /usr/bin/python3.* "
+        "here: it lets\n  # every Python program of root's in, too.\n  packages:\n");
+    sb_printf(sb, "    exe: [" PACKAGE_MANAGERS "]\n", 10, "");
+    sb_puts(
+        sb,
+        "    user: root\n    descendants: true\n"
+        "  # Write what is made anew where libraries are; systemd mounts over it for services.\n"
+        "  caches: {exe: [/usr/bin/kmod, /usr/sbin/depmod, /usr/bin/systemd-hwdb, /usr/sbin/ldconfig], "
+        "user: root}\n"
+        "  systemd: {exe: [/usr/lib/systemd/systemd, /usr/lib/systemd/systemd-executor], user: root}\n");
+}
+
+// A new version has another name until it is moved over the old one, and to move what may not be executed to where it may is
+// refused: who installs may execute whatever he brings.
+static void put_packages(const struct learn *l, struct strbuf *sb)
+{
+    sb_puts(sb, "  # What installs programs executes what it brings before that has its name.\n"
+                "  - {exec: any, by: packages, do: allow}\n");
+    if (has_subject(l))
+        return;
+    sb_puts(sb, "  - by: {user: root}\n");
+    sb_printf(sb, "    exec: [" PACKAGE_MANAGERS "]\n    do: allow\n", 11, "");
 }
 
 static void put_item(struct strbuf *sb, const struct item *item)
@@ -333,6 +372,36 @@ static void put_libraries(const struct learn *l, const struct item *items, size_
     sb_puts(sb, "    do: allow\n");
 }
 
+// What is executed by its path is worth what may be written there.
+static void put_files(const struct learn *l, const struct item *items, size_t n, struct strbuf *sb)
+{
+    const char *by = has_subject(l) ? "    by: learnt\n" : "";
+
+    sb_puts(
+        sb,
+        "files:\n"
+        "  # Nobody but package managers writes, moves, links or mounts anything over what may be executed.\n"
+        "  - {path: [\"/usr/lib/**\", \"/usr/lib64/**\"], access: mount, by: systemd, do: allow}\n"
+        "  - path:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(library_dirs); i++)
+        sb_printf(sb, "      - \"%s\"\n", library_dirs[i]);
+    for (size_t i = 0; i < n; i++) {
+        if (is_in_library_dir(items[i].path))
+            continue;
+        sb_puts(sb, "      - ");
+        put_pattern(sb, items[i].path);
+        sb_putc(sb, '\n');
+    }
+    sb_printf(sb, "    access: write\n%s    not_by: [packages, caches]\n    do: deny\n", by);
+    if (has_subject(l))
+        return;
+    // Whoever replaces one of these may execute whatever he likes.
+    sb_printf(sb,
+              "  - path: [" PACKAGE_MANAGERS
+              "]\n    access: write\n    not_by: packages\n    do: deny\n",
+              11, "");
+}
+
 static void put_head(const struct learn *l, struct strbuf *sb)
 {
     const struct learn_counters *c = &l->counters;
@@ -340,8 +409,18 @@ static void put_head(const struct learn *l, struct strbuf *sb)
 
     sb_printf(sb, "# Learnt from %llu execution%s.", (unsigned long long)used,
               used == 1 ? "" : "s");
-    sb_puts(sb, " All else is denied: recorded at first, since the mode is monitor; when\n"
-                "# nothing that has to run is recorded any more, set it to enforce.\n");
+    sb_puts(
+        sb,
+        " Allowed are their programs and scripts by path, what lies where packages put\n"
+        "# libraries, and whatever root's package managers execute. All else is denied, and so is writing, moving or "
+        "linking over what is\n# allowed, but to package managers.\n"
+        "#\n"
+        "# Not covered: what an interpreter reads by itself (sh file, python3 file, a program's plugins), what root has a "
+        "package manager\n# install, and what was mapped or opened before.\n"
+        "#\n"
+        "# To try it: put it beneath /etc/safeguard/policies and run 'safeguard policy reload'. The mode is monitor: what "
+        "would be denied\n# is recorded ('safeguard events') and passes. Let jobs, updates and a restart go by; when nothing "
+        "that has to run is recorded\n# any more, set it to enforce.\n");
     if (c->refused)
         sb_printf(sb, "# Left out: %llu that a policy refused.\n", (unsigned long long)c->refused);
     if (c->nameless)
@@ -367,9 +446,9 @@ void learn_yaml(const struct learn *l, struct strbuf *sb)
     sb_puts(sb, "safeguard: 1\nname: ");
     put_text(sb, l->o.name);
     sb_puts(sb, "\nmode: monitor\n");
-    if (has_subject(l))
-        put_subject(l, sb);
+    put_subjects(l, sb);
     sb_puts(sb, "processes:\n");
+    put_packages(l, sb);
     for (size_t i = 0; i < n; i++) {
         if (!items[i].seen->programs && !items[i].seen->scripts)
             continue;
@@ -382,6 +461,7 @@ void learn_yaml(const struct learn *l, struct strbuf *sb)
         sb_puts(sb, "    do: allow\n");
     put_libraries(l, items, n, sb);
     sb_printf(sb, "  - {%sexec: any, do: deny}\n", has_subject(l) ? "by: learnt, " : "");
+    put_files(l, items, n, sb);
 }
 
 void learn_json(const struct learn *l, struct strbuf *sb)

@@ -163,6 +163,35 @@ static void test_round_trip(void **state)
     unit_rmdir(dir);
 }
 
+// What is allowed by its path is written to by package managers alone, which may execute what has not got its name yet.
+static void test_upgrades(void **state)
+{
+    static const char *const kept[] = {"/usr/bin/id", "/srv/ru*n [me] {x} \"q\"\\.sh",
+                                       "/opt/lib/libx.so.1", "/usr/lib/x86_64-linux-gnu/libc.so.6",
+                                       "/usr/bin/dpkg"};
+    _cleanup_(policy_image_freep) struct policy_image *image = NULL;
+    const struct policy_facts root = {.session = -1, .exe = "/usr/bin/cp"},
+                              dpkg = {.session = -1, .exe = "/usr/bin/dpkg"},
+                              users = {.session = -1, .exe = "/usr/bin/dpkg", .uid = 1000};
+    const struct learn_options o = {.name = "learnt"};
+    char *dir = unit_mkdtemp();
+
+    (void)state;
+    image = compile(dir, &o);
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+        for (uint32_t op = SG_OP_WRITE; op < SG_OP_CHMOD; op <<= 1) {
+            assert_int_equal(verdict_of(image, kept[i], op, &root), SG_DENY);
+            assert_int_equal(verdict_of(image, kept[i], op, &users), SG_DENY);
+            assert_int_equal(verdict_of(image, kept[i], op, &dpkg), SG_ALLOW);
+        }
+    assert_int_equal(verdict_of(image, "/usr/bin/idx", SG_OP_WRITE, &root), SG_ALLOW);
+    assert_int_equal(verdict_of(image, "/usr/bin/id.dpkg-new", OPEN, &dpkg), SG_ALLOW);
+    assert_int_equal(verdict_of(image, "/usr/bin/id.dpkg-new", OPEN, &users), SG_DENY);
+    assert_int_equal(verdict_of(image, "/usr/bin/dpkg", OPEN, &root), SG_ALLOW);
+    assert_int_equal(verdict_of(image, "/usr/bin/apt-get", OPEN, &users), SG_DENY);
+    unit_rmdir(dir);
+}
+
 static void test_round_trip_of_subject(void **state)
 {
     _cleanup_(policy_image_freep) struct policy_image *image = NULL;
@@ -177,6 +206,10 @@ static void test_round_trip_of_subject(void **state)
     assert_int_equal(verdict_of(image, "/usr/bin/id", OPEN, &nginx), SG_DENY);
     assert_int_equal(verdict_of(image, "/usr/bin/id", OPEN, &bash), SG_ALLOW);
     assert_int_equal(verdict_of(image, "/tmp/refused", OPEN, &bash), SG_ALLOW);
+    // It does not choose what it may execute; others are not spoken of.
+    assert_int_equal(verdict_of(image, "/usr/bin/dash", SG_OP_WRITE, &nginx), SG_DENY);
+    assert_int_equal(verdict_of(image, "/usr/bin/dash", SG_OP_WRITE, &bash), SG_ALLOW);
+    assert_int_equal(verdict_of(image, "/usr/bin/dpkg", OPEN, &nginx), SG_DENY);
     unit_rmdir(dir);
 }
 
@@ -226,7 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_looks),      cmocka_unit_test(test_json),
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_round_trip_of_subject),
-        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_upgrades),   cmocka_unit_test(test_bound),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
