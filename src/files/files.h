@@ -8,7 +8,7 @@
 // whatever became of its name, or by its path once the process is gone; either time what is found has to have the device
 // and inode that the kernel's record says, and by the path it must not have changed since shortly before the exec, so that
 // neither a number that comes round nor a later write is taken for it. What changes while it is read has no hash. Where times do not
-// tell of all changes (tmpfs, overlays, network) no hash is kept, and by the path none is found: what is read for that is bounded.
+// tell of all changes (tmpfs, network) no hash is kept, and by the path none is found: what is read for that is bounded.
 #pragma once
 
 #include <stdbool.h>

@@ -15,8 +15,13 @@
 
 static const uint32_t telling[] = {
     EXT4_SUPER_MAGIC, // ext2 and ext3, too
-    XFS_MAGIC,        BTRFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, EROFS_SUPER_MAGIC_V1,
-    SQUASHFS_MAGIC,   ISOFS_SUPER_MAGIC, // nobody writes to these
+    XFS_MAGIC,
+    BTRFS_SUPER_MAGIC,
+    F2FS_SUPER_MAGIC,
+    EROFS_SUPER_MAGIC_V1,
+    SQUASHFS_MAGIC,
+    ISOFS_SUPER_MAGIC,     // nobody writes to these
+    OVERLAYFS_SUPER_MAGIC, // says what the file system beneath says, which is not asked
 };
 
 bool times_tell(int fd)

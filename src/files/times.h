@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 // Whether each store changes ctime, through mappings, too: once for a page that was clean, and exec(2) refuses files that have a
-// writable mapping. On tmpfs, whose pages are never cleaned, a mapping that was read through is written to without a trace; an overlay
-// may lie on one; what a server (network, FUSE) says of times is its own business. The descriptor may be one of O_PATH.
+// writable mapping. On tmpfs, whose pages are never cleaned, a mapping that was read through is written to without a trace; that an
+// overlay may lie on one is left aside, since containers execute from it all the time; what a server (network, FUSE) says of times is its own business. The descriptor may be one of O_PATH.
 bool times_tell(int fd);
 
 // Whether whoever changed the file after `at_ns` (CLOCK_REALTIME) would have given it another ctime: the clock of these times

@@ -202,5 +202,4 @@ static void test_bad_file(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_group), cmocka_unit_test(test_process),
-          cmocka_unit_test(test_own_group_again),
-          cmocka_unit_test(test_bad_file))
+          cmocka_unit_test(test_own_group_again), cmocka_unit_test(test_bad_file))
