@@ -94,8 +94,8 @@ enum sg_control_syslog {
 #define SG_MOUNT_PROPAGATION "propagation"
 #define SG_MOUNT_PIVOT_ROOT  "pivot_root"
 #define SG_MODULE_MEMORY     "memory"   /* init_module(2): its name is known later */
-#define SG_MODULE_UNSIGNED   "unsigned" /* no signature at its end */
+#define SG_MODULE_UNSIGNED   "unsigned" /* no signature, or none by a key that the kernel knows */
 #define SG_MODULE_COMPRESSED \
-    "compressed" /* unpacked by the kernel: whether it is signed is not seen */
+    "compressed" /* unpacked by the kernel, which then asks whether it is signed */
 
 #endif

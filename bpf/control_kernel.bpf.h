@@ -156,6 +156,25 @@ SG_CONTROL_PROGRAMS(kernel_post_load_data, kernel_post_load_data, kernel_post_lo
                     sg_on_module_bytes(SG_HOOK_kernel_post_load_data, (__u64)buf, (__u64)size, id),
                     char *buf, long long size, int id)
 
+enum lockdown_reason {
+    LOCKDOWN_MODULE_SIGNATURE = 1,
+};
+
+/*
+ * A module is to be loaded that has no signature, or none by a key that the kernel knows: asked when it was unpacked. Other reasons
+ * pass without a helper being called: on some 5.10 kernels helpers ask this hook themselves.
+ */
+static __always_inline int sg_on_locked_down(__u32 reason)
+{
+    if (reason != bpf_core_enum_value(enum lockdown_reason, LOCKDOWN_MODULE_SIGNATURE) ||
+        !sg_control_any(SG_KIND_BIT(module)))
+        return 0;
+    return sg_control_ask_name(SG_CONTROL_module, SG_HOOK_locked_down, sg_word_unsigned);
+}
+
+SG_CONTROL_PROGRAMS(locked_down, locked_down, locked_down, sg_on_locked_down((__u32)reason),
+                    int reason)
+
 /* Who makes the kernel look for a module: it is loaded by a helper of the kernel's later, and asked about again then. */
 static __always_inline int sg_on_module_request(__u64 name)
 {

@@ -298,6 +298,29 @@ int act_init_module_end(const struct canary *c)
     return act_init_module(c);
 }
 
+// Is there something before the hook that keeps such modules out? The word in brackets is what holds.
+static bool locked_down_by_kernel(void)
+{
+    char text[64] = "";
+    int fd = open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+    (void)safe_close(fd);
+    return n > 0 && !strstr(text, "[none]");
+}
+
+// Asked before it is looked at whether it is a module, by kernels that know signatures and do not insist on them.
+int act_locked_down(const struct canary *c)
+{
+    int r;
+
+    (void)c;
+    if (access("/sys/module/module/parameters/sig_enforce", F_OK) < 0 || locked_down_by_kernel())
+        return -EOPNOTSUPP;
+    r = outcome(syscall(SYS_init_module, nothing, sizeof(nothing), ""));
+    return r == EKEYREJECTED ? -EOPNOTSUPP : r;
+}
+
 // The kernel answers that it has no such family, whether it was refused to look for one or found none.
 int act_request_module(const struct canary *c)
 {
