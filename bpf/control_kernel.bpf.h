@@ -4,6 +4,7 @@
 #define SG_BPF_CONTROL_KERNEL_H
 
 #include "lib/control.bpf.h"
+#include "lib/short_name.bpf.h"
 #include "lib/syscall.bpf.h"
 #include "lib/uring.bpf.h"
 
@@ -30,47 +31,13 @@ static const volatile char sg_word_memory[] = SG_MODULE_MEMORY;
 static const volatile char sg_word_unsigned[] = SG_MODULE_UNSIGNED;
 static const volatile char sg_word_compressed[] = SG_MODULE_COMPRESSED;
 
-/* Names of modules on their way, by thread. */
-struct sg_module_name {
-    char bytes[SG_CONTROL_NAME_LEN];
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 256);
-    __type(key, __u32);
-    __type(value, struct sg_module_name);
-} sg_module_names SEC(".maps");
-
-static const struct sg_module_name sg_module_name_zero = {};
-
 /*
  * The name that a module of this file has, where the file was not renamed: what stands before its first dot, '-' as '_'. Its
  * address, for this thread until it asks again; 0: there is no room.
  */
-__noinline __u64 sg_module_name(__u64 file_address)
+static __always_inline __u64 sg_module_name(const struct file *file)
 {
-    __u32 tid = (__u32)bpf_get_current_pid_tgid();
-    struct file *file = (void *)file_address;
-    const unsigned char *name = BPF_CORE_READ(file, f_path.dentry, d_name.name);
-    struct sg_module_name *m;
-    char byte;
-
-    bpf_map_update_elem(&sg_module_names, &tid, &sg_module_name_zero, BPF_ANY);
-    m = bpf_map_lookup_elem(&sg_module_names, &tid);
-    if (!m)
-        return 0;
-    bpf_probe_read_kernel_str(m->bytes, sizeof(m->bytes), name);
-    for (__u32 i = 0; i < SG_CONTROL_NAME_LEN; i++) {
-        byte = m->bytes[i];
-        if (byte == '-')
-            m->bytes[i] = '_';
-        if (byte == '.')
-            m->bytes[i] = 0;
-        if (!byte || byte == '.')
-            break;
-    }
-    return sg_address(m->bytes);
+    return sg_short_name((__u64)BPF_CORE_READ(file, f_path.dentry, d_name.name), 1);
 }
 
 static __always_inline int sg_ask_module(__u16 hook, __u64 name)
@@ -95,9 +62,7 @@ static __always_inline int sg_on_read_file(struct file *file, int id)
         !sg_control_any(SG_KIND_BIT(module)))
         return 0;
     /* The same hook is asked for firmware and the like without a file; modules have one. */
-    return sg_address(file)
-               ? sg_ask_module(SG_HOOK_kernel_read_file, sg_module_name(sg_address(file)))
-               : 0;
+    return sg_address(file) ? sg_ask_module(SG_HOOK_kernel_read_file, sg_module_name(file)) : 0;
 }
 
 SG_CONTROL_PROGRAMS(kernel_read_file, kernel_read_file, kernel_read_file, sg_on_read_file(file, id),

@@ -8,6 +8,7 @@
 
 #include "lib/control.bpf.h"
 #include "lib/place.bpf.h"
+#include "lib/short_name.bpf.h"
 #include "lib/syscall.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -40,9 +41,21 @@ static __always_inline int sg_ask_mount(__u16 hook, __u64 name)
     return sg_control(&a);
 }
 
+/* A type with a subtype (fuse.sshfs) is asked about as it is said and as the kernel looks it up. */
+static __always_inline int sg_ask_type(__u64 type)
+{
+    struct sg_asked a = {.kind = SG_CONTROL_mount,
+                         .hook = SG_HOOK_control_mount,
+                         .arg = SG_CONTROL_ARG_NAME,
+                         .n = 2,
+                         .value = {type, sg_short_name(type, 0)}};
+
+    return sg_control(&a);
+}
+
 static __always_inline int sg_on_control_mount(__u64 type, unsigned long flags)
 {
-    __u64 name = type;
+    __u64 name = 0;
 
     if (flags & MS_REMOUNT)
         name = sg_address((const void *)sg_mount_remount);
@@ -52,7 +65,9 @@ static __always_inline int sg_on_control_mount(__u64 type, unsigned long flags)
         name = sg_address((const void *)sg_mount_propagation);
     else if (flags & MS_MOVE)
         name = sg_address((const void *)sg_mount_move);
-    return name ? sg_ask_mount(SG_HOOK_control_mount, name) : 0;
+    if (name)
+        return sg_ask_mount(SG_HOOK_control_mount, name);
+    return type ? sg_ask_type(type) : 0;
 }
 
 SG_CONTROL_PROGRAMS(control_mount, sb_mount, sb_mount,

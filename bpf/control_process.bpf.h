@@ -13,6 +13,11 @@
 #define CLONE_NEWUSER       0x10000000u
 #define CLONE_THREAD        0x00010000u
 #define NSFS_MAGIC          0x6e736673u
+#define CLONE_NEWNS         0x00020000u
+#define UNSHARE_EMPTY_MNTNS \
+    0x00100000u                /* include/uapi/linux/sched.h, from 7.0 on as the next two */
+#define FSMOUNT_NAMESPACE   2u /* include/uapi/linux/mount.h */
+#define OPEN_TREE_NAMESPACE 2u
 #define OPEN_TREE_CLONE     1u
 #define SG_GROUPS_ASKED     64 /* supplementary groups that are looked at, one by one */
 
@@ -276,6 +281,7 @@ static __always_inline int sg_asks_namespaces(struct sg_asked *a, __u16 kind, __
         return 0;
     sg_subject_refresh(header);
     a->kind = kind;
+    a->arg = SG_CONTROL_ARG_NUMBER;
     a->denials = 0;
     a->more[0] = flags;
     a->value[0] = sg_namespace_worst(kind, flags, sg_policy_now());
@@ -346,30 +352,83 @@ static __always_inline int sg_asks_mount(struct sg_asked *a, const volatile char
     return sg_control_any(SG_KIND_BIT(mount));
 }
 
+/* What a call may ask for at once. */
+enum sg_without_hook {
+    SG_ASKS_NAMESPACE,
+    SG_ASKS_MOUNT,
+    SG_ASKS_ATTRIBUTES,
+    SG_ASKS_COUNT,
+};
+
+static __always_inline int sg_asks_tree(struct sg_asked *a, int what, __u32 call)
+{
+    __u32 flags = (__u32)sg_call_arg(2);
+
+    if (what == SG_ASKS_MOUNT)
+        return flags & (OPEN_TREE_CLONE | OPEN_TREE_NAMESPACE) && sg_asks_mount(a, sg_word_bind);
+    if (what == SG_ASKS_ATTRIBUTES)
+        return call == SG_CALL_OPEN_TREE_ATTR && sg_call_arg(3) &&
+               sg_asks_mount(a, sg_word_remount);
+    return flags & OPEN_TREE_NAMESPACE && sg_asks_namespaces(a, SG_CONTROL_unshare, CLONE_NEWNS);
+}
+
+static __always_inline __u32 sg_unshared(void)
+{
+    __u32 flags = (__u32)sg_call_arg(0) & ~CLONE_NEWUSER;
+
+    return flags & UNSHARE_EMPTY_MNTNS ? flags | CLONE_NEWNS : flags;
+}
+
 /*
  * What has no hook of its own, known by the capability that it asks for, in any user namespace. setns(2) by a descriptor of a
- * process names what it wants, by one of a namespace it may. 0: it is none of these.
+ * process names what it wants, by one of a namespace it may. 0: it is none of these, or does not ask for `what`.
  */
-static __always_inline int sg_asks_without_hook(struct sg_asked *a)
+static __always_inline int sg_asks_without_hook(struct sg_asked *a, int what)
 {
     __u32 call = sg_call(), flags;
 
+    if (call == SG_CALL_OPEN_TREE || call == SG_CALL_OPEN_TREE_ATTR)
+        return sg_asks_tree(a, what, call);
+    if (what)
+        return 0;
     switch (call) {
-    case SG_CALL_UNSHARE:
-        return sg_asks_namespaces(a, SG_CONTROL_unshare, (__u32)sg_call_arg(0) & ~CLONE_NEWUSER);
+    case SG_CALL_UNSHARE: return sg_asks_namespaces(a, SG_CONTROL_unshare, sg_unshared());
     case SG_CALL_SETNS:
         flags = (__u32)sg_call_arg(1) & SG_NAMESPACE_FLAGS;
         if (!flags)
             flags = sg_namespace_of_fd((__u32)sg_call_arg(0));
         return sg_asks_namespaces(a, SG_CONTROL_setns, flags);
-    case SG_CALL_OPEN_TREE:
-        return sg_call_arg(2) & OPEN_TREE_CLONE && sg_asks_mount(a, sg_word_bind);
+    case SG_CALL_FSMOUNT:
+        return sg_call_arg(1) & FSMOUNT_NAMESPACE &&
+               sg_asks_namespaces(a, SG_CONTROL_unshare, CLONE_NEWNS);
     case SG_CALL_MOUNT_SETATTR: return sg_asks_mount(a, sg_word_remount);
     default: return 0;
     }
 }
 
 #define SG_KINDS_WITHOUT_HOOK (SG_KIND_BIT(unshare) | SG_KIND_BIT(setns) | SG_KIND_BIT(mount))
+
+/* Functions of their own, since their stacks together would be too large. */
+__noinline int sg_capable_without_hook(void)
+{
+    struct sg_asked a = {.hook = SG_HOOK_capable, .n = 1};
+    int error = 0;
+
+    for (int what = 0; what < SG_ASKS_COUNT && !error; what++)
+        error = sg_asks_without_hook(&a, what) ? sg_control(&a) : 0;
+    return error;
+}
+
+__noinline int sg_capable_used(__u32 cap, __u32 quiet)
+{
+    struct sg_asked a = {.kind = SG_CONTROL_capability,
+                         .hook = SG_HOOK_capable,
+                         .n = 1,
+                         .quiet = quiet,
+                         .value = {cap}};
+
+    return sg_control(&a);
+}
 
 /*
  * Capabilities of the host alone: what somebody may do in a user namespace of his own is no business of the host's. And one's
@@ -379,23 +438,14 @@ static __always_inline int sg_on_capable(const struct cred *cred, struct user_na
                                          int cap, unsigned int opts)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    struct sg_asked a = {.hook = SG_HOOK_capable, .n = 1};
-    int error;
+    int error = 0;
 
-    if (cap == CAP_SYS_ADMIN && sg_control_any(SG_KINDS_WITHOUT_HOOK) && sg_asks_without_hook(&a)) {
-        error = sg_control(&a);
-        if (error)
-            return error;
-    }
-    if (!sg_control_any(SG_KIND_BIT(capability)) || ns->level ||
+    if (cap == CAP_SYS_ADMIN && sg_control_any(SG_KINDS_WITHOUT_HOOK))
+        error = sg_capable_without_hook();
+    if (error || !sg_control_any(SG_KIND_BIT(capability)) || ns->level ||
         (__u64)cred != (__u64)BPF_CORE_READ(task, cred))
-        return 0;
-    a.kind = SG_CONTROL_capability;
-    a.arg = SG_CONTROL_ARG_NUMBER;
-    a.quiet = opts & CAP_OPT_NOAUDIT;
-    a.value[0] = (__u32)cap;
-    a.more[0] = 0;
-    return sg_control(&a);
+        return error;
+    return sg_capable_used((__u32)cap, !!(opts & CAP_OPT_NOAUDIT));
 }
 
 SG_CONTROL_PROGRAMS(capable, capable, capable, sg_on_capable(cred, ns, cap, opts),

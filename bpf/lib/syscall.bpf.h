@@ -14,7 +14,9 @@ enum sg_call {
     SG_CALL_UNSHARE,
     SG_CALL_SETNS,
     SG_CALL_OPEN_TREE,
+    SG_CALL_OPEN_TREE_ATTR,
     SG_CALL_FSCONFIG,
+    SG_CALL_FSMOUNT,
     SG_CALL_MOUNT_SETATTR,
     SG_CALL_IO_URING_SETUP,
     SG_CALL_EXECVE,
@@ -32,7 +34,7 @@ enum sg_call {
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct pt_regs___x86 {
-    unsigned long bx, cx, dx, si, di, orig_ax;
+    unsigned long bx, cx, dx, si, di, r10, orig_ax;
 };
 
 struct pt_regs___call {
@@ -96,10 +98,12 @@ static __always_inline __u64 sg_call_argument(__u64 regs, __u32 index, int compa
     if (compat)
         return (__u32)(index == 0   ? BPF_CORE_READ(r, bx)
                        : index == 1 ? BPF_CORE_READ(r, cx)
-                                    : BPF_CORE_READ(r, dx));
+                       : index == 2 ? BPF_CORE_READ(r, dx)
+                                    : BPF_CORE_READ(r, si));
     return index == 0   ? BPF_CORE_READ(r, di)
            : index == 1 ? BPF_CORE_READ(r, si)
-                        : BPF_CORE_READ(r, dx);
+           : index == 2 ? BPF_CORE_READ(r, dx)
+                        : BPF_CORE_READ(r, r10);
 }
 
 /* Bytes of a pointer in the caller's memory. */
@@ -134,7 +138,8 @@ static __always_inline __u64 sg_call_argument(__u64 regs, __u32 index, int compa
     struct pt_regs___call *r = (void *)regs;
     __u64 value = index == 0   ? BPF_CORE_READ(r, orig_x0)
                   : index == 1 ? BPF_CORE_READ(r, regs[1])
-                               : BPF_CORE_READ(r, regs[2]);
+                  : index == 2 ? BPF_CORE_READ(r, regs[2])
+                               : BPF_CORE_READ(r, regs[3]);
 
     return compat ? (__u32)value : value;
 }
@@ -174,7 +179,9 @@ __noinline __u32 sg_call(void)
     case 425: return SG_CALL_IO_URING_SETUP;
     case 428: return SG_CALL_OPEN_TREE;
     case 431: return SG_CALL_FSCONFIG;
+    case 432: return SG_CALL_FSMOUNT;
     case 442: return SG_CALL_MOUNT_SETATTR;
+    case 467: return SG_CALL_OPEN_TREE_ATTR;
     default: return SG_CALL_OTHER;
     }
 }
@@ -187,7 +194,7 @@ __noinline __u32 sg_call_width(void)
     return regs ? sg_call_width_of(regs, sg_call_is_compat()) : 8;
 }
 
-/* Its argument `index`, 0 … 2. */
+/* Its argument `index`, 0 … 3. */
 __noinline __u64 sg_call_arg(__u32 index)
 {
     __u64 regs = sg_call_regs();
