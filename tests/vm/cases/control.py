@@ -16,12 +16,12 @@ WORDS = {
     "unshare": {"mount": 0, "uts": 1, "ipc": 2, "user": 3},
     "setns": {"uts": 1, "ipc": 2},
     "bpf": {"prog_get_next_id": 11},
-    "keyctl": {"create": 0, "view": 1},
-    "io_uring": {"setup": 0, "sqpoll": 1},
-    "socket": {"raw": 0, "packet": 1},
+    "keyctl": {"create": 0, "view": 1, "read": 2, "write": 3, "search": 4, "link": 5, "setattr": 6, "unlink": 7},
+    "io_uring": {"setup": 0, "sqpoll": 1, "personality": 2, "command": 3},
+    "socket": {"raw": 0, "packet": 1, "xdp": 2, "vsock": 3, "alg": 4},
     "memory": {"anonymous": 0, "stack": 1, "heap": 2, "modified": 3, "shared": 4},
-    "syslog": {"read": 0, "console": 2},
-    "kexec": {"memory": 1},
+    "syslog": {"read": 0, "clear": 1, "console": 2},
+    "kexec": {"file": 0, "memory": 1},
 }
 
 

@@ -64,18 +64,38 @@ static int copy_file(const char *from, const char *to, uid_t uid, gid_t gid, mod
     return chmod(to, mode);
 }
 
-/* Bytes that end as a signed module does, and are none. */
+/* What is no module, packed as one may be: 4,096 bytes, the first four those of an ELF. By xz --check=crc32. */
+static const char packed[] =
+    "\375\067\172\130\132\000\000\001\151\042\336\066\002\000\041\001\010\000\000\000"
+    "\330\017\043\023\340\017\377\000\036\135\000\077\221\105\204\150\063\151\242\243"
+    "\210\104\077\250\257\030\351\174\240\074\000\000\123\113\057\276\235\107\245\210"
+    "\350\000\000\000\002\202\177\136\000\001\066\200\040\000\000\000\301\057\242\000"
+    "\076\060\015\213\002\000\000\000\000\001\131\132";
+
+#define ID_TYPE 10 /* of the signature, before its end (struct module_signature) */
+#define PKCS7   2
+
+/*
+ * Bytes that end as a signed module does, and are none: by a kind of key that there is not, and by a signature that cannot be read,
+ * which the kernel refuses before it asks anybody.
+ */
 static int put_modules(void)
 {
     static char image[4096] = "\177ELF";
     static const char mark[] = "~Module signature appended~\n";
+    char *end = image + sizeof(image) - (sizeof(mark) - 1);
 
-    memcpy(image + sizeof(image) - (sizeof(mark) - 1), mark, sizeof(mark) - 1);
+    memcpy(end, mark, sizeof(mark) - 1);
+    if (put_file("sg-strange.ko", image, sizeof(image), 0600) < 0)
+        return -1;
+    end[-ID_TYPE] = PKCS7;
     if (put_file("sg-denied.ko", image, sizeof(image), 0600) < 0 ||
         put_file("sg-other.ko", image, sizeof(image), 0600) < 0)
         return -1;
     image[sizeof(image) - 2] = '!';
-    return put_file("sg-plain.ko", image, sizeof(image), 0600);
+    if (put_file("sg-plain.ko", image, sizeof(image), 0600) < 0)
+        return -1;
+    return put_file("sg-packed.ko.xz", packed, sizeof(packed) - 1, 0600);
 }
 
 static int prepare(const char *dir)

@@ -8,6 +8,12 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
+/* linux/mount.h, sched.h and unistd.h of newer kernels. */
+#define OPEN_TREE_ATTR      467
+#define OPEN_TREE_NAMESPACE 2
+#define FSMOUNT_NAMESPACE   2
+#define EMPTY_MNTNS         0x100000
+
 static int alone(void)
 {
     int r = errno_of(unshare(CLONE_NEWNS));
@@ -115,4 +121,73 @@ int way_umount(const struct way_ctx *c)
 
     (void)c;
     return r ? r : errno_of(umount2("m", MNT_DETACH));
+}
+
+static int open_tree_attr(const char *path, unsigned flags, uint64_t set)
+{
+    uint64_t attr[4] = {set, 0, 0, 0};
+
+    return errno_of_fd(syscall(OPEN_TREE_ATTR, AT_FDCWD, path, flags, attr, sizeof(attr)));
+}
+
+int way_open_tree_attr(const struct way_ctx *c)
+{
+    (void)c;
+    return open_tree_attr("a", OPEN_TREE_CLONE, 0);
+}
+
+int way_open_tree_attr_set(const struct way_ctx *c)
+{
+    (void)c;
+    return open_tree_attr("m", 0, MOUNT_ATTR_RDONLY);
+}
+
+int way_open_tree_namespace(const struct way_ctx *c)
+{
+    (void)c;
+    return errno_of_fd(syscall(SYS_open_tree, AT_FDCWD, "a", OPEN_TREE_NAMESPACE));
+}
+
+int way_open_tree_attr_namespace(const struct way_ctx *c)
+{
+    (void)c;
+    return open_tree_attr("a", OPEN_TREE_NAMESPACE, 0);
+}
+
+int way_fsmount_namespace(const struct way_ctx *c)
+{
+    int fd = (int)syscall(SYS_fsopen, "ramfs", 0);
+
+    (void)c;
+    if (fd < 0 || syscall(SYS_fsconfig, fd, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+        return errno_of(-1);
+    return errno_of_fd(syscall(SYS_fsmount, fd, FSMOUNT_NAMESPACE, 0));
+}
+
+int way_unshare_empty(const struct way_ctx *c)
+{
+    (void)c;
+    return errno_of(syscall(SYS_unshare, EMPTY_MNTNS));
+}
+
+int way_mount_subtype(const struct way_ctx *c)
+{
+    (void)c;
+    return errno_of(mount("none", "m", "fuse.control", 0, NULL));
+}
+
+int way_mount_sysfs(const struct way_ctx *c)
+{
+    (void)c;
+    return errno_of(mount("none", "m", "sysfs", 0, NULL));
+}
+
+int way_pivot_root(const struct way_ctx *c)
+{
+    int r = alone();
+
+    (void)c;
+    if (r == 0)
+        r = errno_of(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+    return r ? r : errno_of(syscall(SYS_pivot_root, "/", "/"));
 }
