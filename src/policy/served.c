@@ -393,7 +393,10 @@ static void report_errno(const struct policy *p, const struct policy_rule *rule,
     _cleanup_(sb_done) struct strbuf what = {};
     struct policy_diag *d;
 
-    policy_control_format(s->refused->control, &what);
+    if (rule->syscalls.n)
+        sb_puts(&what, s->refused->text);
+    else
+        policy_control_format(s->refused->control, &what);
     d = policy_diag_add(diags, POLICY_ERROR, file->path, pos->line, pos->column,
                         "%s gives its caller %s on this kernel, and never the %s of this rule",
                         sb_str(&what), given, strerrorname_np(rule->error));

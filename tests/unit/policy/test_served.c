@@ -227,13 +227,15 @@ static void test_errno(void **state)
         {"control:\n  - {setns: uts, do: deny}\n", VERSION(6, 1), 0, 0, ""},
         {"control:\n  - {capability: sys_chroot, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, EPERM,
          "capability"},
-        {"control:\n  - {unshare: net, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0, "unshare"},
+        {"control:\n  - {unshare: net, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0,
+         "unshare fsmount open_tree open_tree_attr"},
         {"processes:\n  - {syscall: unshare, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, EPERM,
-         "unshare"},
+         "unshare fsmount open_tree open_tree_attr"},
         {"control:\n  - {unshare: user, do: {errno: ENOSYS}}\n", VERSION(6, 1), 0, 0, ""},
         {"control:\n  - {unshare: user, do: {errno: ENOSYS}}\n", VERSION(5, 10), 1, 0, "unshare"},
         {"control:\n  - {unshare: user, do: deny}\n", VERSION(5, 10), 1, 0, "unshare"},
-        {"control:\n  - {mount: bind, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0, "open_tree"},
+        {"control:\n  - {mount: bind, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0,
+         "open_tree open_tree_attr"},
         {"control:\n  - {mount: tmpfs, do: {errno: ENOSYS}}\n", VERSION(6, 1), 0, 0, ""},
         {"processes:\n  - {syscall: ptrace, do: {errno: ENOSYS}}\n", VERSION(6, 1), 1, 0,
          "process_vm_readv process_vm_writev pidfd_getfd"},
@@ -260,6 +262,7 @@ static void test_errno(void **state)
             assert_string_equal(s.fixed[0].calls, rows[i].calls);
         if (d.n) {
             assert_int_equal(d.items[0].line, 4);
+            assert_non_null(strstr(d.items[0].message, " gives its caller EPERM on this kernel"));
             assert_non_null(d.items[0].cure);
         }
         policy_served_done(&s);
