@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "schedule/io.h"
 
 #define ROUND_NS  (10 * NS_PER_SEC) // between two looks at all processes
 #define EACH_TICK 64u               // of these at once
@@ -205,6 +206,14 @@ static void look_at_some(struct agent *a, size_t max)
         look_at(a, s->pids[--s->n_pids]);
 }
 
+static bool weighs_io(const struct scheduling *s)
+{
+    for (size_t i = 0; i < s->n_rules; i++)
+        if (s->rules[i].policy_rule->schedule->set & SCHEDULE_IO_WEIGHT)
+            return true;
+    return false;
+}
+
 // What rules say of groups and, from here on, of all processes.
 static void begin_round(struct agent *a)
 {
@@ -217,6 +226,7 @@ static void begin_round(struct agent *a)
             apply_groups(a, &s->rules[i]);
     s->n_pids = 0;
     (void)opendir_foreach(AT_FDCWD, "/proc", note_pid, s);
+    s->io_served = weighs_io(s) ? io_weight_served(NULL, NULL) : NULL;
 }
 
 static void drop_others(struct agent *a)
@@ -331,6 +341,7 @@ void schedule_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "continued_late", stops ? stops->late : 0);
     jw_kv_u64(jw, "not_stopped", stops ? stops->full + stops->failed + stops->unknown : 0);
     jw_kv_u64(jw, "unbooked", counters.unbooked);
+    jw_kv_str(jw, "io_weight", s->n_rules ? s->io_served : NULL);
     status_error(jw, "error", &s->error);
     jw_key(jw, "sched_ext");
     schedule_ext_json(a, jw);

@@ -54,6 +54,7 @@ struct scheduling {
     uint32_t *pids; // that are still to be looked at
     size_t n_pids, cap_pids;
     uint64_t round_ns; // CLOCK_MONOTONIC: of the last look at all
+    const char *io_served; // io_weight_served(); NULL: no rule asks for it
     uint64_t stopped, applied, failed;
     struct error error; // of the last failure
     bool told;          // … was logged

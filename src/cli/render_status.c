@@ -287,11 +287,16 @@ static void put_scheduling(const struct page *p, struct json_object *s)
     else
         sb_puts(p->sb, "the default scheduler");
     sb_putc(p->sb, '\n');
-    if (!*why)
-        return;
-    label(p, "");
-    put_escaped(p->sb, why);
-    sb_putc(p->sb, '\n');
+    if (*why) {
+        label(p, "");
+        put_escaped(p->sb, why);
+        sb_putc(p->sb, '\n');
+    }
+    if (streq(str(scheduling, "io_weight"), "nothing")) {
+        label(p, "");
+        colored(p, COLOR_YELLOW, "io_weight has no effect");
+        sb_puts(p->sb, ": no disk has the scheduler BFQ, and iocost is enabled for none\n");
+    }
 }
 
 static void put_losses(const struct page *p, struct json_object *s)

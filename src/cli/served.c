@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/macro.h"
 #include "cli/served.h"
+#include "schedule/io.h"
 #include "sensor/kernel.h"
 
 #define SHOWN_MAX 50 // rules that get a line of their own
@@ -54,6 +55,7 @@ int served_this_kernel(struct served_kernel *ret)
     // Without privileges nothing can be tried: what the kernel lists is what counts then.
     ret->lsm = probe.attach == SENSOR_ATTACH_LSM || strstr(probe.lsm, "bpf");
     find_preemption(&probe, ret);
+    ret->io_weight = io_weight_served(NULL, NULL);
     ret->sched_ext = access("/sys/kernel/sched_ext/state", F_OK) == 0;
     r = sensor_hooks_here(&probe, ret->lsm ? SENSOR_ATTACH_LSM : SENSOR_ATTACH_FMOD_RET, ret->has);
     if (r < 0)
@@ -149,13 +151,15 @@ static void put_served(const struct policy *p, const struct policy_rule *rule,
 int render_served(const struct policy *p, const struct served_kernel *k, struct strbuf *sb)
 {
     size_t shown = 0, files = 0;
-    bool schedules = false;
+    bool schedules = false, weighs_io = false;
 
     for (uint32_t i = 0; i < p->n_rules; i++) {
         struct policy_served s;
         int r;
 
         schedules = schedules || p->rules[i].schedule;
+        weighs_io = weighs_io ||
+                    (p->rules[i].schedule && p->rules[i].schedule->set & SCHEDULE_IO_WEIGHT);
         if (p->rules[i].section == POLICY_SECTION_FILES) {
             files++;
             continue;
@@ -178,6 +182,10 @@ int render_served(const struct policy *p, const struct served_kernel *k, struct 
         sb_puts(
             sb,
             "  with 'sched_ext: on' in agent.yaml safeguard's own scheduler serves those that schedule\n");
+    if (weighs_io && k->io_weight && streq(k->io_weight, IO_SERVED_NOBODY))
+        sb_puts(
+            sb,
+            "  io_weight has no effect here: no disk has the scheduler BFQ, and iocost is enabled for none\n");
     if (k->records)
         sb_printf(
             sb,
@@ -202,6 +210,7 @@ int render_served_json(const struct policy *p, const struct served_kernel *k, st
     jw_kv_str(jw, "attach", k->lsm ? "lsm" : "fmod_ret");
     jw_kv_bool(jw, "records_only", k->records);
     jw_kv_bool(jw, "sched_ext", k->sched_ext);
+    jw_kv_str(jw, "io_weight", k->io_weight);
     jw_kv_array(jw, "rules");
     for (uint32_t i = 0; i < p->n_rules; i++) {
         const struct policy_rule *rule = &p->rules[i];

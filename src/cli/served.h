@@ -14,6 +14,8 @@ struct served_kernel {
     bool records;   // … and nothing is refused: it preempts inside them
     char cure[256]; // of that
     bool sched_ext; // this one can have a scheduler of ours
+    const char
+        *io_weight; // who goes by it here (schedule/io.h); NULL: not known, it is another host's
     struct policy_kernel kernel;
     bool has[SG_HOOK_COUNT]; // of this one
 };

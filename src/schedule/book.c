@@ -196,6 +196,8 @@ static int write_values(struct book *b, const char *group, const struct schedule
                 return r;
         }
         r = group_write(b->root, group, file, wanted);
+        if (r == -ENOENT && group_file_optional(file))
+            continue;
         if (r < 0)
             return error_set(err, r, "%s of control group %s cannot be '%s': %s",
                              group_file_name(file), group, wanted, strerror(-r));
@@ -271,7 +273,7 @@ static int remember(struct book *b, struct group_entry *e, const struct schedule
         uint32_t bit = group_file_bit((enum group_file)i);
         char has[GROUP_VALUE];
 
-        if (!(rule->set & bit) || e->set & bit ||
+        if (!(rule->set & bit) || e->before[i] ||
             group_read(b->root, e->group, (enum group_file)i, has) < 0)
             continue;
         e->before[i] = xstrndup(has, strlen(has));

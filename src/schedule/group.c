@@ -15,6 +15,7 @@
 #include "schedule/affinity.h"
 
 #define PERIOD_US 100000u // the usual one of cpu.max
+#define BFQ_MAX   1000u   // Documentation/block/bfq-iosched.rst
 #define TEXT_MAX  ((size_t)1 << 20)
 #define ROUNDS    16 // to send threads back: they make further ones meanwhile
 
@@ -25,12 +26,18 @@ static const struct {
     [GROUP_WEIGHT] = {"cpu.weight", "cpu", SCHEDULE_WEIGHT},
     [GROUP_QUOTA] = {"cpu.max", "cpu", SCHEDULE_QUOTA},
     [GROUP_CPUS] = {"cpuset.cpus", "cpuset", SCHEDULE_CPUS},
+    [GROUP_BFQ] = {"io.bfq.weight", "io", SCHEDULE_IO_WEIGHT},
     [GROUP_IO] = {"io.weight", "io", SCHEDULE_IO_WEIGHT},
 };
 
 const char *group_file_name(enum group_file file)
 {
     return files[file].file;
+}
+
+bool group_file_optional(enum group_file file)
+{
+    return file == GROUP_BFQ;
 }
 
 uint32_t group_file_bit(enum group_file file)
@@ -47,6 +54,9 @@ void group_wanted(const struct schedule *rule, enum group_file file, char ret[GR
                        (unsigned long long)rule->quota_permille * PERIOD_US / 1000, PERIOD_US);
         break;
     case GROUP_CPUS: (void)snprintf(ret, GROUP_VALUE, "%s", rule->cpus); break;
+    case GROUP_BFQ:
+        (void)snprintf(ret, GROUP_VALUE, "default %u", MIN(rule->io_weight, BFQ_MAX));
+        break;
     case GROUP_IO: (void)snprintf(ret, GROUP_VALUE, "default %u", rule->io_weight); break;
     case GROUP_FILES: break;
     }
@@ -73,7 +83,7 @@ int group_same(enum group_file file, const char *has, const char *wanted)
 {
     uint8_t a[SET_CPUS / 8], b[SET_CPUS / 8];
 
-    if (file == GROUP_IO) // lines for devices may follow
+    if (file == GROUP_IO || file == GROUP_BFQ) // lines for devices may follow
         return strncmp(has, wanted, strlen(wanted)) == 0 &&
                (has[strlen(wanted)] == '\0' || has[strlen(wanted)] == '\n');
     if (file != GROUP_CPUS)

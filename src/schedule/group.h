@@ -8,6 +8,7 @@
 // Every path of a group is below the root of the hierarchy, "/" itself or "/a/b".
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,8 +21,10 @@
 #define GROUP_VALUE    320 // bytes of a file's text with its NUL
 
 // The files that rules speak of.
-enum group_file { GROUP_WEIGHT, GROUP_QUOTA, GROUP_CPUS, GROUP_IO, GROUP_FILES };
+enum group_file { GROUP_WEIGHT, GROUP_QUOTA, GROUP_CPUS, GROUP_BFQ, GROUP_IO, GROUP_FILES };
 const char *group_file_name(enum group_file file);
+// May it be missing where its controller is on? That of BFQ is there once the scheduler is loaded.
+bool group_file_optional(enum group_file file);
 
 // Bit of enum schedule that stands for the file, and the text that a rule wants in it.
 uint32_t group_file_bit(enum group_file file);

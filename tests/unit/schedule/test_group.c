@@ -25,6 +25,7 @@ static void test_same(void **state)
         {GROUP_IO, "default 50", "default 50", true},
         {GROUP_IO, "default 500", "default 50", false},
         {GROUP_IO, "default 5", "default 50", false},
+        {GROUP_BFQ, "default 50\n8:0 20", "default 50", true},
     };
 
     (void)state;
@@ -39,11 +40,10 @@ static void test_wanted(void **state)
                                .io_weight = 50,
                                .cpus = "0-3,8"};
     static const char *const texts[GROUP_FILES] = {
-        [GROUP_WEIGHT] = "20",
-        [GROUP_QUOTA] = "250500 100000",
-        [GROUP_CPUS] = "0-3,8",
-        [GROUP_IO] = "default 50",
+        [GROUP_WEIGHT] = "20",      [GROUP_QUOTA] = "250500 100000", [GROUP_CPUS] = "0-3,8",
+        [GROUP_BFQ] = "default 50", [GROUP_IO] = "default 50",
     };
+    const struct schedule most = {.io_weight = 10000};
     char text[GROUP_VALUE];
 
     (void)state;
@@ -51,6 +51,8 @@ static void test_wanted(void **state)
         group_wanted(&s, (enum group_file)i, text);
         assert_string_equal(text, texts[i]);
     }
+    group_wanted(&most, GROUP_BFQ, text);
+    assert_string_equal(text, "default 1000");
 }
 
 static void test_cpus(void **state)

@@ -119,6 +119,19 @@ def share(name, wanted, one, two, seconds):
     check(name, abs(a / (a + b) - part) <= 0.1 * part, f"{a} {b} {a / b:.3f}")
 
 
+def io_share(name, wanted, one, two, seconds):
+    """Likewise of what two groups read; their files io.stat."""
+    def has_read(path):
+        return sum(int(word.split("=")[1]) for word in open(path).read().split() if word.startswith("rbytes="))
+
+    wanted = float(wanted)
+    before = has_read(one), has_read(two)
+    time.sleep(float(seconds))
+    a, b = has_read(one) - before[0], has_read(two) - before[1]
+    part = wanted / (1 + wanted)
+    check(name, a + b > 0 and abs(a / (a + b) - part) <= 0.1 * part, f"{a} {b}")
+
+
 def quota(name, wanted, seconds, path):
     used = cpu_of(path) / 1e9 / float(seconds)
     check(name, abs(used - float(wanted)) <= 0.1 * float(wanted), used)

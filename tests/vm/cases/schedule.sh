@@ -103,6 +103,53 @@ kept_and_undone() {
     kill $pid $pinned $older
 }
 
+io_weight_by() { # who, seconds
+    timeout "$2" bash -c "until safeguard status --json | tr -d ' \n' | grep -q '\"io_weight\":\"$1\"'; do sleep 0.5; done"
+}
+
+# Weights of I/O need a scheduler of the disk that goes by them: BFQ, of a disk that takes its time for one request after the other.
+io() {
+    local disk=nullb0 pids=() i
+    if ! modprobe bfq || ! modprobe null_blk nr_devices=1 queue_mode=2 irqmode=2 completion_nsec=10000000 hw_queue_depth=1 submit_queues=1; then
+        echo "ok io.weight # SKIP this kernel has no BFQ or no null_blk"
+        return
+    fi
+    mkdir -p $groups/one.slice $groups/four.slice
+    cat >"$policies/20-schedule.yaml" <<'YAML'
+safeguard: 1
+name: schedule
+mode: enforce
+processes:
+  - {by: {cgroup: /one.slice}, schedule: {io_weight: 100}}
+  - {by: {cgroup: /four.slice}, schedule: {io_weight: 400}}
+YAML
+    safeguard policy reload >/dev/null
+    check "io.nobody goes by it at first" io_weight_by nothing 5
+    check "io.which is said" bash -c 'safeguard status | grep -q "io_weight has no effect"'
+    check "io.also when the policy is checked" bash -c "safeguard policy check '$policies' | grep -q 'io_weight has no effect'"
+    echo bfq >/sys/block/$disk/queue/scheduler
+    # No favours for who has just begun.
+    echo 0 >/sys/block/$disk/queue/iosched/low_latency
+    check "io.now BFQ does" io_weight_by bfq 20
+    check "io.which is not said" bash -c '! safeguard status | grep -q "io_weight has no effect"'
+    check "io.its file" grep -qx 'default 400' $groups/four.slice/io.bfq.weight
+    check "io.the kernel's other one" grep -qx 'default 400' $groups/four.slice/io.weight
+    # Of each so many that there is always a request of both for it to choose from, however slow this machine is.
+    for i in {1..8}; do
+        in_group /one.slice sg-load read /dev/$disk 100 &
+        pids+=($!)
+        in_group /four.slice sg-load read /dev/$disk 100 &
+        pids+=($!)
+    done
+    sleep 5
+    compare io_share "io.share of a disk" 0.25 $groups/one.slice/io.stat $groups/four.slice/io.stat 20
+    kill "${pids[@]}"
+    wait "${pids[@]}" 2>/dev/null
+    cp "$cases/schedule.yaml" "$policies/20-schedule.yaml"
+    safeguard policy reload >/dev/null
+    check "io.undone" grep -qx 'default 100' $groups/four.slice/io.bfq.weight
+}
+
 is_stopped() { timeout 10 bash -c 'until grep -q "^State:.T" /proc/$1/status; do sleep 0.05; done' - "$1"; }
 ends() { # seconds, pid
     timeout "$1" tail --pid="$2" -f /dev/null
