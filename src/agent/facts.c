@@ -48,7 +48,8 @@ int facts_of(const struct who *who, const struct opened_task *t, struct facts *f
         .exe = path_or_null(who->exe.len || !t->exe ? f->text.s + exe : t->exe),
         .ancestors = f->ancestors,
         .n_ancestors = n,
-        .uid = who->euid,
+        // Of the table's processes only records say that they changed it.
+        .uid = t->euid != ID_NONE ? t->euid : who->euid,
         .gids = t->gids,
         .n_gids = t->n_gids,
         .login_uid = who->login_uid,

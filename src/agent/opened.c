@@ -80,8 +80,8 @@ static bool read_number(const char *text, int base, uint64_t *ret)
 static void read_status(int pid_dir, struct opened_task *t)
 {
     _cleanup_free_ char *text = NULL;
-    const char *groups;
-    uint64_t gid;
+    const char *groups, *uids;
+    uint64_t gid, uid;
 
     if (read_file_bounded(pid_dir, "status", TEXT_MAX, &text, NULL) < 0)
         return;
@@ -90,6 +90,9 @@ static void read_status(int pid_dir, struct opened_task *t)
     groups = find_line(text, "Gid:");
     if (groups && read_number(groups + strcspn(groups, "\t "), 10, &gid))
         t->gids[t->n_gids++] = (uint32_t)gid;
+    uids = find_line(text, "Uid:");
+    if (uids && read_number(uids + strcspn(uids, "\t "), 10, &uid))
+        t->euid = (uint32_t)uid;
     groups = find_line(text, "Groups:");
     while (groups && *groups != '\n' && t->n_gids < OPENED_GIDS_MAX &&
            read_number(groups, 10, &gid)) {
@@ -134,15 +137,16 @@ static char *read_exe(int task_dir)
 int opened_task_read(int pid_dir, int task_dir, uint32_t pid, const struct policy_image *image,
                      struct opened_task *ret)
 {
-    struct opened_task t = {.pid = pid};
+    uint32_t needs = policy_image_head(image)->needs;
+    struct opened_task t = {.pid = pid, .euid = ID_NONE};
 
     if (!read_stat(pid_dir, &t))
         return -ESRCH;
     read_status(task_dir, &t);
-    t.container = process_contained(task_dir);
-    if (!process_in_first_user_ns(task_dir))
+    t.container = needs & SG_NEED_NAMESPACE && process_contained(task_dir);
+    if (!(needs & SG_NEED_CAP) || !process_in_first_user_ns(task_dir))
         t.caps = 0;
-    if (policy_image_head(image)->needs & SG_NEED_ENV)
+    if (needs & SG_NEED_ENV)
         (void)read_file_bounded(task_dir, "environ", ENVIRON_MAX, &t.env, &t.env_len);
     t.exe = read_exe(task_dir);
     *ret = t;

@@ -37,6 +37,7 @@ struct opened_task {
     uint32_t pid;
     uint64_t start_ns; // since boot, floored to ticks
     uint64_t caps;     // those of the host
+    uint32_t euid;     // ID_NONE: not known
     bool container;
     char *exe; // as the thread shows it; NULL: not known
     char *env; // each variable followed by NUL; NULL: not known, or no rule asks
@@ -55,8 +56,8 @@ struct opened {
     bool cut; // there are more
 };
 
-// What procfs says of one process: `pid_dir` is its directory, `task_dir` that of the thread whose properties count. Of its
-// environment only where the image asks for it. -ESRCH.
+// What procfs says of one process: `pid_dir` is its directory, `task_dir` that of the thread whose properties count. Its
+// environment, its capabilities and whether it is in a container only where the image asks for that. -ESRCH.
 int opened_task_read(int pid_dir, int task_dir, uint32_t pid, const struct policy_image *image,
                      struct opened_task *ret);
 void opened_task_done(struct opened_task *t);

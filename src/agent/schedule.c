@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,14 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/macro.h"
+#include "schedule/group.h"
 #include "schedule/io.h"
 
-#define ROUND_NS  (10 * NS_PER_SEC) // between two looks at all processes
-#define EACH_TICK 64u               // of these at once
+#define ROUND_NS  (10 * NS_PER_SEC) // from one look at all processes to the next
+#define TICKS     9u                // in which a look is done, where these bounds let it
+#define EACH_TICK 64u               // that are looked at in one, at least
+#define TICK_NS   (100 * NS_PER_MS) // of a CPU, for one
 
 static void failed(struct agent *a, const struct error *err)
 {
@@ -67,14 +72,40 @@ static void apply_groups(struct agent *a, const struct schedule_rule *r)
     }
 }
 
-static void apply(struct agent *a, const struct schedule_rule *r, uint32_t pid, uint64_t start_ns)
+static void apply(struct agent *a, const struct schedule_rule *r, const struct book_subject *who)
 {
     struct schedule values = *r->policy_rule->schedule;
     struct error err = {};
 
     if (r->groups)
         values.set &= ~(uint32_t)SCHEDULE_OF_GROUP;
-    count(a, book_process(a->scheduling.book, pid, start_ns, r->name, &values, &err), &err);
+    count(a, book_process(a->scheduling.book, who, r->name, &values, &err), &err);
+}
+
+// What the one that it comes from was given is nothing that it had before.
+static void note_descent(struct agent *a, const struct who *who)
+{
+    for (uint32_t i = 0; who && i < who->n_ancestors; i++) {
+        const struct process_ref *from = &who->ancestors[i].ref;
+
+        if (book_child(a->scheduling.book, who->ref.tgid, who->ref.start_ns, from->tgid,
+                       from->start_ns))
+            return;
+    }
+}
+
+static void apply_at_exec(struct agent *a, const struct schedule_rule *r,
+                          const struct sg_stopped *stopped)
+{
+    struct process_ref ref = {stopped->tgid, stopped->start_ns};
+    char path[32], exe[PATH_MAX];
+    ssize_t n;
+
+    note_descent(a, process_table_who(a->processes, &ref));
+    (void)snprintf(path, sizeof(path), "/proc/%u/exe", ref.tgid);
+    n = readlink(path, exe, sizeof(exe) - 1);
+    exe[n > 0 ? n : 0] = '\0';
+    apply(a, r, &(struct book_subject){ref.tgid, ref.start_ns, n > 0 ? exe : NULL});
 }
 
 static void on_stopped(void *ctx, const struct sg_stopped *stopped)
@@ -92,7 +123,7 @@ static void on_stopped(void *ctx, const struct sg_stopped *stopped)
         return;
     if (r->groups)
         apply_groups(a, r);
-    apply(a, r, stopped->tgid, stopped->start_ns);
+    apply_at_exec(a, r, stopped);
     if (r->groups && !(r->policy_rule->schedule->set & SCHEDULE_OF_PROCESS))
         (void)stops_settle(&s->stops, stopped->cgroup_id, stopped->policy_id, stopped->rule);
 }
@@ -155,9 +186,31 @@ static int open_book(struct agent *a)
     return r;
 }
 
+// No rule is about it as it is now. What it was given stays with it when that is only since it began another program; else, such as
+// in another group, it goes back.
+static void look_at_unruled(struct agent *a, const struct process_ref *ref,
+                            struct policy_facts *facts, time_t now)
+{
+    const struct policy_image *image = a->policies.now->image;
+    struct error err = {};
+    const char *exe;
+    uint16_t rule;
+
+    if (!book_knows(a->scheduling.book, ref->tgid, ref->start_ns, &exe))
+        return;
+    if (exe) {
+        facts->exe = exe;
+        if (policy_schedule_of(image, facts, now, &rule) == 0)
+            return;
+    }
+    count(a, book_leave(a->scheduling.book, ref->tgid, ref->start_ns, &err), &err);
+}
+
 static void look_at(struct agent *a, uint32_t pid)
 {
     const struct policy_image *image = a->policies.now->image;
+    char group[GROUP_PATH_MAX];
+    time_t now = time(NULL);
     _cleanup_(facts_done) struct facts facts = {};
     _cleanup_(opened_task_done) struct opened_task t = {};
     const struct schedule_rule *r;
@@ -165,6 +218,7 @@ static void look_at(struct agent *a, uint32_t pid)
     const struct who *who;
     char path[32];
     uint16_t rule;
+    int found;
 
     (void)snprintf(path, sizeof(path), "/proc/%u", pid);
     dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -173,15 +227,16 @@ static void look_at(struct agent *a, uint32_t pid)
     who = process_table_who(a->processes, &(struct process_ref){pid, t.start_ns});
     if (!who || who->kthread || facts_of(who, &t, &facts) < 0)
         return;
-    if (policy_schedule_of(image, &facts.facts, time(NULL), &rule) < 0) {
-        if (who->n_ancestors)
-            book_child(a->scheduling.book, pid, who->ref.start_ns, who->ancestors[0].ref.tgid,
-                       who->ancestors[0].ref.start_ns);
-        return;
-    }
-    r = rule_of(a, rule);
+    // The table learns of a move when the process does something that is recorded.
+    if (a->scheduling.unified && group_of("/proc", pid, group) == 0)
+        facts.facts.cgroup = group;
+    note_descent(a, who);
+    found = policy_schedule_of(image, &facts.facts, now, &rule);
+    if (found == -ENOENT)
+        look_at_unruled(a, &who->ref, &facts.facts, now);
+    r = found < 0 ? NULL : rule_of(a, rule);
     if (r)
-        apply(a, r, pid, who->ref.start_ns);
+        apply(a, r, &(struct book_subject){pid, who->ref.start_ns, facts.facts.exe});
 }
 
 static int note_pid(void *ctx, int dir _unused_, const struct dirent *entry)
@@ -198,12 +253,25 @@ static int note_pid(void *ctx, int dir _unused_, const struct dirent *entry)
     return 0;
 }
 
-static void look_at_some(struct agent *a, size_t max)
+// `each` of those that are left, unless that takes too much of a CPU.
+static void look_at_some(struct agent *a, size_t each, uint64_t within_ns)
 {
     struct scheduling *s = &a->scheduling;
+    uint64_t start = now_ns(CLOCK_THREAD_CPUTIME_ID);
 
-    for (; s->n_pids > 0 && max > 0; max--)
+    if (s->n_pids == 0)
+        return;
+    for (size_t i = 0; s->n_pids > 0 && i < each; i++) {
+        if (i >= EACH_TICK && now_ns(CLOCK_THREAD_CPUTIME_ID) - start > within_ns)
+            break;
         look_at(a, s->pids[--s->n_pids]);
+    }
+    s->used_ns += now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
+    if (s->n_pids == 0) {
+        s->look_ns = now_ns(CLOCK_MONOTONIC) - s->round_ns;
+        s->look_cpu_ns = s->used_ns;
+        s->used_ns = 0;
+    }
 }
 
 static bool weighs_io(const struct scheduling *s)
@@ -221,12 +289,15 @@ static void begin_round(struct agent *a)
 
     s->round_ns = now_ns(CLOCK_MONOTONIC);
     s->told = false;
+    s->used_ns = 0;
     for (size_t i = 0; i < s->n_rules; i++)
         if (s->rules[i].groups)
             apply_groups(a, &s->rules[i]);
     s->n_pids = 0;
     (void)opendir_foreach(AT_FDCWD, "/proc", note_pid, s);
     s->io_served = weighs_io(s) ? io_weight_served(NULL, NULL) : NULL;
+    s->each = MAX(s->n_pids / TICKS + 1, (size_t)EACH_TICK);
+    s->unified = access(GROUP_ROOT "/cgroup.controllers", F_OK) == 0;
 }
 
 static void drop_others(struct agent *a)
@@ -268,7 +339,7 @@ void schedule_policy_changed(struct agent *a)
     }
     drop_others(a);
     begin_round(a);
-    look_at_some(a, SIZE_MAX);
+    look_at_some(a, SIZE_MAX, UINT64_MAX);
     r = book_save(s->book);
     if (r < 0)
         (void)log_error_code(r, "what was done for rules cannot be written down: %m");
@@ -292,7 +363,7 @@ void schedule_tick(struct agent *a)
     schedule_ext_judge(a);
     if (!s->book || !a->policies.now || !s->n_rules)
         return;
-    look_at_some(a, EACH_TICK);
+    look_at_some(a, s->each, TICK_NS);
     if (s->n_pids == 0 && now_ns(CLOCK_MONOTONIC) - s->round_ns >= ROUND_NS) {
         drop_others(a);
         begin_round(a);
@@ -342,6 +413,8 @@ void schedule_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "not_stopped", stops ? stops->full + stops->failed + stops->unknown : 0);
     jw_kv_u64(jw, "unbooked", counters.unbooked);
     jw_kv_str(jw, "io_weight", s->n_rules ? s->io_served : NULL);
+    jw_kv_u64(jw, "look_ms", s->look_ns / NS_PER_MS);
+    jw_kv_u64(jw, "look_cpu_ms", s->look_cpu_ns / NS_PER_MS);
     status_error(jw, "error", &s->error);
     jw_key(jw, "sched_ext");
     schedule_ext_json(a, jw);

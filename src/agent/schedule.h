@@ -53,8 +53,13 @@ struct scheduling {
     } watch;
     uint32_t *pids; // that are still to be looked at
     size_t n_pids, cap_pids;
-    uint64_t round_ns; // CLOCK_MONOTONIC: of the last look at all
+    size_t each;       // of them in one tick
+    uint64_t round_ns; // CLOCK_MONOTONIC: when the look at all began
+    uint64_t used_ns;  // of a CPU, by this one so far
+    // That the last one took, from its begin to its end, and of a CPU.
+    uint64_t look_ns, look_cpu_ns;
     const char *io_served; // io_weight_served(); NULL: no rule asks for it
+    bool unified;          // procfs says of processes in which group of version 2 they are
     uint64_t stopped, applied, failed;
     struct error error; // of the last failure
     bool told;          // … was logged

@@ -10,55 +10,20 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/json.h"
-#include "base/jsonget.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 #include "model/event.h"
-#include "schedule/group.h"
-#include "schedule/task.h"
-
-#define FILE_MAX ((size_t)16 << 20)
-
-// `before.set` is what was changed.
-struct process_entry {
-    uint32_t pid;
-    uint64_t start_ns;
-    char name[BOOK_NAME];
-    struct task_schedule before;
-};
-
-struct group_entry {
-    char *group;          // the one that was changed, or the parent of our own
-    bool own;             // `group`/`name` is ours
-    char name[BOOK_NAME]; // of the rule
-    uint32_t set;         // values that were changed; of our own: those that it has
-    char *before[GROUP_FILES];
-};
-
-struct book {
-    char *root, *proc, *path;
-    struct process_entry *processes;
-    size_t n_processes, cap_processes;
-    struct group_entry *groups;
-    size_t n_groups, cap_groups;
-    uint64_t unbooked;
-    bool changed;
-};
-
-static void group_entry_done(struct group_entry *g)
-{
-    free(g->group);
-    for (size_t i = 0; i < GROUP_FILES; i++)
-        free(g->before[i]);
-}
+#include "schedule/book_table.h"
 
 struct book *book_free(struct book *b)
 {
     if (!b)
         return NULL;
     for (size_t i = 0; i < b->n_groups; i++)
-        group_entry_done(&b->groups[i]);
+        book_group_entry_done(&b->groups[i]);
     free(b->groups);
+    for (size_t i = 0; i < b->n_processes; i++)
+        free(b->processes[i].exe);
     free(b->processes);
     free(b->root);
     free(b->proc);
@@ -67,110 +32,129 @@ struct book *book_free(struct book *b)
     return NULL;
 }
 
-static struct process_entry *find_process(const struct book *b, uint32_t pid, uint64_t start_ns)
-{
-    const struct process_ref ref = {pid, start_ns};
-
-    for (size_t i = 0; i < b->n_processes; i++) {
-        const struct process_ref one = {b->processes[i].pid, b->processes[i].start_ns};
-
-        if (process_ref_same(&one, &ref))
-            return &b->processes[i];
-    }
-    return NULL;
-}
-
-static struct group_entry *find_group(const struct book *b, const char *group, const char *name,
-                                      bool own)
-{
-    for (size_t i = 0; i < b->n_groups; i++)
-        if (b->groups[i].own == own && streq(b->groups[i].name, name) &&
-            streq(b->groups[i].group, group))
-            return &b->groups[i];
-    return NULL;
-}
-
-// -ENOSPC: the book is full.
-static int add_process(struct book *b, const struct process_entry *e)
-{
-    if (b->n_processes == BOOK_MAX) {
-        b->unbooked++;
-        return -ENOSPC;
-    }
-    if (!GREEDY(b->processes, b->cap_processes, b->n_processes + 1))
-        return -ENOMEM;
-    b->processes[b->n_processes++] = *e;
-    b->changed = true;
-    return 0;
-}
-
-static int add_group(struct book *b, const char *group, const char *name, bool own,
-                     struct group_entry **ret)
-{
-    struct group_entry e = {.own = own};
-
-    if (b->n_groups == BOOK_MAX) {
-        b->unbooked++;
-        return -ENOSPC;
-    }
-    e.group = xstrndup(group, strlen(group));
-    if (!e.group || !GREEDY(b->groups, b->cap_groups, b->n_groups + 1)) {
-        free(e.group);
-        return -ENOMEM;
-    }
-    (void)snprintf(e.name, sizeof(e.name), "%s", name);
-    b->groups[b->n_groups] = e;
-    *ret = &b->groups[b->n_groups++];
-    b->changed = true;
-    return 0;
-}
-
 static int task_error(struct error *err, uint32_t pid, int r)
 {
     return error_set(err, r, "process %u cannot be scheduled as its rule says: %s", pid,
                      strerror(-r));
 }
 
-static int apply_task(struct book *b, uint32_t pid, uint64_t start_ns, const char *name,
-                      const struct schedule *rule, struct error *err)
-{
-    struct process_entry *known = find_process(b, pid, start_ns), e = {pid, start_ns, "", {}};
-    struct task_schedule wanted;
-    int r;
-
-    task_wanted(rule, &wanted);
-    if (!wanted.set)
-        return 0;
-    if (!known || (known->before.set | wanted.set) != known->before.set) {
-        r = task_read(pid, &e.before);
-        if (r < 0)
-            return r == -ESRCH ? r : task_error(err, pid, r);
-        e.before.set = wanted.set;
-    }
-    if (!known) {
-        (void)snprintf(e.name, sizeof(e.name), "%s", name);
-        r = add_process(b, &e);
-        if (r == -ENOMEM)
-            return error_set(err, r, "%m");
-    } else if (!streq(known->name, name)) {
-        // How it was before any rule stays what it is.
-        (void)snprintf(known->name, sizeof(known->name), "%s", name);
-        known->before.set |= wanted.set;
-        b->changed = true;
-    }
-    r = task_apply(pid, &wanted);
-    return r < 0 && r != -ESRCH ? task_error(err, pid, r) : r;
-}
-
-// The group without the part that is ours.
+// The group without the part that is ours, which is called as rules are.
 static const char *own_part(char *group)
 {
     char *slash = strrchr(group, '/');
+    const char *digits = slash ? str_startswith(slash + 1, BOOK_GROUP) : NULL;
 
-    if (!slash || strncmp(slash + 1, BOOK_GROUP, strlen(BOOK_GROUP)) != 0)
+    if (!digits || strspn(digits, "0123456789abcdef") != BOOK_DIGITS || digits[BOOK_DIGITS])
         return NULL;
     *slash = '\0';
     return slash + 1;
+}
+
+// Out of a group of ours, to the one that it lies beneath. 0: it is in none.
+static int leave_group(struct book *b, uint32_t pid)
+{
+    char group[GROUP_PATH_MAX];
+    int r = group_of(b->proc, pid, group);
+    const char *own = r < 0 ? NULL : own_part(group), *parent;
+    const struct group_entry *e;
+
+    if (!own)
+        return r == -ENOENT ? 0 : r;
+    parent = *group ? group : "/";
+    e = book_find_group(b, parent, own, true);
+    r = group_move(b->root, parent, pid, e && !(e->set & SCHEDULE_CPUS));
+    return r < 0 ? r : 1;
+}
+
+static void take_values(struct task_schedule *to, const struct task_schedule *from)
+{
+    if (from->set & SCHEDULE_NICE)
+        to->nice = from->nice;
+    if (from->set & SCHEDULE_CLASS) {
+        to->policy = from->policy;
+        to->priority = from->priority;
+    }
+    if (from->set & SCHEDULE_IO_CLASS)
+        to->io = from->io;
+    to->set |= from->set;
+}
+
+// -ENOSPC: there is no room for it; 0 otherwise.
+static int enter(struct book *b, const struct book_subject *who, const char *name,
+                 struct process_entry **ret)
+{
+    struct process_entry e = {.pid = who->pid, .start_ns = who->start_ns};
+    int r = task_read(who->pid, &e.before);
+
+    if (r < 0)
+        return r;
+    e.before.set = 0;
+    (void)snprintf(e.name, sizeof(e.name), "%s", name);
+    return book_add_process(b, &e, ret);
+}
+
+// What the rule before gave it and this one does not goes back; unless it began another program since: that keeps it, as children do.
+static int change_rule(struct book *b, struct process_entry *e, const struct book_subject *who,
+                       const char *name, const struct schedule *rule)
+{
+    struct task_schedule back = e->before;
+    int r = 0, k = 0;
+
+    if (e->exe && who->exe && streq(e->exe, who->exe)) {
+        back.set &= ~rule->set;
+        r = task_apply(who->pid, &back);
+        if (r >= 0) {
+            e->before.set &= ~back.set;
+            e->given.set &= ~back.set;
+        }
+        k = rule->set & SCHEDULE_OF_GROUP ? 0 : leave_group(b, who->pid);
+    }
+    (void)snprintf(e->name, sizeof(e->name), "%s", name);
+    b->changed = true;
+    return r < 0 ? r : k < 0 ? k : 0;
+}
+
+// How it was before any rule stays what it is.
+static int note_process(struct book *b, const struct book_subject *who, const char *name,
+                        const struct schedule *rule, const struct task_schedule *wanted)
+{
+    struct process_entry *e = book_find_process(b, who->pid, who->start_ns);
+    uint32_t set;
+    int r = 0;
+
+    if (!e) {
+        r = enter(b, who, name, &e);
+        if (r < 0)
+            return r == -ENOSPC ? 0 : r;
+    } else if (!streq(e->name, name)) {
+        r = change_rule(b, e, who, name, rule);
+    }
+    set = e->before.set;
+    e->before.set |= wanted->set;
+    take_values(&e->given, wanted);
+    if (who->exe && (!e->exe || !streq(e->exe, who->exe))) {
+        free(e->exe);
+        e->exe = xstrndup(who->exe, strlen(who->exe));
+        b->changed = true;
+    }
+    b->changed |= e->before.set != set;
+    return r;
+}
+
+static int apply_task(struct book *b, const struct book_subject *who, const char *name,
+                      const struct schedule *rule, struct error *err)
+{
+    struct task_schedule wanted;
+    int r;
+
+    if (!rule->set)
+        return 0;
+    task_wanted(rule, &wanted);
+    r = note_process(b, who, name, rule, &wanted);
+    if (r == -ENOMEM)
+        return error_set(err, r, "%m");
+    r = r < 0 ? r : task_apply(who->pid, &wanted);
+    return r < 0 && r != -ESRCH ? task_error(err, who->pid, r) : r;
 }
 
 static int write_values(struct book *b, const char *group, const struct schedule *rule,
@@ -210,12 +194,12 @@ static int move_to_own(struct book *b, uint32_t pid, const char *parent, const c
                        const struct schedule *rule, struct error *err)
 {
     uint32_t set = rule->set & SCHEDULE_OF_GROUP & ~SCHEDULE_IO_WEIGHT;
-    struct group_entry *e = find_group(b, parent, name, true);
+    struct group_entry *e = book_find_group(b, parent, name, true);
     char child[GROUP_PATH_MAX];
     int r = 0;
 
     if (!e)
-        r = add_group(b, parent, name, true, &e);
+        r = book_add_group(b, parent, name, true, &e);
     if (r == -ENOMEM)
         return error_set(err, r, "%m");
     if (e)
@@ -227,7 +211,7 @@ static int move_to_own(struct book *b, uint32_t pid, const char *parent, const c
     r = r < 0 ? r : write_values(b, child, rule, err);
     if (r < 0)
         return r;
-    r = group_move(b->root, child, pid);
+    r = group_move(b->root, child, pid, true);
     if (r < 0 && r != -ESRCH)
         return error_set(err, r, "process %u cannot be moved to control group %s: %s", pid, child,
                          strerror(-r));
@@ -253,16 +237,16 @@ static int apply_own_group(struct book *b, uint32_t pid, const char *name,
     return move_to_own(b, pid, *group ? group : "/", name, rule, err);
 }
 
-int book_process(struct book *b, uint32_t pid, uint64_t start_ns, const char *name,
+int book_process(struct book *b, const struct book_subject *who, const char *name,
                  const struct schedule *rule, struct error *err)
 {
-    int r = apply_task(b, pid, start_ns, name, rule, err), k = 0;
+    int r = apply_task(b, who, name, rule, err), k = 0;
 
     if (r == -ESRCH)
         return r;
     // One may work although the other does not.
     if (rule->set & SCHEDULE_OF_GROUP)
-        k = apply_own_group(b, pid, name, rule, r < 0 ? NULL : err);
+        k = apply_own_group(b, who->pid, name, rule, r < 0 ? NULL : err);
     return r < 0 ? r : k < 0 ? k : r | k;
 }
 
@@ -288,7 +272,7 @@ static int remember(struct book *b, struct group_entry *e, const struct schedule
 int book_group(struct book *b, const char *group, const char *name, const struct schedule *rule,
                struct error *err)
 {
-    struct group_entry *e = find_group(b, group, name, false);
+    struct group_entry *e = book_find_group(b, group, name, false);
     char path[GROUP_PATH_MAX + 64];
     struct stat st;
     int r = 0;
@@ -300,7 +284,7 @@ int book_group(struct book *b, const char *group, const char *name, const struct
     if (r < 0)
         return r;
     if (!e)
-        r = add_group(b, group, name, false, &e);
+        r = book_add_group(b, group, name, false, &e);
     if (e)
         r = remember(b, e, rule);
     if (r == -ENOMEM)
@@ -308,18 +292,76 @@ int book_group(struct book *b, const char *group, const char *name, const struct
     return write_values(b, group, rule, err);
 }
 
-void book_child(struct book *b, uint32_t pid, uint64_t start_ns, uint32_t parent,
+static bool has_values(uint32_t pid, const struct task_schedule *given)
+{
+    struct task_schedule has;
+
+    return task_read(pid, &has) == 0 &&
+           (!(given->set & SCHEDULE_NICE) || has.nice == given->nice) &&
+           (!(given->set & SCHEDULE_CLASS) ||
+            (has.policy == given->policy && has.priority == given->priority)) &&
+           (!(given->set & SCHEDULE_IO_CLASS) || has.io == given->io);
+}
+
+// Does a process have what was given to another one?
+static bool inherited(const struct book *b, uint32_t pid, const struct process_entry *from)
+{
+    char group[GROUP_PATH_MAX];
+    const char *own;
+
+    if (from->given.set)
+        return has_values(pid, &from->given);
+    own = group_of(b->proc, pid, group) < 0 ? NULL : own_part(group);
+    return own && streq(own, from->name);
+}
+
+bool book_child(struct book *b, uint32_t pid, uint64_t start_ns, uint32_t parent,
                 uint64_t parent_start_ns)
 {
-    const struct process_entry *from = find_process(b, parent, parent_start_ns);
-    struct process_entry e;
+    const struct process_entry *from = book_find_process(b, parent, parent_start_ns);
+    struct process_entry e, *added;
 
-    if (!from || find_process(b, pid, start_ns))
-        return;
-    e = *from;
-    e.pid = pid;
-    e.start_ns = start_ns;
-    (void)add_process(b, &e);
+    if (book_find_process(b, pid, start_ns))
+        return true;
+    if (!from)
+        return false;
+    if (inherited(b, pid, from)) {
+        e = *from;
+        e.pid = pid;
+        e.start_ns = start_ns;
+        e.exe = from->exe ? xstrndup(from->exe, strlen(from->exe)) : NULL;
+        (void)book_add_process(b, &e, &added);
+    }
+    return true;
+}
+
+bool book_knows(const struct book *b, uint32_t pid, uint64_t start_ns, const char **ret_exe)
+{
+    const struct process_entry *e = book_find_process(b, pid, start_ns);
+
+    if (e)
+        *ret_exe = e->exe;
+    return e;
+}
+
+int book_leave(struct book *b, uint32_t pid, uint64_t start_ns, struct error *err)
+{
+    struct process_entry *e = book_find_process(b, pid, start_ns);
+    int r, k;
+
+    if (!e)
+        return 0;
+    r = task_apply(pid, &e->before);
+    k = r == -ESRCH ? r : leave_group(b, pid);
+    if (r == -ESRCH || k == -ESRCH || (r >= 0 && k >= 0)) {
+        book_drop_process(b, e);
+        return r < 0 ? r : k < 0 ? k : r | k;
+    }
+    r = r < 0 ? r : k;
+    return error_set(err, r,
+                     "process %u, which no rule is about any more, cannot be scheduled as"
+                     " before: %s",
+                     pid, strerror(-r));
 }
 
 static bool is_one_of(const char *name, const char *const *names, size_t n)
@@ -393,6 +435,8 @@ static void keep_processes(struct book *b, const char *const *names, size_t n, s
         }
         if (alive)
             b->processes[kept++] = *e;
+        else
+            free(e->exe);
     }
     b->changed |= kept != b->n_processes;
     b->n_processes = kept;
@@ -418,7 +462,7 @@ static void keep_groups(struct book *b, const char *const *names, size_t n, size
         if (stays || r < 0)
             b->groups[kept++] = *e;
         else
-            group_entry_done(e);
+            book_group_entry_done(e);
     }
     b->changed |= kept != b->n_groups;
     b->n_groups = kept;
@@ -449,117 +493,6 @@ void book_counters_of(const struct book *b, const char *name, struct book_counte
         ret->groups += streq(b->groups[i].name, name);
 }
 
-// The file ---------------------------------------------------------------------------------------------
-
-static void put_process(struct jw *jw, const struct process_entry *e)
-{
-    jw_begin_object(jw);
-    jw_kv_u64(jw, "pid", e->pid);
-    jw_kv_u64(jw, "start_ns", e->start_ns);
-    jw_kv_str(jw, "rule", e->name);
-    jw_kv_u64(jw, "set", e->before.set);
-    jw_kv_i64(jw, "nice", e->before.nice);
-    jw_kv_i64(jw, "policy", e->before.policy);
-    jw_kv_i64(jw, "priority", e->before.priority);
-    jw_kv_i64(jw, "io", e->before.io);
-    jw_end_object(jw);
-}
-
-static void put_group(struct jw *jw, const struct group_entry *e)
-{
-    jw_begin_object(jw);
-    jw_kv_str(jw, "group", e->group);
-    jw_kv_str(jw, "rule", e->name);
-    jw_kv_bool(jw, "own", e->own);
-    jw_kv_u64(jw, "set", e->set);
-    for (unsigned i = 0; i < GROUP_FILES; i++)
-        if (e->before[i])
-            jw_kv_str(jw, group_file_name((enum group_file)i), e->before[i]);
-    jw_end_object(jw);
-}
-
-int book_save(struct book *b)
-{
-    _cleanup_(sb_done) struct strbuf sb = {};
-    struct jw jw;
-    int r;
-
-    if (!b->changed || !b->path)
-        return 0;
-    jw_init(&jw, &sb);
-    jw_begin_object(&jw);
-    jw_kv_array(&jw, "processes");
-    for (size_t i = 0; i < b->n_processes; i++)
-        put_process(&jw, &b->processes[i]);
-    jw_end_array(&jw);
-    jw_kv_array(&jw, "groups");
-    for (size_t i = 0; i < b->n_groups; i++)
-        put_group(&jw, &b->groups[i]);
-    jw_end_array(&jw);
-    jw_end_object(&jw);
-    r = jw_finish(&jw);
-    r = r < 0 ? r : write_file_atomic(AT_FDCWD, b->path, sb_str(&sb), sb.len, 0600);
-    if (r == 0)
-        b->changed = false;
-    return r;
-}
-
-static void take_process(struct book *b, struct json_object *o)
-{
-    struct process_entry e = {
-        .pid = (uint32_t)json_get_u64(o, "pid", 0),
-        .start_ns = json_get_u64(o, "start_ns", 0),
-        .before = {.set = (uint32_t)json_get_u64(o, "set", 0) & SCHEDULE_OF_PROCESS,
-                   .nice = (int)json_get_i64(o, "nice", 0),
-                   .policy = (int)json_get_i64(o, "policy", 0),
-                   .priority = (int)json_get_i64(o, "priority", 0),
-                   .io = (int)json_get_i64(o, "io", 0)},
-    };
-
-    (void)snprintf(e.name, sizeof(e.name), "%s", json_get_str(o, "rule", ""));
-    if (e.pid > 0 && e.pid <= INT32_MAX)
-        (void)add_process(b, &e);
-}
-
-static void take_group(struct book *b, struct json_object *o)
-{
-    const char *group = json_get_str(o, "group", ""), *name = json_get_str(o, "rule", "");
-    bool own = json_get_bool(o, "own", 0);
-    struct group_entry *e;
-
-    if (*group != '/' || strstr(group, "/..") || strlen(name) >= BOOK_NAME || strchr(name, '/') ||
-        (own && strncmp(name, BOOK_GROUP, strlen(BOOK_GROUP)) != 0) ||
-        add_group(b, group, name, own, &e) < 0)
-        return;
-    e->set = (uint32_t)json_get_u64(o, "set", 0) & SCHEDULE_OF_GROUP;
-    for (unsigned i = 0; i < GROUP_FILES; i++) {
-        const char *text = json_get_str(o, group_file_name((enum group_file)i), NULL);
-
-        e->before[i] = text ? xstrndup(text, strlen(text)) : NULL;
-    }
-}
-
-static void read_book(struct book *b)
-{
-    _cleanup_free_ char *text = NULL;
-    struct json_object *o, *list;
-    size_t len = 0;
-
-    if (!b->path || read_file_bounded(AT_FDCWD, b->path, FILE_MAX, &text, &len) < 0)
-        return;
-    o = json_parse(text, len, 8);
-    list = json_get(o, "processes");
-    for (size_t i = 0;
-         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
-        take_process(b, json_object_array_get_idx(list, i));
-    list = json_get(o, "groups");
-    for (size_t i = 0;
-         json_object_is_type(list, json_type_array) && i < json_object_array_length(list); i++)
-        take_group(b, json_object_array_get_idx(list, i));
-    json_object_put(o);
-    b->changed = false;
-}
-
 int book_new(const struct book_options *options, struct book **ret)
 {
     _cleanup_(book_freep) struct book *b = new0(struct book, 1);
@@ -573,7 +506,7 @@ int book_new(const struct book_options *options, struct book **ret)
     b->path = options->path ? xstrndup(options->path, strlen(options->path)) : NULL;
     if (!b->root || !b->proc || (options->path && !b->path))
         return -ENOMEM;
-    read_book(b);
+    book_read(b);
     *ret = TAKE_PTR(b);
     return 0;
 }

@@ -15,9 +15,11 @@
 #include "base/error.h"
 #include "model/schedule.h"
 
-#define BOOK_NAME  32 // bytes of a rule's name with its NUL; a file name that begins with BOOK_GROUP
-#define BOOK_GROUP "safeguard-"
-#define BOOK_MAX   16384u // processes, and groups; more are scheduled all the same, and not put back
+#define BOOK_NAME \
+    32 // bytes of a rule's name with its NUL: BOOK_GROUP and BOOK_DIGITS hexadecimal digits
+#define BOOK_GROUP  "safeguard-"
+#define BOOK_DIGITS 16
+#define BOOK_MAX    16384u // processes, and groups; more are scheduled all the same, and not put back
 
 struct book;
 
@@ -32,18 +34,33 @@ int book_new(const struct book_options *options, struct book **ret);
 struct book *book_free(struct book *b);
 DEFINE_CLEANUP(struct book *, book_free)
 
-// Schedules one process (start in nanoseconds since boot) as its rule says; group values by a group of the rule's own beneath the
-// one that the process is in. 1: something was changed, 0: all was as it has to be; -ESRCH: it is gone.
-int book_process(struct book *b, uint32_t pid, uint64_t start_ns, const char *name,
+// A process (start in nanoseconds since boot) and the program that a rule is about it as; NULL: not known.
+struct book_subject {
+    uint32_t pid;
+    uint64_t start_ns;
+    const char *exe;
+};
+
+// Schedules one process as its rule says; group values by a group of the rule's own beneath the one that the process is in. 1:
+// something was changed, 0: all was as it has to be; -ESRCH: it is gone.
+int book_process(struct book *b, const struct book_subject *who, const char *name,
                  const struct schedule *rule, struct error *err);
 
 // The group values of a rule for a control group that is there. Results as above; -ENOENT: there is no such group now.
 int book_group(struct book *b, const char *group, const char *name, const struct schedule *rule,
                struct error *err);
 
-// A child that was forked by a process of a rule has from it what is to be undone with it.
-void book_child(struct book *b, uint32_t pid, uint64_t start_ns, uint32_t parent,
+// A process that descends from one of a rule and has what that was given has from it, too, what is to be undone. False: neither of
+// them is in the book.
+bool book_child(struct book *b, uint32_t pid, uint64_t start_ns, uint32_t parent,
                 uint64_t parent_start_ns);
+
+// Was it given something? *ret_exe, on loan until the next call: the program that it was given it as, or one that it comes from
+// was. NULL: not known.
+bool book_knows(const struct book *b, uint32_t pid, uint64_t start_ns, const char **ret_exe);
+
+// No rule is about it any more: it gets back what it had. Results as book_process().
+int book_leave(struct book *b, uint32_t pid, uint64_t start_ns, struct error *err);
 
 // Undoes all that was done for rules of other names than these, forgets who is gone, and removes groups of its own that are empty.
 // Returns how much could not be undone; *err says of the first.

@@ -235,14 +235,15 @@ int group_make(const char *root, const char *parent, const char *name, uint32_t 
     return r;
 }
 
-int group_move(const char *root, const char *group, uint32_t pid)
+int group_move(const char *root, const char *group, uint32_t pid, bool own_cpus)
 {
     _cleanup_(affinities_done) struct affinities before = {};
     char text[16];
     int r;
 
     // Without them it is moved all the same.
-    (void)affinities_read(pid, &before);
+    if (own_cpus)
+        (void)affinities_read(pid, &before);
     (void)snprintf(text, sizeof(text), "%u", pid);
     r = write_text(root, group, "cgroup.procs", text);
     if (r == 0)

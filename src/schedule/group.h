@@ -43,8 +43,9 @@ int group_enable(const char *root, const char *group, uint32_t set, struct error
 // Makes `parent`/`name`, a threaded group with the controllers for `set`. 0, also when it is there.
 int group_make(const char *root, const char *parent, const char *name, uint32_t set,
                struct error *err);
-// A process, with all its threads, into a group. They keep the CPUs that they chose themselves, as far as the group has them.
-int group_move(const char *root, const char *group, uint32_t pid);
+// A process, with all its threads, into a group. With `own_cpus` they keep those that they chose themselves, as far as the group
+// has them; without, those that they have came from the group that they are in.
+int group_move(const char *root, const char *group, uint32_t pid, bool own_cpus);
 // Sends all threads of `parent`/`name` back to its parent and removes it; `set`: the values that it has. -EBUSY: some would not go.
 int group_remove(const char *root, const char *parent, const char *name, uint32_t set);
 // -EBUSY: somebody is in it; 0: removed, or it was gone.

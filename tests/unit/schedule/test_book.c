@@ -12,6 +12,8 @@
 #include "base/macro.h"
 #include "model/event.h"
 #include "schedule/book.h"
+#include "schedule/task.h"
+#include "tests/unit/schedule/child.h"
 
 #define RULE "safeguard-0123456789abcdef"
 
@@ -84,46 +86,120 @@ static uint64_t start_of(pid_t pid)
     return strtoull(p, NULL, 10) * PROCESS_TICK_NS;
 }
 
+static const struct schedule idle = {.set = SCHEDULE_IO_CLASS, .io_class = 3};
+static const struct schedule high = {.set = SCHEDULE_IO_CLASS, .io_class = 2};
+
+static struct book_subject subject(pid_t pid, const char *exe)
+{
+    return (struct book_subject){(uint32_t)pid, start_of(pid), exe};
+}
+
+static size_t processes_of(const struct book *b, const char *name)
+{
+    struct book_counters counters;
+
+    book_counters_of(b, name, &counters);
+    return counters.processes;
+}
+
+static int io_of(pid_t pid)
+{
+    struct task_schedule has;
+
+    assert_int_equal(task_read((uint32_t)pid, &has), 0);
+    return has.io;
+}
+
 // Undoing it needs privileges where a nice value goes down; a class of I/O does not.
 static void test_process(void **state)
 {
-    const struct schedule idle = {.set = SCHEDULE_IO_CLASS, .io_class = 3};
     _cleanup_(book_freep) struct book *b = NULL;
-    struct book_counters counters;
+    struct book_subject one, two;
+    struct task_schedule wanted;
     const char *keep = RULE;
     struct error err = {};
-    uint64_t start;
-    pid_t pid;
+    pid_t pid, child;
 
     (void)state;
-    pid = fork();
-    if (pid == 0)
-        for (;;)
-            (void)pause();
-    start = start_of(pid);
+    pid = start_child();
+    child = start_child();
+    one = subject(pid, "/bin/a");
+    two = subject(child, NULL);
     assert_int_equal(book_new(&(struct book_options){.root = "/nowhere"}, &b), 0);
-    assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), 1);
-    assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), 0);
-    book_child(b, (uint32_t)getpid(), start_of(getpid()), (uint32_t)pid, start);
-    book_child(b, (uint32_t)getpid(), start_of(getpid()), (uint32_t)pid, start + NS_PER_SEC);
-    book_counters(b, &counters);
-    assert_int_equal(counters.processes, 2);
-    book_counters_of(b, RULE, &counters);
-    assert_int_equal(counters.processes, 2);
-    book_counters_of(b, "another", &counters);
-    assert_int_equal(counters.processes, 0);
+    assert_int_equal(book_process(b, &one, RULE, &idle, &err), 1);
+    assert_int_equal(book_process(b, &one, RULE, &idle, &err), 0);
+    // Who does not have what his parent was given has nothing from it.
+    assert_true(book_child(b, two.pid, two.start_ns, one.pid, one.start_ns));
+    assert_int_equal(processes_of(b, RULE), 1);
+    task_wanted(&idle, &wanted);
+    assert_int_equal(task_apply(two.pid, &wanted), 1);
+    assert_false(book_child(b, two.pid, two.start_ns, one.pid, one.start_ns + NS_PER_SEC));
+    assert_true(book_child(b, two.pid, two.start_ns, one.pid, one.start_ns));
+    assert_int_equal(processes_of(b, RULE), 2);
+    assert_int_equal(processes_of(b, "another"), 0);
     assert_int_equal(book_keep_only(b, &keep, 1, &err), 0);
-    book_counters(b, &counters);
-    assert_int_equal(counters.processes, 2);
-    assert_int_equal(kill(pid, SIGKILL), 0);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(processes_of(b, RULE), 2);
+    end_child(pid);
     assert_int_equal(book_keep_only(b, &keep, 1, &err), 0);
-    book_counters(b, &counters);
-    assert_int_equal(counters.processes, 1);
+    assert_int_equal(processes_of(b, RULE), 1);
+    // A rule about it, too: how it was before is how its parent was.
+    assert_int_equal(book_process(b, &two, RULE, &idle, &err), 0);
     assert_int_equal(book_keep_only(b, NULL, 0, &err), 0);
-    book_counters(b, &counters);
-    assert_int_equal(counters.processes, 0);
-    assert_int_equal(book_process(b, (uint32_t)pid, start, RULE, &idle, &err), -ESRCH);
+    assert_int_equal(processes_of(b, RULE), 0);
+    assert_int_not_equal(io_of(child), wanted.io);
+    assert_int_equal(book_process(b, &one, RULE, &idle, &err), -ESRCH);
+    end_child(child);
+}
+
+// Also by the next agent. A program that was begun since keeps what the one before was given.
+static void test_leave(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const char *path = unit_path(dir, "book"), *exe = NULL;
+    const struct book_options options = {.root = "/nowhere", .path = path};
+    _cleanup_(book_freep) struct book *b = NULL, *next = NULL;
+    pid_t pid = start_child();
+    struct book_subject one = subject(pid, "/bin/a");
+    struct error err = {};
+    int before;
+
+    (void)state;
+    before = io_of(pid);
+    assert_int_equal(book_new(&options, &b), 0);
+    assert_int_equal(book_leave(b, one.pid, one.start_ns, &err), 0);
+    assert_false(book_knows(b, one.pid, one.start_ns, &exe));
+    assert_int_equal(book_process(b, &one, RULE, &idle, &err), 1);
+    assert_int_equal(book_process(b, &one, "another", &high, &err), 1);
+    assert_int_equal(book_save(b), 0);
+    assert_int_equal(book_new(&options, &next), 0);
+    assert_true(book_knows(next, one.pid, one.start_ns, &exe));
+    assert_string_equal(exe, "/bin/a");
+    assert_int_equal(book_leave(next, one.pid, one.start_ns, &err), 1);
+    assert_int_equal(io_of(pid), before);
+    assert_false(book_knows(next, one.pid, one.start_ns, &exe));
+    end_child(pid);
+    unit_rmdir(dir);
+}
+
+// From one rule to another by the same program: what only the first gave goes back. By another program it stays.
+static void test_change(void **state)
+{
+    const struct schedule nothing = {.set = SCHEDULE_NICE};
+    _cleanup_(book_freep) struct book *b = NULL;
+    pid_t pid = start_child();
+    struct book_subject one = subject(pid, "/bin/a"), other = subject(pid, "/bin/b");
+    struct error err = {};
+    int before = io_of(pid), given;
+
+    (void)state;
+    assert_int_equal(book_new(&(struct book_options){.root = "/nowhere"}, &b), 0);
+    assert_int_equal(book_process(b, &one, RULE, &idle, &err), 1);
+    given = io_of(pid);
+    assert_int_equal(book_process(b, &other, "another", &nothing, &err), 0);
+    assert_int_equal(io_of(pid), given);
+    assert_int_equal(book_process(b, &other, "third", &nothing, &err), 0);
+    assert_int_equal(io_of(pid), before);
+    end_child(pid);
 }
 
 // A hierarchy in which this process is in a group of a rule, and a procfs that says so.
@@ -159,6 +235,7 @@ static const struct schedule half = {.set = SCHEDULE_QUOTA, .quota_permille = 50
 // Whoever manages the group above may switch the controller off again, and its files go.
 static void test_own_group_again(void **state)
 {
+    const struct book_subject me = {(uint32_t)getpid(), 0, "/bin/a"};
     struct place p = place_of("/a/" RULE);
     _cleanup_(book_freep) struct book *b = NULL;
     struct error err = {};
@@ -166,11 +243,41 @@ static void test_own_group_again(void **state)
     (void)state;
     assert_int_equal(book_new(&(struct book_options){.root = p.root, .proc = p.proc}, &b), 0);
     // Nobody makes the file here; that the controller was asked for is what counts.
-    assert_int_equal(book_process(b, (uint32_t)getpid(), 0, RULE, &half, &err), -ENOENT);
+    assert_int_equal(book_process(b, &me, RULE, &half, &err), -ENOENT);
     assert_file(p.root, "a/cgroup.subtree_control", "+cpu");
     put(p.root, "a/" RULE "/cpu.max", "max 100000\n");
-    assert_int_equal(book_process(b, (uint32_t)getpid(), 0, RULE, &half, &err), 1);
+    assert_int_equal(book_process(b, &me, RULE, &half, &err), 1);
     assert_file(p.root, "a/" RULE "/cpu.max", "50000 100000");
+    place_done(&p);
+}
+
+static void test_leave_own_group(void **state)
+{
+    const struct book_subject me = {(uint32_t)getpid(), 0, "/bin/a"};
+    struct place p = place_of("/a");
+    _cleanup_(book_freep) struct book *b = NULL;
+    _cleanup_free_ char *pid = NULL;
+    struct error err = {};
+
+    (void)state;
+    assert_true(asprintf(&pid, "%d", getpid()) > 0);
+    put(p.root, "a/" RULE "/cgroup.type", "threaded\n");
+    put(p.root, "a/" RULE "/cgroup.procs", "\n");
+    put(p.root, "a/" RULE "/cpu.max", "max 100000\n");
+    assert_int_equal(book_new(&(struct book_options){.root = p.root, .proc = p.proc}, &b), 0);
+    assert_int_equal(book_process(b, &me, RULE, &half, &err), 1);
+    assert_file(p.root, "a/" RULE "/cgroup.procs", pid);
+    assert_int_equal(processes_of(b, RULE), 1);
+    put(p.proc, p.file, "0::/a/" RULE "\n");
+    assert_int_equal(book_leave(b, me.pid, me.start_ns, &err), 1);
+    assert_file(p.root, "a/cgroup.procs", pid);
+    assert_int_equal(processes_of(b, RULE), 0);
+    // What is only called alike is no group of ours.
+    assert_int_equal(book_process(b, &me, RULE, &half, &err), 0);
+    put(p.root, "a/cgroup.procs", "\n");
+    put(p.proc, p.file, "0::/a/safeguard-agent.service\n");
+    assert_int_equal(book_leave(b, me.pid, me.start_ns, &err), 0);
+    assert_file(p.root, "a/cgroup.procs", "\n");
     place_done(&p);
 }
 
@@ -202,4 +309,6 @@ static void test_bad_file(void **state)
 }
 
 UNIT_MAIN(cmocka_unit_test(test_group), cmocka_unit_test(test_process),
-          cmocka_unit_test(test_own_group_again), cmocka_unit_test(test_bad_file))
+          cmocka_unit_test(test_leave), cmocka_unit_test(test_change),
+          cmocka_unit_test(test_leave_own_group), cmocka_unit_test(test_own_group_again),
+          cmocka_unit_test(test_bad_file))

@@ -103,6 +103,80 @@ kept_and_undone() {
     kill $pid $pinned $older
 }
 
+group_is() { # extended regular expression, pid, seconds
+    timeout "$3" bash -c 'until grep -qE "^0::$1\$" /proc/$2/cgroup; do sleep 0.2; done' - "$1" "$2"
+}
+# Who is still the same after a look at all processes.
+stays() { sleep 13 && [[ $(nice_of "$2") = "$1" ]]; }
+
+# Who comes under a rule without a program that begins, and who is under none any more.
+moved() {
+    local pid one two user shell child window quota many
+    mkdir -p $groups/n.slice
+    date -s 12:01 >/dev/null
+    cp /bin/bash /srv/shell
+    cat >"$policies/20-schedule.yaml" <<'YAML'
+safeguard: 1
+name: schedule
+mode: enforce
+processes:
+  - {by: {cgroup: /n.slice}, schedule: {nice: 10}}
+  - {by: {user: 1000}, schedule: {nice: 5}}
+  - {by: {user: 1001}, schedule: {quota: 50%}}
+  - {by: {exe: /srv/shell}, schedule: {nice: 7}}
+  - {by: {exe: /srv/light, time: "12:00-12:05"}, schedule: {nice: 3}}
+YAML
+    safeguard policy reload >/dev/null
+    sg-load nap 100 600 &
+    pid=$!
+    sg-load as 1000 40 &
+    user=$!
+    sg-load as 1001 40 &
+    quota=$!
+    /srv/light nap 100 600 &
+    window=$!
+    /srv/shell -c 'exec sg-load nap 100 600' &
+    shell=$!
+    /srv/shell -c 'sg-load nap 100 600; true' &
+    child=$!
+    check "moved.not yet" stays 0 $pid
+    check "moved.in a window of time" test "$(nice_of $window)" = 3
+    echo $pid >$groups/n.slice/cgroup.procs
+    date -s 12:06 >/dev/null
+    check "moved.into a group" becomes 10 $pid 20
+    check "moved.to another user" becomes 5 $user 20
+    check "moved.to another user, with a group" group_is '/safeguard-[0-9a-f]+' $quota 20
+    check "moved.the window ends" becomes 0 $window 20
+    check "moved.what it gave stays with the next program" test "$(nice_of $shell)" = 7
+    check "moved.and with a child" test "$(nice_of "$(pgrep -P $child)")" = 7
+    echo $pid >$groups/cgroup.procs
+    check "moved.out of the group" becomes 0 $pid 20
+    check "moved.back to who it was" becomes 0 $user 50
+    check "moved.back, with a group" group_is / $quota 50
+    check "moved.groups that are empty go" timeout 30 bash -c 'while compgen -G "/sys/fs/cgroup/safeguard-*" >/dev/null; do sleep 0.5; done'
+    sg-load many 1000 300 >/tmp/many &
+    many=$!
+    check "moved.many processes" await 60 many /tmp/many
+    sleep 11
+    one=$(pgrep -oP $many) two=$(pgrep -nP $many)
+    echo "$one" >$groups/n.slice/cgroup.procs
+    echo "$two" >$groups/n.slice/cgroup.procs
+    check "moved.the first of many" becomes 10 "$one" 60
+    check "moved.the last of many" becomes 10 "$two" 60
+    # A machine that is too slow for them in ten seconds has used what it may.
+    check "moved.one look at all of them" awk -v ms="$(status_number scheduling look_ms)" -v cpu="$(status_number scheduling look_cpu_ms)" \
+        'BEGIN { print ms, cpu; exit !(ms && (ms <= 11000 || cpu >= 0.07 * ms)) }'
+    grep -v srv/shell "$policies/20-schedule.yaml" >/tmp/without
+    cp /tmp/without "$policies/20-schedule.yaml"
+    safeguard policy reload >/dev/null
+    check "moved.undone for the next program" becomes 0 $shell 10
+    check "moved.and for the child" becomes 0 "$(pgrep -P $child)" 10
+    kill $pid $user $quota $window $shell $child $many 2>/dev/null
+    wait $pid $user $quota $window $shell $child $many 2>/dev/null
+    cp "$cases/schedule.yaml" "$policies/20-schedule.yaml"
+    safeguard policy reload >/dev/null
+}
+
 io_weight_by() { # who, seconds
     timeout "$2" bash -c "until safeguard status --json | tr -d ' \n' | grep -q '\"io_weight\":\"$1\"'; do sleep 0.5; done"
 }
