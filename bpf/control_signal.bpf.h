@@ -188,7 +188,7 @@ static __always_inline __u64 sg_signal_try(const struct sg_asked *a, __u64 targe
         return state;
     if (header && header->n_targets && sg_subject_prepare_as(target, sg_target_key(facts)))
         facts |= SG_FACT_TARGET;
-    return sg_decide_to((__u32)state, policy_id, a->file, facts);
+    return sg_decide_to((__u32)state, policy_id, SG_ASKED_FILE(a), facts);
 }
 
 /* Decides. Returns the errno that is refused with, 0: it passes. */
@@ -289,13 +289,14 @@ static __always_inline int sg_on_sigio(struct task_struct *target, void *fown, i
     struct sg_asked a = {.kind = SG_CONTROL_signal,
                          .hook = SG_HOOK_file_send_sigiotask,
                          .n = 1,
-                         .value = {sig ? (__u32)sig : SIGIO_NUMBER},
-                         .file = sg_file_of_owner(fown)};
-    const struct sg_owner *owner = sg_owner_of(&a);
+                         .by_file = 1,
+                         .value = {sig ? (__u32)sig : SIGIO_NUMBER}};
     __u64 address = sg_address(target);
+    const struct sg_owner *owner;
 
-    a.more[0] = BPF_CORE_READ(f, uid.val);
-    a.more[1] = BPF_CORE_READ(f, euid.val);
+    a.more[0] = SG_ASKED_USERS(BPF_CORE_READ(f, uid.val), BPF_CORE_READ(f, euid.val));
+    a.more[1] = sg_file_of_owner(fown);
+    owner = sg_owner_of(&a);
     sg_asked_target(&a, target);
     if (owner && owner->tgid == a.target_tgid && owner->start_ns == a.target_start_ns)
         return 0;
@@ -304,7 +305,7 @@ static __always_inline int sg_on_sigio(struct task_struct *target, void *fown, i
         return 0;
     return sg_signal(&a, address,
                      SG_FACT_DESCRIPTOR |
-                         sg_other_user((__u32)a.more[0], (__u32)a.more[1], address));
+                         sg_other_user(SG_ASKED_USER(&a), SG_ASKED_EFFECTIVE(&a), address));
 }
 
 SG_CONTROL_PROGRAMS(file_send_sigiotask, file_send_sigiotask, file_send_sigiotask,

@@ -28,13 +28,19 @@ struct sg_asked {
     __u8
         quiet; /* a question without consequences, as the kernel marks them: decided, not recorded */
     __u8 denials; /* only these: what passes has a record of another kind */
-    __u64 file;   /* a descriptor does it: of the file; 0: the current task */
     __u32 target_tgid;
+    __u32 by_file; /* a descriptor does it, and not the current task: see SG_ASKED_FILE */
     __u64 target_start_ns;
     __u64 value
         [SG_ASKED_MAX]; /* numbers or ids; of a name the address of a string with a NUL, 0: none */
     __u64 more[2];      /* for the record, as the hook says */
 };
+
+/* Of what a descriptor does: its file, and the users that it acts for. In the place of `more`: the stack of programs is full. */
+#define SG_ASKED_FILE(a)       ((a)->by_file ? (a)->more[1] : 0)
+#define SG_ASKED_USER(a)       ((__u32)(a)->more[0])
+#define SG_ASKED_EFFECTIVE(a)  ((__u32)((a)->more[0] >> 32))
+#define SG_ASKED_USERS(uid, e) ((__u64)(e) << 32 | (uid))
 
 /*
  * The self-test's process, and in the high half the hook that is tested: what it asks there is decided by what nobody else asks,
@@ -173,7 +179,7 @@ struct {
 /* NULL: the current task does it itself, or nobody knows for whom the file does. */
 static __always_inline const struct sg_owner *sg_owner_of(const struct sg_asked *a)
 {
-    __u64 file = a->file;
+    __u64 file = SG_ASKED_FILE(a);
 
     return file ? bpf_map_lookup_elem(&sg_owners, &file) : NULL;
 }
@@ -224,8 +230,8 @@ static __always_inline __u64 sg_add_control(__u8 *bytes, const struct sg_asked *
     c->target_tgid = a->target_tgid;
     c->target_start_ns = a->target_start_ns;
     c->number[0] = a->arg == SG_CONTROL_ARG_NAME ? 0 : a->value[0];
-    c->number[1] = a->more[0];
-    c->number[2] = a->more[1];
+    c->number[1] = a->by_file ? 0 : a->more[0];
+    c->number[2] = a->by_file ? 0 : a->more[1];
     if (a->arg != SG_CONTROL_ARG_NAME)
         return sizeof(*r) + sizeof(*field) + sizeof(*c);
     return sg_add_text(bytes, sizeof(*r) + sizeof(*field) + sizeof(*c), (const char *)a->value[0],
@@ -243,8 +249,8 @@ static __always_inline void sg_control_fill(struct sg_record *r, const struct sg
     }
     r->tgid = r->tid = owner->tgid;
     r->start_ns = owner->start_ns;
-    r->uid = (__u32)a->more[0];
-    r->euid = (__u32)a->more[1];
+    r->uid = SG_ASKED_USER(a);
+    r->euid = SG_ASKED_EFFECTIVE(a);
     r->login_uid = ~0u;
 }
 
@@ -291,7 +297,7 @@ static __always_inline int sg_control_exempt(const struct sg_asked *a, __u64 dec
     struct sg_agent *agent = sg_agent_get();
 
     /* The current task is whoever was interrupted. */
-    if (a->file)
+    if (a->by_file)
         return 0;
     if ((BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) == PF_KTHREAD)
         return 1;
@@ -314,7 +320,7 @@ static __noinline int sg_control_conclude(const struct sg_asked *a, __u64 decisi
         sg_count(SG_COUNT_WOULD_DENY);
     if (!a->quiet)
         sg_control_emit(a, decision, policy_id, refused ? error : 0);
-    if (refused && !a->file)
+    if (refused && !a->by_file)
         sg_punish(decision);
     return refused ? error : 0;
 }
