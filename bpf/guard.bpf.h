@@ -163,7 +163,7 @@ static __always_inline int sg_guard_is_agent(struct task_struct *task)
 
 /*
  * One of the agent's own processes: itself, or what it forked of itself (the self-test and what that forks), which has its memory
- * and its descriptors. What one of them executes is another program.
+ * and its descriptors, until it ends. What one of them executes is another program.
  */
 static __always_inline int sg_guard_is_ours(const struct sg_guard *g, struct task_struct *task)
 {
@@ -172,7 +172,7 @@ static __always_inline int sg_guard_is_ours(const struct sg_guard *g, struct tas
     if (sg_guard_is_agent(task))
         return 1;
     return (sg_guard_is_agent(parent) || sg_guard_is_agent(BPF_CORE_READ(parent, real_parent))) &&
-           sg_guard_program_of(g, task) == SG_GUARD_OF_AGENT;
+           (!BPF_CORE_READ(task, mm) || sg_guard_program_of(g, task) == SG_GUARD_OF_AGENT);
 }
 
 /* May the current task do to this one of the agent's processes what nobody else may? To the agent: nobody but itself. */

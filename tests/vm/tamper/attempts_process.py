@@ -57,11 +57,6 @@ def take_a_descriptor_of_the_self_test(a):
     a.test_process(lambda pid: syscall("pidfd_getfd", syscall("pidfd_open", pid, 0), 0, 0))
 
 
-@attempt(PREVENTED, "rlimit")
-def limit_the_self_test(a):
-    a.test_process(lambda pid: resource.prlimit(pid, resource.RLIMIT_CPU, (0, 0)))
-
-
 @attempt(PREVENTED, "signal 9")
 def tgkill_a_thread(a):
     syscall("tgkill", a.pid, a.thread, 9)
