@@ -141,21 +141,6 @@ static __always_inline int sg_guard_refuse(__u32 act, __u32 whom, __u64 argument
     return sg_guard_record(SG_GUARD_WHAT(act, whom), argument, target ? sg_address(target) : 0);
 }
 
-/* Whose program does this task run? -1: nobody's of ours. */
-static __always_inline int sg_guard_program_of(const struct sg_guard *g, struct task_struct *task)
-{
-    struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
-    __u64 ino = BPF_CORE_READ(inode, i_ino);
-    __u32 dev = BPF_CORE_READ(inode, i_sb, s_dev);
-
-    if (!ino)
-        return -1;
-    for (int i = 0; i < SG_GUARD_PROGRAMS; i++)
-        if (g->programs[i].ino == ino && g->programs[i].dev == dev)
-            return (int)g->programs[i].whom;
-    return -1;
-}
-
 static __always_inline int sg_guard_is_agent(struct task_struct *task)
 {
     return sg_is_agent(sg_agent_get(), task);

@@ -57,7 +57,7 @@ __noinline __u32 sg_agent_may(__u64 dentry, __u64 other, __u32 ops, __u32 rule, 
     if (!a || rule < a->kept_rules)
         return 0;
     is_agent = sg_is_agent(a, (struct task_struct *)bpf_get_current_task());
-    if (sg_guard_rule(rule, policy_id) && (is_agent || sg_guard_yields(a, dentry)))
+    if (sg_guard_rule(rule, policy_id) && (is_agent || sg_guard_yields(a, dentry, ops)))
         return 1;
     if (!is_agent)
         return 0;

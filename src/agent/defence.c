@@ -42,13 +42,30 @@ static void write_guard(struct agent *a)
     d->write_error = r;
 }
 
+// The service manager, and what it starts services with, where that is a program of its own (systemd 255 and later).
+static void find_manager(struct defence *d)
+{
+    char manager[4096], executor[4200];
+    ssize_t n = readlink("/proc/1/exe", manager, sizeof(manager) - 1);
+
+    if (n <= 0)
+        return;
+    manager[n] = '\0';
+    // What brings the host down is not what manages it.
+    if (strstr(manager, "shutdown") || strstr(manager, " (deleted)"))
+        return;
+    (void)sensor_guard_program(manager, SG_GUARD_OF_MANAGER, &d->guard.programs[2]);
+    (void)snprintf(executor, sizeof(executor), "%.*s/systemd-executor",
+                   (int)(strrchr(manager, '/') - manager), manager);
+    (void)sensor_guard_program(executor, SG_GUARD_OF_MANAGER, &d->guard.programs[3]);
+}
+
 // Programs may be replaced while the window is open, and are others then.
 static void find_programs(struct agent *a)
 {
-    static const char *const managers[] = {"/proc/1/exe"};
     struct defence *d = &a->defence;
-    char exe[4096], server[4200], manager[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1), m;
+    char exe[4096], server[4200];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
     char *slash, *deleted;
 
     if (n > 0) {
@@ -66,13 +83,7 @@ static void find_programs(struct agent *a)
             (void)sensor_guard_program(server, SG_GUARD_OF_SERVER, &d->guard.programs[1]);
         }
     }
-    m = readlink(managers[0], manager, sizeof(manager) - 1);
-    if (m <= 0)
-        return;
-    manager[m] = '\0';
-    // What brings the host down is not what manages it.
-    if (!strstr(manager, "shutdown") && !strstr(manager, " (deleted)"))
-        (void)sensor_guard_program(manager, SG_GUARD_OF_MANAGER, &d->guard.programs[2]);
+    find_manager(d);
 }
 
 void defence_options(const struct agent *a, struct sensor_options *options)

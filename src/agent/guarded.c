@@ -37,13 +37,32 @@ static const char *const unit_places[] = {
     "/etc/systemd/system/safeguard-.service.d",
     "/run/systemd/system/service.d",
     "/etc/systemd/system/service.d",
+    "/usr/lib/systemd/system/service.d",
+    "/usr/local/lib/systemd/system/service.d",
     "/run/systemd/system/safeguard-.service.d",
+    // What generators make, which run anew at each reload.
+    "/run/systemd/generator*/%s",
+    "/run/systemd/generator*/%s.d",
+    "/run/systemd/generator*/service.d",
+    // What the service manager hands to all services.
+    "/usr/lib/systemd/system.conf",
+    "/usr/lib/systemd/system.conf.d",
+    "/usr/local/lib/systemd/system.conf",
+    "/usr/local/lib/systemd/system.conf.d",
+    "/etc/systemd/system.conf",
+    "/etc/systemd/system.conf.d",
+    "/run/systemd/system.conf",
+    "/run/systemd/system.conf.d",
 };
 
+// Of the cgroups that the agent's lies in. Of its own nobody writes to any file, or makes another one beneath it.
 static const char *const cgroup_files[] = {
-    "cgroup.kill", "cgroup.freeze", "cgroup.type",      "cpu.max",         "cpu.weight",
-    "cpu.idle",    "memory.max",    "memory.high",      "memory.swap.max", "cpu.weight.nice",
-    "pids.max",    "io.max",        "memory.zswap.max", "cpuset.cpus",
+    "cgroup.kill",      "cgroup.freeze",  "cgroup.type",           "cgroup.subtree_control",
+    "cpu.max",          "cpu.weight",     "cpu.weight.nice",       "cpu.idle",
+    "cpu.uclamp.max",   "cpuset.cpus",    "cpuset.cpus.partition", "cpuset.mems",
+    "memory.max",       "memory.high",    "memory.swap.max",       "memory.swap.high",
+    "memory.zswap.max", "memory.reclaim", "memory.oom.group",      "pids.max",
+    "io.max",           "io.weight",      "io.bfq.weight",         "io.latency",
 };
 
 // It becomes part of a pattern in YAML: what has a meaning in either is not for a name.
@@ -74,6 +93,14 @@ static int add_path(struct guarded *g, enum guarded_kind kind, const char *path,
     return sb.failed ? -ENOMEM : add(g, kind, sb_str(&sb));
 }
 
+// The directory of records, where it is nobody else's, too.
+static const char *logs_of(const struct guarded_places *p)
+{
+    static const char logs[] = "/var/log/safeguard";
+
+    return p->output_path && str_startswith(p->output_path, logs) ? logs : NULL;
+}
+
 static int add_files(struct guarded *g, const struct guarded_places *p)
 {
     const struct {
@@ -83,10 +110,16 @@ static int add_files(struct guarded *g, const struct guarded_places *p)
         {p->state_dir, "/**"},     {p->spool_dir, "/**"}, {p->run_dir, "/**"},
         {p->pin_dir, "/**"},       {p->output_path, "*"},
     };
+    const char *const dirs[] = {
+        "/etc/safeguard", p->policy_dir, p->state_dir, p->spool_dir,
+        p->run_dir,       p->pin_dir,    logs_of(p),
+    };
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
         r = add_path(g, GUARDED_FILES, rows[i].path, rows[i].more);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
+        r = add_path(g, GUARDED_MODES, dirs[i], "");
     return r;
 }
 
@@ -151,7 +184,27 @@ static int own_cgroup(char *ret, size_t size)
     return 0;
 }
 
-// Of the agent's cgroup and of each that it lies in, up to the root, which has none of these files that would matter.
+static int add_cgroup_file(struct guarded *g, enum guarded_kind kind, const char *root,
+                           const char *path, const char *file)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+
+    sb_printf(&sb, "%s%s/%s", root, path, file);
+    return sb.failed ? -ENOMEM : add(g, kind, sb_str(&sb));
+}
+
+// One that the agent's lies in. Whose mode lets nobody write is asked for a capability when he moves the agent (bpf/guard_cgroup).
+static int add_parent(struct guarded *g, const char *root, const char *path)
+{
+    int r = add_cgroup_file(g, GUARDED_MODES, root, path, "cgroup.procs");
+
+    // The root has none of these files that would matter.
+    for (size_t i = 0; r == 0 && *path && i < ARRAY_SIZE(cgroup_files); i++)
+        r = add_cgroup_file(g, GUARDED_CGROUPS, root, path, cgroup_files[i]);
+    return r;
+}
+
+// The agent's cgroup and each that it lies in.
 static int add_cgroups(struct guarded *g)
 {
     const char *root = access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0
@@ -163,16 +216,10 @@ static int add_cgroups(struct guarded *g)
     // A rule has to have a path: of a host without cgroups this one.
     if (r < 0 || !*path || !is_plain(path))
         return add(g, GUARDED_CGROUPS, "/sys/fs/cgroup/safeguard-agent.service/cgroup.kill");
-    for (char *slash; r == 0 && *path; *slash = '\0') {
-        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(cgroup_files); i++) {
-            _cleanup_(sb_done) struct strbuf sb = {};
-
-            sb_printf(&sb, "%s%s/%s", root, path, cgroup_files[i]);
-            r = sb.failed ? -ENOMEM : add(g, GUARDED_CGROUPS, sb_str(&sb));
-        }
-        slash = strrchr(path, '/');
-        if (!slash)
-            break;
+    r = add_cgroup_file(g, GUARDED_CGROUPS, root, path, "**");
+    for (char *slash = strrchr(path, '/'); r == 0 && slash; slash = strrchr(path, '/')) {
+        *slash = '\0';
+        r = add_parent(g, root, path);
     }
     return r;
 }

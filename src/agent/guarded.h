@@ -10,8 +10,9 @@
 // One rule for each kind, so that a record says which it was.
 enum guarded_kind {
     GUARDED_FILES, // settings, policies, state, spool, keys, sockets, records, pins
+    GUARDED_MODES, // mode, flags, owner and attributes of what these lie in, and of who may move processes above the agent's cgroup
     GUARDED_PROGRAMS, // programs, units and what changes them, libraries that all programs are told to load
-    GUARDED_CGROUPS, // what stops, ends or starves the agent's cgroup and those that it lies in
+    GUARDED_CGROUPS, // the agent's cgroup, and what stops, ends or starves those that it lies in
     GUARDED_KERNEL, // switches of the kernel that take the programs off or end the agent, and the agent's entries in procfs
     GUARDED_KINDS,
 };

@@ -193,7 +193,8 @@ static void put_guards(struct strbuf *sb, const struct guarded *guarded)
     for (size_t i = 0; i < GUARDED_KINDS; i++) {
         sb_puts(sb, "  - {path: [");
         put_list(sb, guarded->patterns[i]);
-        sb_puts(sb, "], access: write, do: deny}\n");
+        sb_printf(sb, "], access: %s, do: deny}\n",
+                  i == GUARDED_MODES ? "[chmod, chown, xattr]" : "write");
     }
 }
 

@@ -430,8 +430,15 @@ static void test_defended(void **state)
         "/etc/systemd/system/safeguard-agent.service.d/mine.conf",
         "/etc/systemd/system/x.target.wants/safeguard-agent.service",
         "/etc/ld.so.preload",
+        "/usr/lib/systemd/system/service.d/mine.conf",
+        "/run/systemd/generator.late/safeguard-agent.service.d/mine.conf",
+        "/etc/systemd/system.conf",
         "/proc/sys/kernel/ftrace_enabled",
         "/proc/sysrq-trigger",
+    };
+    static const char *const dirs[] = {
+        "/etc/safeguard",    "/srv/policies", "/var/lib/sg-state",
+        "/var/lib/sg-spool", "/run/sg",       "/sys/fs/bpf/sg",
     };
     struct policy_diags diags = {};
     struct loaded *l = NULL;
@@ -458,6 +465,12 @@ static void test_defended(void **state)
         assert_false(monitor);
         assert_int_equal(verdict_at(l, denied[i], SG_OP_DELETE, NULL), SG_DENY);
         assert_int_equal(verdict_at(l, denied[i], SG_OP_READ, NULL), SG_ALLOW);
+    }
+    // Directories themselves: who changes them keeps the agent from writing, who makes a file there is refused at the file.
+    for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+        assert_int_equal(verdict_at(l, dirs[i], SG_OP_CHMOD, NULL), SG_DENY);
+        assert_int_equal(verdict_at(l, dirs[i], SG_OP_XATTR, NULL), SG_DENY);
+        assert_int_equal(verdict_at(l, dirs[i], SG_OP_READ, NULL), SG_ALLOW);
     }
     assert_int_equal(verdict_at(l, "/etc/systemd/system/other.service", SG_OP_WRITE, NULL),
                      SG_ALLOW);

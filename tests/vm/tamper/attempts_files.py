@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attempts on its files, and by its own commands (attempts.py)."""
+import contextlib
+import ctypes
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
 
-from trying import PREVENTED, FOUND, DOCUMENTED, NO_RECORD, UNIT, attempt, mount, run, write
+from trying import PREVENTED, FOUND, DOCUMENTED, NO_RECORD, UNIT, attempt, mount, run, syscall
 
 # Its files -------------------------------------------------------------------------------------------------------
 
@@ -77,9 +81,76 @@ def rename_the_settings(a):
 
 
 @attempt(PREVENTED)
-def change_the_mode_of_the_state(a):
-    os.chmod("/var/lib/safeguard", 0o777)
+def rename_the_state(a):
+    os.rename("/var/lib/safeguard", "/var/lib/elsewhere")
+
+
+@attempt(PREVENTED)
+def change_the_mode_of_what_is_in_the_state(a):
     os.chmod("/var/lib/safeguard/accepted-policies.json", 0o666)
+
+
+DIRECTORIES = ("/etc/safeguard", "/var/lib/safeguard", "/run/safeguard", "/var/log/safeguard")
+
+
+def each_refused(fn, places=DIRECTORIES):
+    """One that is let through is not hidden by another one that is not."""
+    for place in places:
+        with contextlib.suppress(PermissionError):
+            fn(place)
+            raise AssertionError(f"{place}: let through")
+    raise PermissionError(1, "each of them was refused")
+
+
+@attempt(PREVENTED)
+def change_the_mode_of_its_directories(a):
+    each_refused(lambda place: os.chmod(place, 0))
+
+
+@attempt(PREVENTED)
+def give_its_directories_away(a):
+    each_refused(lambda place: os.chown(place, 65534, -1))
+
+
+@attempt(PREVENTED)
+def put_an_attribute_on_its_directories(a):
+    each_refused(lambda place: os.setxattr(place, "trusted.mine", b"1"))
+
+
+def set_flags(place, flags):
+    fd = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.ioctl(fd, 0x40086602, struct.pack("q", flags))  # FS_IOC_SETFLAGS
+    finally:
+        os.close(fd)
+
+
+@attempt(PREVENTED)
+def make_its_directories_immutable(a):
+    each_refused(lambda place: set_flags(place, 0x10))
+
+
+@attempt(PREVENTED)
+def make_its_directories_append_only(a):
+    each_refused(lambda place: set_flags(place, 0x20))
+
+
+@attempt(PREVENTED)
+def mount_over_its_directories(a):
+    os.makedirs("/tmp/mine-over", exist_ok=True)
+    each_refused(lambda place: mount(b"/tmp/mine-over", place.encode(), 4096),
+                 (*DIRECTORIES, "/etc", "/usr/sbin", "/run", "/var", "/var/lib", "/var/log"))
+
+
+@attempt(PREVENTED)
+def pivot_root(a):
+    os.makedirs("/mnt/root-of-mine", exist_ok=True)
+    run("mount", "-t", "tmpfs", "none", "/mnt/root-of-mine")
+    try:
+        os.makedirs("/mnt/root-of-mine/old")
+        syscall("pivot_root", ctypes.c_char_p(b"/mnt/root-of-mine"), ctypes.c_char_p(b"/mnt/root-of-mine/old"))
+    finally:
+        subprocess.run(["umount", "-l", "/mnt/root-of-mine"], check=False)
 
 
 @attempt(PREVENTED)
@@ -128,6 +199,28 @@ def mask_the_unit(a):
 @attempt(PREVENTED)
 def disable_the_unit(a):
     os.unlink("/etc/systemd/system/multi-user.target.wants/safeguard-agent.service")
+
+
+@attempt(PREVENTED)
+def override_all_services(a):
+    def drop_in(place):
+        os.makedirs(place, exist_ok=True)
+        os.close(os.open(place + "/mine.conf", os.O_WRONLY | os.O_CREAT))
+    each_refused(drop_in, [f"{base}/systemd/system/service.d" for base in ("/etc", "/run", "/usr/lib", "/usr/local/lib")])
+
+
+@attempt(PREVENTED)
+def override_the_unit_as_generators_do(a):
+    each_refused(os.makedirs, [f"/run/systemd/generator{which}/safeguard-agent.service.d" for which in ("", ".early", ".late")])
+
+
+@attempt(PREVENTED)
+def set_what_the_service_manager_hands_on(a):
+    def write_to(place):
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.close(os.open(place, os.O_WRONLY | os.O_CREAT))
+    each_refused(write_to, ("/etc/systemd/system.conf", "/etc/systemd/system.conf.d/mine.conf", "/run/systemd/system.conf.d/mine.conf",
+                            "/usr/lib/systemd/system.conf.d/mine.conf"))
 
 
 @attempt(PREVENTED)
