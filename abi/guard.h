@@ -55,7 +55,9 @@ struct sg_guard {
     __u32 ending;   /* the agent has accepted to end: its manager may help */
     __u32 on;       /* 0: the defence is switched off in the settings */
     /* Rules first_rule … first_rule + n_rules - 1 of this policy are the defence's own: they yield while it is down */
-    __u32 policy_id, first_rule, n_rules, reserved;
+    __u32 policy_id, first_rule, n_rules;
+    __u32
+        cgroup; /* the agent's: the low half of its number, which no other one has that lives; 0: none */
     struct sg_guard_program programs[SG_GUARD_PROGRAMS];
 };
 

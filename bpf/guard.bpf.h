@@ -55,9 +55,9 @@ struct kernel_siginfo;
 /* The control kind that an act is nearest to, for the key that equal records are counted under. */
 static __always_inline __u32 sg_guard_kind(__u32 act)
 {
-    return act == SG_GUARD_SIGNAL || act == SG_GUARD_SIGIO ? SG_CONTROL_signal
-           : act >= SG_GUARD_BPF_MAP                       ? SG_CONTROL_bpf
-                                                           : SG_CONTROL_ptrace;
+    return act == SG_GUARD_SIGNAL || act == SG_GUARD_SIGIO     ? SG_CONTROL_signal
+           : act >= SG_GUARD_BPF_MAP && act <= SG_GUARD_FTRACE ? SG_CONTROL_bpf
+                                                               : SG_CONTROL_ptrace;
 }
 
 /* Completes a record that was begun in a buffer; returns its length. */

@@ -14,6 +14,7 @@
 #include "file_name.bpf.h"
 #include "file_open.bpf.h"
 #include "guard.bpf.h"
+#include "guard_cgroup.bpf.h"
 #include "mount.bpf.h"
 #include "process.bpf.h"
 

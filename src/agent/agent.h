@@ -292,6 +292,7 @@ struct defence_watch {
     // kernel.ftrace_enabled was found to be 0: when last and when told last (CLOCK_MONOTONIC, 0: never), how often since it was told
     uint64_t ftrace_ns, ftrace_told_ns, ftrace_times;
     bool ftrace_off, guard_gone;
+    bool attached; // there are programs of the defence
 };
 
 struct defence {
@@ -339,6 +340,7 @@ void defence_problems(struct agent *a, uplink_problem_fn fn, void *ctx);
 
 void defence_watch_start(struct agent *a);
 void defence_watch_tick(struct agent *a);
+void defence_watch_end(struct agent *a);
 void defence_watch_problems(const struct agent *a, uplink_problem_fn fn, void *ctx);
 bool defence_cgroup(char *ret, size_t size);
 

@@ -283,6 +283,8 @@ void defence_ending(struct agent *a)
     a->defence.guard.ending = true;
     if (a->sensor)
         write_guard(a);
+    if (a->defence.on)
+        defence_watch_end(a);
 }
 
 int defence_may_stop(const struct agent *a, struct error *err)

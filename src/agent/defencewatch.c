@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -21,10 +22,12 @@
 #define SMALL  ((size_t)4096)
 #define CLOCK_STEP \
     (2 * (int64_t)NS_PER_SEC) // what is less is no step, but a clock that is put right
-#define FROZEN_NS (5 * NS_PER_SEC)
+#define CGROUP_PROCS_KEPT 0444
+#define CGROUP_PROCS_FREE 0644
+#define FROZEN_NS         (5 * NS_PER_SEC)
 // How long it is a problem of the host that nothing was enforced: whoever sets the switch again and again must not get through between
 // two looks of the server.
-#define HOLD_NS   (60 * NS_PER_SEC)
+#define HOLD_NS           (60 * NS_PER_SEC)
 
 static int write_text(const char *path, const char *text)
 {
@@ -112,6 +115,38 @@ bool defence_cgroup(char *ret, size_t size)
     return true;
 }
 
+static const char *cgroup_root(void)
+{
+    return access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "/sys/fs/cgroup"
+                                                                  : "/sys/fs/cgroup/unified";
+}
+
+// The number of a cgroup is that of its directory. The root is everybody's.
+static uint32_t cgroup_number(const char *cgroup)
+{
+    char path[1024 + 64];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s%s", cgroup_root(), cgroup);
+    return strlen(cgroup) > 1 && stat(path, &st) == 0 ? (uint32_t)st.st_ino : 0;
+}
+
+// Who may write to cgroup.procs of a cgroup that two others lie in may move processes from one to the other. Where its mode lets nobody
+// write it takes root a capability, which bpf/guard_cgroup is asked about: of the agent's cgroup, and of all that it lies in.
+static void set_cgroup_modes(const struct defence_watch *w, mode_t mode)
+{
+    char path[sizeof(w->cgroup) + 64], cgroup[sizeof(w->cgroup)];
+    struct stat st;
+
+    (void)snprintf(cgroup, sizeof(cgroup), "%s", w->cgroup);
+    for (char *slash = cgroup + strlen(cgroup); slash; slash = strrchr(cgroup, '/')) {
+        *slash = '\0';
+        (void)snprintf(path, sizeof(path), "%s%s/cgroup.procs", cgroup_root(), cgroup);
+        if (stat(path, &st) == 0 && (st.st_mode & 07777) != mode && chmod(path, mode) < 0)
+            log_debug("%s keeps its mode: %m", path);
+    }
+}
+
 // Whoever may write to another cgroup's list of processes can move anybody into it.
 static void look_at_cgroup(struct agent *a)
 {
@@ -120,9 +155,13 @@ static void look_at_cgroup(struct agent *a)
         text[sizeof(now) + sizeof(w->cgroup) + 128];
     int r;
 
-    if (!w->cgroup[0] || !defence_cgroup(now, sizeof(now)) || streq(now, w->cgroup))
+    if (!w->cgroup[0])
         return;
-    (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%s/cgroup.procs",
+    if (w->attached)
+        set_cgroup_modes(w, CGROUP_PROCS_KEPT);
+    if (!defence_cgroup(now, sizeof(now)) || streq(now, w->cgroup))
+        return;
+    (void)snprintf(path, sizeof(path), "%s%s/cgroup.procs", cgroup_root(),
                    streq(w->cgroup, "/") ? "" : w->cgroup);
     r = write_text(path, "0");
     w->repairs += r == 0;
@@ -187,11 +226,11 @@ static void look_at_pauses(struct agent *a)
 static void look_at_guard(struct agent *a)
 {
     struct defence_watch *w = &a->defence.watch;
-    bool refused, attached;
     char missing[256];
+    bool refused;
 
-    attached = sensor_guard_attached(a->sensor, missing, sizeof(missing)) > 0;
-    if (!attached || !defence_locked(a))
+    w->attached = sensor_guard_attached(a->sensor, missing, sizeof(missing)) > 0;
+    if (!w->attached || !defence_locked(a))
         return;
     refused = kill(getpid(), SG_GUARD_CANARY_SIGNAL) < 0 && errno == EPERM;
     if (refused == !w->guard_gone)
@@ -209,8 +248,15 @@ void defence_watch_start(struct agent *a)
     w->clock_offset_ns = boottime_to_realtime_offset_ns();
     if (!defence_cgroup(w->cgroup, sizeof(w->cgroup)))
         w->cgroup[0] = '\0';
+    a->defence.guard.cgroup = cgroup_number(w->cgroup);
     if (!read_text("/proc/self/oom_score_adj", w->oom, sizeof(w->oom)))
         w->oom[0] = '\0';
+}
+
+void defence_watch_end(struct agent *a)
+{
+    if (a->defence.watch.attached && a->defence.watch.cgroup[0])
+        set_cgroup_modes(&a->defence.watch, CGROUP_PROCS_FREE);
 }
 
 void defence_watch_tick(struct agent *a)

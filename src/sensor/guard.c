@@ -53,6 +53,7 @@ int sensor_guard(struct sensor *s, const struct sensor_guard *g)
     s->guard.alive_ns = g->alive_ns;
     s->guard.ending = g->ending;
     s->guard.on = g->on;
+    s->guard.cgroup = g->cgroup;
     memcpy(s->guard.programs, g->programs, sizeof(s->guard.programs));
     return guard_write(s);
 }

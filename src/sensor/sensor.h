@@ -149,6 +149,7 @@ struct sensor_guard {
     uint64_t unlocked_until_ns; /* CLOCK_BOOTTIME; in the past: locked */
     uint64_t alive_ns; /* CLOCK_BOOTTIME, now: to be told again well within SG_GUARD_ALIVE_NS */
     bool ending, on;
+    uint32_t cgroup; /* struct sg_guard */
     struct sg_guard_program programs[SG_GUARD_PROGRAMS];
 };
 int sensor_guard(struct sensor *s, const struct sensor_guard *g);

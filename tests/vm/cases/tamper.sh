@@ -13,6 +13,9 @@ ln -sf /usr/lib/systemd/system/safeguard-agent.service /etc/systemd/system/multi
 mount -t tmpfs -o size=4M none /var/log/safeguard
 echo '+cpu +memory +pids' >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
 echo '+cpu +memory +pids' >/sys/fs/cgroup/tamper.slice/cgroup.subtree_control 2>/dev/null
+for controller in +cpuset +io; do
+    for place in /sys/fs/cgroup /sys/fs/cgroup/tamper.slice; do echo $controller >$place/cgroup.subtree_control; done
+done 2>/dev/null
 mkdir -p /sys/fs/cgroup/tamper.slice/safeguard-agent.service
 # Where what is attempted on the program happens to nobody else's.
 cp /opt/safeguard/bin/safeguard-agent /opt/safeguard/bin/safeguard-server /usr/sbin/

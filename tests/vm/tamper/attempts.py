@@ -12,6 +12,7 @@ what  PREVENTED   it has to be refused with EPERM, and the agent and what it enf
       DOCUMENTED  it succeeds and nobody notices: `text` has to be a heading of docs/threat-model.md
 """
 import attempts_process  # noqa: F401, I001
+import attempts_cgroup  # noqa: F401
 import attempts_kernel  # noqa: F401
 import attempts_files  # noqa: F401
 import attempts_host  # noqa: F401

@@ -1,76 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attempts on its cgroup, and on what it has in the kernel (attempts.py)."""
+"""Attempts on what it has in the kernel (attempts.py)."""
 import os
 
-from trying import PREVENTED, FOUND, DOCUMENTED, PINS, NotHere, attempt, bpf, bpf_ids, bpf_path, mount, run, write
-
-# Its cgroup ----------------------------------------------------------------------------------------------------
-
-@attempt(PREVENTED)
-def cgroup_kill(a):
-    write(a.cgroup_file("cgroup.kill"), "1")
-
-
-@attempt(PREVENTED)
-def cgroup_freeze(a):
-    write(a.cgroup_file("cgroup.freeze"), "1")
-
-
-@attempt(PREVENTED)
-def freeze_the_parent(a):
-    write(a.parent_file("cgroup.freeze"), "1")
-
-
-@attempt(PREVENTED)
-def kill_the_parent(a):
-    write(a.parent_file("cgroup.kill"), "1")
-
-
-@attempt(PREVENTED)
-def starve_it_of_memory(a):
-    write(a.cgroup_file("memory.max"), "1")
-
-
-@attempt(PREVENTED)
-def starve_the_parent_of_processors(a):
-    write(a.parent_file("cpu.max"), "1000 1000000")
-
-
-@attempt(PREVENTED)
-def let_it_have_no_threads(a):
-    write(a.cgroup_file("pids.max"), "1")
-
-
-@attempt(PREVENTED)
-def freeze_by_another_mount_of_cgroups(a):
-    with a.mounted("cgroup2", "none") as place:
-        write(f"{place}{a.cgroup}/cgroup.freeze", "1")
-
-
-def held(number):
-    """A descriptor that was opened before there was an agent: tamper.sh leaves them."""
-    try:
-        os.fstat(number)
-    except OSError as e:
-        raise NotHere(f"descriptor {number}") from e
-    return number
-
-
-@attempt(PREVENTED)
-def freeze_by_a_descriptor_from_before(a):
-    os.write(held(6), b"1")
-
-
-@attempt(PREVENTED)
-def cgroup_kill_by_a_descriptor_from_before(a):
-    os.write(held(7), b"1")
-
-
-@attempt(FOUND, r"moved to the cgroup /elsewhere; it has moved itself back")
-def move_it_to_another_cgroup(a):
-    os.makedirs("/sys/fs/cgroup/elsewhere", exist_ok=True)
-    write("/sys/fs/cgroup/elsewhere/cgroup.procs", str(a.pid))
-
+from trying import PREVENTED, DOCUMENTED, PINS, attempt, bpf, bpf_ids, bpf_path, held, mount, run, write
 
 # What it has in the kernel ---------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ UNIT = "/etc/systemd/system/safeguard-agent.service"
 
 # x86-64
 NR = dict(tkill=200, tgkill=234, rt_sigqueueinfo=129, pidfd_send_signal=424, pidfd_open=434, pidfd_getfd=438, process_vm_writev=311,
-          process_vm_readv=310, ioprio_set=251, bpf=321, ptrace=101, migrate_pages=256, clock_settime=227)
+          process_vm_readv=310, ioprio_set=251, bpf=321, ptrace=101, migrate_pages=256, clock_settime=227, clone3=435, pivot_root=155)
 
 
 def attempt(what, text=""):
@@ -52,6 +52,15 @@ def write(path, text):
         os.close(fd)
 
 
+def held(number):
+    """A descriptor that was opened before there was an agent: tamper.sh leaves them."""
+    try:
+        os.fstat(number)
+    except OSError as e:
+        raise NotHere(f"descriptor {number}") from e
+    return number
+
+
 def mount(source, target, flags):
     if libc.mount(source, target, None, ctypes.c_ulong(flags), None):
         raise OSError(ctypes.get_errno(), "mount")
@@ -66,6 +75,27 @@ def bpf_path(path, flags=0):
     name = ctypes.create_string_buffer(path.encode())
     attr = ctypes.create_string_buffer(struct.pack("=QII", ctypes.addressof(name), 0, flags).ljust(120, b"\0"), 120)
     return syscall("bpf", 7, attr, 120)  # BPF_OBJ_GET
+
+
+def bpf_program(kind, pid, sig):
+    """A program that sends a signal to the process that runs it, where that is `pid`."""
+    steps = [(0x85, 0, 0, 14),      # r0 = bpf_get_current_pid_tgid()
+             (0x77, 0, 0, 32),      # r0 >>= 32
+             (0x55, 0, 2, pid),     # if r0 != pid: two further
+             (0xb7, 1, 0, sig),     # r1 = sig
+             (0x85, 0, 0, 109),     # bpf_send_signal(r1)
+             (0xb7, 0, 0, 0), (0x95, 0, 0, 0)]  # return 0
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=BBhi", op, reg, off, imm) for op, reg, off, imm in steps))
+    licence = ctypes.create_string_buffer(b"GPL")
+    attr = ctypes.create_string_buffer(
+        struct.pack("=IIQQ", kind, len(steps), ctypes.addressof(code), ctypes.addressof(licence)).ljust(120, b"\0"), 120)
+    return syscall("bpf", 5, attr, 120)  # BPF_PROG_LOAD
+
+
+def raw_tracepoint(name, program):
+    text = ctypes.create_string_buffer(name)
+    attr = ctypes.create_string_buffer(struct.pack("=QI", ctypes.addressof(text), program).ljust(120, b"\0"), 120)
+    return syscall("bpf", 17, attr, 120)  # BPF_RAW_TRACEPOINT_OPEN
 
 
 def bpf_ids(next_cmd):
