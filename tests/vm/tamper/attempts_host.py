@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from trying import FOUND, WITHSTOOD, DOCUMENTED, attempt, libc, syscall, write
+from trying import FOUND, WITHSTOOD, DOCUMENTED, attempt, libc, run, syscall, write
 
 # Time, room ------------------------------------------------------------------------------------------------------
 
@@ -91,6 +91,36 @@ def take_all_memory(a):
         raise AssertionError(f"it ended with {hog.returncode}: nobody was killed for memory")
 
 
+@contextlib.contextmanager
+def set_to(values):
+    """Files in /proc/sys for a while: written through descriptors from before, since what is set may keep others from being opened."""
+    held = {}
+    for name in values:
+        fd = os.open(f"/proc/sys/{name}", os.O_RDWR)
+        held[name] = fd, os.read(fd, 100)
+    try:
+        for name, value in values.items():
+            os.pwrite(held[name][0], value, 0)
+        yield
+    finally:
+        for fd, before in reversed(held.values()):
+            os.pwrite(fd, before, 0)
+            os.close(fd)
+
+
+@attempt(FOUND, r"the self-test cannot be run: Cannot allocate memory")
+def promise_no_memory_to_anybody(a):
+    with set_to({"vm/admin_reserve_kbytes": b"0", "vm/user_reserve_kbytes": b"0", "vm/overcommit_kbytes": b"1",
+                 "vm/overcommit_memory": b"2"}):
+        time.sleep(20)
+
+
+@attempt(FOUND, r"the self-test cannot be run: Resource temporarily unavailable")
+def let_nobody_have_threads(a):
+    with set_to({"kernel/threads-max": b"20"}):
+        time.sleep(18)
+
+
 # What stays open -------------------------------------------------------------------------------------------------
 
 @attempt(DOCUMENTED, "A server on the same host")
@@ -117,3 +147,53 @@ def write_to_the_raw_disk(a):
             raise
     finally:
         os.unlink("/dev/raw-of-mine")
+
+
+@attempt(DOCUMENTED, "Who passes for the service manager")
+def trace_the_service_manager(a):
+    # By a process of its own, whose end lets it go.
+    child = os.fork()
+    if child == 0:
+        try:
+            syscall("ptrace", 0x4206, 1, 0, 0)  # PTRACE_SEIZE
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        raise OSError(1, "pid 1 cannot be traced")
+
+
+@attempt(DOCUMENTED, "Before the agent starts")
+def order_a_unit_before_it(a):
+    place = "/etc/systemd/system/mine.service"
+    with open(place, "w") as f:
+        f.write("[Unit]\nBefore=safeguard-agent.service\n[Service]\nExecStart=/bin/true\n")
+    os.unlink(place)
+
+
+@attempt(DOCUMENTED, "The agent's own program, when none runs")
+def choose_the_environment_of_its_program(a):
+    # Of one that says its version: one that protects does not start while another one runs.
+    with open("/tmp/preloaded", "w") as log:
+        subprocess.run([a.program, "--version"], check=True, stdout=subprocess.DEVNULL, stderr=log,
+                       env={"LD_PRELOAD": "/library-of-mine.so"})
+    with open("/tmp/preloaded") as log:
+        if "/library-of-mine.so" not in log.read():
+            raise AssertionError("its dynamic linker did not look for the library")
+
+
+@attempt(DOCUMENTED, "Exhaustion")
+def be_one_that_is_never_killed(a):
+    # Not until memory has ended, which would be the end of the agent, too.
+    child = subprocess.Popen(["sleep", "100"])
+    try:
+        write(f"/proc/{child.pid}/oom_score_adj", "-1000")
+    finally:
+        child.kill()
+        child.wait()
+
+
+@attempt(DOCUMENTED, "The network of the host")
+def take_a_link_down(a):
+    run("ip", "link", "set", "lo", "down")
+    run("ip", "link", "set", "lo", "up")

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attempts on what it has in the kernel (attempts.py)."""
 import os
+import signal
+import time
 
-from trying import PREVENTED, DOCUMENTED, PINS, attempt, bpf, bpf_ids, bpf_path, held, mount, run, write
+from trying import PREVENTED, DOCUMENTED, PINS, attempt, bpf, bpf_ids, bpf_path, bpf_program, held, mount, raw_tracepoint, run, write
 
 # What it has in the kernel ---------------------------------------------------------------------------------------
 
@@ -158,3 +160,29 @@ def ask_sysrq_to_kill_all(a):
 def ask_sysrq_by_another_procfs(a):
     with a.procfs() as proc:
         write(f"{proc}/sysrq-trigger", "h")  # help, where 'i' would kill all
+
+
+# Programs and probes of one's own --------------------------------------------------------------------------------
+
+@attempt(DOCUMENTED, "Programs in the kernel and probes")
+def send_a_signal_by_a_program_in_the_kernel(a):
+    # To a child, as it would to whomever it is written for: no hook is asked.
+    child = os.fork()
+    if child == 0:
+        while True:
+            time.sleep(0.05)
+    link = raw_tracepoint(b"sys_enter", bpf_program(17, child, signal.SIGKILL))  # BPF_PROG_TYPE_RAW_TRACEPOINT
+    try:
+        status = os.waitpid(child, 0)[1]
+    finally:
+        os.close(link)
+    if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+        raise AssertionError(f"the child ended with {status}")
+
+
+@attempt(DOCUMENTED, "Programs in the kernel and probes")
+def set_a_probe_in_its_program(a):
+    # One that is never switched on: what it would do in the middle of an instruction is end the agent.
+    with a.mounted("tracefs", "none") as place:
+        for line in (f"p:mine/probe {a.program}:0x1000\n", "-:mine/probe\n"):
+            write(f"{place}/uprobe_events", line)
