@@ -163,7 +163,7 @@ check "the host is as it was" cat /srv/vault/a
 
 # The same as it is shipped: it defends itself.
 sed -i 's/^defence: no/defence: yes/' "$settings"
-printf '[Service]\nTimeoutStartSec=900\nTimeoutStopSec=5\n' >"/etc/systemd/system/$unit.d/vm.conf"
+printf '[Service]\nTimeoutStartSec=900\nTimeoutStopSec=5\nRestartSec=6\n' >"/etc/systemd/system/$unit.d/vm.conf"
 systemctl daemon-reload
 check "with its defence it starts" systemctl start "$unit"
 pid=$(property MainPID)
@@ -183,6 +183,12 @@ check "... and daemon-reload leaves it alone" safeguard status
 systemctl kill -s TERM "$unit"
 check "SIGTERM of the manager does not end it" safeguard status
 check "safeguard stop is refused" not safeguard stop
+# The next one is started when the window has ended, and its directories are made anew for it.
+start=$(now)
+safeguard unlock --secret-stdin --for 3s </tmp/secret >/dev/null
+kill -KILL "$pid"
+check "another one follows, with the defence up" await_journal 900 "$start" 'ready after'
+check "it can be reloaded, too" systemctl reload "$unit"
 check "the secret opens a window" bash -c "safeguard unlock --secret-stdin --for 10m </tmp/secret"
 check "in which it may be ended" safeguard stop --detach
 check "the unit is inactive then" bash -c "for i in {1..50}; do [[ \$(systemctl show -P ActiveState $unit) == inactive ]] && exit 0; sleep 0.2; done; exit 1"
