@@ -67,7 +67,7 @@ def check(name, good, what):
 check("class of a trace", trace and trace[0]["class_uid"] == 1007 and trace[0]["activity_id"] == 4 and trace[0]["process"]["name"] == "sleep", trace[:1])
 check("class of a signal", signal and signal[0]["disposition_id"] == 2 and signal[0]["unmapped"]["argument"] == "usr1", signal[:1])
 check("class of bpf", bpf and bpf[0]["class_uid"] == 1003 and bpf[0]["kernel"]["name"] == "bpf", bpf[:1])
-check("rule of a record", trace and trace[0]["unmapped"].get("rule_line") == 10, trace[:1])
+check("rule of a record", trace and trace[0]["unmapped"].get("rule_line") == 19, trace[:1])
 own = [r for r in mine if r["unmapped"].get("rule_file", "").startswith("(")]
 check("no record of the self-test", not own, own[:1])
 PY
