@@ -101,6 +101,26 @@ static const char *logs_of(const struct guarded_places *p)
     return p->output_path && str_startswith(p->output_path, logs) ? logs : NULL;
 }
 
+// Does it lie in what the rule about files speaks of? That one comes first, and another one about it could never match.
+static bool is_beneath_files(const struct guarded *g, const char *path)
+{
+    STRV_FOREACH (pattern, g->patterns[GUARDED_FILES]) {
+        size_t len = strlen(*pattern);
+
+        if (len > 2 && str_endswith(*pattern, "/**") && strncmp(path, *pattern, len - 2) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_directory(struct guarded *g, const char *path)
+{
+    _cleanup_free_ char *real = path ? realpath(path, NULL) : NULL;
+    const char *name = real ? real : path;
+
+    return name && !is_beneath_files(g, name) ? add_path(g, GUARDED_MODES, name, "") : 0;
+}
+
 static int add_files(struct guarded *g, const struct guarded_places *p)
 {
     const struct {
@@ -119,7 +139,7 @@ static int add_files(struct guarded *g, const struct guarded_places *p)
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
         r = add_path(g, GUARDED_FILES, rows[i].path, rows[i].more);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
-        r = add_path(g, GUARDED_MODES, dirs[i], "");
+        r = add_directory(g, dirs[i]);
     return r;
 }
 

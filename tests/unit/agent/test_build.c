@@ -405,6 +405,37 @@ static void test_server(void **state)
     unit_rmdir(elsewhere);
 }
 
+// As it is shipped, directories lie in one another: no rule is behind one that always comes first.
+static void test_defended_as_shipped(void **state)
+{
+    char *dir = unit_mkdtemp();
+    const struct guarded_places places = {
+        .config_path = "/etc/safeguard/agent.yaml",
+        .policy_dir = "/etc/safeguard/policies",
+        .state_dir = "/var/lib/safeguard",
+        .spool_dir = "/var/lib/safeguard/spool",
+        .run_dir = "/run/safeguard",
+        .pin_dir = "/sys/fs/bpf/safeguard",
+        .output_path = "/var/log/safeguard/events.ndjson",
+    };
+    const struct build_options options = {.dir = dir,
+                                          .run_dir = "/run/safeguard",
+                                          .defended = &places};
+    struct policy_diags diags = {};
+    struct loaded *l = NULL;
+
+    (void)state;
+    put(dir, "10-mine.yaml", demo);
+    assert_int_equal(build_policy(&options, &diags, &l, NULL), 0);
+    assert_int_equal(diags.n, 0);
+    assert_int_equal(verdict_at(l, "/etc/safeguard/policies", SG_OP_CHMOD, NULL), SG_DENY);
+    assert_int_equal(verdict_at(l, "/var/lib/safeguard", SG_OP_CHMOD, NULL), SG_DENY);
+    assert_int_equal(verdict_at(l, "/var/log/safeguard", SG_OP_XATTR, NULL), SG_DENY);
+    loaded_unref(l);
+    policy_diags_done(&diags);
+    unit_rmdir(dir);
+}
+
 // The defence's rules stand behind the self-test's and in front of all others, hold in monitor mode, and bring their hooks.
 static void test_defended(void **state)
 {
@@ -502,4 +533,5 @@ UNIT_MAIN(cmocka_unit_test(test_directory), cmocka_unit_test(test_keeps_names),
           cmocka_unit_test(test_monitor_spares_the_own_rule),
           cmocka_unit_test(test_one_bad_file_refuses_all), cmocka_unit_test(test_empty_and_missing),
           cmocka_unit_test(test_accepted), cmocka_unit_test(test_server),
-          cmocka_unit_test(test_defended), cmocka_unit_test(test_references))
+          cmocka_unit_test(test_defended), cmocka_unit_test(test_defended_as_shipped),
+          cmocka_unit_test(test_references))
