@@ -38,6 +38,14 @@ void sensor_stage(struct sensor *s, const struct sensor_stage *stage)
     (void)stage;
 }
 
+int sensor_set_env_names(struct sensor *s, const char *const *names, size_t n)
+{
+    (void)s;
+    (void)names;
+    (void)n;
+    return 0;
+}
+
 int sensor_set_policy(struct sensor *s, const void *image, size_t len, uint32_t ops,
                       const struct sensor_root *roots, size_t n_roots, struct error *err)
 {

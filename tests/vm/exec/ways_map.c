@@ -2,19 +2,16 @@
 //
 // What is mapped instead of executed.
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
-#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "exec.h"
 
-#define USER      3000
 #define ARGV(...) ((char *const[]){__VA_ARGS__, NULL})
 
 static _Noreturn void ld_so(const struct run *r, const char *program)
@@ -136,29 +133,6 @@ void way_overlay_map_twice(const struct run *r)
 {
     own_mounts(r);
     map_in(r, overlay(r, "twice", overlay(r, "merged", r->area, NULL), NULL));
-}
-
-/* A file system that only this user has mounted, in a namespace of his own. */
-void way_overlay_map_user(const struct run *r)
-{
-    static const char *const files[] = {"/proc/self/uid_map", "/proc/self/setgroups",
-                                        "/proc/self/gid_map"};
-    char map[32];
-
-    make_dir(r, in_root(r, "free/overlay-%M"));
-    MUST(r, setresgid(USER, USER, USER));
-    MUST(r, setresuid(USER, USER, USER));
-    MUST(r, prctl(PR_SET_DUMPABLE, 1));
-    if (unshare(CLONE_NEWUSER) < 0)
-        skip(r, "no user namespace: %s", strerror(errno));
-    snprintf(map, sizeof(map), "0 %d 1", USER);
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        const char *text = i == 1 ? "deny" : map;
-
-        MUST(r, write((int)MUST(r, open(files[i], O_WRONLY)), text, strlen(text)));
-    }
-    own_mounts(r);
-    map_in(r, overlay(r, "user", r->area, NULL));
 }
 
 /* A whole file in memory. */

@@ -37,7 +37,9 @@ const char *overlay(const struct run *r, const char *name, const char *lower, co
     char options[1200], *at = NULL;
 
     make_dir(r, base);
-    MUST(r, mount("tmpfs", base, "tmpfs", 0, "mode=755"));
+    /* One that lies on another is mounted beside it. */
+    if (!lower || strncmp(lower, base, strlen(base)) != 0)
+        MUST(r, mount("tmpfs", base, "tmpfs", 0, "mode=755"));
     MUST(r, asprintf(&at, "%s/%s", base, name));
     make_dir(r, at);
     snprintf(options, sizeof(options), "%s/empty", base);
