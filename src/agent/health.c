@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 
 // Where a test takes long, because the machine has no time for it, it has this part of the agent's time at most.
 #define TEST_PART 8
@@ -57,7 +58,7 @@ void health_test(struct agent *a)
 {
     struct health *h = &a->health;
     uint64_t began_ns = now_ns(CLOCK_MONOTONIC), now;
-    bool could = !error_is_set(&h->error);
+    struct error before = h->error;
     int r;
 
     error_reset(&h->error);
@@ -69,7 +70,8 @@ void health_test(struct agent *a)
     if (now - began_ns < TEST_MAX)
         a->defence.watch.looked_ns = 0;
     h->rounds++;
-    if (r < 0 && could)
+    // Another reason than that of the last test is news.
+    if (r < 0 && !streq(before.what, h->error.what))
         notice(a, &(struct notice){.kind = "self-test",
                                    .severity = NOTICE_CRITICAL,
                                    .message = h->error.what,
