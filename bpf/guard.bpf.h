@@ -160,17 +160,17 @@ static __always_inline int sg_guard_is_ours(const struct sg_guard *g, struct tas
            (!BPF_CORE_READ(task, mm) || sg_guard_program_of(g, task) == SG_GUARD_OF_AGENT);
 }
 
-/* May the current task do to this one of the agent's processes what nobody else may? To the agent: nobody but itself. */
-static __always_inline int sg_guard_among_ours(const struct sg_guard *g, struct task_struct *target)
-{
-    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-    return sg_guard_is_agent(task) || (!sg_guard_is_agent(target) && sg_guard_is_ours(g, task));
-}
-
 static __always_inline struct task_struct *sg_guard_current(void)
 {
     return (struct task_struct *)bpf_get_current_task();
+}
+
+/* May the current task do to this one of the agent's processes what nobody else may? To the agent: nobody but itself. */
+static __always_inline int sg_guard_among_ours(const struct sg_guard *g, struct task_struct *target)
+{
+    struct task_struct *task = sg_guard_current();
+
+    return sg_guard_is_agent(task) || (!sg_guard_is_agent(target) && sg_guard_is_ours(g, task));
 }
 
 /* May pid 1 do this to the agent? */
