@@ -55,12 +55,12 @@ def freeze_by_another_mount_of_cgroups(a):
 
 @attempt(PREVENTED)
 def freeze_by_a_descriptor_from_before(a):
-    os.write(held(6), b"1")
+    os.write(held(6, "cgroup.freeze"), b"1")
 
 
 @attempt(PREVENTED)
 def cgroup_kill_by_a_descriptor_from_before(a):
-    os.write(held(7), b"1")
+    os.write(held(7, "cgroup.kill"), b"1")
 
 
 @attempt(PREVENTED)

@@ -148,7 +148,7 @@ def switch_ftrace_off_with_blanks_and_zeros(a):
 
 @attempt(PREVENTED)
 def switch_ftrace_off_by_a_descriptor_from_before(a):
-    os.write(held(8), b"0")
+    os.write(held(8, "ftrace_enabled"), b"0")
 
 
 @attempt(PREVENTED)

@@ -2,6 +2,7 @@
 """What attempts are made of (attempts.py): their rows, and calls that Python has no words for."""
 import ctypes
 import os
+import resource
 import struct
 import subprocess
 
@@ -52,12 +53,14 @@ def write(path, text):
         os.close(fd)
 
 
-def held(number):
-    """A descriptor that was opened before there was an agent: tamper.sh leaves them."""
+def held(number, name):
+    """A descriptor of the file of this name that was opened before there was an agent: tamper.sh leaves them."""
     try:
-        os.fstat(number)
-    except OSError as e:
-        raise NotHere(f"descriptor {number}") from e
+        path = os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError as e:
+        raise NotHere(name) from e
+    if os.path.basename(path) != name:
+        raise NotHere(name)
     return number
 
 
@@ -79,6 +82,7 @@ def bpf_path(path, flags=0):
 
 def bpf_program(kind, pid, sig):
     """A program that sends a signal to the process that runs it, where that is `pid`."""
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # programs count up to 5.10
     steps = [(0x85, 0, 0, 14),      # r0 = bpf_get_current_pid_tgid()
              (0x77, 0, 0, 32),      # r0 >>= 32
              (0x55, 0, 2, pid),     # if r0 != pid: two further
