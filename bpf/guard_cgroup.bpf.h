@@ -34,10 +34,15 @@ int BPF_PROG(fexit_cgroup_procs_write_start, char *text, int threadgroup, void *
     return 0;
 }
 
-SEC("fentry/cgroup_procs_write_finish")
-int BPF_PROG(fentry_cgroup_procs_write_finish, struct task_struct *task)
+/*
+ * The write is over. Of its own only: the next mover may be under way, since the lock has been let go. What the kernel itself calls at
+ * the end (cgroup_procs_write_finish) compilers take into its caller, as that of 7.3.
+ */
+SEC("fexit/cgroup_file_write")
+int BPF_PROG(fexit_cgroup_file_write, void *of)
 {
-    sg_guard_mover = 0;
+    if (sg_guard_mover == bpf_get_current_pid_tgid())
+        sg_guard_mover = 0;
     return 0;
 }
 
