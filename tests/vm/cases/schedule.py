@@ -105,6 +105,12 @@ def ran(pid):
     return int(open(f"/proc/{pid}/schedstat").read().split()[0])
 
 
+def check_part(name, wanted, a, b):
+    part = wanted / (1 + wanted)
+    print(f"# {name}: {a} and {b}, {a / b if b else 0:.3f}:1")
+    check(name, a + b > 0 and abs(a / (a + b) - part) <= 0.1 * part, f"{a} {b}")
+
+
 def share(name, wanted, one, two, seconds):
     """The first (pids with commas between) have `wanted` times the CPU of the second, within 10 % of their own part."""
     wanted = float(wanted)
@@ -115,19 +121,17 @@ def share(name, wanted, one, two, seconds):
     before = [sum(map(ran, side)) for side in sides]
     time.sleep(float(seconds))
     a, b = (sum(map(ran, side)) - was for side, was in zip(sides, before))
-    part = wanted / (1 + wanted)
-    check(name, abs(a / (a + b) - part) <= 0.1 * part, f"{a} {b} {a / b:.3f}")
+    check_part(name, wanted, a, b)
 
 
-def io_order(name, one, two, seconds):
-    """The second of two groups (their files io.stat) reads at least 1.3 times what the first does."""
+def io_share(name, wanted, one, two, seconds):
+    """The first of two groups (their files io.stat) reads `wanted` times what the second does, likewise."""
     def has_read(path):
         return sum(int(word.split("=")[1]) for word in open(path).read().split() if word.startswith("rbytes="))
 
     before = has_read(one), has_read(two)
     time.sleep(float(seconds))
-    a, b = has_read(one) - before[0], has_read(two) - before[1]
-    check(name, a > 0 and b >= 1.3 * a, f"{a} {b}")
+    check_part(name, float(wanted), has_read(one) - before[0], has_read(two) - before[1])
 
 
 def quota(name, wanted, seconds, path):

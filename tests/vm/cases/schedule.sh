@@ -183,7 +183,7 @@ io_weight_by() { # who, seconds
 
 # Weights of I/O need a scheduler of the disk that goes by them: BFQ, of a disk that takes its time for one request after the other.
 io() {
-    local disk=nullb0 pids=() i
+    local disk=nullb0 pids=() group
     if ! modprobe bfq || ! modprobe null_blk nr_devices=1 queue_mode=2 irqmode=2 completion_nsec=10000000 hw_queue_depth=1 submit_queues=1; then
         echo "ok io.weight # SKIP this kernel has no BFQ or no null_blk"
         return
@@ -202,22 +202,20 @@ YAML
     check "io.which is said" bash -c 'safeguard status | grep -q "io_weight has no effect"'
     check "io.also when the policy is checked" bash -c "safeguard policy check '$policies' | grep -q 'io_weight has no effect'"
     echo bfq >/sys/block/$disk/queue/scheduler
+    # Room for the requests of both, each by itself: of a few, who comes first would have his, whatever he weighs.
+    echo 64 >/sys/block/$disk/queue/nr_requests && echo 2 >/sys/block/$disk/queue/nomerges || echo "not ok io.requests"
     # No favours for who has just begun.
     echo 0 >/sys/block/$disk/queue/iosched/low_latency
     check "io.now BFQ does" io_weight_by bfq 20
     check "io.which is not said" bash -c '! safeguard status | grep -q "io_weight has no effect"'
     check "io.its file" grep -qx 'default 400' $groups/four.slice/io.bfq.weight
     check "io.the kernel's other one" grep -qx 'default 400' $groups/four.slice/io.weight
-    # Of each so many that there is a request of both for it to choose from. Emulated processors are too slow for the share itself:
-    # BFQ waits for the next request of who had his turn, which comes too late, and the disk is idle meanwhile.
-    for i in {1..8}; do
-        in_group /one.slice sg-load read /dev/$disk 100 &
-        pids+=($!)
-        in_group /four.slice sg-load read /dev/$disk 100 &
+    for group in one four; do
+        in_group /$group.slice sg-load stream /dev/$disk 100 &
         pids+=($!)
     done
     sleep 5
-    compare io_order "io.who weighs more reads more" $groups/one.slice/io.stat $groups/four.slice/io.stat 20
+    compare io_share "io.who weighs four times as much reads four times as much" 0.25 $groups/one.slice/io.stat $groups/four.slice/io.stat 20
     kill "${pids[@]}"
     wait "${pids[@]}" 2>/dev/null
     cp "$cases/schedule.yaml" "$policies/20-schedule.yaml"

@@ -7,6 +7,7 @@
 //   sg-load nap MS SECONDS     sleeps MS, again and again
 //   sg-load wait SECONDS       two threads: one holds a lock that the other waits for
 //   sg-load read FILE SECONDS  one thread that reads past the page cache, again and again
+//   sg-load stream FILE SECONDS  the same, with 16 requests under way all the time
 //   sg-load stopped            stops itself
 //   sg-load parent SECONDS     waits, uninterruptibly, for a child that holds it up as vfork(2) does
 //   sg-load as UID SECONDS     acts as that user for so long, then again as who it was, without another program
@@ -17,9 +18,11 @@
 //   sg-load who-child          the same of a child that it forks
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,6 +130,44 @@ static int reads(const char *path, double seconds)
     for (off_t at = 0; now(CLOCK_MONOTONIC) < end; at = (at + READ_SIZE) % READ_OVER)
         if (pread(fd, buffer, READ_SIZE, at) <= 0)
             return 1;
+    free(buffer);
+    return close(fd);
+}
+
+#define STREAM_DEPTH 16
+
+// As io_submit(2) takes them: the C library has no words for these calls.
+static int streams(const char *path, double seconds)
+{
+    double end = now(CLOCK_MONOTONIC) + seconds;
+    int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    struct iocb blocks[STREAM_DEPTH] = {}, *block;
+    struct io_event done;
+    aio_context_t context = 0;
+    void *buffer = NULL;
+    off_t at = 0;
+
+    if (fd < 0 || posix_memalign(&buffer, READ_SIZE, READ_SIZE) != 0 ||
+        syscall(SYS_io_setup, STREAM_DEPTH, &context) < 0)
+        return 1;
+    for (unsigned n = 0; now(CLOCK_MONOTONIC) < end; at = (at + READ_SIZE) % READ_OVER) {
+        if (n < STREAM_DEPTH) {
+            block = &blocks[n++];
+        } else {
+            if (syscall(SYS_io_getevents, context, 1, 1, &done, NULL) != 1 || done.res != READ_SIZE)
+                return 1;
+            block = (struct iocb *)(uintptr_t)done.obj;
+        }
+        *block = (struct iocb){.aio_lio_opcode = IOCB_CMD_PREAD,
+                               .aio_fildes = (uint32_t)fd,
+                               .aio_buf = (uintptr_t)buffer,
+                               .aio_nbytes = READ_SIZE,
+                               .aio_offset = at};
+        if (syscall(SYS_io_submit, context, 1, &block) != 1)
+            return 1;
+    }
+    // It waits for those that are under way.
+    (void)syscall(SYS_io_destroy, context);
     free(buffer);
     return close(fd);
 }
@@ -260,6 +301,8 @@ int main(int argc, char **argv)
         return waits(a);
     if (streq(what, "read"))
         return reads(argc > 2 ? argv[2] : "", b);
+    if (streq(what, "stream"))
+        return streams(argc > 2 ? argv[2] : "", b);
     if (streq(what, "stopped"))
         return stopped();
     if (streq(what, "parent"))
