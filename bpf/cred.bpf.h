@@ -29,7 +29,38 @@ SG_PROGRAMS(cred_rename, inode_rename, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inod
             const void *first)
 SG_PROGRAMS(cred_link, inode_link, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_link),
             const void *first)
+SG_PROGRAMS(cred_mkdir, inode_mkdir, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_mkdir),
+            const void *first)
+SG_PROGRAMS(cred_rmdir, inode_rmdir, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_rmdir),
+            const void *first)
+SG_PROGRAMS(cred_mknod, inode_mknod, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_mknod),
+            const void *first)
+SG_PROGRAMS(cred_symlink, inode_symlink, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_symlink),
+            const void *first)
+SG_PROGRAMS(cred_setxattr, inode_setxattr, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_setxattr),
+            const void *first)
+SG_PROGRAMS(cred_removexattr, inode_removexattr,
+            SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_removexattr), const void *first)
+/* From 6.2 on; before, access control lists are extended attributes like others. */
+SG_PROGRAMS(cred_set_acl, inode_set_acl, SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_set_acl),
+            const void *first)
+SG_PROGRAMS(cred_remove_acl, inode_remove_acl,
+            SG_CRED_QUICK(SG_CRED_FILES, SG_HOOK_inode_remove_acl), const void *first)
+/* Whom the other end sees (SO_PEERCRED, SCM_CREDENTIALS), and whose socket it may be. */
+SG_PROGRAMS(cred_connect, unix_stream_connect, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE),
+            const void *first)
+SG_PROGRAMS(cred_send, unix_may_send, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), const void *first)
+/* What belongs to users and is no file. */
+SG_PROGRAMS(cred_ipc, ipc_permission, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), const void *first)
+SG_PROGRAMS(cred_key, key_permission, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), const void *first)
+/* Processes of the same user: what they may use, and when they run. */
 SG_PROGRAMS(cred_trace, ptrace_access_check, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE),
+            const void *first)
+SG_PROGRAMS(cred_prlimit, task_prlimit, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), const void *first)
+SG_PROGRAMS(cred_scheduler, task_setscheduler, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE),
+            const void *first)
+SG_PROGRAMS(cred_nice, task_setnice, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE), const void *first)
+SG_PROGRAMS(cred_ioprio, task_setioprio, SG_CRED_QUICK(SG_CRED_ALL, SG_HOOK_NONE),
             const void *first)
 SG_LSM(cred_exec, bprm_check_security,
        ((void)storage, sg_cred_check(SG_HOOK_bprm_check_security, 1)), struct linux_binprm *bprm)

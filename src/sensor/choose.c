@@ -90,6 +90,7 @@ static void choose_extra(const struct bpf_object *object, const struct btf *btf,
     if (row->since > version || (row->lsm_only && !streq(prefix, "lsm"))) {
         (void)snprintf(ret->reason, sizeof(ret->reason), "this kernel does without %s",
                        row->program);
+        ret->needless = true;
         return;
     }
     (void)snprintf(base, sizeof(base), "%s%s%s", row->on_hook ? prefix : "",

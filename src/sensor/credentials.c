@@ -16,7 +16,8 @@ static bool is_one(const struct sensor *s, size_t i)
 {
     const struct extra_row *row = extra_row(i);
 
-    return row && i < ARRAY_SIZE(s->choices.extras) && row->feature & SENSOR_FEATURE_CREDENTIALS;
+    return row && i < ARRAY_SIZE(s->choices.extras) && row->feature & SENSOR_FEATURE_CREDENTIALS &&
+           !s->choices.extras[i].needless;
 }
 
 // Is each of them attached, or another program that does the same?

@@ -42,6 +42,7 @@ struct ring_buffer;
 struct choice {
     char program[PROGRAM_NAME];
     char reason[160]; // when there is none
+    bool needless;    // there is none, and this kernel does without
 };
 
 struct choices {

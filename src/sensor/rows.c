@@ -71,6 +71,8 @@ static const struct {
 
 // From here on tracepoints leave preemption on: bpf/lib/life.bpf.h.
 #define TRACEPOINTS_PREEMPT KERNEL(7, 0)
+// From here on access control lists are no extended attributes any more.
+#define ACL_HOOKS           KERNEL(6, 2)
 
 static const struct extra_row extras[] = {
     {.program = "tp_fork", .required = true},
@@ -142,7 +144,7 @@ static const struct extra_row extras[] = {
     {.program = "fexit_cgroup_procs_write_start",
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can move the agent to another cgroup, and end or freeze it there"},
-    {.program = "fentry_cgroup_procs_write_finish",
+    {.program = "fexit_cgroup_file_write",
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can move the agent to another cgroup, and end or freeze it there"},
     {.program = "fexit_cgroup_can_fork",
@@ -155,6 +157,11 @@ static const struct extra_row extras[] = {
     {                                                                              \
         .program = name, .on_hook = hooked, .feature = SENSOR_FEATURE_CREDENTIALS, \
         .without = "credentials are not watched"                                   \
+    }
+#define CREDENTIALS_SINCE(name, version)                                                           \
+    {                                                                                              \
+        .program = name, .on_hook = true, .feature = SENSOR_FEATURE_CREDENTIALS, .since = version, \
+        .without = "credentials are not watched"                                                   \
     }
     // Those that look, before those that see what is legitimate: the last ones are attached first.
     {.program = "cred_open",
@@ -170,7 +177,23 @@ static const struct extra_row extras[] = {
     CREDENTIALS("cred_unlink", true),
     CREDENTIALS("cred_rename", true),
     CREDENTIALS("cred_link", true),
+    CREDENTIALS("cred_mkdir", true),
+    CREDENTIALS("cred_rmdir", true),
+    CREDENTIALS("cred_mknod", true),
+    CREDENTIALS("cred_symlink", true),
+    CREDENTIALS("cred_setxattr", true),
+    CREDENTIALS("cred_removexattr", true),
+    CREDENTIALS_SINCE("cred_set_acl", ACL_HOOKS),
+    CREDENTIALS_SINCE("cred_remove_acl", ACL_HOOKS),
+    CREDENTIALS("cred_connect", true),
+    CREDENTIALS("cred_send", true),
+    CREDENTIALS("cred_ipc", true),
+    CREDENTIALS("cred_key", true),
     CREDENTIALS("cred_trace", true),
+    CREDENTIALS("cred_prlimit", true),
+    CREDENTIALS("cred_scheduler", true),
+    CREDENTIALS("cred_nice", true),
+    CREDENTIALS("cred_ioprio", true),
     CREDENTIALS("cred_exec", true),
     CREDENTIALS("cred_capset", true),
     CREDENTIALS("tp_cred_fork", false),
@@ -180,6 +203,7 @@ static const struct extra_row extras[] = {
     CREDENTIALS("cred_setgid", true),
     CREDENTIALS("cred_committed", true),
 #undef CREDENTIALS
+#undef CREDENTIALS_SINCE
 };
 
 STATIC_ASSERT(ARRAY_SIZE(extras) <= EXTRAS_MAX, "room in struct choices");

@@ -24,10 +24,14 @@ honest() {
     bash "$here/credentials_honest.sh" >/tmp/honest 2>&1
 }
 
+# Root's, of alice's group, without capabilities: nothing but ids keeps alice from it.
+setpriv --regid 1000 --clear-groups --bounding-set -all --inh-caps -all sleep 100000 &
+target=$!
+
 as_alice() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
 
 victim() { # way, act
-    as_alice sg-victim "$1" "$2" >/tmp/said 2>/tmp/said.err
+    as_alice sg-victim "$1" "$2" "$target" >/tmp/said 2>/tmp/said.err
     status=$?
     echo "$1 $2 $status" >>/tmp/ways
 }
@@ -38,6 +42,8 @@ ways=(
     "ids trace" "euid exec" "euid setuid" "gid open" "effective open" "effective setuid" "effective chown" "effective kill"
     "ambient exec" "user_ns open" "user_ns exec" "replace open" "replace exec" "replace setgid"
     "replace kill" "commit open" "commit exec"
+    "ids mkdir" "ids rmdir" "ids mknod" "ids symlink" "ids setxattr" "ids removexattr" "ids acl" "ids no_acl" "ids connect"
+    "ids send" "ids ipc" "ids key" "ids prlimit" "ids scheduler" "ids nice" "ids ioprio"
 )
 # Here the kernel itself stops (BUG_ON in commit_creds), unless the process is stopped before.
 deadly=("subjective exec" "subjective setgid")
@@ -47,12 +53,14 @@ each_way() { # mode
     local tried=("${ways[@]}")
     [[ $1 == enforce ]] && tried+=("${deadly[@]}")
     for pair in "${tried[@]}"; do
+        rm -rf /srv/root/new
+        mkdir -p /srv/root/dir
         touch /srv/root/file
         # shellcheck disable=SC2086
         victim $pair
         [[ $1 == enforce ]] || continue
         check "$pair: killed" test "$status" = 137
-        check "... before it used it" bash -c '! grep -q "the secret" /tmp/said'
+        check "... before it used it" bash -c '! grep -q "the secret" /tmp/said && [[ -d /srv/root/dir && -f /srv/root/file && ! -e /srv/root/new && ! -L /srv/root/new ]]'
     done
 }
 
@@ -88,4 +96,5 @@ for mode in ${1:-record enforce}; do
 done
 check "it ends, and nothing stays" safeguard stop --detach
 wait "$agent" 2>/dev/null
+kill $target
 check "no program is left" bash -c '! bpftool prog show | grep -q "name \(fmod\|lsm\|tp\)_cred"'
