@@ -161,11 +161,14 @@ int cli_ask(struct cli *cli, enum control_command command, const char *args, uin
     int r;
 
     r = control_client_new(cli->socket, timeout_ms, &client, &err);
-    if (r < 0)
-        return fail_unreachable(cli, &err);
-    r = control_client_call(client, command, args, ret_result, &err);
+    if (r == 0)
+        r = control_client_call(client, command, args, ret_result, &err);
     if (r == 0)
         return 0;
+    if (cli->leave)
+        cli->leave(cli->leave_ctx);
+    if (!client)
+        return fail_unreachable(cli, &err);
     // A mistake in a policy is an answer, not a failure.
     return cli_fail(&err) == CLI_UNREACHABLE ? CLI_UNREACHABLE
            : r == -EINVAL                    ? CLI_NEGATIVE

@@ -63,6 +63,10 @@ struct cli {
     const char *server; // NULL: not named
     char **operands;    // on loan from argv
     int n_operands;
+
+    // Called before an error is told: by who has the terminal's other screen, where nobody would read it. NULL: nobody has.
+    void (*leave)(void *ctx);
+    void *leave_ctx;
 };
 
 // Ids of the common options; a command's own begin at OPT_OWN.

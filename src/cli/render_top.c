@@ -9,7 +9,8 @@
 #include "cli/columns.h"
 #include "cli/render.h"
 
-#define BAR_MAX 30u
+#define BAR_MAX         30u
+#define HISTOGRAM_LINES 40u // of a screen: a lower one is for the table
 
 // "12.3": permille of one processor as percent.
 static void put_percent(struct columns *c, uint64_t permille)
@@ -72,7 +73,7 @@ static void put_who(struct columns *c, struct json_object *row)
     columns_put(c, json_get_str(row, "user", json_get(row, "uid") ? number : ""));
 }
 
-// The last column: what it is, and in which container.
+// What it is, and in which container.
 static void put_name(struct columns *c, struct json_object *row)
 {
     const char *container = json_get_str(row, "container", NULL);
@@ -104,6 +105,7 @@ static void put_sched(struct columns *c, struct json_object *row)
     struct json_object *off = json_get(s, "off_permille");
 
     put_who(c, row);
+    put_name(c, row);
     put_percent(c, json_get_u64(row, "cpu_permille", 0));
     columns_put_count(c, json_get_u64(s, "switches", 0));
     put_percent(c, json_get_u64(s, "wait_permille", 0));
@@ -113,7 +115,6 @@ static void put_sched(struct columns *c, struct json_object *row)
     put_percent(c, json_get_u64(off, "sleep", 0));
     put_percent(c, json_get_u64(off, "io", 0));
     put_percent(c, json_get_u64(off, "lock", 0));
-    put_name(c, row);
 }
 
 // What could not be counted, when there is any.
@@ -160,7 +161,7 @@ static void put_histogram(struct json_object *host, struct strbuf *sb)
     }
 }
 
-static void put_heading(struct json_object *top, bool color, struct strbuf *sb)
+static void put_heading(struct json_object *top, bool color, unsigned lines, struct strbuf *sb)
 {
     struct json_object *host = json_get(top, "host"), *delay = json_get(host, "delay");
     struct json_object *error = json_get(top, "scheduling_error");
@@ -182,7 +183,7 @@ static void put_heading(struct json_object *top, bool color, struct strbuf *sb)
     }
     if (!json_get_bool(top, "scheduling", 0))
         return;
-    sb_printf(sb, "%llu switches a second; waiting for a CPU: mean ",
+    sb_printf(sb, "%llu switches/s; waiting for a CPU: mean ",
               (unsigned long long)json_get_u64(host, "switches", 0));
     put_ns(sb, json_get_u64(delay, "mean_ns", 0));
     sb_puts(sb, ", 95 % below ");
@@ -190,7 +191,8 @@ static void put_heading(struct json_object *top, bool color, struct strbuf *sb)
     sb_puts(sb, ", all below ");
     put_ns(sb, json_get_u64(delay, "max_ns", 0));
     sb_putc(sb, '\n');
-    put_histogram(host, sb);
+    if (!lines || lines >= HISTOGRAM_LINES)
+        put_histogram(host, sb);
     put_lost(json_get(host, "lost"), color, sb);
 }
 
@@ -231,15 +233,16 @@ void render_top(struct json_object *top, bool color, unsigned lines, unsigned wi
     };
     static const struct columns sched = {
         .n = 12,
-        .titles = {"PID", "USER", "CPU %", "SWITCH/s", "WAIT %", "MEAN", "95 %", "MAX", "SLEEP %",
-                   "I/O %", "LOCK %", "NAME"},
+        // The name before what a narrow terminal cuts off.
+        .titles = {"PID", "USER", "NAME", "CPU %", "SWITCH/s", "WAIT %", "MEAN", "95 %", "MAX",
+                   "SLEEP %", "I/O %", "LOCK %"},
     };
     bool scheduling = json_get_bool(top, "scheduling", 0);
     _cleanup_(columns_done) struct columns c = scheduling ? sched : usage;
     _cleanup_(sb_done) struct strbuf all = {};
     struct json_object *rows = json_get(top, "rows");
 
-    put_heading(top, color, &all);
+    put_heading(top, color, lines, &all);
     for (size_t i = 0; i < cli_length(rows); i++) {
         struct json_object *row = json_object_array_get_idx(rows, i);
 

@@ -200,8 +200,11 @@ static bool wait_interval(struct top *t)
             continue;
         if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q')
             return true;
-        if (sort_of_key(key))
+        // Looked at and drawn at once: the interval may be long.
+        if (sort_of_key(key)) {
             t->sort = sort_of_key(key);
+            return false;
+        }
     }
 }
 
@@ -231,15 +234,16 @@ static void enter_screen(struct top *t)
         (void)write_all(STDOUT_FILENO, enter, sizeof(enter) - 1);
 }
 
-static void leave_screen(struct top *t)
+static void leave_screen(void *ctx)
 {
     static const char leave[] = "\033[?25h\033[?1049l";
+    struct top *t = ctx;
 
-    if (t->screen) {
-        (void)tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
-        (void)write_all(STDOUT_FILENO, leave, sizeof(leave) - 1);
-    }
-    (void)safe_close(t->signals);
+    if (!t->screen)
+        return;
+    t->screen = false;
+    (void)tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
+    (void)write_all(STDOUT_FILENO, leave, sizeof(leave) - 1);
 }
 
 int cmd_top(struct cli *cli)
@@ -259,6 +263,8 @@ int cmd_top(struct cli *cli)
         return r;
     json_object_put(answer);
     enter_screen(&t);
+    cli->leave = leave_screen;
+    cli->leave_ctx = &t;
     while (r == 0 && !wait_interval(&t)) {
         r = ask(&t, 0, &answer);
         if (r == 0) {
@@ -268,6 +274,9 @@ int cmd_top(struct cli *cli)
         if (t.once)
             break;
     }
+    cli->leave = NULL;
+    cli->leave_ctx = NULL;
     leave_screen(&t);
+    (void)safe_close(t.signals);
     return r;
 }

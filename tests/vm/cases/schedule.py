@@ -1,9 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Compares what `safeguard top --sched --json` says with loads of a known kind. Prints TAP."""
+import fcntl
 import json
 import os
+import pty
+import re
+import select
+import signal
+import struct
 import sys
+import termios
 import time
 
 
@@ -103,6 +110,70 @@ def cpu_of(path):
 def ran(pid):
     """Nanoseconds on a CPU (Documentation/scheduler/sched-stats.rst)."""
     return int(open(f"/proc/{pid}/schedstat").read().split()[0])
+
+
+class Terminal:
+    """`safeguard top --sched` on a terminal of 24 lines of 80 characters."""
+
+    def __init__(self, *options):
+        self.text = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvp("safeguard", ["safeguard", "top", "--sched", *options])
+        self.before = termios.tcgetattr(self.fd)
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+
+    def read(self, wanted, seconds=60):
+        """What it wrote up to there; with None up to its end."""
+        end, begin = time.monotonic() + seconds, len(self.text)
+        while wanted is None or not re.search(wanted, self.text[begin:], re.S):
+            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f"no {wanted!r} in {self.text[begin:][-300:]!r}")
+            try:
+                self.text += os.read(self.fd, 65536).decode("utf-8", "replace")
+            except OSError:  # its end
+                if wanted is None:
+                    break
+                raise AssertionError(f"it ended: {self.text[begin:][-300:]!r}") from None
+        return self.text[begin:]
+
+    def end(self):
+        rest = self.read(None)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]), rest
+
+
+ENTER, CLEAR, LEAVE = "\x1b[?1049h", "\x1b[H\x1b[J", "\x1b[?1049l"
+
+
+def terminal(agent):
+    """A screen that fits, keys, and whatever ends it leaves the terminal as it was."""
+    t = Terminal("--interval", "300ms")
+    picture = t.read(re.escape(CLEAR) + ".*" + re.escape(CLEAR)).split(CLEAR)[1]
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in picture.rstrip("\r\n").split("\r\n")]
+    check("top.a screen of its own", ENTER in t.text, t.text[:200])
+    check("top.which fits", len(lines) == 24 and max(map(len, lines)) <= 80, (len(lines), lines))
+    check("top.with a table", any("PID" in line and "NAME" in line for line in lines), lines)
+    os.write(t.fd, b"q")
+    status, rest = t.end()
+    check("top.q ends it", status == 0 and rest.rstrip().endswith(LEAVE), (status, rest))
+    t = Terminal("--interval", "3600s")
+    t.read(re.escape(ENTER))
+    for key in (b"m", b"t"):
+        os.write(t.fd, key)
+        t.read(re.escape(CLEAR) + ".*NAME")
+    check("top.a key is answered at once", True)
+    # Of the terminal itself, which its other end sees, too.
+    check("top.no echo meanwhile", not termios.tcgetattr(t.fd)[3] & (termios.ECHO | termios.ICANON))
+    os.kill(t.pid, signal.SIGTERM)
+    t.read(re.escape(LEAVE))
+    check("top.a signal leaves the terminal as it was", termios.tcgetattr(t.fd) == t.before, termios.tcgetattr(t.fd))
+    t.end()
+    t = Terminal("--interval", "300ms")
+    t.read(re.escape(CLEAR) + ".*NAME")
+    os.kill(int(agent), signal.SIGKILL)
+    status, rest = t.end()
+    check("top.that the agent has gone is said on the screen that stays", status != 0 and "agent" in rest.split(LEAVE)[-1],
+          (status, rest[-500:]))
 
 
 def check_part(name, wanted, a, b):

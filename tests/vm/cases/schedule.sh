@@ -44,6 +44,8 @@ top() {
     sg-load forks 2000
     timeout 60 safeguard top --sched --json --once --interval 100ms --limit 1000 >/tmp/forks.json
     compare forks /tmp/before.json /tmp/forks.json
+    compare terminal $agent
+    start_agent safeguard-agent
 }
 
 shares() {
