@@ -7,7 +7,7 @@
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
-tools=/opt/safeguard/share/tamper
+tools=/opt/safeguard/share/module
 
 vault_policy read
 echo "the secret" >/srv/secret

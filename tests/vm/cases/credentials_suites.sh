@@ -10,7 +10,7 @@ here=$(dirname "$0")
 . "$here/agent.lib"
 # shellcheck source=tests/vm/cases/accounts.lib
 . "$here/accounts.lib"
-tools=/opt/safeguard/share/tamper
+tools=/opt/safeguard/share/module
 cd /tmp || exit
 
 # A program has to end well and to say this. What it complains of is in a directory that not everybody writes to: some programs give

@@ -6,7 +6,7 @@
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
-tools=/opt/safeguard/share/tamper
+tools=/opt/safeguard/share/module
 deaf=/sys/module/tamper/parameters/deaf
 
 mkdir -p "$policies"

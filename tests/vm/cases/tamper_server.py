@@ -22,6 +22,7 @@ WITHIN = 10
 BACK_WITHIN = 180
 SERVER = "192.0.2.2"
 FTRACE = "/proc/sys/kernel/ftrace_enabled"
+DEAF = "/sys/module/tamper/parameters/deaf"
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -220,6 +221,14 @@ def switched_off(server, host):
         stop()
 
 
+def silent(server, host):
+    """A hook whose answer a module of the kernel takes away: no program of ours is switched off or detached."""
+    def deaf(function):
+        with open(DEAF, "w") as f:
+            f.write(function)
+    told(server, "one hook silent", lambda: deaf("security_file_open"), "unprotected", lambda: deaf("none"))
+
+
 def refused(server, host):
     """What the defence refuses is at the server: as a record, and as an alert of its rule."""
     with contextlib.suppress(PermissionError):
@@ -260,6 +269,7 @@ def main():
     refused(server, host)
     cuts(server, host)
     sockets(server, host)
+    silent(server, host)
     opened_by_the_server(server, host)
     host.unlock()
     say(await_true(WITHIN, lambda: server.records("the defence is down")) is not None, "the server is told that the defence is down")

@@ -43,6 +43,7 @@ start_here() { # what tamper_server.py does again
     await 600 'ready after' "$run_log"
 }
 check "the agent starts" start_here
+check "the module" python3 /opt/safeguard/share/module/loader.py /opt/safeguard/share/module/tamper.ko
 python3 "$cases/tamper_server.py" "$server_pid" "$run_log" || echo "not ok all of it was tried"
 {
     tail -n 20 "$run_log"
