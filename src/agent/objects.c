@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/generation.h"
+#include "base/sort.h"
 #include "base/strutil.h"
 #include "base/table.h"
 
@@ -334,18 +335,9 @@ int object_names_set(struct object_names *names, const struct objects *found)
 // The first item of the object, or of the one behind it.
 static size_t first_of(const struct name_list *l, uint32_t dev, uint64_t ino)
 {
-    size_t low = 0, high = l->n;
+    const struct object_name *items = l->items;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct object_name *at = &l->items[middle];
-
-        if (at->dev < dev || (at->dev == dev && at->ino < ino))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return LOWER_BOUND(l->n, i, items[i].dev < dev || (items[i].dev == dev && items[i].ino < ino));
 }
 
 const char *object_names_next(const struct object_names *names, uint32_t dev, uint64_t ino,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "files/packages.h"
+#include "base/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -369,20 +370,12 @@ bool packages_find(const struct packages *p, struct bytes path, struct bytes *re
                    struct bytes *ret_version)
 {
     const uint64_t hash = hash_of(p, path);
-    size_t low = 0, high = p->n_files;
+    const size_t at = LOWER_BOUND(p->n_files, i, p->files[i] < hash);
     const struct package *package;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (p->files[middle] < hash)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == p->n_files || (p->files[low] ^ hash) >> (64 - HASH_BITS))
+    if (at == p->n_files || (p->files[at] ^ hash) >> (64 - HASH_BITS))
         return false;
-    package = &p->list[p->files[low] & ((1u << (64 - HASH_BITS)) - 1)];
+    package = &p->list[p->files[at] & ((1u << (64 - HASH_BITS)) - 1)];
     *ret_name = (struct bytes){p->texts.s + package->name, package->name_len};
     *ret_version = (struct bytes){p->texts.s + package->version,
                                   (uint32_t)strlen(p->texts.s + package->version)};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/dfa.h"
+#include "base/sort.h"
 
 #include <errno.h>
 #include <string.h>
@@ -365,18 +366,8 @@ int dfa_build(const struct nfa *nfa, const struct nfa_list *starts, size_t n_sta
 uint32_t dfa_next(const struct dfa *dfa, uint32_t state, uint8_t byte)
 {
     const struct dfa_state *s = &dfa->states[state];
-    size_t low = 0, high = s->n_edges;
+    const struct dfa_edge *edges = &dfa->edges[s->edges];
+    size_t at = LOWER_BOUND(s->n_edges, i, edges[i].byte < byte);
 
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        const struct dfa_edge *e = &dfa->edges[s->edges + mid];
-
-        if (e->byte == byte)
-            return e->next;
-        if (e->byte < byte)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return s->dflt;
+    return at < s->n_edges && edges[at].byte == byte ? edges[at].next : s->dflt;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/users.h"
+#include "base/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -164,19 +165,11 @@ bool users_refresh(struct users *u, uint64_t now_ns)
 // The first line with that number, as getpwuid(3) has it.
 static struct bytes id_file_find(const struct id_file *f, uint32_t id)
 {
-    size_t low = 0, high = f->n;
+    size_t at = LOWER_BOUND(f->n, i, f->names[i].id < id);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (f->names[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == f->n || f->names[low].id != id)
+    if (at == f->n || f->names[at].id != id)
         return (struct bytes){};
-    return (struct bytes){f->text + f->names[low].offset, f->names[low].len};
+    return (struct bytes){f->text + f->names[at].offset, f->names[at].len};
 }
 
 struct bytes users_name(const struct users *u, uint32_t uid)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/sort.h"
 #include "registry/internal.h"
 #include "registry/label.h"
 #include "registry/policy.h"
@@ -73,18 +74,9 @@ static int count_selected(struct db *db, struct counts *c, struct error *err)
 
 static struct counted *find(struct counts *c, const char *name)
 {
-    for (size_t low = 0, high = c->n; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(c->items[middle].name, name);
+    size_t at = LOWER_BOUND(c->n, i, strcmp(c->items[i].name, name) < 0);
 
-        if (order == 0)
-            return &c->items[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return at < c->n && streq(c->items[at].name, name) ? &c->items[at] : NULL;
 }
 
 #define STATES                                                                                                \

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/sort.h"
 #include "model/event.h"
 
 void book_group_entry_done(struct group_entry *g)
@@ -20,17 +21,7 @@ void book_group_entry_done(struct group_entry *g)
 // The first one that has this pid, or a higher one.
 static size_t place_of(const struct book *b, uint32_t pid)
 {
-    size_t from = 0, to = b->n_processes;
-
-    while (from < to) {
-        size_t middle = from + (to - from) / 2;
-
-        if (b->processes[middle].pid < pid)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
+    return LOWER_BOUND(b->n_processes, i, b->processes[i].pid < pid);
 }
 
 struct process_entry *book_find_process(const struct book *b, uint32_t pid, uint64_t start_ns)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/decode.h"
+#include "base/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -46,18 +47,9 @@ struct mounts {
 static struct mounts mounts_of(const struct decode_context *ctx, uint32_t dev)
 {
     const struct decode_mount *end = ctx->mounts + ctx->n_mounts;
-    size_t low = 0, high = ctx->n_mounts;
     struct mounts m = {};
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (ctx->mounts[middle].dev < dev)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    m.items = ctx->mounts + low;
+    m.items = ctx->mounts + LOWER_BOUND(ctx->n_mounts, i, ctx->mounts[i].dev < dev);
     for (const struct decode_mount *i = m.items; i < end && i->dev == dev; i++) {
         m.longest = MAX(m.longest, i->point.len);
         m.n++;
