@@ -68,7 +68,7 @@ struct sg_guard_id {
 };
 
 enum sg_guard_count {
-    SG_GUARD_REFUSED, /* by the programs of the defence, whatever became of its record */
+    SG_GUARD_REFUSED, /* by the programs of the defence, whatever became of its record; not what the self-test asked */
     SG_GUARD_COUNTS,
 };
 

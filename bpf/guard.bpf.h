@@ -12,6 +12,7 @@
 #define SG_BPF_GUARD_H
 
 #include "lib/agent.bpf.h"
+#include "lib/control.bpf.h"
 #include "lib/hook.bpf.h"
 
 #define BPF_CMD_LINK_UPDATE 29 /* include/uapi/linux/bpf.h */
@@ -91,22 +92,30 @@ static __always_inline __u64 sg_guard_write(struct sg_buffer *b, const struct sg
     return sizeof(*r) + sizeof(*field) + sizeof(*c);
 }
 
+/* Is it the self-test's process that is refused? As sg_is_canary(), by what programs of every type may ask. */
+static __always_inline int sg_guard_tests(struct task_struct *task, __u32 tgid)
+{
+    return tgid == (__u32)sg_canary &&
+           sg_is_agent(sg_agent_get(), BPF_CORE_READ(task, real_parent));
+}
+
 /*
- * Counts a refusal, and the key that it is told from others by. True: it is equal to one of this second, and there is no more to be
- * done.
+ * Counts a refusal, which of the self-test is no attempt, and makes the key that it is told from others by. True: it is equal to one
+ * of this second, and there is no more to be done.
  */
 static __always_inline int sg_guard_merged(struct sg_merge_key *key, __u32 policy_id, __u32 what,
                                            __u64 argument, __u64 target)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-    sg_guard_count(SG_GUARD_REFUSED);
     sg_count(SG_COUNT_DENIED);
     key->ino = SG_CONTROL_INO((__u64)SG_GUARD_WHAT_IN(what, argument),
                               target ? (__u32)BPF_CORE_READ((struct task_struct *)target, tgid)
                                      : 0);
     key->dev = SG_CONTROL_DEV(sg_guard_kind(SG_GUARD_WHAT_ACT(what)));
     key->tgid = (__u32)BPF_CORE_READ(task, tgid);
+    if (!sg_guard_tests(task, key->tgid))
+        sg_guard_count(SG_GUARD_REFUSED);
     key->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
     key->access = SG_OP_CONTROL;
     key->policy = (__u16)policy_id;
