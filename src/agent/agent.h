@@ -252,9 +252,9 @@ struct health {
     uint64_t tested_ns; // CLOCK_REALTIME of the last one
     uint64_t due_ns;    // CLOCK_MONOTONIC
     uint64_t rounds;
-    bool failed[SG_HOOK_COUNT]; // row i of sensor_hooks()
-    uint32_t failing;           // how many of them
-    struct error error;         // of a self-test that could not be run
+    bool failed[SENSOR_HOOKS_MAX]; // row i of sensor_hooks()
+    uint32_t failing;              // how many of them
+    struct error error;            // of a self-test that could not be run
 };
 
 void health_test(struct agent *a); // proves all hooks

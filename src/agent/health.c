@@ -33,7 +33,7 @@ static void tell_hook(struct agent *a, const struct sensor_hook *h, bool failed)
 static void judge(struct agent *a)
 {
     struct health *health = &a->health;
-    bool before[SG_HOOK_COUNT];
+    bool before[SENSOR_HOOKS_MAX];
     const struct sensor_hook *hooks;
     size_t n;
 

@@ -22,6 +22,8 @@ bool canary_take(struct canary *c, const struct sg_record *record)
 {
     bool file = record->type == SG_RECORD_FILE || record->type == SG_RECORD_CANARY;
 
+    if (record->type == SG_RECORD_CONTROL && record->rule == SG_RULE_DEFENCE)
+        return canary_guard_take(c, record);
     if (record->type == SG_RECORD_CONTROL && c->child && record->tgid == (uint32_t)c->child &&
         record->hook < SG_HOOK_COUNT && record->time_ns >= c->started_ns) {
         c->seen[record->hook] = true;
@@ -106,14 +108,23 @@ static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
 
 static bool testable(const struct sensor *s, size_t i)
 {
-    return hook_row(i)->canary != CANARY_none && links_of(&s->links, &s->choices.hooks[i]);
+    return row_canary(i) != CANARY_none && row_link(s, i);
+}
+
+// A built-in rule keeps others from the file, and where descriptors are looked at it is asked first.
+static bool guard_ready(const struct sensor *s, size_t i)
+{
+    return s->canary.asking && guard_is_up(s) &&
+           (row_canary(i) != CANARY_guard_sysctl || !s->wants.old_descriptors);
 }
 
 // Whether there is a place for its test, and anything that it could refuse there.
 static bool ready(const struct sensor *s, size_t i)
 {
-    enum canary_kind kind = hook_row(i)->canary;
+    enum canary_kind kind = row_canary(i);
 
+    if (i >= HOOKS)
+        return guard_ready(s, i);
     if (hook_row(i)->control)
         return s->canary.asking && hook_controls(i) & s->canary.now.controls;
     if (kind == CANARY_pivot_root && !(s->wants.needs & SG_NEED_GUARD))
@@ -126,8 +137,8 @@ static bool ready(const struct sensor *s, size_t i)
 // A hook that refuses nothing, or of which nobody is told whether it did: it is proved when its record comes.
 static bool records_only(size_t i)
 {
-    return hook_row(i)->canary == CANARY_io || hook_row(i)->canary == CANARY_request_module ||
-           hook_row(i)->canary == CANARY_sigio;
+    return row_canary(i) == CANARY_io || row_canary(i) == CANARY_request_module ||
+           row_canary(i) == CANARY_sigio;
 }
 
 // As a service we are confined, and refused things before any hook is asked. A hook that was proved before is none of those.
@@ -135,7 +146,11 @@ static bool kept_from(size_t i, const struct proof *p)
 {
     bool confined;
 
-    if (!hook_row(i)->control || !p->denied || p->seen || p->proved_ns)
+    if (!p->denied || p->seen)
+        return false;
+    if (i >= HOOKS)
+        return canary_guard_kept_from(row_canary(i), p->proved_ns);
+    if (!hook_row(i)->control || p->proved_ns)
         return false;
     confined = prctl(PR_GET_SECCOMP) > 0;
     for (int cap = 0; !confined && prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
@@ -145,7 +160,7 @@ static bool kept_from(size_t i, const struct proof *p)
 
 // A record is in its ring before the access comes back, unless another processor is still writing one that
 // was begun earlier.
-static int wait_for_records(struct sensor *s, const bool expected[HOOKS], bool *ret_behind)
+static int wait_for_records(struct sensor *s, const bool expected[PROVED], bool *ret_behind)
 {
     uint64_t deadline = now_ns(CLOCK_MONOTONIC) + RECORD_NS;
     bool missing = true, audits;
@@ -154,7 +169,7 @@ static int wait_for_records(struct sensor *s, const bool expected[HOOKS], bool *
     r = rings_drain(s, false, 0);
     while (r >= 0 && missing) {
         missing = audits = false;
-        for (size_t i = 0; i < HOOKS; i++) {
+        for (size_t i = 0; i < PROVED; i++) {
             bool waits = expected[i] && !s->canary.seen[i + 1];
 
             missing = missing || waits;
@@ -175,8 +190,8 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
 {
     int failed = 0;
 
-    for (size_t i = 0; i < HOOKS; i++) {
-        const struct canary_result *result = &results[hook_row(i)->canary];
+    for (size_t i = 0; i < PROVED; i++) {
+        const struct canary_result *result = &results[row_canary(i)];
         struct proof *p = &s->proofs[i];
         uint64_t proved_ns = p->proved_ns;
 
@@ -199,7 +214,7 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
             p->skipped = ENOBUFS;
         if (p->skipped)
             continue;
-        if (p->seen && (p->denied || !s->enforcing))
+        if (p->seen && (p->denied || !row_enforces(s, i)))
             p->proved_ns = now_ns(CLOCK_BOOTTIME);
         else
             failed++;
@@ -210,7 +225,7 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
 // What a hook let through that should not was undone at once, unless that was refused: a name that is there, or not, for good.
 static bool spoils(const struct sensor *s, const struct canary_result *result)
 {
-    return s->enforcing && result->kind && result->kind < CANARY_setuid &&
+    return s->enforcing && result->kind >= CANARY_open && result->kind < CANARY_setuid &&
            result->kind != CANARY_io && !result->skipped && result->error != EPERM;
 }
 
@@ -235,7 +250,7 @@ int sensor_self_test(struct sensor *s, struct error *err)
     struct canary_result results[CANARY_COUNT] = {};
     uint64_t lost;
     bool behind = false;
-    bool expected[HOOKS] = {};
+    bool expected[PROVED] = {};
     bool kinds[CANARY_COUNT] = {};
     int tried, r, failed;
 
@@ -255,20 +270,22 @@ int sensor_self_test(struct sensor *s, struct error *err)
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
     s->canary.asking = s->maps.words.canary;
-    for (size_t i = 0; i < HOOKS; i++)
+    for (size_t i = 0; i < PROVED; i++)
         if (testable(s, i) && ready(s, i))
-            kinds[hook_row(i)->canary] = true;
+            kinds[row_canary(i)] = true;
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);
     lost = records_lost(s);
+    canary_guard_begin(s);
     tried = try_acts(s, kinds, results);
+    results[CANARY_guard_sigio].error = canary_guard_end(&s->canary) ? 0 : EPERM;
     if (tried < 0 && tried != -ETIMEDOUT && tried != -ECHILD)
         return error_set(err, tried, "the self-test cannot be run: %s", strerror(-tried));
     for (size_t kind = 1; kind < CANARY_COUNT; kind++)
         s->canary.spoilt |= spoils(s, &results[kind]);
-    for (size_t i = 0; i < HOOKS; i++)
-        expected[i] = testable(s, i) && results[hook_row(i)->canary].kind &&
-                      !results[hook_row(i)->canary].skipped;
+    for (size_t i = 0; i < PROVED; i++)
+        expected[i] = testable(s, i) && results[row_canary(i)].kind &&
+                      !results[row_canary(i)].skipped;
     r = wait_for_records(s, expected, &behind);
     s->canary.child = 0;
     canary_ask_nobody(&s->canary); // one that was ended in the middle of a test

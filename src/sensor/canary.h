@@ -3,6 +3,7 @@
 // The self-test, for the files of the sensor (canary*.c): what every attached hook has to refuse is tried in a process of its own.
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include "sensor/sensor.h"
 
 struct image_view;
+struct sensor;
 
 // What an image says of its roots.
 struct canary_states {
@@ -32,6 +34,15 @@ struct canary_process {
 
 #define CANARY_PATH_MAX 512
 
+// What the acts against the defence are about.
+struct canary_guard {
+    pid_t agent, thread; // of the agent, and of it the one that runs the test
+    int link_fd;         // a link of ours, on loan; -1: there is none
+    uint32_t map_id, prog_id;
+    int ftrace_fd;   // kernel.ftrace_enabled, to be written to; -1: it cannot
+    sigset_t before; // the signals that the thread keeps waiting outside of a test
+};
+
 struct canary {
     char dir[CANARY_PATH_MAX];
     char umount_path[CANARY_PATH_MAX + 8]; // a mount of its own in the host's namespace
@@ -47,8 +58,9 @@ struct canary {
     struct canary_states now, coming;  // under the policy in force; under the one that is to be
     uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
     pid_t child;                       // of the running test; 0: none runs
-    bool seen[SG_HOOK_COUNT];          // its record came, by the number of the hook
-    bool spoilt; // something was let through in its place, and may not have been undone
+    struct canary_guard guard;
+    bool seen[PROVED + 1]; // its record came, by 1 + the row; of hooks that is their number
+    bool spoilt;           // something was let through in its place, and may not have been undone
     struct canary_process processes[CANARY_PROCESSES];
     size_t next_process;
 };
@@ -78,6 +90,8 @@ bool canary_take(struct canary *c, const struct sg_record *record);
 // canary_life.c: one more process of a self-test; and whether a record is about nothing else than that one begins or ends.
 void canary_born(struct canary *c, uint32_t tgid, uint64_t from_ns, uint64_t to_ns);
 bool canary_lives(struct canary *c, const struct sg_record *record);
+// Is this one of them?
+bool canary_is_process(struct canary *c, uint32_t tgid, uint64_t start_ns);
 
 // canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; writes one
 // struct canary_result each. Never returns.
@@ -97,7 +111,20 @@ void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int re
 void canary_ask(const struct canary *c, uint32_t hook);
 void canary_ask_nobody(const struct canary *c);
 
-// The rows of canary.def, in canary_acts.c and canary_control.c. 0: it was allowed; > 0: the errno it failed with; < 0: it could not
-// be tried.
+// canary_guard.c: what is open as long as the canary is.
+void canary_guard_prepare(struct canary_guard *g);
+void canary_guard_close(struct canary_guard *g);
+// Before and after the acts, in the thread that is to be signalled; true: the signal that a descriptor was to send has come.
+void canary_guard_begin(struct sensor *s);
+bool canary_guard_end(const struct canary *c);
+// It was refused without a record: is that no matter of ours? proved_ns: when it was ours last, 0: never.
+bool canary_guard_kept_from(enum canary_kind kind, uint64_t proved_ns);
+// True: a record of the defence is about what a self-test asked of it.
+bool canary_guard_take(struct canary *c, const struct sg_record *record);
+
+// The rows of the tables, in canary_acts.c, canary_control.c and canary_guard.c. 0: it was allowed; > 0: the errno it failed with;
+// < 0: it could not be tried.
 #define CANARY(kind, act, help) int act(const struct canary *c);
 #include "sensor/canary.def"
+#define CANARY_GUARD(program, id, act, help) int act(const struct canary *c);
+#include "sensor/canary_guard.def"

@@ -376,6 +376,8 @@ int act_umount(const struct canary *c)
 }
 
 static const act_fn acts[CANARY_COUNT] = {
+#define CANARY_GUARD(program, id, act, help) [CANARY_##program] = act,
+#include "sensor/canary_guard.def"
 #define CANARY(kind, act, help) [CANARY_##kind] = act,
 #include "sensor/canary.def"
 };
@@ -416,7 +418,8 @@ static int enter_host_ns(const struct canary *c)
     return 0;
 }
 
-// The agent's maps, links and connections are nothing that a process which waits to be refused should hold.
+// The agent's maps, links and connections are nothing that a process which waits to be refused should hold, but for the one link that
+// it is refused with.
 static void keep_only(int *fds, size_t n)
 {
     unsigned first = STDERR_FILENO + 1;
@@ -440,7 +443,8 @@ static void keep_only(int *fds, size_t n)
 
 void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
 {
-    int own[] = {report_fd, c->root_fd, c->old_fd, c->exe_fd, c->host_ns_fd, c->uts_ns_fd};
+    int own[] = {report_fd,     c->root_fd,   c->old_fd,        c->exe_fd,
+                 c->host_ns_fd, c->uts_ns_fd, c->guard.link_fd, c->guard.ftrace_fd};
     bool entered = false;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

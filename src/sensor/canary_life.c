@@ -23,6 +23,11 @@ void canary_born(struct canary *c, uint32_t tgid, uint64_t from_ns, uint64_t to_
     c->next_process = (c->next_process + 1) % CANARY_PROCESSES;
 }
 
+bool canary_is_process(struct canary *c, uint32_t tgid, uint64_t start_ns)
+{
+    return find(c, tgid, start_ns);
+}
+
 bool canary_lives(struct canary *c, const struct sg_record *record)
 {
     struct canary_process *p = find(c, record->tgid, record->start_ns);

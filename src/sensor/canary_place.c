@@ -29,7 +29,7 @@
 #define PLACES_MAX    8
 #define MOUNTS_MAX    64
 
-static const char *const kinds[] = {
+static const char *const places[] = {
     "old",
 #define CANARY(kind, act, help) #kind,
 #include "sensor/canary.def"
@@ -66,12 +66,12 @@ static uint32_t kernel_dev(dev_t dev)
 static int populate(int root)
 {
     // Those of the section `control` need no place.
-    for (size_t i = 0; i < CANARY_setuid; i++) {
+    for (size_t i = 0; i <= CANARY_setuid - CANARY_open; i++) {
         _cleanup_close_ int dir = -1, fd = -1;
 
-        if (mkdirat(root, kinds[i], 0700) < 0)
+        if (mkdirat(root, places[i], 0700) < 0)
             return -errno;
-        dir = openat(root, kinds[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir = openat(root, places[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0 || mkdirat(dir, "dir", 0700) < 0)
             return -errno;
         fd = openat(dir, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -251,6 +251,7 @@ void canary_prepare(struct canary *c, const char *dir, int roots_fd, uint32_t po
 
     *c = (struct canary){
         .root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1, .uts_ns_fd = -1};
+    canary_guard_prepare(&c->guard);
     // Missing, or not to be made because it is protected already: its name is what counts.
     (void)mkdir_p(AT_FDCWD, dir, 0700);
     if (!realpath(dir, real))
@@ -289,7 +290,9 @@ void canary_close(struct canary *c)
     (void)safe_close(c->exe_fd);
     (void)safe_close(c->host_ns_fd);
     (void)safe_close(c->uts_ns_fd);
-    *c = (struct canary){.root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1};
+    canary_guard_close(&c->guard);
+    *c = (struct canary){
+        .root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1, .guard.ftrace_fd = -1};
 }
 
 int canary_renew(struct canary *c, int roots_fd, uint32_t policy_id)

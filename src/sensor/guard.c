@@ -13,6 +13,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/macro.h"
 #include "sensor/internal.h"
@@ -65,6 +66,11 @@ void sensor_guard_before(const struct sensor *s, struct sensor_guard *ret)
         .on = s->guard.on,
     };
     memcpy(ret->programs, s->guard.programs, sizeof(ret->programs));
+}
+
+bool guard_is_up(const struct sensor *s)
+{
+    return s->guard.on && s->guard.unlocked_until_ns <= now_ns(CLOCK_BOOTTIME);
 }
 
 void guard_policy_changed(struct sensor *s)

@@ -51,6 +51,48 @@ const char *sensor_hook_state_name(enum sensor_hook_state s)
     return (size_t)s < ARRAY_SIZE(state_names) ? state_names[s] : "?";
 }
 
+static const struct extra_row *extra_named(const char *program, size_t *ret_i)
+{
+    const struct extra_row *row;
+
+    for (size_t i = 0; (row = extra_row(i)); i++)
+        if (streq(row->program, program)) {
+            *ret_i = i;
+            return row;
+        }
+    return NULL;
+}
+
+const struct choice *row_choice(const struct sensor *s, size_t i)
+{
+    size_t extra = 0;
+
+    if (i < HOOKS)
+        return &s->choices.hooks[i];
+    return extra_named(guard_row(i - HOOKS)->program, &extra) ? &s->choices.extras[extra] : NULL;
+}
+
+const struct link *row_link(const struct sensor *s, size_t i)
+{
+    return links_of(&s->links, row_choice(s, i));
+}
+
+enum canary_kind row_canary(size_t i)
+{
+    return i < HOOKS ? hook_row(i)->canary : guard_row(i - HOOKS)->canary;
+}
+
+// Not by a hook, and so never skipped: the program of the root of all cgroups.
+static bool row_hooked(size_t i)
+{
+    return row_canary(i) != CANARY_guard_sysctl;
+}
+
+bool row_enforces(const struct sensor *s, size_t i)
+{
+    return s->enforcing || !row_hooked(i);
+}
+
 static uint64_t missed_runs(uint32_t prog_id)
 {
     _cleanup_close_ int fd = bpf_prog_get_fd_by_id(prog_id);
@@ -94,11 +136,34 @@ static void explain_recording(const struct sensor *s, struct sensor_hook *h)
     CURE(h, "make bpf an active security module: 'safeguard doctor' prints the lsm= line");
 }
 
+static const char *why_guard_untestable(const struct sensor *s, enum canary_kind kind, int error)
+{
+    switch (error) {
+    case 0:
+    case ENOBUFS: return NULL;
+    case ENOSYS: return "this kernel does not have the system call that it guards";
+    case EACCES: return "something else refuses it before the defence is asked";
+    case EBADF:
+        return kind == CANARY_guard_sysctl
+                   ? "kernel.ftrace_enabled cannot be written to; its value is looked at once a second"
+                   : NULL;
+    case ECANCELED:
+        if (!guard_is_up(s))
+            return "the defence is down";
+        return kind == CANARY_guard_sysctl
+                   ? "a built-in rule refuses it first; the value is looked at once a second"
+                   : NULL;
+    default: return NULL;
+    }
+}
+
 // Nothing is wrong with a hook that the policy gives nothing to refuse, or that this process cannot come to.
 static const char *why_untestable(const struct sensor *s, size_t i, int error)
 {
-    enum canary_kind kind = hook_row(i)->canary;
+    enum canary_kind kind = row_canary(i);
 
+    if (i >= HOOKS)
+        return why_guard_untestable(s, kind, error);
     if (kind == CANARY_none)
         return "it refuses nothing and records nothing, it prepares what others do";
     if (kind == CANARY_ioctl_compat && error == ENOSYS)
@@ -122,42 +187,68 @@ static void explain_skipped(const struct sensor *s, size_t i, int error, struct 
         REASON(
             h,
             "not proved: it refused, but records were lost meanwhile, or too many wait to be read");
-    else if (canary_on_host(hook_row(i)->canary) && error == ECANCELED)
+    else if (canary_on_host(row_canary(i)) && error == ECANCELED)
         REASON(h, "not proved: there is no mount at %.80s to try it on", s->canary.umount_path);
     else
         REASON(h, "not proved: the self-test could not be made ready (%s)", strerror(error));
 }
 
-static bool proof_failed(const struct sensor *s, const struct proof *p)
+static bool proof_failed(const struct sensor *s, size_t i)
 {
-    return p->tested && !p->skipped && (!p->seen || (s->enforcing && !p->denied));
+    const struct proof *p = &s->proofs[i];
+
+    return p->tested && !p->skipped && (!p->seen || (row_enforces(s, i) && !p->denied));
 }
 
 static void judge_attached(const struct sensor *s, size_t i, struct sensor_hook *h)
 {
     const struct proof *p = &s->proofs[i];
     const char *untestable = why_untestable(s, i, p->tested ? p->skipped : 0);
+    bool enforces = row_enforces(s, i);
 
     h->proved_ns = p->proved_ns;
-    h->state = s->enforcing ? SENSOR_HOOK_ATTACHED : SENSOR_HOOK_RECORDING;
+    h->state = enforces ? SENSOR_HOOK_ATTACHED : SENSOR_HOOK_RECORDING;
     if (untestable) {
         REASON(h, "not proved: %s", untestable);
-        if (s->enforcing)
+        if (enforces)
             h->state = SENSOR_HOOK_UNTESTABLE;
     } else if (!p->tested) {
         REASON(h, "the self-test has not run");
     } else if (p->skipped) {
         explain_skipped(s, i, p->skipped, h);
-    } else if (proof_failed(s, p)) {
+    } else if (proof_failed(s, i)) {
         h->state = SENSOR_HOOK_FAILED;
         explain_failure(p, h);
         return;
-    } else if (s->enforcing) {
+    } else if (enforces) {
         h->state = SENSOR_HOOK_PROVED;
         return;
     }
-    if (!s->enforcing)
+    if (!enforces)
         explain_recording(s, h);
+}
+
+static void fill_attached(const struct sensor *s, size_t i, struct sensor_hook *h)
+{
+    h->attach = row_hooked(i) ? s->attach : SENSOR_ATTACH_NONE;
+    h->missed = missed_runs(row_link(s, i)->prog_id);
+    judge_attached(s, i, h);
+}
+
+// Those of the defence are attached while it is on.
+static void fill_guard(const struct sensor *s, size_t i, struct sensor_hook *h)
+{
+    const struct guard_row *row = guard_row(i - HOOKS);
+    const struct choice *c = row_choice(s, i);
+
+    *h = (struct sensor_hook){.id = row->program, .help = row->help};
+    if (row_link(s, i)) {
+        fill_attached(s, i, h);
+    } else if (!*c->program) {
+        h->state = SENSOR_HOOK_UNAVAILABLE;
+        REASON(h, "%s", c->reason);
+        CURE(h, "a later kernel; what it guards is not guarded here");
+    }
 }
 
 static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
@@ -166,13 +257,10 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
     const struct hook_row *row = hook_row(i);
     const char *sibling = hook_sibling(row->id);
     const char *successor = hook_successor(row->id);
-    const struct link *link = links_of(&s->links, c);
 
     *h = (struct sensor_hook){.id = row->id, .help = row->help, .ops = row->ops};
-    if (link) {
-        h->attach = s->attach;
-        h->missed = missed_runs(link->prog_id);
-        judge_attached(s, i, h);
+    if (row_link(s, i)) {
+        fill_attached(s, i, h);
     } else if (!*c->program) {
         bool served = (sibling && *s->choices.hooks[hook_index(sibling)].program) ||
                       (successor && *s->choices.hooks[hook_index(successor)].program);
@@ -187,17 +275,14 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
 // Nothing else is asked of the kernel for it: this is looked at after every self-test.
 bool sensor_hook_failed(const struct sensor *s, size_t i)
 {
-    const struct proof *p = &s->proofs[i];
-
-    return i < HOOKS && hook_row(i)->canary != CANARY_none &&
-           links_of(&s->links, &s->choices.hooks[i]) && proof_failed(s, p);
+    return i < PROVED && row_canary(i) != CANARY_none && row_link(s, i) && proof_failed(s, i);
 }
 
 const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)
 {
-    for (size_t i = 0; i < HOOKS; i++)
-        fill(s, i, &s->hooks[i]);
-    *ret_n = HOOKS;
+    for (size_t i = 0; i < PROVED; i++)
+        (i < HOOKS ? fill : fill_guard)(s, i, &s->hooks[i]);
+    *ret_n = PROVED;
     return s->hooks;
 }
 

@@ -141,6 +141,7 @@ int map_fd(const struct sensor *s, const char *name); // -ENOENT
 const char *guard_cgroup_root(void);
 int guard_adopt(struct sensor *s); // what an earlier agent wrote
 int guard_write(struct sensor *s);
+bool guard_is_up(const struct sensor *s); // would the defence refuse anything now?
 void guard_policy_changed(
     struct sensor *s);            // a policy came into force: which rules of it are the defence's
 void guard_ids(struct sensor *s); // programs or maps have changed
@@ -358,6 +359,14 @@ struct proof {
     uint64_t proved_ns;
 };
 
+// hooks.c ----------------------------------------------------------------------------------------------
+
+// Of row i < PROVED: its program, its test, and whether its answer can be trusted here.
+const struct choice *row_choice(const struct sensor *s, size_t i);
+const struct link *row_link(const struct sensor *s, size_t i); // NULL: it is not attached
+enum canary_kind row_canary(size_t i);
+bool row_enforces(const struct sensor *s, size_t i);
+
 struct sensor {
     struct sensor_probe probe;
     enum sensor_attach attach;
@@ -384,6 +393,6 @@ struct sensor {
     struct sensor_stage stage; // for the next policy; on loan
     uint32_t coming_id;        // of the policy that is about to come into force; 0: none
     size_t image_bytes;
-    struct proof proofs[HOOKS];
-    struct sensor_hook hooks[HOOKS];
+    struct proof proofs[PROVED];
+    struct sensor_hook hooks[PROVED];
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/rows.h"
 
+#include "abi/guard.h"
 #include "base/macro.h"
 #include "sensor/kernel.h"
 #include "sensor/sensor.h"
@@ -14,6 +15,14 @@ static const struct hook_row rows[] = {
 };
 
 STATIC_ASSERT(ARRAY_SIZE(rows) == HOOKS, "a row a hook");
+
+static const struct guard_row guards[] = {
+#define CANARY_GUARD(name, id, act_fn, text) \
+    {.program = #name, .help = (text), .canary = CANARY_##name, .act = SG_GUARD_##id},
+#include "sensor/canary_guard.def"
+};
+
+STATIC_ASSERT(ARRAY_SIZE(guards) == GUARDS, "a row a program");
 
 // Which kinds of abi/control.def the hooks ask about.
 static const struct {
@@ -211,6 +220,11 @@ STATIC_ASSERT(ARRAY_SIZE(extras) <= EXTRAS_MAX, "room in struct choices");
 const struct hook_row *hook_row(size_t i)
 {
     return i < HOOKS ? &rows[i] : NULL;
+}
+
+const struct guard_row *guard_row(size_t i)
+{
+    return i < GUARDS ? &guards[i] : NULL;
 }
 
 size_t hook_index(const char *id)

@@ -14,12 +14,25 @@
 #define HOOKS        ((size_t)SG_HOOK_COUNT - 1) // rows; row i is hook i + 1 in records
 #define PROGRAM_NAME 64                          // bytes of a program's name with its NUL
 
+// In the order of the tests. The defence's come first: what others let through may confine the process.
 enum canary_kind {
     CANARY_none = 0,
+#define CANARY_GUARD(program, id, act, help) CANARY_##program,
+#include "sensor/canary_guard.def"
 #define CANARY(kind, act, help) CANARY_##kind,
 #include "sensor/canary.def"
     CANARY_COUNT,
 };
+
+// The programs of the defence that the self-test asks.
+enum guard {
+#define CANARY_GUARD(program, id, act, help) GUARD_##program,
+#include "sensor/canary_guard.def"
+    GUARD_COUNT,
+};
+
+#define GUARDS ((size_t)GUARD_COUNT)
+#define PROVED (HOOKS + GUARDS) // what proves itself: rows of hooks, then those of the defence
 
 struct hook_row {
     const char *id, *help;
@@ -27,6 +40,15 @@ struct hook_row {
     enum canary_kind canary;
     bool control; // its canary asks for what rules of the section control speak of
 };
+
+struct guard_row {
+    const char *program, *help;
+    enum canary_kind canary;
+    uint32_t act; // enum sg_guard_act
+};
+
+// Row i < GUARDS.
+const struct guard_row *guard_row(size_t i);
 
 // Row i < HOOKS.
 const struct hook_row *hook_row(size_t i);

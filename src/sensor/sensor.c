@@ -139,8 +139,12 @@ int sensor_new(const struct sensor_options *options, struct sensor **ret, struct
     claim.pin_dir = options->pin_dir;
     sensor_claim(&claim);
     s->pins.lock_fd = s->rings.epoll_fd = s->rings.event_fd = s->rings.timer_fd = -1;
-    s->canary = (struct canary){
-        .root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1, .uts_ns_fd = -1};
+    s->canary = (struct canary){.root_fd = -1,
+                                .old_fd = -1,
+                                .exe_fd = -1,
+                                .host_ns_fd = -1,
+                                .uts_ns_fd = -1,
+                                .guard.ftrace_fd = -1};
     s->ring_bytes = options->ring_bytes;
     s->wants.features = options->features;
     s->guard_first = options->claim.kept_rules;

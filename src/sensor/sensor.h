@@ -18,6 +18,7 @@
 #include "abi/event.h"
 #include "abi/guard.h"
 #include "abi/policy.h"
+#include "abi/shared.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 
@@ -240,14 +241,17 @@ struct sensor_hook {
     char reason[160], cure[200];
 };
 
-/* Loan of n rows in the order of abi/hooks.def, valid until the next call that takes the sensor. */
+/* Room for the rows of hooks: those of abi/hooks.def, and of the defence's own programs one an act of abi/guard.def at most. */
+#define SENSOR_HOOKS_MAX (SG_HOOK_COUNT + SG_GUARD_ACTS)
+
+/* Loan of n rows in the order of abi/hooks.def, then those of the defence, valid until the next call that takes the sensor. */
 const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n);
 
-/* Runs every attached hook's canary (in a child process of its own), reads back the records. 0: all proved; > 0: hooks that failed.
+/* Runs every attached hook's canary, those of the defence while it is up (in a child process of its own), reads back the records. 0: all proved; > 0: hooks that failed.
  * Takes milliseconds; seven seconds when the child does not run or records do not come. */
 int sensor_self_test(struct sensor *s, struct error *err);
 
-/* Is row i of abi/hooks.def attached and did not prove itself? */
+/* Is row i of sensor_hooks() attached and did not prove itself? */
 bool sensor_hook_failed(const struct sensor *s, size_t i);
 
 /* One descriptor for the event loop: readable when a ring has records. */

@@ -107,6 +107,54 @@ static void test_its_processes_are_its_own(void **state)
     assert_false(canary_take(&c, &grandchild_gone));
 }
 
+struct refusal {
+    struct sg_record record;
+    struct sg_field field;
+    struct sg_control_field control;
+};
+
+static struct refusal refusal(uint32_t tgid, uint64_t start_ns, uint32_t act)
+{
+    return (struct refusal){
+        .record = {.type = SG_RECORD_CONTROL,
+                   .size = sizeof(struct refusal),
+                   .rule = SG_RULE_DEFENCE,
+                   .tgid = tgid,
+                   .start_ns = start_ns,
+                   .time_ns = 300},
+        .field = {.type = SG_FIELD_CONTROL, .len = sizeof(struct sg_control_field)},
+        .control = {.number = {0, act}},
+    };
+}
+
+static void test_what_it_asks_of_the_defence_is_its_own(void **state)
+{
+    struct canary c = {.started_ns = 100, .child = 42};
+    struct refusal r = refusal(42, 150, SG_GUARD_PTRACE);
+
+    (void)state;
+    // By its number alone it is anybody's.
+    assert_false(canary_take(&c, &r.record));
+    canary_born(&c, 42, 120, 200);
+    assert_true(canary_take(&c, &r.record));
+    assert_true(c.seen[HOOKS + 1 + GUARD_guard_ptrace]);
+    assert_false(c.seen[HOOKS + 1 + GUARD_guard_task_kill]);
+    // Of somebody else; of what it never asks; cut short.
+    r = refusal(43, 150, SG_GUARD_NICE);
+    assert_false(canary_take(&c, &r.record));
+    r = refusal(42, 150, SG_GUARD_JOIN);
+    assert_false(canary_take(&c, &r.record));
+    r = refusal(42, 150, SG_GUARD_NICE);
+    r.record.size = sizeof(r.record);
+    assert_false(canary_take(&c, &r.record));
+    // Of an earlier test, and late: taken, but no proof.
+    c.child = 0;
+    c.started_ns = 400;
+    r = refusal(42, 150, SG_GUARD_NICE);
+    assert_true(canary_take(&c, &r.record));
+    assert_false(c.seen[HOOKS + 1 + GUARD_guard_setnice]);
+}
+
 static void test_its_processes_are_bounded(void **state)
 {
     struct canary c = {};
@@ -209,6 +257,7 @@ static void test_the_policy_must_deny_it(void **state)
 UNIT_MAIN(cmocka_unit_test(test_its_records_are_its_own),
           cmocka_unit_test(test_somebody_unmounts_it),
           cmocka_unit_test(test_its_processes_are_its_own),
+          cmocka_unit_test(test_what_it_asks_of_the_defence_is_its_own),
           cmocka_unit_test(test_its_processes_are_bounded),
           cmocka_unit_test(test_no_place_no_records), cmocka_unit_test(test_roots),
           cmocka_unit_test(test_the_policy_must_deny_it))

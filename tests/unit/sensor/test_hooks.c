@@ -14,11 +14,9 @@ static struct sensor *new_sensor(void)
     return s;
 }
 
-static void attach(struct sensor *s, const char *id)
+static void attach_program(struct sensor *s, struct choice *c, const char *id)
 {
-    size_t i = hook_index(id);
-
-    (void)snprintf(s->choices.hooks[i].program, PROGRAM_NAME, "lsm_%s", id);
+    (void)snprintf(c->program, PROGRAM_NAME, "lsm_%s", id);
     s->links.items = realloc(s->links.items, (s->links.n + 1) * sizeof(*s->links.items));
     assert_non_null(s->links.items);
     s->links.items[s->links.n] = (struct link){};
@@ -26,13 +24,28 @@ static void attach(struct sensor *s, const char *id)
     s->links.n++;
 }
 
+static void attach(struct sensor *s, const char *id)
+{
+    attach_program(s, &s->choices.hooks[hook_index(id)], id);
+}
+
+static void attach_guard(struct sensor *s, enum guard g)
+{
+    // Its row of the table of further programs is the sensor's own affair.
+    attach_program(s, (struct choice *)row_choice(s, HOOKS + g), guard_row(g)->program);
+}
+
 static const struct sensor_hook *look(struct sensor *s, const char *id)
 {
     size_t n;
     const struct sensor_hook *h = sensor_hooks(s, &n);
 
-    assert_int_equal(n, HOOKS);
-    return &h[hook_index(id)];
+    assert_int_equal(n, PROVED);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(h[i].id, id) == 0)
+            return &h[i];
+    fail_msg("no hook %s", id);
+    return NULL;
 }
 
 static void expect(struct sensor *s, const char *id, enum sensor_hook_state state,
@@ -135,6 +148,60 @@ static void test_recording(void **state)
     free_sensor(s);
 }
 
+static void test_defence(void **state)
+{
+    struct sensor *s = new_sensor();
+    struct proof *ptrace = &s->proofs[HOOKS + GUARD_guard_ptrace];
+    struct proof *sysctl = &s->proofs[HOOKS + GUARD_guard_sysctl];
+
+    (void)state;
+    expect(s, "guard_setnice", SENSOR_HOOK_UNAVAILABLE, "");
+    (void)snprintf(((struct choice *)row_choice(s, HOOKS + GUARD_guard_setnice))->program,
+                   PROGRAM_NAME, "lsm_guard_setnice");
+    expect(s, "guard_setnice", SENSOR_HOOK_OFF, "");
+    attach_guard(s, GUARD_guard_ptrace);
+    attach_guard(s, GUARD_guard_sysctl);
+    expect(s, "guard_ptrace", SENSOR_HOOK_ATTACHED, "has not run");
+    *ptrace = (struct proof){.tested = true, .denied = true, .seen = true, .proved_ns = 17};
+    expect(s, "guard_ptrace", SENSOR_HOOK_PROVED, "");
+    assert_false(sensor_hook_failed(s, HOOKS + GUARD_guard_ptrace));
+    ptrace->denied = false;
+    expect(s, "guard_ptrace", SENSOR_HOOK_FAILED, "recorded but not refused (it passed)");
+    assert_true(sensor_hook_failed(s, HOOKS + GUARD_guard_ptrace));
+    // In the window of an unlock nothing is wrong.
+    ptrace->skipped = ECANCELED;
+    expect(s, "guard_ptrace", SENSOR_HOOK_UNTESTABLE, "the defence is down");
+    assert_false(sensor_hook_failed(s, HOOKS + GUARD_guard_ptrace));
+    s->guard.on = true;
+    ptrace->skipped = EACCES;
+    expect(s, "guard_ptrace", SENSOR_HOOK_UNTESTABLE, "something else refuses it");
+    // Not of a hook: it refuses where hooks can only record, too.
+    s->enforcing = false;
+    *sysctl = (struct proof){.tested = true, .denied = true, .seen = true};
+    expect(s, "guard_sysctl", SENSOR_HOOK_PROVED, "");
+    assert_int_equal(look(s, "guard_sysctl")->attach, SENSOR_ATTACH_NONE);
+    sysctl->skipped = ECANCELED;
+    expect(s, "guard_sysctl", SENSOR_HOOK_UNTESTABLE, "a built-in rule refuses it first");
+    sysctl->skipped = EBADF;
+    expect(s, "guard_sysctl", SENSOR_HOOK_UNTESTABLE, "cannot be written to");
+    free_sensor(s);
+}
+
+static void test_defence_is_up(void **state)
+{
+    struct sensor *s = new_sensor();
+
+    (void)state;
+    assert_false(guard_is_up(s));
+    s->guard.on = true;
+    assert_true(guard_is_up(s));
+    s->guard.unlocked_until_ns = UINT64_MAX;
+    assert_false(guard_is_up(s));
+    s->guard.unlocked_until_ns = 1;
+    assert_true(guard_is_up(s));
+    free_sensor(s);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -146,4 +213,5 @@ static void test_names(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_off_and_unavailable), cmocka_unit_test(test_proofs),
           cmocka_unit_test(test_not_proved), cmocka_unit_test(test_recording),
+          cmocka_unit_test(test_defence), cmocka_unit_test(test_defence_is_up),
           cmocka_unit_test(test_names))
