@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -182,11 +183,26 @@ static bool comm_changed(const struct event *ev, const struct process *p)
            (p->image.comm_len != e->comm_len || memcmp(p->image.comm, e->comm, e->comm_len) != 0);
 }
 
+// The ids and the control group.
+static void refresh_subject(struct process_table *t, const struct event *ev, struct process *p)
+{
+    struct ids ids = ids_of(&ev->process);
+
+    // On its way out a process has left its namespaces.
+    ids.pid_ns = ids.pid_ns ? ids.pid_ns : p->ids.pid_ns;
+    ids.mnt_ns = ids.mnt_ns ? ids.mnt_ns : p->ids.mnt_ns;
+    if (!same_words(&ids, &p->ids, sizeof(ids))) {
+        p->ids = ids;
+        process_touch(t, p);
+    }
+    if (ev->process.cgroup_id != p->cgroup_id)
+        process_set_cgroup(t, p, ev->process.cgroup_id);
+}
+
 // Takes over what every record says anew about its process.
 static void refresh(struct process_table *t, const struct event *ev, struct process *p)
 {
     const struct event_process *e = &ev->process;
-    struct ids ids = ids_of(e);
     bool late = p->before && ev->time_ns < p->image.since_ns;
 
     p->used = true;
@@ -200,15 +216,7 @@ static void refresh(struct process_table *t, const struct event *ev, struct proc
         p->ref.start_ns = e->ref.start_ns;
         process_touch(t, p);
     }
-    // On its way out a process has left its namespaces.
-    ids.pid_ns = ids.pid_ns ? ids.pid_ns : p->ids.pid_ns;
-    ids.mnt_ns = ids.mnt_ns ? ids.mnt_ns : p->ids.mnt_ns;
-    if (!same_words(&ids, &p->ids, sizeof(ids))) {
-        p->ids = ids;
-        process_touch(t, p);
-    }
-    if (e->cgroup_id != p->cgroup_id)
-        process_set_cgroup(t, p, e->cgroup_id);
+    refresh_subject(t, ev, p);
     if (!late && comm_changed(ev, p)) {
         memcpy(p->image.comm, e->comm, sizeof(p->image.comm));
         p->image.comm_len = e->comm_len;
@@ -364,6 +372,13 @@ static int before_exec(struct process_table *t, const struct event *ev,
     return 0;
 }
 
+// May the program have other ids than who executed it? If not, he had these already, though there is no record of how he got them:
+// setuid(2) and moves to another control group have none.
+static bool gives_ids(const struct event *ev)
+{
+    return ev->launch.flags & SG_LAUNCH_SECURE || ev->mode_bits & (S_ISUID | S_ISGID);
+}
+
 static int apply_exec(struct process_table *t, struct event *ev)
 {
     struct image image, *before;
@@ -376,12 +391,15 @@ static int apply_exec(struct process_table *t, struct event *ev)
     r = before_exec(t, ev, &p);
     if (r < 0)
         return r;
-    ev->who = who_get(t, p, ev->time_ns);
     // procfs was read after this exec, or a later one was seen already: that is what holds.
     if (p->read_ns > ev->time_ns || p->image.since_ns > ev->time_ns) {
+        ev->who = who_get(t, p, ev->time_ns);
         ev->target = who_get(t, p, 0);
         return 0;
     }
+    if (!gives_ids(ev))
+        refresh_subject(t, ev, p);
+    ev->who = who_get(t, p, ev->time_ns);
     r = image_of_exec(t, ev, &image);
     if (r < 0)
         return r;

@@ -295,6 +295,37 @@ static void test_cgroup_moves(void **state)
     assert_true(f->ev->who->cgroup_id == st.st_ino + 1000000);
 }
 
+// What sets its ids, or is moved, and executes a program at once: who executed it has them already.
+static void test_ids_before_exec(void **state)
+{
+    struct fixture *f = *state;
+
+    event_fork(f->ev, 10, 100, 70, 900, AT(1));
+    f->ev->process.cgroup_id = 5;
+    apply(f);
+    assert_int_equal(f->ev->target->euid, 0);
+    event_exec(f->ev, 70, 900, "/usr/bin/bash", "bash\0", 5, AT(2));
+    f->ev->process.uid = f->ev->process.euid = 1000;
+    f->ev->process.cgroup_id = 6;
+    apply(f);
+    assert_text(f->ev->who->exe, "/usr/sbin/sshd");
+    assert_text(f->ev->who->user, "ann");
+    assert_int_equal(f->ev->who->cgroup_id, 6);
+    assert_text(f->ev->target->user, "ann");
+    // But where the program may have brought them.
+    for (int secure = 0; secure < 2; secure++) {
+        event_exec(f->ev, 70, 900, "/usr/bin/sudo", "sudo\0", 5, AT(3 + secure));
+        f->ev->process.uid = 1000;
+        f->ev->process.euid = secure ? 0 : 7;
+        f->ev->process.cgroup_id = 6;
+        f->ev->launch.flags = secure ? SG_LAUNCH_SECURE : 0;
+        f->ev->mode_bits = secure ? 0 : S_IFREG | S_ISUID | 0755;
+        apply(f);
+        assert_int_equal(f->ev->who->euid, secure ? 7 : 1000);
+        assert_int_equal(f->ev->target->euid, secure ? 0 : 7);
+    }
+}
+
 static void test_sessions(void **state)
 {
     struct fixture *f = *state;
@@ -358,5 +389,6 @@ static void test_other_kinds(void **state)
 UNIT_MAIN(TEST(test_scanned), TEST(test_life), TEST(test_access_before_exec),
           TEST(test_exec_without_arguments), TEST(test_old_exec), TEST(test_unknown_is_completed),
           TEST(test_unknown_and_gone), TEST(test_pid_comes_round), TEST(test_dead_expire),
-          TEST(test_serial), TEST(test_hostile_comm), TEST(test_cgroup_moves), TEST(test_sessions),
-          TEST(test_no_lifecycle), TEST(test_other_kinds))
+          TEST(test_serial), TEST(test_hostile_comm), TEST(test_cgroup_moves),
+          TEST(test_ids_before_exec), TEST(test_sessions), TEST(test_no_lifecycle),
+          TEST(test_other_kinds))
