@@ -170,10 +170,17 @@ static __always_inline int sg_is_dir(const struct inode *inode)
 static __always_inline __u64 sg_relabel(const struct sg_request *from, const struct sg_states *a,
                                         const struct sg_states *b, __u32 anybody)
 {
-    __u64 decision = sg_relabel_states(a, anybody);
+    __u64 decision;
 
-    if (decision == SG_DECISION_NONE && sg_is_dir(from->inode))
-        decision = sg_relabel_states(b, anybody);
+    if (sg_is_dir(from->inode)) {
+        decision = sg_relabel_states(a, anybody);
+        if (decision == SG_DECISION_NONE)
+            decision = sg_relabel_states(b, anybody);
+    } else { /* nothing is beneath it, whatever rules say of paths that begin with its own */
+        decision = sg_decide_states(a, SG_OPS_OBJECT, anybody);
+        if (!(decision & SG_DECISION_AGAIN) && SG_DECISION_VERDICT(decision) >= SG_DENY)
+            decision |= SG_DECISION_RELABEL;
+    }
     return SG_DECISION_VERDICT(decision) >= SG_DENY || decision & SG_DECISION_AGAIN
                ? decision
                : SG_DECISION_NONE;

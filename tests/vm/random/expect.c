@@ -87,8 +87,8 @@ static struct expected decide(const struct asking *a, const char *path, uint32_t
     return best;
 }
 
-// May the object leave what any of its names says of it, or what is beneath it?
-static struct expected relabel(const struct asking *a, const char *path)
+// May the object leave what any of its names says of it, or what is beneath a directory?
+static struct expected relabel(const struct asking *a, const char *path, bool is_dir)
 {
     const char *names[NAMES_MAX + 1];
     size_t n = names_of(a, path, names);
@@ -99,7 +99,7 @@ static struct expected relabel(const struct asking *a, const char *path)
         struct expected e = from_decision(&d.overall);
 
         if (d.overall.verdict < SG_DENY || !d.overall.matched)
-            e = (struct expected){.recorded = d.below_enforced || d.below_monitored,
+            e = (struct expected){.recorded = is_dir && (d.below_enforced || d.below_monitored),
                                   .rule = SG_RULE_BENEATH,
                                   .verdict = SG_DENY,
                                   .monitor = !d.below_enforced};
@@ -112,15 +112,16 @@ static struct expected change_of_name(const struct asking *a, const struct hand_
 {
     bool moves = o->act == ACT_RENAME, replaces = moves && model_find(a->model, o->path2);
     const struct node *from = model_find(a->model, o->path);
+    bool is_dir = from && from->kind == KIND_DIR;
     struct expected e = decide(a, o->path, moves ? SG_OP_RENAME : SG_OP_LINK), other;
 
     other = decide(a, o->path2, SG_OP_CREATE | (replaces ? SG_OP_DELETE : 0));
     stronger(&e, &other);
     if (ask(a, o->path, SG_OP_READ).state == ask(a, o->path2, SG_OP_READ).state)
         return e;
-    other = relabel(a, o->path);
-    if (!other.recorded && from && from->kind == KIND_DIR)
-        other = relabel(a, o->path2);
+    other = relabel(a, o->path, is_dir);
+    if (!other.recorded && is_dir)
+        other = relabel(a, o->path2, true);
     stronger(&e, &other);
     return e;
 }
