@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Who ran what: 'safeguard ps' over the agent's table, records of execs with hash and package, and a policy learnt from them. Runs
-# inside a VM with the packages of Debian. Prints TAP.
+# Who ran what: 'safeguard ps' over the agent's table, records of execs with hash and package, and policies learnt from them, under
+# which a package is upgraded. Runs inside a VM with the packages of Debian, and shared: the database of dpkg and ldconfig, which
+# dpkg wants to find, of who made it. Prints TAP.
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
@@ -13,6 +14,29 @@ rm -rf "${policies:?}" && mkdir -p "$policies" /run/t /var/lib/dpkg/info
 # The guest's packages were unpacked, not installed: the database is that of who made it.
 cp /opt/safeguard/share/dpkg/status /var/lib/dpkg/status
 cp /opt/safeguard/share/dpkg/coreutils.list /var/lib/dpkg/info/
+
+cp /opt/safeguard/share/ldconfig /usr/sbin/ldconfig
+mkdir -p /var/lib/dpkg/triggers
+
+# A package with a program, a script and scripts of its own, which execute what it brings. Versions after the first bring one more.
+make_package() { # version, what its program is a copy of
+    local tree=/run/t/package-$1
+    mkdir -p "$tree/DEBIAN" "$tree/usr/bin"
+    printf '%s\n' 'Package: sg-upgrade' "Version: $1" 'Architecture: all' 'Maintainer: nobody <nobody@example.org>' \
+        'Description: is upgraded' >"$tree/DEBIAN/control"
+    cp "$2" "$tree/usr/bin/sg-program"
+    printf '#!/bin/sh\necho "version %s"\n' "$1" >"$tree/usr/bin/sg-script"
+    [[ $1 == 1 ]] || cp /usr/bin/echo "$tree/usr/bin/sg-new"
+    printf '#!/bin/sh\nset -e\n/usr/bin/sg-program before\n' >"$tree/DEBIAN/prerm"
+    printf '#!/bin/sh\nset -e\nfor program in /usr/bin/sg-*; do $program after >>/run/t/after-%s; done\n' "$1" >"$tree/DEBIAN/postinst"
+    chmod 755 "$tree"/usr/bin/* "$tree"/DEBIAN/p*
+    dpkg-deb -Zgzip --root-owner-group --build "$tree" "/run/t/sg-upgrade-$1.deb"
+}
+for version in 1 2 3 4 5; do
+    make_package "$version" "$( ((version == 1)) && echo /usr/bin/true || echo /usr/bin/echo)" >/run/t/made 2>&1 ||
+        { cat /run/t/made >&2 && echo "not ok packages are made"; }
+done
+check "a package is installed before there is an agent" dpkg -i /run/t/sg-upgrade-1.deb
 
 # Python about what ps says: `rows` by pid, and uid(pid).
 ps_says() { # name, expression
@@ -48,6 +72,18 @@ bash -c '(sleep 10003 & echo $! >/run/t/orphan; echo $BASHPID >/run/t/forker); t
 until [[ -s /run/t/forker ]]; do sleep 0.1; done
 ps_says "an orphan's parent is who forked it" 'rows[pid("orphan")]["parent"].split(":")[1] == str(pid("forker")) and pid("forker") not in rows'
 ps_says "where it stands is not below process 1 only because that took it over" "rows[pid('orphan')]['below'] == rows[$$]['uid']"
+
+# What a policy is learnt from later, of subjects as well: by a program, a user and in a cgroup.
+/usr/bin/sg-program
+/usr/bin/sg-script
+mkdir /sys/fs/cgroup/learnt
+in_group() { bash -c 'echo $$ >/sys/fs/cgroup/learnt/cgroup.procs && "$@"' - "$@"; }
+by_exe() { sh -c '"$@"; exit $?' - "$@"; }
+by_user() { runuser -u alice -- "$@"; }
+for by in by_exe by_user in_group; do
+    "$by" /usr/bin/sg-program
+    "$by" /usr/bin/sg-script >/dev/null
+done
 
 # What the programs are.
 check "hashes come by themselves" await_hashes sleep
@@ -113,7 +149,9 @@ check("packages stand in records", any(r["process"]["file"].get("product", {}).g
 scripts = {}
 for r in execs:
     if r["unmapped"].get("script") == "/srv/script":
-        scripts.setdefault(r["process"]["cmd_line"].split()[-1], []).append(r["unmapped"].get("script_file", {}))
+        # A record that waited long enough has neither of the script nor of its interpreter what was asked.
+        facts = r["unmapped"].get("script_file") or {"hash_missing": r["unmapped"].get("hash_missing", "unsaid")}
+        scripts.setdefault(r["process"]["cmd_line"].split()[-1], []).append(facts)
 own = [{"algorithm_id": 3, "value": sum_of("/srv/script")}]
 check("a script has its hash: %s" % scripts, scripts["kept"][0].get("hashes") == scripts["last"][0].get("hashes") == own)
 # What lies there has the same bytes and is another file: nobody can say that it was what ran.
@@ -129,7 +167,8 @@ PY
 grep -v '"class_uid":0,' /tmp/events.json >/tmp/records.json
 check "the records are of the schema" python3 /opt/safeguard/share/validate.py /usr/share/safeguard/safeguard-ocsf.schema.json /tmp/records.json
 
-# From what was seen to a policy.
+# From what was seen to a policy. What check() says of a failure is to be seen, too.
+echo | tail -n 1 | tr -d '\n'
 check "a policy is learnt" bash -c 'safeguard policy learn >/tmp/learnt.yaml'
 check "which is one" safeguard policy check /tmp/learnt.yaml
 check "it allows what was executed" bash -c "safeguard policy explain --policy /tmp/learnt.yaml --access exec /usr/bin/true | grep -q 'exec    allow'"
@@ -139,6 +178,47 @@ cp /usr/bin/true /srv/evil
 check "in force" safeguard policy reload
 check "what was seen runs on" /usr/bin/true
 check "what was not is refused" bash -c '! /srv/evil 2>/tmp/evil.err && grep -q "not permitted" /tmp/evil.err'
+
+# A package is upgraded by a package manager of which there is no record.
+check "no package manager was seen" not grep -qE '^ +- ".*/(dpkg|dpkg-deb)"' /tmp/learnt.yaml
+check "the program is the old one" test -z "$(/usr/bin/sg-program upgraded)"
+check "its package is upgraded" dpkg -i /run/t/sg-upgrade-2.deb
+check "what its scripts execute runs: what is replaced, and what is new" test "$(</run/t/after-2)" == $'after\nafter\nversion 2'
+check "the program runs on, and is the new one" test "$(/usr/bin/sg-program upgraded)" == upgraded
+check "a script does" test "$(/usr/bin/sg-script)" == "version 2"
+refused "what the upgrade brought that nobody had executed" /usr/bin/sg-new
+refused "a program outside, afterwards, too" /srv/evil
+refused "to write over the program" python3 -c 'open("/usr/bin/sg-program", "r+b").write(b"evil")'
+refused "to move another one over it" python3 -c 'import os; os.rename("/srv/evil", "/usr/bin/sg-program")'
+refused "to remove it" python3 -c 'import os; os.unlink("/usr/bin/sg-program")'
+
+# Of a subject: it may execute what it did, and everybody else what he likes. Its package is upgraded, too.
+rm "$policies/50-learnt.yaml"
+check "no policy" safeguard policy reload
+learn_for() { # how to be the subject, version of the package, options of policy learn…
+    local by=$1 version=$2 name="${3#--}"
+    shift 2
+    check "$name: a policy is learnt" bash -c 'safeguard policy learn --name "$1" --from /tmp/events.json "${@:2}" >/tmp/learnt.yaml' - "of $name" "$@"
+    check "$name: with its name" grep -qx "name: \"of $name\"" /tmp/learnt.yaml
+    sed 's/^mode: monitor/mode: enforce/' /tmp/learnt.yaml >"$policies/50-learnt.yaml"
+    check "$name: in force" safeguard policy reload
+    check "$name: what it executed runs on" "$by" /usr/bin/sg-program
+    refused "$name: what it did not" "$by" /srv/evil
+    check "$name: which others execute" /srv/evil
+    check "$name: the package is upgraded" dpkg -i "/run/t/sg-upgrade-$version.deb"
+    check "$name: what it executed runs on, upgraded" test "$("$by" /usr/bin/sg-script)" == "version $version"
+    refused "$name: what it did not, afterwards, too" "$by" /srv/evil
+    rm "$policies/50-learnt.yaml"
+    check "$name: no policy any more" safeguard policy reload
+    check "$name: all runs again" "$by" /srv/evil
+}
+learn_for by_exe 3 --exe /usr/bin/dash
+learn_for by_user 4 --user alice
+learn_for in_group 5 --cgroup /learnt
+check "records can come from standard input" bash -c 'safeguard policy learn --from - </tmp/events.json | cmp - <(safeguard policy learn --from /tmp/events.json)'
+check "JSON has the policy, too" bash -c 'safeguard policy learn --json --from /tmp/events.json |
+    python3 -c "import json, sys; print(json.load(sys.stdin)[\"policy\"], end=\"\")" | cmp - <(safeguard policy learn --from /tmp/events.json)'
+check "of whom there is no record nothing is learnt" bash -c 'safeguard policy learn --from /tmp/events.json --user bob; [[ $? == 1 ]]'
 
 echo "# $(safeguard status --json | python3 -c 'import json, sys; s = json.load(sys.stdin); print(s["programs"], s["resources"])')"
 echo "# $(grep -E 'VmRSS|RssAnon|RssFile|RssShmem' "/proc/$agent/status" | tr -s '\t\n' ' ')"
