@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,14 +46,13 @@ bool canary_take(struct canary *c, const struct sg_record *record)
     return true;
 }
 
-// One result from the child. 0: it has ended.
-static int read_result(int fd, uint64_t deadline, struct canary_result *ret)
+// Until the test has ended, and its end of the pipe with it.
+static int wait_for_end(int fd, uint64_t deadline)
 {
-    struct pollfd p = {.fd = fd, .events = POLLIN};
+    struct pollfd p = {.fd = fd};
 
     for (;;) {
         uint64_t now = now_ns(CLOCK_MONOTONIC);
-        ssize_t n;
         int k;
 
         if (now >= deadline)
@@ -60,27 +60,38 @@ static int read_result(int fd, uint64_t deadline, struct canary_result *ret)
         k = poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1);
         if (k < 0 && errno != EINTR)
             return -errno;
-        if (k <= 0)
-            continue;
-        n = read(fd, ret, sizeof(*ret)); // written in one piece, shorter than PIPE_BUF
-        if (n < 0)
-            return -errno;
-        return n == sizeof(*ret) ? 1 : 0;
+        if (k > 0)
+            return 0;
     }
+}
+
+// Where the process of the test writes down what came of each act. Read once it has ended: to be told of each would cost more than
+// most of the acts.
+static int share_results(struct canary *c)
+{
+    void *mem = c->results;
+
+    if (!mem)
+        mem = mmap(NULL, CANARY_COUNT * sizeof(*c->results), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (mem == MAP_FAILED)
+        return -errno;
+    c->results = mem;
+    memset(c->results, 0, CANARY_COUNT * sizeof(*c->results));
+    return 0;
 }
 
 static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
                     struct canary_result results[CANARY_COUNT])
 {
-    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS;
+    uint64_t deadline = now_ns(CLOCK_MONOTONIC) + TRY_NS, from_ns;
     _cleanup_close_ int reader = -1;
-    struct canary_result result = {};
-    uint64_t from_ns;
     int fds[2], r;
     pid_t pid;
 
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
+    r = share_results(&s->canary);
+    if (r < 0 || pipe2(fds, O_CLOEXEC) < 0)
+        return r < 0 ? r : -errno;
     reader = fds[0];
     from_ns = now_ns(CLOCK_BOOTTIME);
     pid = fork();
@@ -93,13 +104,12 @@ static int try_acts(struct sensor *s, const bool kinds[CANARY_COUNT],
         return r;
     s->canary.child = pid;
     canary_born(&s->canary, (uint32_t)pid, from_ns, now_ns(CLOCK_BOOTTIME));
-    while ((r = read_result(reader, deadline, &result)) > 0)
-        if (result.kind < CANARY_COUNT)
-            results[result.kind] = result;
+    r = wait_for_end(reader, deadline);
     if (r < 0)
         (void)kill(pid, SIGKILL);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         ;
+    memcpy(results, s->canary.results, CANARY_COUNT * sizeof(*results));
     for (size_t kind = 1; r == 0 && kind < CANARY_COUNT; kind++)
         if (kinds[kind] && !results[kind].kind)
             r = -ECHILD;
@@ -186,7 +196,8 @@ static int wait_for_records(struct sensor *s, const bool expected[PROVED], bool 
 
 // `lost`: records were lost since it began, or too many are on their way. What was refused then, and whose record did not come, is no
 // more and no less than that: a loss is told by itself.
-static int judge(struct sensor *s, const struct canary_result results[CANARY_COUNT], bool lost)
+static int judge(struct sensor *s, const bool tests[PROVED],
+                 const struct canary_result results[CANARY_COUNT], bool lost)
 {
     int failed = 0;
 
@@ -196,7 +207,7 @@ static int judge(struct sensor *s, const struct canary_result results[CANARY_COU
         uint64_t proved_ns = p->proved_ns;
 
         // What is not attached now is not proved when it comes back.
-        if (!testable(s, i)) {
+        if (!tests[i]) {
             *p = (struct proof){};
             continue;
         }
@@ -250,7 +261,7 @@ int sensor_self_test(struct sensor *s, struct error *err)
     struct canary_result results[CANARY_COUNT] = {};
     uint64_t lost;
     bool behind = false;
-    bool expected[PROVED] = {};
+    bool tests[PROVED], expected[PROVED];
     bool kinds[CANARY_COUNT] = {};
     int tried, r, failed;
 
@@ -270,9 +281,11 @@ int sensor_self_test(struct sensor *s, struct error *err)
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
     s->canary.asking = s->maps.words.canary;
-    for (size_t i = 0; i < PROVED; i++)
-        if (testable(s, i) && ready(s, i))
+    for (size_t i = 0; i < PROVED; i++) {
+        tests[i] = testable(s, i);
+        if (tests[i] && ready(s, i))
             kinds[row_canary(i)] = true;
+    }
     memset(s->canary.seen, 0, sizeof(s->canary.seen));
     s->canary.started_ns = now_ns(CLOCK_BOOTTIME);
     lost = records_lost(s);
@@ -284,14 +297,13 @@ int sensor_self_test(struct sensor *s, struct error *err)
     for (size_t kind = 1; kind < CANARY_COUNT; kind++)
         s->canary.spoilt |= spoils(s, &results[kind]);
     for (size_t i = 0; i < PROVED; i++)
-        expected[i] = testable(s, i) && results[row_canary(i)].kind &&
-                      !results[row_canary(i)].skipped;
+        expected[i] = tests[i] && results[row_canary(i)].kind && !results[row_canary(i)].skipped;
     r = wait_for_records(s, expected, &behind);
     s->canary.child = 0;
     canary_ask_nobody(&s->canary); // one that was ended in the middle of a test
     if (r < 0)
         return error_set(err, r, "the ring of denials cannot be read: %s", strerror(-r));
-    failed = judge(s, results, behind || records_lost(s) != lost);
+    failed = judge(s, tests, results, behind || records_lost(s) != lost);
     if (tried == -ECHILD)
         return error_set(err, tried, "the self-test was ended before it had asked every hook");
     if (tried < 0)

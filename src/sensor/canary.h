@@ -34,6 +34,12 @@ struct canary_process {
 
 #define CANARY_PATH_MAX 512
 
+struct canary_result {
+    uint32_t kind;   // 0: it was not reached
+    int32_t error;   // errno, 0: it was allowed
+    int32_t skipped; // errno of what had to be done before; the act was not tried
+};
+
 // What the acts against the defence are about.
 struct canary_guard {
     pid_t agent, thread; // of the agent, and of it the one that runs the test
@@ -59,6 +65,8 @@ struct canary {
     uint64_t started_ns;               // CLOCK_BOOTTIME of the running test
     pid_t child;                       // of the running test; 0: none runs
     struct canary_guard guard;
+    struct canary_result
+        *results;          // by kind; shared with the process of the test; NULL: none was run
     bool seen[PROVED + 1]; // its record came, by 1 + the row; of hooks that is their number
     bool spoilt;           // something was let through in its place, and may not have been undone
     struct canary_process processes[CANARY_PROCESSES];
@@ -93,17 +101,12 @@ bool canary_lives(struct canary *c, const struct sg_record *record);
 // Is this one of them?
 bool canary_is_process(struct canary *c, uint32_t tgid, uint64_t start_ns);
 
-// canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; writes one
-// struct canary_result each. Never returns.
-struct canary_result {
-    uint32_t kind;
-    int32_t error;   // errno, 0: it was allowed
-    int32_t skipped; // errno of what had to be done before; the act was not tried
-};
+// canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; c->results says what came of
+// each. Never returns. It keeps `end_fd`, of which it is seen when it has ended.
 // Acts whose place is a path of the host.
 bool canary_on_host(uint32_t kind);
 
-void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
+void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int end_fd)
     __attribute__((noreturn));
 
 // What this process asks of a hook of the section `control` is the self-test's from now on; what it asks of the other ones

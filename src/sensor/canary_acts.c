@@ -441,9 +441,19 @@ static void keep_only(int *fds, size_t n)
     (void)syscall(SYS_close_range, first, ~0u, 0);
 }
 
-void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int report_fd)
+static int try_act(const struct canary *c, uint32_t kind)
 {
-    int own[] = {report_fd,     c->root_fd,   c->old_fd,        c->exe_fd,
+    int r;
+
+    canary_ask(c, hook_of(kind));
+    r = acts[kind](c);
+    canary_ask_nobody(c);
+    return r;
+}
+
+void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int end_fd)
+{
+    int own[] = {end_fd,        c->root_fd,   c->old_fd,        c->exe_fd,
                  c->host_ns_fd, c->uts_ns_fd, c->guard.link_fd, c->guard.ftrace_fd};
     bool entered = false;
 
@@ -452,7 +462,7 @@ void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int re
     if (fchdir(c->root_fd) < 0)
         _exit(1);
     for (uint32_t kind = 1; kind < CANARY_COUNT; kind++) {
-        struct canary_result result = {.kind = kind};
+        struct canary_result *result = &c->results[kind];
         int r = 0;
 
         if (!kinds[kind])
@@ -461,18 +471,12 @@ void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int re
             r = enter_host_ns(c);
             entered = r == 0;
         }
-        canary_ask(c, hook_of(kind));
         // Not refused, this one does not come back: said before.
-        if (kind == CANARY_set_id_exec &&
-            write(report_fd, &result, sizeof(result)) != sizeof(result))
-            _exit(1);
+        if (kind == CANARY_set_id_exec)
+            result->kind = kind;
         if (r == 0)
-            r = acts[kind](c);
-        canary_ask_nobody(c);
-        result.error = MAX(r, 0);
-        result.skipped = MAX(-r, 0);
-        if (write(report_fd, &result, sizeof(result)) != sizeof(result))
-            _exit(1);
+            r = try_act(c, kind);
+        *result = (struct canary_result){.kind = kind, .error = MAX(r, 0), .skipped = MAX(-r, 0)};
     }
     _exit(0);
 }

@@ -291,6 +291,8 @@ void canary_close(struct canary *c)
     (void)safe_close(c->host_ns_fd);
     (void)safe_close(c->uts_ns_fd);
     canary_guard_close(&c->guard);
+    if (c->results)
+        (void)munmap(c->results, CANARY_COUNT * sizeof(*c->results));
     *c = (struct canary){
         .root_fd = -1, .old_fd = -1, .exe_fd = -1, .host_ns_fd = -1, .guard.ftrace_fd = -1};
 }

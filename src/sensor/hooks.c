@@ -51,25 +51,9 @@ const char *sensor_hook_state_name(enum sensor_hook_state s)
     return (size_t)s < ARRAY_SIZE(state_names) ? state_names[s] : "?";
 }
 
-static const struct extra_row *extra_named(const char *program, size_t *ret_i)
-{
-    const struct extra_row *row;
-
-    for (size_t i = 0; (row = extra_row(i)); i++)
-        if (streq(row->program, program)) {
-            *ret_i = i;
-            return row;
-        }
-    return NULL;
-}
-
 const struct choice *row_choice(const struct sensor *s, size_t i)
 {
-    size_t extra = 0;
-
-    if (i < HOOKS)
-        return &s->choices.hooks[i];
-    return extra_named(guard_row(i - HOOKS)->program, &extra) ? &s->choices.extras[extra] : NULL;
+    return i < HOOKS ? &s->choices.hooks[i] : &s->choices.extras[guard_extra(i - HOOKS)];
 }
 
 const struct link *row_link(const struct sensor *s, size_t i)
@@ -275,7 +259,7 @@ static void fill(const struct sensor *s, size_t i, struct sensor_hook *h)
 // Nothing else is asked of the kernel for it: this is looked at after every self-test.
 bool sensor_hook_failed(const struct sensor *s, size_t i)
 {
-    return i < PROVED && row_canary(i) != CANARY_none && row_link(s, i) && proof_failed(s, i);
+    return i < PROVED && proof_failed(s, i) && row_link(s, i);
 }
 
 const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n)

@@ -22,8 +22,11 @@
 
 const struct link *links_get(const struct links *l, const char *program)
 {
+    // Names begin alike, and this is asked for every row of every table: most end in another letter.
+    size_t len = strlen(program), last = len ? MIN(len, (size_t)PROGRAM_NAME) - 1 : 0;
+
     for (size_t i = 0; i < l->n; i++)
-        if (streq(l->items[i].program, program))
+        if (l->items[i].program[last] == program[last] && streq(l->items[i].program, program))
             return &l->items[i];
     return NULL;
 }

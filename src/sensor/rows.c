@@ -133,23 +133,27 @@ static const struct extra_row extras[] = {
     IO("fentry_aio_complete_rw", "io_submit is not counted"),
     IO("fexit_security_mmap_file", "that a counted file was mapped is not noted"),
 #undef IO
-#define GUARD(name, text)                                                                        \
-    {                                                                                            \
-        .program = (name), .on_hook = true, .feature = SENSOR_FEATURE_DEFENCE, .without = (text) \
+#define GUARD(name, text)                                             \
+    {                                                                 \
+        .program = #name, .guard = 1 + GUARD_##name, .on_hook = true, \
+        .feature = SENSOR_FEATURE_DEFENCE, .without = (text)          \
     }
-    GUARD("guard_task_kill", "root can end or stop the agent by a signal"),
-    GUARD("guard_sigio", "root can end the agent by a signal that a descriptor sends"),
-    GUARD("guard_ptrace", "root can trace the agent and the server"),
-    GUARD("guard_setnice", "root can set the agent's nice value"),
-    GUARD("guard_setioprio", "root can set the agent's I/O priority"),
-    GUARD("guard_setscheduler", "root can set the agent's scheduling class and processors"),
-    GUARD("guard_movememory", "root can move the agent's memory"),
-    GUARD("guard_setrlimit", "root can set the agent's resource limits"),
-    GUARD("guard_bpf", "root can detach what is not attached by a trampoline"),
-    GUARD("guard_bpf_map", "root can change the maps of the kernel side"),
-    GUARD("guard_bpf_prog", "root can take descriptors of the kernel's programs"),
-    GUARD("guard_move", "root can move the agent to another cgroup, and end or freeze it there"),
+    GUARD(guard_task_kill, "root can end or stop the agent by a signal"),
+    GUARD(guard_sigio, "root can end the agent by a signal that a descriptor sends"),
+    GUARD(guard_ptrace, "root can trace the agent and the server"),
+    GUARD(guard_setnice, "root can set the agent's nice value"),
+    GUARD(guard_setioprio, "root can set the agent's I/O priority"),
+    GUARD(guard_setscheduler, "root can set the agent's scheduling class and processors"),
+    GUARD(guard_movememory, "root can move the agent's memory"),
+    GUARD(guard_setrlimit, "root can set the agent's resource limits"),
+    GUARD(guard_bpf, "root can detach what is not attached by a trampoline"),
+    GUARD(guard_bpf_map, "root can change the maps of the kernel side"),
+    GUARD(guard_bpf_prog, "root can take descriptors of the kernel's programs"),
 #undef GUARD
+    {.program = "guard_move",
+     .on_hook = true,
+     .feature = SENSOR_FEATURE_DEFENCE,
+     .without = "root can move the agent to another cgroup, and end or freeze it there"},
     {.program = "fexit_cgroup_procs_write_start",
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can move the agent to another cgroup, and end or freeze it there"},
@@ -160,6 +164,7 @@ static const struct extra_row extras[] = {
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can start processes in the agent's cgroup, and exhaust it"},
     {.program = "guard_sysctl",
+     .guard = 1 + GUARD_guard_sysctl,
      .feature = SENSOR_FEATURE_DEFENCE,
      .without = "root can switch kernel.ftrace_enabled off by a procfs of its own"},
 #define CREDENTIALS(name, hooked)                                                  \
@@ -225,6 +230,15 @@ const struct hook_row *hook_row(size_t i)
 const struct guard_row *guard_row(size_t i)
 {
     return i < GUARDS ? &guards[i] : NULL;
+}
+
+size_t guard_extra(size_t i)
+{
+    size_t extra = 0;
+
+    while (extras[extra].guard != i + 1)
+        extra++;
+    return extra;
 }
 
 size_t hook_index(const char *id)

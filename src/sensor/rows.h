@@ -50,6 +50,9 @@ struct guard_row {
 // Row i < GUARDS.
 const struct guard_row *guard_row(size_t i);
 
+// Where its program is among the further ones.
+size_t guard_extra(size_t i);
+
 // Row i < HOOKS.
 const struct hook_row *hook_row(size_t i);
 
@@ -87,6 +90,7 @@ struct extra_row {
     const char *within; // the hook whose own program does the same where it is attached; NULL: none
     bool on_hook;       // its names are lsm_<program> and fmod_<program>, as those of hooks are
     bool with_rename;   // only while a program on inode_rename is attached; else always
+    size_t guard;       // 1 + its row of canary_guard.def; 0: the self-test does not ask it
     bool required;      // without it the sensor does not attach anything
 };
 

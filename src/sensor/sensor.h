@@ -247,8 +247,8 @@ struct sensor_hook {
 /* Loan of n rows in the order of abi/hooks.def, then those of the defence, valid until the next call that takes the sensor. */
 const struct sensor_hook *sensor_hooks(struct sensor *s, size_t *ret_n);
 
-/* Runs every attached hook's canary, those of the defence while it is up (in a child process of its own), reads back the records. 0: all proved; > 0: hooks that failed.
- * Takes milliseconds; seven seconds when the child does not run or records do not come. */
+/* Runs every attached hook's canary, and those of the defence while it is up, in a child process of its own; reads back the records.
+ * 0: all proved; > 0: hooks that failed. Takes milliseconds; seven seconds when the child does not run or records do not come. */
 int sensor_self_test(struct sensor *s, struct error *err);
 
 /* Is row i of sensor_hooks() attached and did not prove itself? */
