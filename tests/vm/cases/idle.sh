@@ -10,6 +10,7 @@ cases=$(dirname "$0")
 . "$cases/agent.lib"
 round=7 # seconds between two self-tests
 group=/sys/fs/cgroup/idle
+tests=8
 span=60
 
 mkdir -p /srv/vault "$policies"
@@ -18,8 +19,14 @@ cp "$cases/vault.yaml" "$policies/10-vault.yaml"
 [[ -z ${IDLE_ALL:-} ]] || cp "$cases/control.yaml" "$policies/20-control.yaml"
 mkdir $group
 
-# Nanoseconds of its control group.
-spent() { awk '$1 == "usage_usec" { print $2 * 1000 }' $group/cpu.stat; }
+# Without a process, of which the agent would have to know: nanoseconds of its control group, and to wait.
+spent() { # → ns
+    local us
+    read -r _ us <$group/cpu.stat # usage_usec comes first
+    ns=$((us * 1000))
+}
+exec {nothing}<> <(:)
+pause() { read -rt "$1" -u "$nothing"; }
 start() { # options…
     echo $$ >$group/cgroup.procs
     start_agent safeguard-agent --output-path /run/events "$@"
@@ -27,16 +34,30 @@ start() { # options…
     await 60 'ready after' "$run_log"
 }
 ticks() { awk '{ print $14, $15 }' "/proc/$agent/stat"; }
-measure() { # → idle
-    local before user system user_after system_after
+# A self-test is more than what is done between two of them: counted is from one to another, or one more or less would be the difference.
+await_test() {
+    local before
+
+    pause 6 # behind the last one, and behind whatever else takes long
+    for ((i = 0; i < 100; i++)); do
+        spent && before=$ns
+        pause 0.3
+        spent && ((ns - before > 700000)) && return
+    done
+}
+measure() { # → idle, of that span
+    local before user system user_after system_after began ms
 
     sleep 20 # what follows a start
+    await_test
     read -r user system < <(ticks)
-    before=$(spent)
-    sleep "$span"
-    idle=$(($(spent) - before))
+    await_test
+    spent && before=$ns began=${EPOCHREALTIME/./}
+    for ((n = 0; n < tests; n++)); do await_test; done
+    spent && ms=$(((${EPOCHREALTIME/./} - began) / 1000))
+    idle=$(((ns - before) * span * 1000 / ms))
     read -r user_after system_after < <(ticks)
-    echo "# defence $defence: $((idle * round / span)) instructions in $round s; in $span s $((user_after - user)) ticks of user time, $((system_after - system)) of system time"
+    echo "# defence $defence: $((idle * round / span)) instructions in $round s; in $ms ms $((user_after - user)) ticks of user time, $((system_after - system)) of system time"
 }
 
 defence=no
