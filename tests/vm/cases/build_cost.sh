@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What a build costs more: the source of lua is compiled by make -j, without anything, with programs that do nothing on every place
-# that safeguard attaches to, and with the agent and the policies that it comes with. Every program that the build executes has
-# a record. Runs inside a VM with compilers whose clock counts instructions (tools/vm run --root build --icount --share
-# SOURCE:lua --share policies --share build/tests/bench/null.bpf.o). Prints numbers, and TAP.
+# that safeguard attaches to, and with the agent and the policies that it comes with. Once more, with the kernel's own tracing:
+# every program that the build executes has a record. Runs inside a VM with compilers whose clock counts instructions (tools/vm run
+# --root build --icount --share SOURCE:lua --share policies --share build/tests/bench/null.bpf.o). Prints numbers, and TAP.
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
+# shellcheck source=tests/vm/cases/lives.lib
+. "$(dirname "$0")/lives.lib"
 share=/opt/safeguard/share
 
 # Nanoseconds, which are instructions here: of all processes of the build by their own account, and on the clock.
@@ -45,11 +47,15 @@ echo "# a build: $((none / 1000000)) million instructions; added: by null progra
 echo "# with what the agent does meanwhile: $((none_clock / 1000000)) million; null $(percent "$null_clock" "$none_clock" "$none_clock"), safeguard $(percent "$ours_clock" "$none_clock" "$none_clock")"
 check "at most 1 % more than null programs: $(percent "$ours" "$null" "$none")" test $(((ours - null) * 100)) -le "$none"
 
-# Every object file was made by a compiler that was executed.
-await_quiet stat -c %s /run/events
+# Every object file was made by a compiler that was executed, and what was executed has a record.
+before=$(lives_lost) skipped=$(status_number losses lives_skipped)
+check "the kernel traces" lives_begin
+check "one more build" build
+check "the kernel traced all" lives_end /tmp/lives
+check "everything is written" lives_written /run/events
 objects=$(find /run/tree/src -name '*.o' | wc -l)
-compilers=$(grep -c '"cc1"' /run/events)
-check "$objects objects, $compilers records of compilers; lost: $(status_number losses processes_lost)" \
-    test "$objects" -gt 30 -a $((compilers + $(status_number losses processes_lost))) -ge "$objects"
+compilers=$(grep -c 'sched_process_exec: filename=[^ ]*/cc1 ' /tmp/lives)
+check "$objects objects, $compilers compilers" test "$objects" -gt 30 -a "$compilers" -ge "$objects"
+lives_compare "the build" /tmp/lives $$ $(($(lives_lost) - before)) $(($(status_number losses lives_skipped) - skipped)) /run/events*
 safeguard stop --detach >/dev/null
 wait "$agent" 2>/dev/null
