@@ -38,7 +38,7 @@ read -r null null_clock <<<"$(sg-bench-load "$share/null.bpf.o" bash "$0" build)
 check "builds were measured" test "${none:-0}" -gt 0 -a "${null:-0}" -gt 0
 mkdir -p "$policies"
 cp "$share"/policies/*.yaml "$policies"
-export credentials=record
+export credentials=record defence=yes # as it is installed
 check "the agent starts" start_agent safeguard-agent --process-records=yes --output-path /run/events
 sleep 20 # what follows a start
 read -r ours ours_clock <<<"$(build)"
@@ -57,5 +57,6 @@ objects=$(find /run/tree/src -name '*.o' | wc -l)
 compilers=$(grep -c 'sched_process_exec: filename=[^ ]*/cc1 ' /tmp/lives)
 check "$objects objects, $compilers compilers" test "$objects" -gt 30 -a "$compilers" -ge "$objects"
 lives_compare "the build" /tmp/lives $$ $(($(lives_lost) - before)) $(($(status_number losses lives_skipped) - skipped)) /run/events*
+unlock_defence
 safeguard stop --detach >/dev/null
 wait "$agent" 2>/dev/null

@@ -76,13 +76,12 @@ cat "$run_log" >&2
 
 defence=yes
 check "an agent that defends itself starts" start
-safeguard unlock --new-secret >/tmp/secret
 measure
 check "it idles: $((idle / 1000)) us of $span s" test "$idle" -lt $((span * 1000 * 1000))
 more=$((idle > without ? idle - without : 0))
 echo "# the defence adds $((more * round / span)) instructions in $round s, $((idle * 100 / without)) % of what it is without"
 check "its defence adds less than 0.01 % of a processor: $((more / 1000)) us of $span s" test "$more" -lt $((span * 100 * 1000))
-check "it is unlocked" bash -c "grep -oE '([0-9A-Z]{5}-){4}[0-9A-Z]{5}' /tmp/secret | safeguard unlock --secret-stdin"
+unlock_defence
 check "stop and detach" safeguard stop --detach
 wait "$agent" 2>/dev/null
 cat "$run_log" >&2

@@ -90,8 +90,7 @@ if [[ $what == defence ]]; then
     export -f state
     check "no attempt was counted" test "$(status_number defence attempts) $(status_number defence refused)" = "0 0"
     check "no record of one" bash -c "! grep -q safeguard.s.own.defence $events"
-    safeguard unlock --new-secret >/tmp/secret
-    check "it is unlocked" bash -c "grep -oE '([0-9A-Z]{5}-){4}[0-9A-Z]{5}' /tmp/secret | safeguard unlock --secret-stdin"
+    unlock_defence
     failures=$(lines "its self-test failed")
     echo security_ptrace_access_check >$deaf
     check "... then it is not asked" reaches guard_ptrace untestable
