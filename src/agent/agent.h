@@ -292,7 +292,8 @@ struct defence_watch {
     // kernel.ftrace_enabled was found to be 0: when last and when told last (CLOCK_MONOTONIC, 0: never), how often since it was told
     uint64_t ftrace_ns, ftrace_told_ns, ftrace_times;
     bool ftrace_off, guard_gone;
-    bool attached; // there are programs of the defence
+    int ftrace_fd, oom_fd; // what is read every second; -1: not opened yet
+    bool attached;         // there are programs of the defence
 };
 
 struct defence {

@@ -19,6 +19,7 @@
 #include "base/strutil.h"
 
 #define FTRACE "/proc/sys/kernel/ftrace_enabled"
+#define OOM    "/proc/self/oom_score_adj"
 #define SMALL  ((size_t)4096)
 #define CLOCK_STEP \
     (2 * (int64_t)NS_PER_SEC) // what is less is no step, but a clock that is put right
@@ -36,13 +37,18 @@ static int write_text(const char *path, const char *text)
     return fd < 0 ? -errno : write_all(fd, text, strlen(text));
 }
 
-static bool read_text(const char *path, char *ret, size_t size)
+// What is looked at every second stays open: to open it costs more than to read it.
+static bool read_again(int *fd, const char *path, char *ret, size_t size)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
+    ssize_t n;
 
-    if (n < 0)
+    if (*fd < 0)
+        *fd = open(path, O_RDONLY | O_CLOEXEC);
+    n = *fd < 0 ? -1 : pread(*fd, ret, size - 1, 0);
+    if (n < 0) {
+        *fd = safe_close(*fd);
         return false;
+    }
     ret[n] = '\0';
     ret[strcspn(ret, "\n")] = '\0';
     return true;
@@ -82,7 +88,7 @@ static void look_at_ftrace(struct agent *a)
     bool was_off = w->ftrace_off;
     char text[16];
 
-    if (!read_text(FTRACE, text, sizeof(text)) || !streq(text, "0")) {
+    if (!read_again(&w->ftrace_fd, FTRACE, text, sizeof(text)) || !streq(text, "0")) {
         w->ftrace_off = false;
         if (w->ftrace_ns && !is_held(w, now)) {
             w->ftrace_ns = 0;
@@ -178,10 +184,9 @@ static void look_at_oom(struct agent *a)
     char now[16], text[160];
     int r;
 
-    if (!w->oom[0] || !read_text("/proc/self/oom_score_adj", now, sizeof(now)) ||
-        streq(now, w->oom))
+    if (!w->oom[0] || !read_again(&w->oom_fd, OOM, now, sizeof(now)) || streq(now, w->oom))
         return;
-    r = write_text("/proc/self/oom_score_adj", w->oom);
+    r = write_text(OOM, w->oom);
     w->repairs += r == 0;
     (void)snprintf(text, sizeof(text), "the agent's oom_score_adj was set to %s%s", now,
                    r == 0 ? "; it has set it back" : "");
@@ -249,14 +254,21 @@ void defence_watch_start(struct agent *a)
     if (!defence_cgroup(w->cgroup, sizeof(w->cgroup)))
         w->cgroup[0] = '\0';
     a->defence.guard.cgroup = cgroup_number(w->cgroup);
-    if (!read_text("/proc/self/oom_score_adj", w->oom, sizeof(w->oom)))
+    w->ftrace_fd = w->oom_fd = -1;
+    if (!read_again(&w->oom_fd, OOM, w->oom, sizeof(w->oom)))
         w->oom[0] = '\0';
+    // Nobody looks again where the defence is off.
+    w->oom_fd = safe_close(w->oom_fd);
 }
 
 void defence_watch_end(struct agent *a)
 {
-    if (a->defence.watch.attached && a->defence.watch.cgroup[0])
-        set_cgroup_modes(&a->defence.watch, CGROUP_PROCS_FREE);
+    struct defence_watch *w = &a->defence.watch;
+
+    if (w->attached && w->cgroup[0])
+        set_cgroup_modes(w, CGROUP_PROCS_FREE);
+    w->ftrace_fd = safe_close(w->ftrace_fd);
+    w->oom_fd = safe_close(w->oom_fd);
 }
 
 void defence_watch_tick(struct agent *a)

@@ -103,6 +103,7 @@ static int teardown(void **state)
 {
     struct bench *b = *state;
 
+    defence_ending(&b->a);
     unit_rmdir(b->dir);
     free(b);
     return 0;
