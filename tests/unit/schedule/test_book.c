@@ -184,7 +184,7 @@ static void test_leave(void **state)
 // From one rule to another by the same program: what only the first gave goes back. By another program it stays.
 static void test_change(void **state)
 {
-    const struct schedule nothing = {.set = SCHEDULE_NICE};
+    const struct schedule nothing = {.set = SCHEDULE_NICE, .nice = getpriority(PRIO_PROCESS, 0)};
     _cleanup_(book_freep) struct book *b = NULL;
     pid_t pid = start_child();
     struct book_subject one = subject(pid, "/bin/a"), other = subject(pid, "/bin/b");

@@ -43,8 +43,7 @@ static void test_a_canary_proves_one_hook(void **state)
 static void test_the_defence_proves_itself(void **state)
 {
     static const char *const not_asked[] = {"guard_move", "fexit_cgroup_procs_write_start",
-                                            "fentry_cgroup_procs_write_finish",
-                                            "fexit_cgroup_can_fork"};
+                                            "fexit_cgroup_file_write", "fexit_cgroup_can_fork"};
     const struct extra_row *row;
     size_t n = 0;
 
