@@ -3,11 +3,13 @@
 // The self-test, for the files of the sensor (canary*.c): what every attached hook has to refuse is tried in a process of its own.
 #pragma once
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "sensor/rows.h"
 #include "sensor/sensor.h"
@@ -131,3 +133,18 @@ bool canary_guard_take(struct canary *c, const struct sg_record *record);
 #include "sensor/canary.def"
 #define CANARY_GUARD(program, id, act, help) int act(const struct canary *c);
 #include "sensor/canary_guard.def"
+
+// What acts answer, of what a system call came back with; of one that makes a descriptor, which nobody is to have.
+static inline int outcome(long result)
+{
+    return result < 0 ? errno : 0;
+}
+
+static inline int outcome_fd(long fd)
+{
+    int r = outcome(fd);
+
+    if (fd >= 0)
+        (void)close((int)fd);
+    return r;
+}

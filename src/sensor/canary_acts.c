@@ -28,11 +28,6 @@
 // canary.h says what comes back.
 typedef int (*act_fn)(const struct canary *c);
 
-static int outcome(long result)
-{
-    return result < 0 ? errno : 0;
-}
-
 int act_open(const struct canary *c)
 {
     int fd = open("open/file", O_RDONLY | O_CLOEXEC);

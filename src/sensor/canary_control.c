@@ -34,20 +34,6 @@
 #define NEVER_A_FAMILY 22 // AF_ASH: the kernel has never had it, and asks for a module
 #define OWN_PROGRAM    "/proc/self/exe"
 
-static int outcome(long result)
-{
-    return result < 0 ? errno : 0;
-}
-
-static int outcome_fd(long fd)
-{
-    int r = outcome(fd);
-
-    if (fd >= 0)
-        (void)close((int)fd);
-    return r;
-}
-
 int act_setuid(const struct canary *c)
 {
     (void)c;

@@ -25,21 +25,6 @@
 
 #define FTRACE "/proc/sys/kernel/ftrace_enabled"
 
-static int outcome(long result)
-{
-    return result < 0 ? errno : 0;
-}
-
-// A descriptor that should not have been had.
-static int outcome_fd(long fd)
-{
-    int r = outcome(fd);
-
-    if (fd >= 0)
-        (void)close((int)fd);
-    return r;
-}
-
 int act_guard_signal(const struct canary *c)
 {
     return outcome(kill(c->guard.agent, SG_GUARD_CANARY_SIGNAL));
