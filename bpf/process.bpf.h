@@ -71,6 +71,30 @@ static __always_inline void sg_forget_thread(__u32 tid, __u64 address)
     bpf_map_delete_elem(&sg_execs, &address); /* an exec that failed */
 }
 
+/* Processes of several threads of which one told the end. By the address of what they share, and their beginning. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u64);
+    __type(value, __u8);
+} sg_ended SEC(".maps");
+
+/*
+ * No thread is left that lives: has another one told so? The kernel counts them down some time before it traces their ends, so that of
+ * those that end together several find themselves to be the last.
+ */
+static __always_inline int sg_end_is_told(struct task_struct *task)
+{
+    __u64 process;
+    __u8 told = 1;
+
+    if (task->signal->nr_threads == 1 && !task->signal->sum_sched_runtime)
+        return 0;
+    process = sg_address(task->signal) ^ task->group_leader->start_boottime;
+    /* Up to 6.3 the kernel's function returns an int (include/linux/bpf.h, map_update_elem), and its sign is not in the upper half. */
+    return (int)bpf_map_update_elem(&sg_ended, &process, &told, BPF_NOEXIST) == -EEXIST;
+}
+
 static __always_inline void sg_ends(struct task_struct *task)
 {
     __u64 address = bpf_get_current_task();
@@ -81,7 +105,7 @@ static __always_inline void sg_ends(struct task_struct *task)
     __u32 slot;
 
     /* The last thread speaks for the process. */
-    if (task->signal->live.counter > 0) {
+    if (task->signal->live.counter > 0 || sg_end_is_told(task)) {
         sg_forget_thread(tid, address);
         return;
     }

@@ -16,6 +16,7 @@
 
 /* Constants of the kernel that are macros there and so not in BTF. */
 #define EPERM              1
+#define EEXIST             17
 #define FMODE_READ         0x1u /* include/linux/fs.h */
 #define FMODE_WRITE        0x2u
 #define FMODE_EXEC         0x20u

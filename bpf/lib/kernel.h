@@ -208,7 +208,9 @@ struct css_set {
 
 struct signal_struct {
     atomic_t live;
+    int nr_threads;
     int group_exit_code;
+    unsigned long long sum_sched_runtime; /* of threads that are gone */
 };
 
 struct task_struct {

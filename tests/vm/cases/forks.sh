@@ -58,6 +58,10 @@ skipped_at_most() {
     echo "$n"
 }
 
+if [[ ${1:-} == run && $part == threads ]]; then
+    for ((i = 0; i < 200; i++)); do sg-load together 8; done >/tmp/together
+    exit 0
+fi
 if [[ ${1:-} == run ]]; then
     lives_begin || echo "not ok the kernel traces"
     if [[ $part == unread ]]; then
@@ -115,6 +119,16 @@ part=unread
 under_policy -p /tmp/exec.yaml
 check "records were lost" test "$(lost)" -gt 0
 lives_compare "a sensor that nobody reads" /tmp/lives "$(</tmp/root)" "$(lost)" "$(</tmp/skipped)" "$records"
+
+# Threads that end with their process at the same time: it has one end.
+part=threads
+under_policy -p /tmp/exec.yaml
+python3 - "$records" /tmp/together <<'PY' || echo "not ok what was recorded can be read"
+import collections, json, sys
+ends = collections.Counter(r["pid"] for r in map(json.loads, open(sys.argv[1], errors="replace")) if r["kind"] == "exit")
+numbers = collections.Counter(ends[int(pid)] for pid in open(sys.argv[2]))
+print("ok" if numbers == {1: 200} else "not ok", f"200 processes whose threads end together have one end each: {dict(numbers)}")
+PY
 
 # The agent as it is after an installation, but that it writes records of processes.
 defence=yes credentials=record

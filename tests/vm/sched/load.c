@@ -4,6 +4,7 @@
 //
 //   sg-load hog SECONDS        one thread that never sleeps; then "hog NANOSECONDS-OF-CPU"
 //   sg-load threads N MS       N threads, one after the other, each busy for MS and then asleep as long; then as hog
+//   sg-load together N         N threads that all run when their process ends; before, its number
 //   sg-load nap MS SECONDS     sleeps MS, again and again
 //   sg-load wait SECONDS       two threads: one holds a lock that the other waits for
 //   sg-load read FILE SECONDS  one thread that reads past the page cache, again and again
@@ -22,6 +23,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +95,31 @@ static int naps(double ms, double seconds)
     while (now(CLOCK_MONOTONIC) < end)
         nap(ms / 1e3);
     return 0;
+}
+
+static atomic_long running;
+
+static void *run_on(void *arg)
+{
+    (void)arg;
+    running++;
+    for (;;)
+        ;
+    return NULL;
+}
+
+static int together(long n)
+{
+    pthread_t thread;
+
+    if (printf("%d\n", getpid()) < 0 || fflush(stdout) != 0)
+        return 1;
+    for (long i = 0; i < n; i++)
+        if (pthread_create(&thread, NULL, run_on, NULL) != 0)
+            return 1;
+    while (running < n)
+        (void)sched_yield();
+    _exit(0);
 }
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -295,6 +322,8 @@ int main(int argc, char **argv)
         return hog(a);
     if (streq(what, "threads"))
         return threads((long)a, b);
+    if (streq(what, "together"))
+        return together((long)a);
     if (streq(what, "nap"))
         return naps(a, b);
     if (streq(what, "wait"))
