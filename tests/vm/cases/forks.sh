@@ -69,6 +69,12 @@ if [[ ${1:-} == run ]]; then
         kill -STOP "$PPID"
         storm "$(printf '%02000d' 0)"
         kill -CONT "$PPID"
+        # Until it has read all and waits for more: what is lost of what follows has no trace.
+        for ((i = 0; i < 1200; i++)); do
+            read -r status </proc/$PPID/stat
+            [[ $status == *") S "* ]] && break
+            read -r -t 0.05 <> <(:)
+        done
     else
         storm
         echo "# the storm took $SECONDS s"
