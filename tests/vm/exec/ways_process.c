@@ -193,9 +193,13 @@ static _Noreturn void by_thread(const struct run *r, void *(*fn)(void *), int n)
 {
     pthread_t thread[8];
 
-    for (int i = 0; i < n; i++)
-        if (pthread_create(&thread[i], NULL, fn, (void *)r))
-            skip(r, "no threads");
+    for (int i = 0, error; i < n; i++) {
+        // While one of them executes a program, the kernel makes no other one (fs/exec.c, check_unsafe_exec()).
+        while ((error = pthread_create(&thread[i], NULL, fn, (void *)r)) == EAGAIN)
+            (void)sched_yield();
+        if (error)
+            skip(r, "no threads: %s", strerror(error));
+    }
     for (;;)
         pause();
 }
