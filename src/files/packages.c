@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "files/packages.h"
-#include "base/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/sort.h"
 #include "base/strbuf.h"
 #include "base/table.h"
 

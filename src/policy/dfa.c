@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/dfa.h"
-#include "base/sort.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "abi/policy.h"
 #include "base/alloc.h"
+#include "base/sort.h"
 
 // How often the clock is read.
 #define CHECK_EVERY 64

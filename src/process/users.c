@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/users.h"
-#include "base/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/sort.h"
 #include "base/strutil.h"
 
 #define FILE_MAX     (8u << 20) // bytes; a larger file is taken for one without names

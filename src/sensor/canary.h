@@ -103,11 +103,11 @@ bool canary_lives(struct canary *c, const struct sg_record *record);
 // Is this one of them?
 bool canary_is_process(struct canary *c, uint32_t tgid, uint64_t start_ns);
 
-// canary_acts.c: does all of the kinds that are true in `kinds`, in a process that was forked for it; c->results says what came of
-// each. Never returns. It keeps `end_fd`, of which it is seen when it has ended.
-// Acts whose place is a path of the host.
+// canary_acts.c: acts whose place is a path of the host.
 bool canary_on_host(uint32_t kind);
 
+// Does all of the kinds that are true in `kinds`, in a process that was forked for it; c->results says what came of each. Never
+// returns. It keeps `end_fd`, of which it is seen when it has ended.
 void canary_child(const struct canary *c, const bool kinds[CANARY_COUNT], int end_fd)
     __attribute__((noreturn));
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sensor/decode.h"
-#include "base/sort.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/sort.h"
 #include "sensor/decode_fields.h"
 #include "sensor/decode_internal.h"
 
