@@ -186,6 +186,27 @@ await walk.test('the live tree is searched, with what is above what was found', 
   await has('No process matches');
 });
 
+await walk.test('what is typed as soon as a search has found stays in the box', async () => {
+  await page.evaluate(() => {
+    const box = document.querySelector('input[type=search]');
+    const seen = new MutationObserver(() => {
+      if (!document.body.textContent.includes('1 of ')) return;
+      seen.disconnect();
+      box.value = 'no such thing';
+      box.dispatchEvent(new InputEvent('input', { bubbles: true }));
+    });
+    seen.observe(document.body, { childList: true, subtree: true, characterData: true });
+  });
+  await page.fill('input[type=search]', 'backup.py');
+  await page.keyboard.press('Enter');
+  await has('1 of ');
+  // What runs after the page is drawn has run when two frames and what they left to do are over.
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 200)))));
+  assert.equal(await page.inputValue('input[type=search]'), 'no such thing');
+  await page.keyboard.press('Enter');
+  await has('No process matches');
+});
+
 await walk.test('one click from the page of a process to where it is in the live tree', async () => {
   await go(at(2401), '.ptree-self');
   await page.click('.page-do a:has-text("Live tree")');

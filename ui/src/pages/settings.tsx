@@ -2,7 +2,7 @@
 //
 // Settings of the server that can be changed while it runs.
 
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 import { api } from '../api/client.ts';
 import { useData } from '../api/data.ts';
 import type { Setting } from '../api/types.ts';
@@ -21,8 +21,8 @@ function SettingRow({ s, onSaved }: { s: Setting; onSaved: () => void }) {
   const [text, setText] = useState(written(s.type, s.value));
   const action = useAction();
   const changed = text !== written(s.type, s.value);
-  // What was saved comes back in the form that the server gives it.
-  useEffect(() => setText(written(s.type, s.value)), [s.value]);
+  // What was saved comes back in the form that the server gives it; at once, so that nothing typed since is lost.
+  useLayoutEffect(() => setText(written(s.type, s.value)), [s.value]);
   const save = (value: Value | null) =>
     action.run(async () => {
       await api.patch('settings', { set: { [s.key]: value } });
