@@ -121,6 +121,8 @@ enum sg_field_type {
              * none where an earlier one has the same dev and ino */
     SG_FIELD_STDIO_PATH1 = 16,
     SG_FIELD_STDIO_PATH2 = 17,
+    SG_FIELD_ENDS =
+        18, /* CONTROL, of kinds that sockets ask about: struct sg_ends of abi/network.h */
 };
 
 /* What an exec was, as far as it is a number. */
