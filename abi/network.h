@@ -49,6 +49,11 @@ enum sg_net_family {
 /* A protocol as one byte that is neither 0 nor '/'. The last three of all, two of which are for experiments, are one. */
 #define SG_NET_PROTOCOL(p) ((__u8)((p) < '/' - 1 ? (p) + 1 : (p) < 253 ? (p) + 2 : 255))
 
+/* Kinds of abi/control.def that ask with ends, as bits. */
+#define SG_NET_KINDS                                                                  \
+    (1ull << SG_CONTROL_connect | 1ull << SG_CONTROL_send | 1ull << SG_CONTROL_bind | \
+     1ull << SG_CONTROL_listen | 1ull << SG_CONTROL_accept | 1ull << SG_CONTROL_receive)
+
 /* Both ends of a socket, in records and as a key. 56 bytes. */
 struct sg_ends {
     __u8 local[16], remote[16];

@@ -116,8 +116,14 @@ enum {
  *   NUMBER  one byte, SG_CONTROL_NUMBER(n)
  *   ID      five bytes, SG_CONTROL_ID(id, 0 … 4)
  *   NAME    its bytes
+ *   ENDS    what abi/network.h says
  */
-enum sg_control_arg { SG_CONTROL_ARG_NUMBER, SG_CONTROL_ARG_ID, SG_CONTROL_ARG_NAME };
+enum sg_control_arg {
+    SG_CONTROL_ARG_NUMBER,
+    SG_CONTROL_ARG_ID,
+    SG_CONTROL_ARG_NAME,
+    SG_CONTROL_ARG_ENDS,
+};
 enum sg_control {
 #define SG_CONTROL(id, arg, help) SG_CONTROL_##id,
 #include "control.def"

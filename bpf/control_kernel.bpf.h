@@ -4,6 +4,7 @@
 #define SG_BPF_CONTROL_KERNEL_H
 
 #include "lib/control.bpf.h"
+#include "lib/kernel_sock.h"
 #include "lib/short_name.bpf.h"
 #include "lib/syscall.bpf.h"
 #include "lib/uring.bpf.h"
@@ -11,14 +12,6 @@
 #define READING_MODULE            2 /* include/linux/kernel_read_file.h, the same in kernel_load_data.h */
 #define READING_KEXEC_IMAGE       3
 #define READING_MODULE_COMPRESSED 7 /* in the newest; before it 2 as well */
-#define AF_UNIX                   1
-#define AF_INET                   2
-#define AF_INET6                  10
-#define AF_PACKET                 17
-#define AF_ALG                    38
-#define AF_VSOCK                  40
-#define AF_XDP                    44
-#define SOCK_RAW                  3
 #define KEY_SYSADMIN_OVERRIDE     8 /* include/linux/key.h */
 #define KEY_AUTHTOKEN_OVERRIDE    9
 

@@ -250,25 +250,7 @@ SG_CONTROL_PROGRAMS(task_kill, task_kill, task_kill, ((void)info, sg_on_kill(p, 
 /* Somebody chooses whom a file's signals are for. He may have gone when they are sent. */
 static __always_inline int sg_on_set_owner(struct file *file)
 {
-    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-    const struct sg_image *header = sg_header_now();
-    __u64 address = sg_address(file);
-    const struct sg_subject *s;
-    struct sg_owner owner = {};
-
-    if (!header)
-        return 0;
-    sg_subject_refresh(header);
-    s = sg_subject_current(header);
-    owner.tgid = bpf_get_current_pid_tgid() >> 32;
-    owner.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-    if (s) {
-        owner.policy_id = s->policy_id;
-        owner.epoch = s->epoch;
-        for (int i = 0; i < (int)SG_PRED_WORDS; i++)
-            owner.preds[i] = s->preds[i];
-    }
-    bpf_map_update_elem(&sg_owners, &address, &owner, BPF_ANY);
+    sg_owner_set(sg_address(file));
     return 0;
 }
 

@@ -5,6 +5,8 @@
 #include "control_mount.bpf.h"
 #include "control_process.bpf.h"
 #include "control_signal.bpf.h"
+#include "control_socket.bpf.h"
+#include "control_socket_in.bpf.h"
 #include "cred.bpf.h"
 #include "exec.bpf.h"
 #include "file_inherit.bpf.h"

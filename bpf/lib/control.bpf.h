@@ -159,7 +159,10 @@ static __noinline __u64 sg_control_try(struct sg_asked *a, __u32 policy_id, __u3
     return decision;
 }
 
-/* Who a file's signals are sent for: see bpf/control_signal.bpf.h. Made when he says so, by the file's address. */
+/*
+ * Who a file's signals are sent for, and who waits at a socket: see bpf/control_signal.bpf.h and control_socket_in.bpf.h. Made when
+ * he says so, by the address of the file or the socket.
+ */
 struct sg_owner {
     __u64 start_ns; /* of the process */
     __u32 tgid;
@@ -171,10 +174,40 @@ struct sg_owner {
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 4096);
+    __uint(max_entries, 16384);
     __type(key, __u64);
     __type(value, struct sg_owner);
 } sg_owners SEC(".maps");
+
+static __noinline int sg_owner_put(__u64 address)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    const struct sg_image *header = sg_header_now();
+    const struct sg_subject *s = header ? sg_subject_current(header) : NULL;
+    struct sg_owner owner = {};
+
+    owner.tgid = bpf_get_current_pid_tgid() >> 32;
+    owner.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    if (s) {
+        owner.policy_id = s->policy_id;
+        owner.epoch = s->epoch;
+        for (int i = 0; i < (int)SG_PRED_WORDS; i++)
+            owner.preds[i] = s->preds[i];
+    }
+    bpf_map_update_elem(&sg_owners, &address, &owner, BPF_ANY);
+    return 0;
+}
+
+/* The current task is who something is for from now on: a file, or a socket, by its address. */
+static __always_inline void sg_owner_set(__u64 address)
+{
+    const struct sg_image *header = sg_header_now();
+
+    if (!header)
+        return;
+    sg_subject_refresh(header);
+    sg_owner_put(address);
+}
 
 /* NULL: the current task does it itself, or nobody knows for whom the file does. */
 static __always_inline const struct sg_owner *sg_owner_of(const struct sg_asked *a)
@@ -239,18 +272,17 @@ static __always_inline __u64 sg_add_control(__u8 *bytes, const struct sg_asked *
 }
 
 /* Who did it. Of somebody else than the current task there is no more than this, the rest is for the agent to know. */
-static __always_inline void sg_control_fill(struct sg_record *r, const struct sg_asked *a)
+static __always_inline void sg_fill_owner(struct sg_record *r, const struct sg_owner *owner,
+                                          __u32 uid, __u32 euid)
 {
-    const struct sg_owner *owner = sg_owner_of(a);
-
     if (!owner || owner->tgid == bpf_get_current_pid_tgid() >> 32) {
         sg_fill_process(r);
         return;
     }
     r->tgid = r->tid = owner->tgid;
     r->start_ns = owner->start_ns;
-    r->uid = SG_ASKED_USER(a);
-    r->euid = SG_ASKED_EFFECTIVE(a);
+    r->uid = uid;
+    r->euid = euid;
     r->login_uid = ~0u;
 }
 
@@ -267,7 +299,7 @@ static __noinline int sg_control_emit(const struct sg_asked *a, __u64 decision, 
     b = sg_begin_empty(&slot, SG_RECORD_CONTROL);
     if (b) {
         r = (struct sg_record *)b->bytes;
-        sg_control_fill(r, a);
+        sg_fill_owner(r, sg_owner_of(a), SG_ASKED_USER(a), SG_ASKED_EFFECTIVE(a));
         r->policy_id = policy_id;
         r->hook = a->hook;
         r->rule = SG_DECISION_RULE(decision);
@@ -291,14 +323,12 @@ static __noinline int sg_control_emit(const struct sg_asked *a, __u64 decision, 
     return 0;
 }
 
-static __always_inline int sg_control_exempt(const struct sg_asked *a, __u64 decision)
+/* Is the current task one that such rules are not for? */
+static __always_inline int sg_control_is_exempt(__u64 decision)
 {
     struct task_struct *task = (struct task_struct *)bpf_get_current_task();
     struct sg_agent *agent = sg_agent_get();
 
-    /* The current task is whoever was interrupted. */
-    if (a->by_file)
-        return 0;
     if ((BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER)) == PF_KTHREAD)
         return 1;
     return sg_is_agent(agent, task) && SG_DECISION_RULE(decision) >= agent->kept_rules;
@@ -310,7 +340,9 @@ static __noinline int sg_control_conclude(const struct sg_asked *a, __u64 decisi
     int refused = sg_decision_refuses(decision);
     __u32 error = SG_ENTRY_ERRNO(SG_DECISION_FLAGS(decision));
 
-    if (sg_control_exempt(a, decision) || (a->denials && SG_DECISION_VERDICT(decision) < SG_DENY))
+    /* Of what a descriptor does the current task is whoever was interrupted. */
+    if ((!a->by_file && sg_control_is_exempt(decision)) ||
+        (a->denials && SG_DECISION_VERDICT(decision) < SG_DENY))
         return 0;
     if (!error)
         error = EPERM;

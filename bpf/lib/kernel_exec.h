@@ -7,17 +7,14 @@
 #define SG_BPF_KERNEL_EXEC_H
 
 #include "kernel.h"
+#include "kernel_sock.h"
 
 /* Constants of the kernel that are macros there and so not in BTF. */
-#define S_IFIFO  0010000 /* include/uapi/linux/stat.h */
-#define S_IFBLK  0060000
-#define S_IFSOCK 0140000
+#define S_IFIFO 0010000 /* include/uapi/linux/stat.h */
+#define S_IFBLK 0060000
 #ifndef S_IFREG
 #define S_IFREG 0100000
 #endif
-#define AF_UNIX           1 /* include/linux/socket.h */
-#define AF_INET           2
-#define AF_INET6          10
 #define ELFCLASS32        1 /* include/uapi/linux/elf.h */
 #define EI_CLASS          4
 #define PROT_READ         0x1ul /* include/uapi/asm-generic/mman-common.h */
@@ -42,10 +39,6 @@ struct uts_namespace {
 };
 
 struct ipc_namespace {
-    struct ns_common ns;
-};
-
-struct net {
     struct ns_common ns;
 };
 
@@ -114,30 +107,9 @@ struct dentry___hashed {
     struct hlist_bl_node d_hash;
 };
 
-struct in6_addr {
-    __u8 in6_u[16];
-};
-
-struct sock_common {
-    unsigned short skc_family;
-    __u32 skc_daddr, skc_rcv_saddr;
-    __u16 skc_dport, skc_num;
-    struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
-};
-
-struct socket {
-    struct sock *sk;
-};
-
 struct socket_alloc {
     struct socket socket;
     struct inode vfs_inode;
-};
-
-struct sock {
-    struct sock_common __sk_common;
-    __u16 sk_protocol; /* a bit field up to 5.5 */
-    struct socket *sk_socket;
 };
 
 struct unix_sock {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "abi/control.h"
+#include "abi/network.h"
 #include "base/alloc.h"
 #include "base/mappings.h"
 #include "base/strutil.h"
@@ -173,19 +174,40 @@ static void put_list(struct strbuf *sb, char *const *list)
         sb_printf(sb, "%s\"%s\"", i ? ", " : "", list[i]);
 }
 
-// What only the self-test asks with, in each of these kinds.
+// How a kind is asked about in the policy: what only the self-test asks with.
+static const struct {
+    uint64_t kinds;
+    const char *section;
+    const char *
+        key; // the kind is a value of `access`, and this key has what is asked with; NULL: the kind is the key
+} asked[] = {
+    {~(SG_BIT(SG_CONTROL_exec) | SG_NET_KINDS), "control", NULL},
+    {SG_BIT(SG_CONTROL_connect) | SG_BIT(SG_CONTROL_send), "network", "to"},
+    {SG_BIT(SG_CONTROL_bind) | SG_BIT(SG_CONTROL_listen), "network", "at"},
+    {SG_BIT(SG_CONTROL_accept) | SG_BIT(SG_CONTROL_receive), "network", "from"},
+};
+
 static void put_controls(struct strbuf *sb, uint64_t kinds)
 {
-    const char *title = "control:\n";
+    const char *said = "";
 
-    for (uint32_t kind = SG_CONTROL_fork; kind < SG_CONTROL_COUNT; kind++) {
-        // Nobody is refused to end, or to be scheduled.
-        if (!(kinds & SG_BIT(kind)) || kind == SG_CONTROL_exit || kind == SG_CONTROL_schedule)
-            continue;
-        sb_printf(sb, "%s  - {%s: " SG_CONTROL_SELF_NAME ", do: deny}\n", title,
-                  event_control_name((enum sg_control)kind));
-        title = "";
-    }
+    // Nobody is refused to end, or to be scheduled.
+    kinds &= ~(SG_BIT(SG_CONTROL_exit) | SG_BIT(SG_CONTROL_schedule));
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++)
+        for (unsigned kind = 0; kind < SG_CONTROL_COUNT; kind++) {
+            const char *name = event_control_name((enum sg_control)kind);
+
+            if (!(kinds & asked[i].kinds & SG_BIT(kind)))
+                continue;
+            if (!streq(said, asked[i].section))
+                sb_printf(sb, "%s:\n", asked[i].section);
+            said = asked[i].section;
+            if (asked[i].key)
+                sb_printf(sb, "  - {access: %s, %s: " SG_CONTROL_SELF_NAME ", do: deny}\n", name,
+                          asked[i].key);
+            else
+                sb_printf(sb, "  - {%s: " SG_CONTROL_SELF_NAME ", do: deny}\n", name);
+        }
 }
 
 static void put_guards(struct strbuf *sb, const struct guarded *guarded)

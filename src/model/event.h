@@ -21,6 +21,7 @@
 
 #include "abi/event.h"
 #include "abi/guard.h"
+#include "abi/network.h"
 #include "abi/policy.h"
 #include "abi/shared.h"
 #include "base/cleanup.h"
@@ -164,6 +165,8 @@ struct control_access {
     // Of safeguard's own defence, which no rule of a policy asks for (rule_index is SG_RULE_DEFENCE): 1 + enum sg_guard_act. 0: a rule
     // decided.
     uint8_t defence;
+    bool has_ends; // of kinds about sockets
+    struct sg_ends ends;
 };
 
 // Something that is wrong whatever the policy says; what there is to say of its kind is in model/finding.h.

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "model/names.h"
-#include "ocsf/objects.h"
+#include "ocsf/network.h"
 
 struct bytes ocsf_argument(const struct event *ev)
 {
@@ -65,6 +65,9 @@ void ocsf_put_control_sentence(struct out *out, const struct record_view *v)
         out_lit(out, " to ");
         put_target(out, ev);
         break;
+    case OCSF_OTHER_END: ocsf_put_ends(out, ev, true, false); break;
+    case OCSF_OWN_END: ocsf_put_ends(out, ev, false, true); break;
+    case OCSF_BOTH_ENDS: ocsf_put_ends(out, ev, true, true); break;
     case OCSF_NONE: out->p--; break;
     case OCSF_NOT_CONTROL: break;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "ocsf/objects.h"
+#include "ocsf/network.h"
 
 #include "ocsf/ocsf.h"
 #include "ocsf/values.h"
@@ -292,6 +292,24 @@ static void write_namespaces(struct out *out, const struct ocsf_context *o,
 #undef OCSF_WANT_namespaces
 }
 
+static void write_network_endpoint(struct out *out, const struct ocsf_context *o,
+                                   const struct endpoint_view *e)
+{
+    (void)o;
+#define OCSF_WANT_network_endpoint
+#include "ocsf/objects.def"
+#undef OCSF_WANT_network_endpoint
+}
+
+static void write_connection_info(struct out *out, const struct ocsf_context *o,
+                                  const struct network_view *n)
+{
+    (void)o;
+#define OCSF_WANT_connection_info
+#include "ocsf/objects.def"
+#undef OCSF_WANT_connection_info
+}
+
 static void write_endpoint(struct out *out, const struct ocsf_context *o,
                            const struct endpoint_view *e)
 {
@@ -437,6 +455,17 @@ void ocsf_put_event_module(struct out *out, const struct event *ev)
 #define OCSF_WANT_event_module
 #include "ocsf/objects.def"
 #undef OCSF_WANT_event_module
+}
+
+void ocsf_put_event_network(struct out *out, const struct event *ev)
+{
+    const struct ocsf_context *o = NULL;
+    struct network_view view, *n = &view;
+
+    ocsf_view_network(ev, n);
+#define OCSF_WANT_event_network
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_network
 }
 
 void ocsf_put_unmapped(struct out *out, const struct record_view *v)

@@ -54,6 +54,14 @@ struct endpoint_view {
     uint16_t family, port;
 };
 
+// A record of a socket (network.c).
+struct network_view {
+    const struct sg_ends *ends; // of the event
+    struct endpoint_view local, remote, src, dst;
+    bool has_local, has_remote, has_src, has_dst;
+    uint8_t direction; // caption table
+};
+
 struct descriptor_view {
     const struct launch_fd *fd;
     uint32_t number;
@@ -156,6 +164,7 @@ void ocsf_put_event_finding(struct out *out, const struct ocsf_context *o, struc
 void ocsf_put_event_kernel(struct out *out, const struct event *ev);
 void ocsf_put_event_memory(struct out *out, const struct event *ev);
 void ocsf_put_event_module(struct out *out, const struct event *ev);
+void ocsf_put_event_network(struct out *out, const struct event *ev);
 void ocsf_put_event_rule(struct out *out, const struct event *ev);
 void ocsf_put_unmapped(struct out *out, const struct record_view *v);
 void ocsf_put_unmapped_finding(struct out *out, const struct finding *f);

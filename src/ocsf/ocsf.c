@@ -336,6 +336,8 @@ static void put_control(struct out *out, const struct record_view *v)
         ocsf_put_event_memory(out, v->ev);
     else if (class == &ocsf_class_module)
         ocsf_put_event_module(out, v->ev);
+    else if (class == &ocsf_class_network)
+        ocsf_put_event_network(out, v->ev);
     else
         ocsf_put_event_process(out, v);
 }
@@ -345,7 +347,7 @@ static bool names_process(const struct record_view *v)
 {
     return v->ev->kind == EVENT_FORK || v->ev->kind == EVENT_EXIT ||
            (v->ev->kind == EVENT_CONTROL && v->op->class != &ocsf_class_kernel &&
-            v->op->class != &ocsf_class_module);
+            v->op->class != &ocsf_class_module && v->op->class != &ocsf_class_network);
 }
 
 // What only records of its class have.

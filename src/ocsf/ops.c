@@ -12,9 +12,11 @@
 #define SCOPE_KERNEL
 #define SCOPE_MEMORY
 #define SCOPE_MODULE
-#define class_KERNEL ocsf_class_kernel
-#define class_MEMORY ocsf_class_memory
-#define class_MODULE ocsf_class_module
+#define SCOPE_NETWORK
+#define class_KERNEL  ocsf_class_kernel
+#define class_MEMORY  ocsf_class_memory
+#define class_MODULE  ocsf_class_module
+#define class_NETWORK ocsf_class_network
 #define OCSF_CLASS(class, uid, category, caption) \
     SCOPE_##class const struct ocsf_class class_##class = {uid, category};
 #include "ocsf/classes.def"

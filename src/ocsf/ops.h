@@ -40,9 +40,13 @@ enum ocsf_object {
     OCSF_IN_BRACKETS,
     OCSF_TARGET,
     OCSF_SENT,
+    OCSF_OTHER_END,
+    OCSF_OWN_END,
+    OCSF_BOTH_ENDS,
 };
 
-extern const struct ocsf_class ocsf_class_kernel, ocsf_class_memory, ocsf_class_module;
+extern const struct ocsf_class ocsf_class_kernel, ocsf_class_memory, ocsf_class_module,
+    ocsf_class_network;
 
 enum ocsf_outcome_key {
 #define OCSF_OUTCOME(key, ...) OCSF_##key,
@@ -77,6 +81,7 @@ enum ocsf_table {
     OCSF_TABLE_disposition,
     OCSF_TABLE_kernel_type,
     OCSF_TABLE_load_type,
+    OCSF_TABLE_direction,
     OCSF_TABLE_launch_type,
     OCSF_TABLE_file_type,
     OCSF_TABLE_algorithm,

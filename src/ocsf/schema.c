@@ -218,8 +218,9 @@ static const struct {
     const char *name;
     uint32_t uid;
 } classes[] = {
-    {"file_activity", 1001},   {"kernel_activity", 1003},  {"memory_activity", 1004},
-    {"module_activity", 1005}, {"process_activity", 1007}, {"detection_finding", 2004},
+    {"file_activity", 1001},    {"kernel_activity", 1003},  {"memory_activity", 1004},
+    {"module_activity", 1005},  {"process_activity", 1007}, {"detection_finding", 2004},
+    {"network_activity", 4001},
 };
 
 // What a class allows beyond the shape: its number, its activities and its types.

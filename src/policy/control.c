@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/strutil.h"
 #include "base/utf8.h"
+#include "policy/ends.h"
 #include "policy/environ.h"
 #include "policy/explain.h"
 
@@ -60,6 +61,11 @@ enum sg_control policy_control_kind(const char *name)
     return kind;
 }
 
+bool control_asks_with_ends(enum sg_control kind)
+{
+    return (size_t)kind < ARRAY_SIZE(kinds) && kinds[kind].arg == SG_CONTROL_ARG_ENDS;
+}
+
 // Capabilities are known with and without what stands in front of all of them.
 static bool is_word(const struct word *row, const char *word)
 {
@@ -84,9 +90,19 @@ int policy_control_from_word(enum sg_control kind, const char *word,
 {
     struct policy_control control = {.kind = kind, .what = POLICY_CONTROL_NUMBER};
     const struct word *known;
+    struct ends_asked asked;
 
     if ((size_t)kind >= ARRAY_SIZE(kinds) || !*word || streq(word, "any"))
         return -EINVAL;
+    if (kinds[kind].arg == SG_CONTROL_ARG_ENDS) {
+        if (ends_parse_asked(word, &asked) < 0)
+            return -EINVAL;
+        control.what = POLICY_CONTROL_ENDS;
+        control.name = word;
+        control.word_len = (uint8_t)ends_word(&asked, control.word);
+        *ret_control = control;
+        return 0;
+    }
     known = find_word(kind, word);
     if (known) {
         control.number = known->number;
@@ -108,7 +124,7 @@ int policy_control_from_word(enum sg_control kind, const char *word,
 void policy_control_format(const struct policy_control *control, struct strbuf *sb)
 {
     sb_printf(sb, "%s:", strempty(policy_control_name(control->kind)));
-    if (control->what == POLICY_CONTROL_NAME) {
+    if (control->name) {
         utf8_escape(sb, control->name, strlen(control->name));
         return;
     }
@@ -133,9 +149,11 @@ int control_walk(const struct policy_image *image, const struct policy_control *
     if ((size_t)control->kind >= ARRAY_SIZE(kinds) || control->what == POLICY_CONTROL_ANY)
         return -EINVAL;
     start = policy_image_head(image)->control_state[control->kind];
-    if (control->what == POLICY_CONTROL_NAME) {
-        *ret_state = start ? policy_image_walk(image, start, control->name, strlen(control->name))
-                           : 0;
+    if (control->what == POLICY_CONTROL_NAME || control->what == POLICY_CONTROL_ENDS) {
+        const char *word = control->word_len ? control->word : control->name;
+
+        len = control->word_len ? control->word_len : strlen(control->name);
+        *ret_state = start ? policy_image_walk(image, start, word, len) : 0;
         return 0;
     }
     if (control->what == POLICY_CONTROL_ID)
@@ -158,6 +176,25 @@ static int put(struct loader *ld, const struct yaml_node *node,
                                                      .control = copy,
                                                      .pos = read_pos(ld, node)};
     return 0;
+}
+
+int control_put_ends(struct loader *ld, const struct yaml_node *node, enum sg_control kind,
+                     const struct policy_ends *ends, struct pattern_list *list)
+{
+    static const char any[] = "any";
+    const struct yaml_node all = {.kind = YAML_SCALAR,
+                                  .text = any,
+                                  .len = sizeof(any) - 1,
+                                  .line = node->line,
+                                  .column = node->column,
+                                  .width = node->width};
+    struct policy_control control = {.kind = kind, .what = POLICY_CONTROL_ENDS, .ends = ends};
+
+    // A rule without an address stands for all.
+    if (node->kind != YAML_SCALAR)
+        node = &all;
+    control.name = arena_strn(ld->arena, node->text, node->len);
+    return control.name ? put(ld, node, &control, list) : -ENOMEM;
 }
 
 static int put_number(struct loader *ld, const struct yaml_node *node,
@@ -241,20 +278,24 @@ static int add(struct glob *g, uint8_t kind, uint8_t byte)
     return 0;
 }
 
-int control_glob(const struct policy_control *control, struct glob *ret_glob)
+int control_glob(const struct policy_control *control, size_t i, struct glob *ret_glob)
 {
-    int r = add(ret_glob, GLOB_BYTE, SG_CONTROL_KIND(control->kind));
+    int r;
 
+    if (i > 0 && control->what != POLICY_CONTROL_ENDS)
+        return -ENOENT;
+    r = add(ret_glob, GLOB_BYTE, SG_CONTROL_KIND(control->kind));
     if (r < 0)
         return r;
     switch (control->what) {
     case POLICY_CONTROL_ANY: return add(ret_glob, GLOB_ANY, 0);
     case POLICY_CONTROL_NUMBER: return add(ret_glob, GLOB_BYTE, SG_CONTROL_NUMBER(control->number));
     case POLICY_CONTROL_ID:
-        for (int i = 0; r == 0 && i < SG_CONTROL_ID_BYTES; i++)
-            r = add(ret_glob, GLOB_BYTE, SG_CONTROL_ID(control->number, i));
+        for (int k = 0; r == 0 && k < SG_CONTROL_ID_BYTES; k++)
+            r = add(ret_glob, GLOB_BYTE, SG_CONTROL_ID(control->number, k));
         return r;
     case POLICY_CONTROL_NAME: return value_glob(control->name, strlen(control->name), 0, ret_glob);
+    case POLICY_CONTROL_ENDS: return ends_glob(control->ends, i, ret_glob);
     }
     return -EINVAL;
 }

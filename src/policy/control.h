@@ -12,9 +12,17 @@
 int read_control_value(struct loader *ld, enum sg_control kind, const struct yaml_node *node,
                        struct pattern_list *list);
 
+// Is it a kind of the section `network`?
+bool control_asks_with_ends(enum sg_control kind);
+
+// A pattern of a kind that asks with ends, which stay the caller's. 0 or -ENOMEM.
+int control_put_ends(struct loader *ld, const struct yaml_node *node, enum sg_control kind,
+                     const struct policy_ends *ends, struct pattern_list *list);
+
 // The state after what is asked for, of an image; 0: no rule is about it. -EINVAL: `any`, or no kind.
 int control_walk(const struct policy_image *image, const struct policy_control *control,
                  uint32_t *ret_state);
 
-// The items of a pattern with `control`, from the common start of all kinds. 0 or -ENOMEM.
-int control_glob(const struct policy_control *control, struct glob *ret_glob);
+// Alternative `i` of the patterns that a pattern with `control` stands for, from the common start of all kinds. 0; -ENOENT: there is
+// none; -ENOMEM.
+int control_glob(const struct policy_control *control, size_t i, struct glob *ret_glob);

@@ -116,17 +116,26 @@ struct rule_draft {
     const struct yaml_node *what;      // the last key that says what the rule is about
     const struct yaml_node **syscalls; // values of `syscall`
     size_t n_syscalls, cap_syscalls;
+    // `network`: values of its keys, NULL where they are not there; kinds of abi/control.def as bits.
+    struct {
+        const struct yaml_node *end, *direction, *protocol, *ports;
+        uint64_t side;  // those that `to`, `from` or `at` is about
+        uint64_t kinds; // those that are named
+    } net;
 };
 
-// A section: which keys its rules have besides by, not_by, do and mode, and what has to hold of a whole rule.
+// A section: which keys its rules have besides by, not_by, do and mode, and what has to hold of a whole rule
+// (check; NULL: nothing).
 struct section {
     enum policy_section id;
     const struct key_row *keys;
     size_t n_keys;
     const char *example; // "a list of rules" is explained with it
     void (*check)(struct loader *ld, const struct yaml_node *node, struct rule_draft *d);
+    // Makes paths of what several keys say together, before check(); NULL: each key does it by itself. 0 or -ENOMEM.
+    int (*finish)(struct loader *ld, const struct yaml_node *node, struct rule_draft *d);
 };
-extern const struct section section_files, section_processes, section_control;
+extern const struct section section_files, section_processes, section_control, section_network;
 
 // `to`: the process that is asked about, as one of these subjects or of another user.
 int read_to(struct loader *ld, const struct yaml_node *key, const struct yaml_node *value,

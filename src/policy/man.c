@@ -140,6 +140,8 @@ static void put_sections(struct strbuf *sb)
     sb_puts(sb, ".SH RULES ABOUT WHAT IS ASKED OF THE KERNEL\n");
     heading_text(sb, "Each key takes a word, a list of words, or any.");
     keys(sb, section_control.keys, section_control.n_keys);
+    sb_puts(sb, ".SH RULES ABOUT SOCKETS\n");
+    keys(sb, section_network.keys, section_network.n_keys);
     sb_puts(sb, ".SH SUBJECTS\n");
     heading_text(sb, "All keys of a subject have to match; within a key one entry of its list is "
                      "enough, except for capability.");

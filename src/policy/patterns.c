@@ -80,12 +80,17 @@ static int add_atom(struct compiler *c, uint32_t number)
 
 static int add_control(struct compiler *c, const struct policy_control *control, uint32_t mark)
 {
-    _cleanup_(glob_done) struct glob g = {};
-    int r;
+    int r = 0;
 
     c->controls |= SG_BIT(control->kind);
-    r = control_glob(control, &g);
-    return r < 0 ? r : nfa_add_glob(c->nfa, c->control_start, &g, mark);
+    for (size_t i = 0; r == 0; i++) {
+        _cleanup_(glob_done) struct glob g = {};
+
+        r = control_glob(control, i, &g);
+        if (r == 0)
+            r = nfa_add_glob(c->nfa, c->control_start, &g, mark);
+    }
+    return r == -ENOENT ? 0 : r;
 }
 
 static int add_rule(struct compiler *c, uint32_t number)

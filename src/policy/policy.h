@@ -55,13 +55,19 @@ enum policy_control_what {
     POLICY_CONTROL_NUMBER,
     POLICY_CONTROL_ID,
     POLICY_CONTROL_NAME, // a pattern: `*` for any number of bytes, `?` for one
+    POLICY_CONTROL_ENDS,
 };
+
+struct policy_ends; // policy/ends.h
 
 struct policy_control {
     enum sg_control kind;
     enum policy_control_what what;
-    uint32_t number;  // NUMBER, ID
-    const char *name; // NAME
+    uint32_t number;                // NUMBER, ID
+    const char *name;               // NAME
+    const struct policy_ends *ends; // ENDS: of a rule
+    char word[24];                  // ENDS: of what is asked for, SG_NET_WORD_MAX
+    uint8_t word_len;
 };
 
 // One path pattern, checked and normalised (no trailing slash); see glob.h for its meaning.
@@ -140,8 +146,9 @@ enum policy_section {
     POLICY_SECTION_FILES,
     POLICY_SECTION_PROCESSES,
     POLICY_SECTION_CONTROL,
+    POLICY_SECTION_NETWORK,
 };
-#define POLICY_SECTION_COUNT 3
+#define POLICY_SECTION_COUNT 4
 
 struct policy_names {
     const char **items;

@@ -27,6 +27,11 @@ static int read_kind(struct loader *ld, const struct yaml_node *key, const struc
                          "write the rule under `processes`");
         return 0;
     }
+    if (control_asks_with_ends(v.kind)) {
+        policy_diag_cure(ld->diags, read_error(ld, key, "`%s` is an access of sockets", key->text),
+                         "write the rule under `network`, with `access: %s`", key->text);
+        return 0;
+    }
     v.draft->what = key;
     v.draft->r.ops = SG_OP_CONTROL;
     return read_each(ld, value, policy_control_expected(v.kind), read_value, &v);

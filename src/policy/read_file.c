@@ -107,10 +107,12 @@ static const struct key_row file_keys[] = {
     {.name = "control",
      .read = note_section,
      .help = "A list of rules about what processes may ask of the kernel besides files."},
+    {.name = "network",
+     .read = note_section,
+     .help = "A list of rules about sockets: who may connect, listen and send, and where."},
     {.name = "record",
      .read = note_section,
      .help = "What records have besides what they always have: a map."},
-    NOT_ENFORCED("network"),
     NOT_ENFORCED("packets"),
 };
 
@@ -118,6 +120,7 @@ static const struct section *const sections[POLICY_SECTION_COUNT] = {
     [POLICY_SECTION_FILES] = &section_files,
     [POLICY_SECTION_PROCESSES] = &section_processes,
     [POLICY_SECTION_CONTROL] = &section_control,
+    [POLICY_SECTION_NETWORK] = &section_network,
 };
 
 static int read_root(struct loader *ld, const struct yaml_node *root)

@@ -265,7 +265,8 @@ static size_t all_keys(const struct section *section, struct key_row ret[KEYS_MA
 static void check_rule(struct loader *ld, const struct section *section,
                        const struct yaml_node *node, struct rule_draft *d)
 {
-    section->check(ld, node, d);
+    if (section->check)
+        section->check(ld, node, d);
     if (!d->verdict)
         policy_diag_expected(ld->diags, read_error(ld, node, "the rule has no `do`"),
                              "do: allow, audit, deny, kill or stop");
@@ -303,6 +304,8 @@ static int read_rule(struct loader *ld, const struct section *section, const str
 
     ld->bad = false;
     r = read_map(ld, node, keys, n_keys, "a rule", &d);
+    if (r == 0 && section->finish && node->kind == YAML_MAP && !ld->bad)
+        r = section->finish(ld, node, &d);
     if (r == 0 && d.paths.n > 0)
         r = pattern_list_keep(ld, &d.paths, &d.r.paths);
     if (r < 0)

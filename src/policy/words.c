@@ -9,6 +9,7 @@ const char *policy_section_name(enum policy_section section)
         [POLICY_SECTION_FILES] = "files",
         [POLICY_SECTION_PROCESSES] = "processes",
         [POLICY_SECTION_CONTROL] = "control",
+        [POLICY_SECTION_NETWORK] = "network",
     };
 
     STATIC_ASSERT(ARRAY_SIZE(names) == POLICY_SECTION_COUNT, "a word for every section");
@@ -30,7 +31,8 @@ bool policy_rule_about(const struct policy_rule *rule, uint32_t i, struct strbuf
     p = &rule->paths.items[i];
     if (p->unsaid)
         return true;
-    if (p->control && rule->section == POLICY_SECTION_CONTROL)
+    if (p->control &&
+        (rule->section == POLICY_SECTION_CONTROL || rule->section == POLICY_SECTION_NETWORK))
         sb_printf(sb, "%s:", policy_control_name(p->control->kind));
     sb_add(sb, p->text, p->len);
     return true;

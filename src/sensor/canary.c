@@ -148,7 +148,8 @@ static bool ready(const struct sensor *s, size_t i)
 static bool records_only(size_t i)
 {
     return row_canary(i) == CANARY_io || row_canary(i) == CANARY_request_module ||
-           row_canary(i) == CANARY_sigio;
+           row_canary(i) == CANARY_sigio || row_canary(i) == CANARY_accept ||
+           row_canary(i) == CANARY_datagram;
 }
 
 // As a service we are confined, and refused things before any hook is asked. A hook that was proved before is none of those.

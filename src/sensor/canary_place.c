@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "abi/control.h"
+#include "abi/network.h"
 #include "base/fd.h"
 #include "base/macro.h"
 #include "sensor/internal.h"
@@ -339,6 +340,8 @@ static uint64_t canary_controls(const struct image_view *image)
         if (control_args[kind] == SG_CONTROL_ARG_NAME) {
             argument = SG_CONTROL_SELF_NAME;
             len = strlen(argument);
+        } else if (control_args[kind] == SG_CONTROL_ARG_ENDS) {
+            word[0] = SG_NET_SELF;
         } else if (control_args[kind] == SG_CONTROL_ARG_ID) {
             len = SG_CONTROL_ID_BYTES;
             for (int i = 0; i < SG_CONTROL_ID_BYTES; i++)

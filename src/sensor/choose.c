@@ -35,11 +35,14 @@ static bool passed_by(const struct bpf_object *object, const struct btf *btf, co
 
 // A newer hook sees the same on this kernel: says so.
 static bool superseded(const struct bpf_object *object, const struct btf *btf, const char *prefix,
-                       const char *id, struct choice *ret)
+                       uint32_t version, const char *id, struct choice *ret)
 {
-    const char *successor = hook_successor(id);
+    const char *successor = hook_successor(id), *by;
+    uint32_t until = hook_until(id, &by);
 
-    if (!successor || !is_here(object, btf, prefix, successor))
+    if (until && version >= until)
+        successor = by;
+    else if (!successor || !is_here(object, btf, prefix, successor))
         return false;
     (void)snprintf(ret->reason, sizeof(ret->reason), "hook %s sees the same on this kernel",
                    successor);
@@ -48,7 +51,7 @@ static bool superseded(const struct bpf_object *object, const struct btf *btf, c
 
 // The most special program that exists for the function's number of arguments.
 static void choose_hook(const struct bpf_object *object, const struct btf *btf, const char *prefix,
-                        const char *id, bool in_union, struct choice *ret)
+                        uint32_t version, const char *id, bool in_union, struct choice *ret)
 {
     const struct bpf_program *base;
     char name[PROGRAM_NAME];
@@ -69,7 +72,8 @@ static void choose_hook(const struct bpf_object *object, const struct btf *btf, 
                        sibling ? " sees the same" : "");
         return;
     }
-    if (superseded(object, btf, prefix, id, ret) || passed_by(object, btf, prefix, id, ret))
+    if (superseded(object, btf, prefix, version, id, ret) ||
+        passed_by(object, btf, prefix, id, ret))
         return;
     for (unsigned i = in_union ? 0 : 2; i < KERNEL_PROGRAM_NAMES; i++) {
         kernel_program_name(i, prefix, id, n_args, name, sizeof(name));
@@ -130,7 +134,7 @@ void choose_programs(const struct bpf_object *object, const struct btf *btf, con
 
     *ret = (struct choices){.typed = version < KERNEL(6, 13)};
     for (size_t i = 0; i < HOOKS; i++)
-        choose_hook(object, btf, prefix, hook_row(i)->id, in_union, &ret->hooks[i]);
+        choose_hook(object, btf, prefix, version, hook_row(i)->id, in_union, &ret->hooks[i]);
     for (size_t i = 0; (row = extra_row(i)) && i < ARRAY_SIZE(ret->extras); i++)
         choose_extra(object, btf, prefix, version, row, &ret->extras[i]);
 }

@@ -404,7 +404,7 @@ int decode_record(const void *data, size_t len, const struct decode_context *ctx
     if (r == 0 && ev->kind == EVENT_FINDING)
         r = decode_finding(fields.f[SG_FIELD_FINDING], &ev->finding);
     if (r == 0 && ev->kind == EVENT_CONTROL)
-        r = decode_control(fields.f[SG_FIELD_CONTROL], fields.f[SG_FIELD_NAME], ev);
+        r = decode_control(&fields, ev);
     if (r < 0)
         return r;
     r = take_texts(&fields, ctx, ev);

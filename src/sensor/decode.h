@@ -39,4 +39,5 @@ void decode_mounts_sort(struct decode_mount *mounts, size_t n);
 int decode_record(const void *data, size_t len, const struct decode_context *ctx, struct event *ev);
 
 // decode_control.c, for decode_record(): the fields of a SG_RECORD_CONTROL. -EBADMSG, -ENOBUFS.
-int decode_control(struct bytes field, struct bytes name, struct event *ev);
+struct fields;
+int decode_control(const struct fields *fields, struct event *ev);

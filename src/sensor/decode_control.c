@@ -6,9 +6,23 @@
 
 #include "sensor/decode_fields.h"
 
-int decode_control(struct bytes field, struct bytes name, struct event *ev)
+// Both ends of a socket.
+static int decode_ends(struct bytes field, struct event *ev)
 {
+    struct sg_ends *ends = &ev->control.ends;
+
+    if (field.len != sizeof(*ends))
+        return -EBADMSG;
+    memcpy(ends, field.s, sizeof(*ends));
+    ev->control.has_ends = true;
+    return 0;
+}
+
+int decode_control(const struct fields *fields, struct event *ev)
+{
+    struct bytes field = fields->f[SG_FIELD_CONTROL], name = fields->f[SG_FIELD_NAME];
     struct sg_control_field f;
+    int r;
 
     if (field.len != sizeof(f))
         return -EBADMSG;
@@ -26,8 +40,9 @@ int decode_control(struct bytes field, struct bytes name, struct event *ev)
     // The numbers stand for the access there, and are of no object.
     ev->ino = 0;
     ev->dev = ev->dev2 = 0;
-    if (name.len == 0)
-        return 0;
+    r = fields->f[SG_FIELD_ENDS].s ? decode_ends(fields->f[SG_FIELD_ENDS], ev) : 0;
+    if (r < 0 || name.len == 0)
+        return r;
     if (name.len > SG_CONTROL_NAME_MAX)
         return -EBADMSG;
     return decode_text(name, ev, &ev->control.name);

@@ -7,7 +7,7 @@
 
 #include "sensor/decode.h"
 
-#define N_FIELDS (SG_FIELD_STDIO_PATH2 + 1)
+#define N_FIELDS (SG_FIELD_ENDS + 1)
 
 // The fields of a record by type, on loan from it. `s` is NULL for what is not there.
 struct fields {

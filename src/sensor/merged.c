@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "abi/guard.h"
+#include "abi/network.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
@@ -221,6 +222,11 @@ size_t merged_lone(const struct sg_merge_key *key, struct merged_lone *ret)
                 .number = {SG_CONTROL_INO_WHAT(key->ino)},
             },
     };
+    // Of sockets the number is a digest, and says nothing.
+    if (SG_NET_KINDS >> ret->control.kind % 64 & 1) {
+        ret->control.target_tgid = 0;
+        ret->control.number[0] = 0;
+    }
     if (key->rule == SG_RULE_DEFENCE) {
         uint64_t in = ret->control.number[0];
 

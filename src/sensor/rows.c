@@ -54,6 +54,14 @@ static const struct {
     {"cred_prepare", "userns_create"},
 };
 
+// What is spliced into a socket is sent as a message from then on.
+static const struct {
+    const char *id, *by;
+    uint32_t until;
+} lasting[] = {
+    {"socket_write", "socket_sendmsg", KERNEL(6, 5)},
+};
+
 // What a program may be handed differs from what its caller has only where rules ask for the program.
 static const struct {
     const char *id;
@@ -273,6 +281,16 @@ const char *hook_successor(const char *id)
         if (streq(successors[i].id, id))
             return successors[i].successor;
     return NULL;
+}
+
+uint32_t hook_until(const char *id, const char **ret_by)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(lasting); i++)
+        if (streq(lasting[i].id, id)) {
+            *ret_by = lasting[i].by;
+            return lasting[i].until;
+        }
+    return 0;
 }
 
 const char *hook_companion(const char *id)

@@ -65,6 +65,9 @@ const char *hook_sibling(const char *id);
 // The newer hook that sees the same on kernels that have it, instead of this one; NULL: none.
 const char *hook_successor(const char *id);
 
+// The first kernel (KERNEL()) on which another hook, *ret_by, sees all that this one is there for; 0: there is none.
+uint32_t hook_until(const char *id, const char **ret_by);
+
 // What this hook is there for passes it only on kernels that have this one, too; NULL: wherever the hook is.
 const char *hook_companion(const char *id);
 

@@ -188,8 +188,8 @@ static int on_row(void *ctx, const struct store_row *row)
 static int run(struct store *store, struct trial *t, uint64_t from_ms, uint64_t to_ms,
                bool *ret_truncated, struct error *err)
 {
-    // Files, and what is asked of the kernel: about kernel, memory, modules, processes (abi/control.def).
-    static const uint32_t classes[] = {1001, 1003, 1004, 1005, 1007};
+    // Files, and what is asked of the kernel: about kernel, memory, modules, processes, sockets (abi/control.def).
+    static const uint32_t classes[] = {1001, 1003, 1004, 1005, 1007, 4001};
     const struct store_filter filter = {.from_ms = from_ms,
                                         .to_ms = to_ms,
                                         .classes = classes,

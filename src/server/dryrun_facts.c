@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "abi/network.h"
 #include "abi/policy.h"
 #include "base/jsonget.h"
 #include "base/macro.h"
@@ -128,13 +129,34 @@ static uint32_t ops_of(struct json_object *unmapped)
     return ops & ~(uint32_t)SG_OP_CONTROL;
 }
 
+// Of a socket the end that its rules ask about, with the port of the service.
+static void ask_ends(struct dryrun_facts *f, enum sg_control kind, struct json_object *record)
+{
+    struct json_object *info = json_get(record, "connection_info"),
+                       *src = json_get(record, "src_endpoint"),
+                       *dst = json_get(record, "dst_endpoint");
+    bool from = kind == SG_CONTROL_accept || kind == SG_CONTROL_receive;
+    const char *ip = json_get_str(from ? src : dst, "ip", NULL);
+
+    if (!ip || strlen(ip) > 45)
+        return;
+    (void)snprintf(f->ends, sizeof(f->ends), "%" PRIu64 ":[%s]:%" PRIu64,
+                   json_get_u64(info, "protocol_num", 0), ip, json_get_u64(dst, "port", 0));
+    ask_control(f, kind, f->ends);
+}
+
 // Of a number that has a name, and of one that has none, both are right; a name that stands for no number has none beside it.
-static void read_control(struct json_object *unmapped, struct dryrun_facts *f)
+static void read_control(struct json_object *record, struct json_object *unmapped,
+                         struct dryrun_facts *f)
 {
     enum sg_control kind = policy_control_kind(json_get_str(unmapped, "control", ""));
     struct json_object *number = json_get(unmapped, "argument_number");
     char digits[24];
 
+    if (kind < SG_CONTROL_COUNT && SG_NET_KINDS >> kind & 1) {
+        ask_ends(f, kind, record);
+        return;
+    }
     if (!json_object_is_type(number, json_type_int)) {
         ask_control(f, kind, json_get_str(unmapped, "argument", NULL));
         return;
@@ -181,7 +203,7 @@ bool dryrun_facts_read(const struct check *check, const struct store_row *row,
 
     *ret = (struct dryrun_facts){.unsaid = row->columns.outcome == STORE_OTHER};
     if (json_get(unmapped, "control"))
-        read_control(unmapped, ret);
+        read_control(record, unmapped, ret);
     else if (is_exec(row, record))
         read_exec(record, ret);
     else if (row->columns.class_uid == CLASS_FILE && !json_get(unmapped, "path_kind"))

@@ -20,6 +20,7 @@ struct dryrun_facts {
         asked[DRYRUN_ASKED_MAX]; // one access may be several questions: the strongest answer counts
     size_t n_asked;
     struct policy_control controls[DRYRUN_ASKED_MAX];
+    char ends[96]; // text of the one that is about a socket
     const char *ancestors[POLICY_ANCESTORS_MAX];
     bool unsaid; // an exec that no rule had spoken of: it was allowed
 };

@@ -340,10 +340,10 @@ static int put_text(const struct source *s, const struct policy *p, uint64_t ale
         error_cure(err, "see whether that version still refuses it");
         return -EBUSY;
     }
-    if (rule->syscalls.n > 0 || rule->schedule)
-        return error_set(
-            err, -EBUSY,
-            "the rule of this alert is about system calls: write the exception by hand");
+    if (rule->syscalls.n > 0 || rule->schedule || rule->section == POLICY_SECTION_NETWORK)
+        return error_set(err, -EBUSY,
+                         "the rule of this alert is about %s: write the exception by hand",
+                         rule->section == POLICY_SECTION_NETWORK ? "sockets" : "system calls");
     indent = strspn(at, " ");
     if (at[indent] != '-')
         return error_set(

@@ -29,7 +29,7 @@ static void test_every_key_is_explained(void **state)
 static void test_every_section(void **state)
 {
     static const struct section *const sections[] = {&section_files, &section_processes,
-                                                     &section_control};
+                                                     &section_control, &section_network};
     _cleanup_(sb_done) struct strbuf page = {};
 
     (void)state;

@@ -171,6 +171,22 @@ static void put_launch(struct jw *jw, const struct event *ev)
     jw_end_array(jw);
 }
 
+static void put_ends(struct jw *jw, const struct sg_ends *e)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    jw_kv_str(jw, "family",
+              e->family == AF_INET    ? "inet"
+              : e->family == AF_INET6 ? "inet6"
+                                      : "other");
+    jw_kv_u64(jw, "protocol", e->protocol);
+    jw_kv_str(jw, "local", inet_ntop(AF_INET6, e->local, text, sizeof(text)));
+    jw_kv_u64(jw, "local_port", e->local_port);
+    jw_kv_str(jw, "remote", inet_ntop(AF_INET6, e->remote, text, sizeof(text)));
+    jw_kv_u64(jw, "remote_port", e->remote_port);
+    jw_kv_u64(jw, "flags", e->flags);
+}
+
 static void put_control(struct jw *jw, const struct event *ev)
 {
     const struct control_access *c = &ev->control;
@@ -187,6 +203,8 @@ static void put_control(struct jw *jw, const struct event *ev)
     jw_kv_u64(jw, "number2", c->number[2]);
     jw_kv_strn(jw, "name", c->name.s, c->name.len);
     jw_kv_u64(jw, "target", c->target.tgid);
+    if (c->has_ends)
+        put_ends(jw, &c->ends);
 }
 
 static void put_end(struct jw *jw, const struct event *ev)

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What rules of the section `network` say of an access: both ends of the socket as the kernel means them, the end that rules ask
+ * about as a word of the automaton (abi/network.h), the decision, and its record.
+ *
+ * Addresses are taken from the kernel's copy of what the caller handed over, and are what the kernel will make of them: no
+ * address is this host's own (0.0.0.0 and :: are led to the loopback by a connect), IPv4-mapped ones are IPv4.
+ */
+#ifndef SG_BPF_NETWORK_H
+#define SG_BPF_NETWORK_H
+
+#include <bpf/bpf_endian.h>
+
+#include "abi/network.h"
+#include "control.bpf.h"
+#include "kernel_sock.h"
+
+#define SG_NET_KINDS_MAX 2
+
+/* One access. */
+struct sg_net {
+    __u16 hook;
+    __u8 kinds
+        [SG_NET_KINDS_MAX]; /* enum sg_control: each is asked, the strongest answer counts; equal ones are one */
+    __u8 n;                 /* bytes of the word; 0: nothing that rules speak of */
+    __u8 raw;               /* a socket that is handed whole packets of its protocol */
+    __u8 unconnected; /* a datagram that says where it is for */
+    __u8 datagrams;   /* the socket takes datagrams of the Internet */
+    __u32 uid;        /* of the owner */
+    __u32 denials;    /* what passes is recorded elsewhere */
+    __u64 word[3];
+    __u64 sock;  /* address */
+    __u64 owner; /* where sg_owners has whom it is for, 0: the current task */
+    struct sg_ends ends;
+};
+
+#define SG_GROUP(n, byte) ((__u64)SG_NET_GROUP(n) << (8 * (byte)))
+
+static __always_inline void sg_net_mapped(__u8 *addr, __u32 ipv4)
+{
+    __builtin_memset(addr, 0, 10);
+    addr[10] = addr[11] = 0xff;
+    __builtin_memcpy(addr + 12, &ipv4, 4);
+}
+
+static __always_inline int sg_net_is_mapped(const __u8 *addr)
+{
+    const __u32 *words = (const __u32 *)addr;
+
+    return !words[0] && !words[1] && words[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline int sg_net_is_zero(const __u8 *addr)
+{
+    const __u32 *words = (const __u32 *)addr;
+
+    return !(words[0] | words[1] | words[3]) && (!words[2] || words[2] == bpf_htonl(0xffff));
+}
+
+static __always_inline void sg_net_word4(struct sg_net *a, __u32 ip, __u64 protocol, __u16 port)
+{
+    a->word[0] = SG_NET_IPV4 | SG_GROUP(ip >> 28, 1) | SG_GROUP(ip >> 21, 2) |
+                 SG_GROUP(ip >> 14, 3) | SG_GROUP(ip >> 7, 4) | SG_GROUP(ip, 5) | protocol << 48 |
+                 SG_GROUP(port >> 14, 7);
+    a->word[1] = SG_GROUP(port >> 7, 0) | SG_GROUP(port, 1);
+    a->n = 10;
+}
+
+/* Seven bits from `shift` on of 128. */
+static __always_inline __u64 sg_net_bits(__u64 high, __u64 low, int shift)
+{
+    if (shift >= 64)
+        return high >> (shift - 64);
+    return shift > 57 ? low >> shift | high << (64 - shift) : low >> shift;
+}
+
+static __always_inline void sg_net_word6(struct sg_net *a, const __u8 *addr, __u64 protocol,
+                                         __u16 port)
+{
+    __u64 high = bpf_be64_to_cpu(*(const __u64 *)addr),
+          low = bpf_be64_to_cpu(*(const __u64 *)(addr + 8));
+
+    a->word[0] = SG_NET_IPV6;
+    a->word[1] = 0;
+    a->word[2] = protocol << 32 | SG_GROUP(port >> 14, 5) | SG_GROUP(port >> 7, 6) |
+                 SG_GROUP(port, 7);
+#pragma unroll
+    for (int i = 0; i < SG_NET_GROUPS(128); i++)
+        a->word[(i + 1) / 8] |= SG_GROUP(sg_net_bits(high, low, 7 * (18 - i)), (i + 1) % 8);
+    a->n = SG_NET_WORD_MAX;
+}
+
+/* The word of an address with a port; protocols without ports have the port 0. */
+static __always_inline void sg_net_word(struct sg_net *a, const __u8 *addr, __u16 port)
+{
+    __u64 protocol = SG_NET_PROTOCOL(a->ends.protocol);
+
+    if (sg_net_is_mapped(addr))
+        sg_net_word4(a, bpf_ntohl(*(const __u32 *)(addr + 12)), protocol, port);
+    else
+        sg_net_word6(a, addr, protocol, port);
+}
+
+static __always_inline void sg_net_word_other(struct sg_net *a, __u16 family)
+{
+    a->word[0] = SG_NET_OTHER | SG_GROUP(family >> 7, 1) | SG_GROUP(family, 2);
+    a->n = 3;
+}
+
+static __always_inline void sg_net_word_vsock(struct sg_net *a, __u32 cid, __u32 port)
+{
+    a->word[0] = SG_NET_VSOCK | SG_GROUP(cid >> 28, 1) | SG_GROUP(cid >> 21, 2) |
+                 SG_GROUP(cid >> 14, 3) | SG_GROUP(cid >> 7, 4) | SG_GROUP(cid, 5) |
+                 SG_GROUP(port >> 28, 6) | SG_GROUP(port >> 21, 7);
+    a->word[1] = SG_GROUP(port >> 14, 0) | SG_GROUP(port >> 7, 1) | SG_GROUP(port, 2);
+    a->n = 11;
+}
+
+/* Sockets that end in this host's kernel, or have rules of another kind. */
+static __always_inline int sg_net_is_local(__u16 family)
+{
+    return family == AF_UNSPEC || family == AF_UNIX || family == AF_NETLINK || family == AF_ALG;
+}
+
+/* Has the protocol ports? Raw sockets keep their protocol where others have theirs. */
+static __always_inline int sg_net_has_ports(__u8 protocol)
+{
+    return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP ||
+           protocol == IPPROTO_DCCP || protocol == IPPROTO_LITE;
+}
+
+/* Addresses of what begins with struct sock_common: sockets, and requests for one. False: its family has other ones. */
+static __always_inline int sg_net_addresses(struct sg_ends *e, struct sock *sk)
+{
+    __u32 local, remote;
+
+    e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+    e->net_ns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+    e->ifindex = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+    e->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+    if (e->family == AF_INET6 && bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
+        bpf_core_read(e->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
+        bpf_core_read(e->remote, 16, &sk->__sk_common.skc_v6_daddr);
+        return 1;
+    }
+    if (e->family != AF_INET)
+        return 0;
+    local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+    remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+    sg_net_mapped(e->local, local);
+    sg_net_mapped(e->remote, remote);
+    return 1;
+}
+
+static __always_inline void sg_net_ports(struct sg_ends *e, struct sock *sk)
+{
+    if (!sg_net_has_ports(e->protocol))
+        return;
+    e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+    e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+/* Does the socket take datagrams, and is it one of the Internet's? */
+static __always_inline void sg_net_is_datagrams(struct sg_net *a, struct sock *sk)
+{
+    __u8 protocol = a->ends.protocol;
+
+    a->raw = BPF_CORE_READ(sk, sk_type) == SOCK_RAW;
+    a->datagrams = (a->ends.family == AF_INET || a->ends.family == AF_INET6) &&
+                   (a->raw || protocol == IPPROTO_UDP || protocol == IPPROTO_LITE ||
+                    protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMP6);
+}
+
+/* What a socket has of its ends. */
+static __always_inline void sg_net_ends(struct sg_ends *e, struct sock *sk)
+{
+    __u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+
+    if (protocol == IPPROTO_MPTCP)
+        e->flags |= SG_ENDS_MPTCP;
+    if (sg_net_addresses(e, sk)) {
+        e->protocol = (__u8)(protocol == IPPROTO_MPTCP ? IPPROTO_TCP : protocol);
+        sg_net_ports(e, sk);
+    } else if (e->family == AF_SMC) {
+        e->protocol = IPPROTO_TCP; /* what it is made of, and falls back to */
+    }
+}
+
+/* What no address is led to. */
+static __always_inline void sg_net_to_loopback(struct sg_ends *e)
+{
+    if (!sg_net_is_zero(e->remote))
+        return;
+    if (sg_net_is_mapped(e->remote) || (sg_net_is_mapped(e->local) && !sg_net_is_zero(e->local))) {
+        sg_net_mapped(e->remote, bpf_htonl(0x7f000001));
+        return;
+    }
+    e->remote[15] = 1;
+}
+
+/* What has no ports has other things in their place. */
+static __always_inline void sg_net_no_ports(struct sg_net *a)
+{
+    if (a->raw || !sg_net_has_ports(a->ends.protocol))
+        a->ends.local_port = a->ends.remote_port = 0;
+}
+
+/* The other end, as the service that the process goes out to. */
+static __always_inline void sg_net_word_out(struct sg_net *a)
+{
+    if (a->n)
+        return;
+    sg_net_no_ports(a);
+    sg_net_to_loopback(&a->ends);
+    a->ends.flags |= SG_ENDS_HAS_REMOTE;
+    sg_net_word(a, a->ends.remote, a->ends.remote_port);
+}
+
+/* Its own end. */
+static __always_inline void sg_net_word_own(struct sg_net *a)
+{
+    if (a->n)
+        return;
+    sg_net_no_ports(a);
+    a->ends.flags |= SG_ENDS_HAS_LOCAL;
+    sg_net_word(a, a->ends.local, a->ends.local_port);
+}
+
+/* The other end, as who came to a service of this host. */
+static __always_inline void sg_net_word_in(struct sg_net *a)
+{
+    sg_net_no_ports(a);
+    a->ends.flags |= SG_ENDS_HAS_LOCAL | SG_ENDS_HAS_REMOTE | SG_ENDS_INCOMING;
+    sg_net_word(a, a->ends.remote, a->ends.local_port);
+}
+
+/*
+ * Puts the address that a caller handed over in the place of an end. False: no rule of the section is about it.
+ * `plain`: what stands for an address of an AF_INET socket where it says no family (sendto and bind take it).
+ */
+static __always_inline int sg_net_take(struct sg_net *a, const void *address, __u8 *to, __u16 *port,
+                                       int plain)
+{
+    struct sg_sockaddr_in6 six = {};
+    struct sg_sockaddr_vm vm;
+    __u16 family;
+
+    if (bpf_probe_read_kernel(&six, 8, address))
+        return 0;
+    family = six.family;
+    if (family == AF_UNSPEC && plain && a->ends.family == AF_INET)
+        family = AF_INET;
+    if (family == AF_INET) {
+        sg_net_mapped(to, six.flowinfo); /* where IPv4 has its address */
+        *port = bpf_ntohs(six.port);
+        a->ends.family = AF_INET;
+        return 1;
+    }
+    if (family == AF_INET6) {
+        if (bpf_probe_read_kernel(&six, sizeof(six), address))
+            return 0;
+        __builtin_memcpy(to, six.addr, 16);
+        *port = bpf_ntohs(six.port);
+        a->ends.family = sg_net_is_mapped(to) ? AF_INET : AF_INET6;
+        return 1;
+    }
+    if (family == AF_VSOCK) {
+        if (bpf_probe_read_kernel(&vm, sizeof(vm), address))
+            return 0;
+        sg_net_word_vsock(a, vm.cid, vm.port);
+        return 1;
+    }
+    if (sg_net_is_local(family))
+        return 0;
+    sg_net_word_other(a, family);
+    return 1;
+}
+
+/*
+ * The state of a kind after the word; 0: no rule is about it, SG_DECISION_RETRY: the image changed. `n_kind`: bytes of the word and, in
+ * the high half, the kind.
+ */
+__noinline __u64 sg_net_state(__u64 n_kind, __u64 word0, __u64 word1, __u64 word2, __u32 policy_id)
+{
+    __u64 start = sg_control_start((__u32)(n_kind >> 32), policy_id), answer;
+    __u32 n = (__u32)n_kind;
+
+    if (!start || start >> 32)
+        return start ? SG_DECISION_RETRY : 0;
+    answer = sg_run_word(policy_id, (__u32)start, word0, n);
+    if (n > 8 && answer && !SG_ANSWER_FAILED(answer))
+        answer = sg_run_word(policy_id, (__u32)answer, word1, n - 8);
+    if (n > 16 && answer && !SG_ANSWER_FAILED(answer))
+        answer = sg_run_word(policy_id, (__u32)answer, word2, n - 16);
+    return SG_ANSWER_FAILED(answer) ? SG_DECISION_RETRY : (__u32)answer;
+}
+
+static __always_inline __u64 sg_net_state_of(const struct sg_net *a, __u8 kind, __u32 policy_id)
+{
+    return sg_net_state((__u64)kind << 32 | a->n, a->word[0], a->word[1], a->word[2], policy_id);
+}
+
+/* What a kind's rules say, of the current task. */
+static __always_inline __u64 sg_net_decide(const struct sg_net *a, __u8 kind, __u32 policy_id,
+                                           __u32 who)
+{
+    __u64 state = sg_net_state_of(a, kind, policy_id);
+
+    if (!state || state == SG_DECISION_RETRY)
+        return state;
+    return sg_decide((__u32)state, SG_OP_CONTROL, policy_id, who);
+}
+
+/* One try; leaves the kind that decided in the first place. */
+static __noinline __u64 sg_net_try(struct sg_net *a, __u32 policy_id, __u32 who)
+{
+    __u64 best = sg_net_decide(a, a->kinds[0], policy_id, who), more;
+
+    if (a->kinds[1] == a->kinds[0] || best & SG_DECISION_AGAIN)
+        return best;
+    more = sg_net_decide(a, a->kinds[1], policy_id, who);
+    if (more > best) {
+        a->kinds[0] = a->kinds[1];
+        best = more;
+    }
+    return best;
+}
+
+/* Equal ones are counted under this: a digest that nobody can choose. */
+static __always_inline __u64 sg_net_key(const struct sg_net *a)
+{
+    return 1ull << 63 |
+           (a->word[0] * sg_factors[0] + a->word[1] * sg_factors[1] + a->word[2] * sg_factors[2]) >>
+               1;
+}
+
+static __always_inline const struct sg_owner *sg_net_owner(const struct sg_net *a)
+{
+    __u64 at = a->owner;
+
+    return at ? bpf_map_lookup_elem(&sg_owners, &at) : NULL;
+}
+
+static __noinline int sg_net_merged_away(const struct sg_net *a, __u64 decision, __u32 policy_id)
+{
+    struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+    const struct sg_owner *owner = sg_net_owner(a);
+    struct sg_merge_key key = {};
+
+    key.ino = sg_net_key(a);
+    key.dev = SG_CONTROL_DEV(a->kinds[0]);
+    key.tgid = owner ? owner->tgid : bpf_get_current_pid_tgid() >> 32;
+    key.start_ns = owner ? owner->start_ns : BPF_CORE_READ(task, group_leader, start_boottime);
+    key.access = SG_OP_CONTROL;
+    key.policy = (__u16)policy_id;
+    key.rule = SG_DECISION_RULE(decision);
+    key.hook = a->hook;
+    return sg_merge(&key, policy_id);
+}
+
+/* What the record has behind its header. */
+struct sg_net_fields {
+    struct sg_field control_head;
+    struct sg_control_field control;
+    struct sg_field ends_head;
+    struct sg_ends ends;
+};
+
+static __noinline int sg_net_emit(const struct sg_net *a, __u64 decision, __u32 policy_id,
+                                  __u32 error)
+{
+    struct sg_net_fields *f;
+    struct sg_buffer *b;
+    struct sg_record *r;
+    __u64 len = 0;
+    __u32 slot;
+
+    if (sg_net_merged_away(a, decision, policy_id))
+        return 0;
+    b = sg_begin_empty(&slot, SG_RECORD_CONTROL);
+    if (b) {
+        r = (struct sg_record *)b->bytes;
+        sg_fill_owner(r, sg_net_owner(a), a->uid, a->uid);
+        f = (struct sg_net_fields *)(r + 1);
+        r->policy_id = policy_id;
+        r->hook = a->hook;
+        r->rule = SG_DECISION_RULE(decision);
+        r->verdict = SG_DECISION_VERDICT(decision);
+        r->reason = SG_DECISION_REASON(decision);
+        r->access = SG_OP_CONTROL;
+        r->error = error;
+        r->ino = sg_net_key(a);
+        r->dev = SG_CONTROL_DEV(a->kinds[0]);
+        if (SG_DECISION_FLAGS(decision) & SG_ENTRY_MONITOR)
+            r->flags |= SG_RECORD_MONITOR;
+        if (r->reason)
+            r->flags |= SG_RECORD_UNRESOLVED;
+        __builtin_memset(f, 0, sizeof(*f));
+        f->control_head.type = SG_FIELD_CONTROL;
+        f->control_head.len = sizeof(f->control);
+        f->control.kind = a->kinds[0];
+        f->ends_head.type = SG_FIELD_ENDS;
+        f->ends_head.len = sizeof(f->ends);
+        f->ends = a->ends;
+        len = r->size = sizeof(*r) + sizeof(*f);
+    }
+    if (SG_DECISION_VERDICT(decision) >= SG_DENY)
+        sg_send(slot, b, len, SG_RING_SECURITY);
+    else
+        sg_send(slot, b, len, SG_RING_AUDIT);
+    return 0;
+}
+
+/* Records a decision. Returns the errno that is refused with, 0: it passes. */
+static __noinline int sg_net_conclude(const struct sg_net *a, __u64 decision, __u32 policy_id)
+{
+    int refused = sg_decision_refuses(decision);
+    __u32 error = SG_ENTRY_ERRNO(SG_DECISION_FLAGS(decision));
+
+    if ((!a->owner && sg_control_is_exempt(decision)) ||
+        (a->denials && SG_DECISION_VERDICT(decision) < SG_DENY))
+        return 0;
+    if (!error)
+        error = EPERM;
+    if (refused)
+        sg_count(SG_COUNT_DENIED);
+    else if (SG_DECISION_VERDICT(decision) >= SG_DENY)
+        sg_count(SG_COUNT_WOULD_DENY);
+    sg_net_emit(a, decision, policy_id, refused ? error : 0);
+    if (refused && !a->owner)
+        sg_punish(decision);
+    return refused ? error : 0;
+}
+
+/* What the self-test asks of the hook that is tested: by a kind that the hook asks about (bits), and some rule speaks of. */
+static __always_inline void sg_net_tests(struct sg_net *a, __u64 kinds)
+{
+    static const __u8 tried[] = {SG_CONTROL_connect, SG_CONTROL_send,   SG_CONTROL_bind,
+                                 SG_CONTROL_listen,  SG_CONTROL_accept, SG_CONTROL_receive};
+
+#pragma unroll
+    for (int i = 0; i < (int)sizeof(tried); i++)
+        if (kinds & 1ull << tried[i] && sg_control_any(1ull << tried[i]))
+            a->kinds[0] = a->kinds[1] = tried[i];
+    a->word[0] = SG_NET_SELF;
+    a->n = 1;
+}
+
+/* What comes of a decision. Returns the errno that is refused with, 0: it passes. */
+static __always_inline int sg_net_end(const struct sg_net *a, __u64 decision, __u32 policy_id)
+{
+    if (decision & SG_DECISION_AGAIN)
+        decision = sg_unresolved(0, SG_OP_CONTROL, policy_id, SG_REASON_IMAGE);
+    if (SG_DECISION_VERDICT(decision) == SG_ALLOW)
+        return 0;
+    return sg_net_conclude(a, decision, policy_id);
+}
+
+/* Decides one access of the current task, of one of these kinds. Returns the errno that is refused with, 0: it passes. */
+static __always_inline int sg_net(struct sg_net *a, __u64 kinds)
+{
+    __u64 decision = SG_DECISION_NONE;
+    __u32 policy_id = 0;
+
+    if (sg_is_canary()) {
+        if (sg_canary >> 32 != a->hook)
+            return 0;
+        sg_net_tests(a, kinds);
+    }
+#pragma unroll
+    for (int try = SG_TRY_FIRST; try <= SG_TRY_LAST; try++) {
+        policy_id = sg_policy_now();
+        if (!policy_id || !a->n)
+            return 0;
+        decision = sg_net_try(a, policy_id, try == SG_TRY_LAST);
+        if (!(decision & SG_DECISION_AGAIN))
+            break;
+        if (try < SG_TRY_LAST)
+            sg_subject_prepare();
+    }
+    return sg_net_end(a, decision, policy_id);
+}
+
+#endif

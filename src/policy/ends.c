@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/ends.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/macro.h"
+#include "base/strutil.h"
+
+#define PREFIXES_MAX 64
+
+static const struct {
+    const char *name;
+    uint8_t number;
+} protocols[] = {
+    {"icmp", 1},  {"igmp", 2},   {"tcp", 6},    {"udp", 17},      {"dccp", 33},
+    {"ipv6", 41}, {"gre", 47},   {"esp", 50},   {"ah", 51},       {"icmp6", 58},
+    {"ospf", 89}, {"sctp", 132}, {"l2tp", 115}, {"udplite", 136},
+};
+
+// Zones: what is on this host, in networks of the house, on the link, a group, and everything else. RFC 6890 and the
+// registries that it founded; 64:ff9b::/96 is IPv4 behind a translator (RFC 6052).
+static const struct {
+    const char *word;
+    const char *prefixes[8]; // none: of `any` all, of `public` what is in no other zone
+} zones[] = {
+    {"any", {NULL}},
+    {"loopback", {"127.0.0.0/8", "::1/128"}},
+    {"private", {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"}},
+    {"link-local", {"169.254.0.0/16", "fe80::/10"}},
+    {"multicast", {"224.0.0.0/4", "ff00::/8", "255.255.255.255/32"}},
+    {"public", {NULL}},
+};
+
+#define ZONE_PUBLIC (ARRAY_SIZE(zones) - 1)
+
+// What is not public of IPv4, besides the zones above it.
+static const char *const reserved4[] = {"0.0.0.0/8", "240.0.0.0/4"};
+static const char *const public6[] = {"2000::/3", "64:ff9b::/96"};
+
+const char *const ends_words[] = {"any",       "loopback", "private", "link-local",
+                                  "multicast", "public",   NULL};
+
+STATIC_ASSERT(ARRAY_SIZE(ends_words) == ARRAY_SIZE(zones) + 1, "a word a zone");
+
+struct prefixes {
+    struct policy_prefix items[PREFIXES_MAX];
+    size_t n;
+};
+
+static unsigned bit_of(const uint8_t *addr, unsigned i)
+{
+    return addr[i / 8] >> (7 - i % 8) & 1u;
+}
+
+static uint8_t width_of(uint8_t family)
+{
+    return family == SG_NET_IPV4 ? 32 : 128;
+}
+
+// Do two prefixes have addresses in common? Then the longer one is within the shorter.
+static bool overlap(const struct policy_prefix *a, const struct policy_prefix *b)
+{
+    unsigned n = MIN(a->bits, b->bits);
+
+    if (a->family != b->family)
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        if (bit_of(a->addr, i) != bit_of(b->addr, i))
+            return false;
+    return true;
+}
+
+static int put(struct prefixes *list, const struct policy_prefix *p)
+{
+    if (list->n == PREFIXES_MAX)
+        return -E2BIG;
+    list->items[list->n++] = *p;
+    return 0;
+}
+
+// "ADDRESS[/BITS]"; bits of the address behind the prefix have to be 0.
+static int parse_prefix(const char *text, struct policy_prefix *ret, struct ends_error *err)
+{
+    struct policy_prefix p = {};
+    char buf[INET6_ADDRSTRLEN];
+    const char *slash = strchr(text, '/');
+    size_t len = slash ? (size_t)(slash - text) : strlen(text);
+    uint32_t bits;
+
+    if (len >= sizeof(buf))
+        return -EINVAL;
+    memcpy(buf, text, len);
+    buf[len] = '\0';
+    if (inet_pton(AF_INET, buf, p.addr) == 1)
+        p.family = SG_NET_IPV4;
+    else if (inet_pton(AF_INET6, buf, p.addr) == 1)
+        p.family = SG_NET_IPV6;
+    else
+        return -EINVAL;
+    bits = width_of(p.family);
+    if (slash && (parse_u32(slash + 1, &bits) < 0 || bits > width_of(p.family))) {
+        *err = (struct ends_error){"this is not a length of a prefix", "0 to 32, of IPv6 to 128"};
+        return -EINVAL;
+    }
+    p.bits = (uint8_t)bits;
+    for (unsigned i = p.bits; i < width_of(p.family); i++)
+        if (bit_of(p.addr, i)) {
+            *err = (struct ends_error){"the address has bits behind its prefix",
+                                       "the first address of the network, such as 10.0.0.0/8"};
+            return -EINVAL;
+        }
+    *ret = p;
+    return 0;
+}
+
+// What is written as IPv4-mapped IPv6 is IPv4 to sockets.
+static void unmap(struct policy_prefix *p)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+    if (p->family != SG_NET_IPV6 || p->bits < 96 || memcmp(p->addr, mapped, sizeof(mapped)) != 0)
+        return;
+    p->family = SG_NET_IPV4;
+    p->bits = (uint8_t)(p->bits - 96);
+    memmove(p->addr, p->addr + sizeof(mapped), 4);
+    memset(p->addr + 4, 0, 12);
+}
+
+static int put_text(struct prefixes *list, const char *text)
+{
+    struct ends_error err;
+    struct policy_prefix p;
+    int r = parse_prefix(text, &p, &err);
+
+    return r < 0 ? r : put(list, &p);
+}
+
+// All of `from` that is in none of `without`.
+static int put_others(struct prefixes *list, const struct policy_prefix *from,
+                      const struct prefixes *without)
+{
+    struct policy_prefix half = *from;
+    bool free = true;
+    int r;
+
+    for (size_t i = 0; i < without->n; i++) {
+        if (!overlap(from, &without->items[i]))
+            continue;
+        if (without->items[i].bits <= from->bits)
+            return 0;
+        free = false;
+    }
+    if (free)
+        return put(list, from);
+    half.bits++;
+    r = put_others(list, &half, without);
+    half.addr[from->bits / 8] |= (uint8_t)(0x80u >> from->bits % 8);
+    return r < 0 ? r : put_others(list, &half, without);
+}
+
+static int put_public(struct prefixes *list)
+{
+    const struct policy_prefix all4 = {.family = SG_NET_IPV4};
+    struct prefixes without = {};
+    int r = 0;
+
+    for (size_t z = 0; z < ARRAY_SIZE(zones); z++)
+        for (size_t i = 0; r == 0 && zones[z].prefixes[i]; i++)
+            r = put_text(&without, zones[z].prefixes[i]);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(reserved4); i++)
+        r = put_text(&without, reserved4[i]);
+    if (r == 0)
+        r = put_others(list, &all4, &without);
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(public6); i++)
+        r = put_text(list, public6[i]);
+    return r;
+}
+
+static int put_zone(struct prefixes *list, size_t zone)
+{
+    int r = 0;
+
+    if (zone == ZONE_PUBLIC)
+        return put_public(list);
+    for (size_t i = 0; r == 0 && zones[zone].prefixes[i]; i++)
+        r = put_text(list, zones[zone].prefixes[i]);
+    return r;
+}
+
+int ends_parse_ports(const char *text, struct policy_range *ret)
+{
+    const char *dash = strchr(text, '-');
+    struct policy_range range;
+    char from[8];
+    size_t len = dash ? (size_t)(dash - text) : strlen(text);
+
+    if (len == 0 || len >= sizeof(from))
+        return -EINVAL;
+    memcpy(from, text, len);
+    from[len] = '\0';
+    if (parse_u32(from, &range.from) < 0)
+        return -EINVAL;
+    range.to = range.from;
+    if (dash && parse_u32(dash + 1, &range.to) < 0)
+        return -EINVAL;
+    if (range.to > ENDS_PORT_MAX || range.from > range.to)
+        return -EINVAL;
+    *ret = range;
+    return 0;
+}
+
+// Cuts the port off: behind a bracket, behind a word or an IPv4 address. IPv6 without brackets has none.
+static const char *split(char *text, char **ret_address)
+{
+    char *close = text[0] == '[' ? strchr(text, ']') : NULL, *colon;
+
+    *ret_address = text;
+    if (close) {
+        *ret_address = text + 1;
+        colon = strchr(close, ':');
+        if (colon)
+            *colon = '\0';
+        // "[fc00::]/7" and "[fc00::/7]" are the same.
+        memmove(close, close + 1, strlen(close + 1) + 1);
+        return colon ? colon + 1 : NULL;
+    }
+    colon = strchr(text, ':');
+    if (!colon || strchr(colon + 1, ':'))
+        return NULL;
+    *colon = '\0';
+    return colon + 1;
+}
+
+static int put_address(struct prefixes *list, const char *address, struct ends_error *err)
+{
+    struct policy_prefix p;
+    int r;
+
+    for (size_t i = 0; i < ARRAY_SIZE(zones); i++)
+        if (streq(address, zones[i].word))
+            return put_zone(list, i);
+    r = parse_prefix(address, &p, err);
+    if (r < 0)
+        return r;
+    unmap(&p);
+    return put(list, &p);
+}
+
+int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends *ret,
+               struct ends_error *err)
+{
+    struct prefixes list = {};
+    struct policy_ends ends = *ret;
+    char buf[128], *address;
+    const char *ports;
+    int r;
+
+    *err = (struct ends_error){
+        "this is not an address",
+        "10.0.0.1, 10.0.0.0/8, fc00::/7, with a port 10.0.0.1:443, [::1]:80-90, or loopback, "
+        "private, link-local, multicast, public, any"};
+    if (strlen(text) >= sizeof(buf))
+        return -EINVAL;
+    memcpy(buf, text, strlen(text) + 1);
+    ports = split(buf, &address);
+    r = put_address(&list, address, err);
+    if (r < 0)
+        return r;
+    if (ports && ends_parse_ports(ports, &ends.ports) < 0) {
+        *err = (struct ends_error){"this is not a port", "443, or a range such as 8000-8100"};
+        return -EINVAL;
+    }
+    ends.wide = streq(address, zones[0].word) || streq(address, zones[ZONE_PUBLIC].word) ||
+                (list.n == 1 && list.items[0].bits == 0);
+    ends.n_prefixes = list.n;
+    ends.prefixes = arena_dup(arena, list.items, list.n, sizeof(list.items[0]));
+    if (!ends.prefixes)
+        return -ENOMEM;
+    *ret = ends;
+    return 0;
+}
+
+int ends_protocol(const char *text, uint8_t *ret_protocol)
+{
+    uint32_t number;
+
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+        if (streq(text, protocols[i].name)) {
+            *ret_protocol = protocols[i].number;
+            return 0;
+        }
+    if (parse_u32(text, &number) < 0 || number > UINT8_MAX)
+        return -EINVAL;
+    *ret_protocol = (uint8_t)number;
+    return 0;
+}
+
+const char *ends_protocol_name(uint8_t protocol)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+        if (protocols[i].number == protocol)
+            return protocols[i].name;
+    return NULL;
+}

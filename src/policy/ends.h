@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ends of sockets in rules: "10.0.0.0/8:443", "[fc00::]/7", "private:80-90", and the words of the automaton that they
+// stand for (abi/network.h). Private to the room.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi/network.h"
+#include "policy/arena.h"
+#include "policy/glob.h"
+#include "policy/policy.h"
+
+// Protocols of a rule, one bit a byte of SG_NET_PROTOCOL(). None at all: any.
+#define ENDS_PROTOCOLS_ANY(p) (!((p)[0] | (p)[1] | (p)[2] | (p)[3]))
+
+struct policy_prefix {
+    uint8_t family;   // SG_NET_IPV4 or SG_NET_IPV6
+    uint8_t bits;     // of the address that count
+    uint8_t addr[16]; // network order, IPv4 in the first four
+};
+
+struct policy_range {
+    uint32_t from, to;
+};
+
+// What a rule says of one end. Within prefixes and ports any is enough.
+struct policy_ends {
+    const struct policy_prefix *prefixes; // none: wherever it leads out of the host or in
+    size_t n_prefixes;
+    uint64_t protocols[4];
+    struct policy_range ports; // 0 … 65535: any
+    bool wide;                 // all addresses, or all but a few: no denial of these in particular
+    bool self;                 // the agent's self-test, and nobody else
+};
+
+#define ENDS_PORT_MAX 65535u
+
+// What is wrong with a text; the messages are constants.
+struct ends_error {
+    const char *what, *expected;
+};
+
+// "ADDRESS[:PORT[-PORT]]" into *ret, whose protocols stay as they are: an address with or without "/BITS" (IPv6 in brackets when a
+// port follows), or a word of ends_words. 0, -EINVAL with *err, -ENOMEM.
+int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends *ret,
+               struct ends_error *err);
+
+// "443", "1000-2000". 0 or -EINVAL.
+int ends_parse_ports(const char *text, struct policy_range *ret);
+
+// The words that stand for addresses, NULL ends: loopback, private …
+extern const char *const ends_words[];
+
+// The number of an IP protocol by its word ("tcp") or number; -EINVAL.
+int ends_protocol(const char *text, uint8_t *ret_protocol);
+const char *ends_protocol_name(uint8_t protocol); // NULL: it has none
+
+// Alternative `i` of the patterns that an end stands for, behind the start of its kind. 0, -ENOENT: there is none, -ENOMEM.
+int ends_glob(const struct policy_ends *ends, size_t i, struct glob *g);
+
+// One end as it is asked with.
+struct ends_asked {
+    uint8_t family;
+    uint8_t addr[16];
+    uint8_t protocol;
+    uint16_t port;
+};
+
+// "tcp:10.0.0.1:443", "17:[::1]:53", "10.0.0.1" (then TCP, and the port 0); numbers of protocols in front of IPv4 and of brackets. IPv4-mapped addresses are IPv4. 0 or -EINVAL.
+int ends_parse_asked(const char *text, struct ends_asked *ret);
+
+// The word of it; returns its length.
+size_t ends_word(const struct ends_asked *asked, char word[SG_NET_WORD_MAX]);
