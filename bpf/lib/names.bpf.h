@@ -23,4 +23,28 @@ struct {
     __type(value, struct sg_names);
 } sg_names SEC(".maps");
 
+#define SG_NAMES_LOOKS 4
+
+/*
+ * Copies name `i` of an address, if it has one, to where nobody else writes. 1: `ret` has it. Entries change under their readers,
+ * for a moment each: what is wrong is looked at again.
+ */
+static __always_inline int sg_names_copy(const struct sg_name_key *key, __u32 i, __u64 now_ns,
+                                         struct sg_name *ret)
+{
+    const struct sg_names *names = bpf_map_lookup_elem(&sg_names, key);
+
+    if (!names || i >= SG_NAMES_MAX)
+        return 0;
+    for (int look = 0; look < SG_NAMES_LOOKS; look++) {
+        *ret = names->name[i];
+        if (sg_name_holds(key, ret, now_ns))
+            return 1;
+        if (!ret->expires_ns)
+            break;
+        asm volatile("" ::: "memory");
+    }
+    return 0;
+}
+
 #endif

@@ -8,8 +8,10 @@ its table when their calls return, and with its records.
   dns.py serve HOST     the server that lies, until it is killed
 """
 
+import errno
 import os
 import pwd
+import random
 import re
 import socket
 import struct
@@ -19,8 +21,8 @@ import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from dns_wire import (A, AAAA, FORGED, GOOD, Counters, Liar, Names, answer, address, check, question, records,  # noqa: E402
-                      SELF)
+from dns_wire import (AAAA, CNAME, FORGED, GOOD, SELF, Counters, Liar, Names, address, answer, check, question,  # noqa: E402
+                      record, records)
 
 QUESTION, ANSWER = 1, 2
 TCP, NOBODY, NAMELESS, MORE, PARTIAL, BAD, IGNORED = (1 << n for n in range(7))
@@ -81,6 +83,24 @@ def resolver():
     start = int(open("/proc/self/stat", encoding="ascii").read().rpartition(")")[2].split()[19])
     check("resolver.which process", r["start"] // 10_000_000 == start, (r, start))
     check("resolver.its question", len(records(path, lambda q: q["type"] == QUESTION and (q["cookie"], q["id"], q["name"]) == (r["cookie"], r["id"], r["name"]))) == 1)
+
+
+def connects():
+    """Another object refuses what has no name beneath connect.example: who was told the address is let through at once."""
+    def errno_of(address_):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as own:
+            own.settimeout(TIMEOUT)
+            return own.connect_ex((address_, 9))
+
+    refused = errno_of("127.9.0.1")
+    socket.gethostbyname("other.many.example")
+    bad = []
+    for i in range(50):
+        told = socket.gethostbyname(f"n{i}.connect.example")
+        if errno_of(told) != errno.ECONNREFUSED:
+            bad.append(i)
+    check("connects.without the name", refused == errno.EPERM, refused)
+    check("connects.as soon as the name is told", not bad and told == "127.9.0.1", (bad, told))
 
 
 def missing():
@@ -183,7 +203,8 @@ def forged():
     for kind, counted in (("wrongid", "unasked"), ("wrongname", "unasked"), ("wrongtype", "unasked"), ("elsewhere", "unasked"),
                           ("wrongport", None), ("twice", "unasked")):
         name = f"{kind}-a.example"
-        grown = counters.of(lambda n=name: ask(question(n)), counted)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+            grown = counters.of(lambda n=name, to=own: ask(question(n), sock=to), counted)
         good = has(GOOD, name) and grown.get("answers") == 1 and grown.get("learnt") == 1
         check(f"forged.{kind}", good and grown.get(counted, 0) == (1 if counted else 0), (names.entries(GOOD), grown))
     grown = counters.of(lambda: ask(question("poison-a.example")))
@@ -202,6 +223,35 @@ def forged():
             stranger.bind(("127.0.0.98", 53))
             grown = counters.of(lambda: stranger.sendto(answer(question("good-never.example"), [address(SELF, FORGED)]), own.getsockname()))
     check("forged.to who has not asked", grown == {"unasked": 1} and names.entries(FORGED) == {}, grown)
+
+
+def hostile():
+    """Answers with bytes that chance has changed: each is counted as what it is, and the host goes on."""
+    chance = random.Random(20)
+    def one(client, server, i):
+        asked = question(f"h{i}.hostile.example")
+        client.sendto(asked, ("127.0.0.57", 53))
+        _, back = server.recvfrom(4096)
+        said = bytearray(answer(asked, [record(SELF, CNAME, 30, b"\1x\xc0\x0f"), address(b"\1x\xc0\x0f", "198.18.0.1"),
+                                        address(SELF, "198.18.0.1")]))
+        for _ in range(chance.randrange(1, 4)):
+            said[chance.randrange(4, len(said))] = chance.choice((0, 1, 63, 64, 192, 255, chance.randrange(256)))
+        server.sendto(said[:chance.randrange(13, len(said) + 1)] if i % 4 == 0 else said, back)
+        client.recv(4096)
+
+    def many():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            client.settimeout(TIMEOUT)
+            server.settimeout(TIMEOUT)
+            server.bind(("127.0.0.57", 53))
+            for i in range(1000):
+                one(client, server, i)
+    grown = counters.of(many)
+    bad = sum(n for name, n in grown.items() if name.startswith("bad "))
+    taken = grown.get("answers", 0) + grown.get("unasked", 0)
+    check("hostile.each is counted", grown.get("questions") == 1000 and taken <= 1000 <= taken + bad and 0 < bad and 0 < grown.get("learnt", 0), grown)
+    check("hostile.of the names that were asked for", set(names.entries("198.18.0.1")) <= {f"h{i}.hostile.example" for i in range(1000)},
+          names.entries("198.18.0.1"))
 
 
 def again():
@@ -252,7 +302,7 @@ if sys.argv[1] == "serve":
     serve(sys.argv[2])
 path = sys.argv[1]
 names, counters = Names(), Counters()
-for part in (only,) if len(sys.argv) > 2 else (resolver, missing, others, of_dig, forwarder, packets, split, forged, again, at_once):
+for part in (only,) if len(sys.argv) > 2 else (resolver, connects, missing, others, of_dig, forwarder, packets, split, forged, hostile, again, at_once):
     part()
 after = counters.now()
 check("nothing was lost", after["lost"] == after["busy"] == after["full"] == 0 and after["sent"] > 0, after)

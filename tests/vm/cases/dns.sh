@@ -15,7 +15,7 @@ servers() {
     local pids=() forty=() n
     for n in {1..40}; do forty+=("--host-record=lots.example,198.51.100.$n"); done
     dnsmasq --no-daemon --user=root --no-resolv --no-hosts --bind-interfaces --no-dhcp-interface=lo --local-ttl=120 --edns-packet-max=4096 \
-        --listen-address=127.0.0.53 --listen-address=::1 --local=/example/ --address=/many.example/192.0.2.99 \
+        --listen-address=127.0.0.53 --listen-address=::1 --local=/example/ --address=/many.example/192.0.2.99 --address=/connect.example/127.9.0.1 \
         --host-record=one.example,192.0.2.1,2001:db8::1 --host-record=origin.example,192.0.2.10,2001:db8::10 \
         --cname=www.example,origin.example --host-record=alice.example,192.0.2.3 --host-record=edns.example,192.0.2.4 \
         --host-record=tcp.example,192.0.2.5 --host-record=tcp6.example,2001:db8::5 --host-record=six.example,2001:db8::6 \
@@ -47,7 +47,7 @@ CONF
     for n in 127.0.0.53 '[::1]' 127.0.0.54 127.0.0.55; do await_port "$n"; done
     "$@"
     kill "${pids[@]}"
-    wait "${pids[@]}" 2>/dev/null
+    wait "${pids[@]}" 2>/dev/null || true
 }
 watched() { # options of sg-dns, --, arguments of dns.py
     local options=()
@@ -57,7 +57,7 @@ watched() { # options of sg-dns, --, arguments of dns.py
     sg-dns "${options[@]}" -o /tmp/records python3 "$cases/dns.py" /tmp/records "$@" || echo "not ok it ended with $?"
 }
 all() {
-    watched --
+    watched -r "$(dirname "$cases")/names_reader.bpf.o" --
     watched -b 127.0.0.53 -b ::1 -- only
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sg-dns [-b SERVER]… [-n OBJECT] [-o RECORDS] COMMAND…: puts bpf/network.bpf.c to work on the root of the hierarchy of cgroups, runs
+// sg-dns [-b SERVER]… [-n OBJECT] [-r READER] [-o RECORDS] COMMAND…: puts bpf/network.bpf.c to work on the root of the hierarchy of cgroups, runs
 // COMMAND and writes each record to RECORDS as a line of JSON, the counters as the last one. Without RECORDS nothing is read.
 //   -b SERVER   believe this server, in this network namespace, and none that is not named
 //   -n OBJECT   another object instead, of which nothing is read
+//   -r READER   a second object, which has the first one's table of names
 // The table of names is pinned as /sys/fs/bpf/sg_names, the counters as /sys/fs/bpf/dns_counters.
 // Exit status: COMMAND's own; 99 when the object could not be put to work.
 #include <arpa/inet.h>
@@ -24,6 +25,7 @@
 
 #define EXIT_NOT_LOADED 99
 #define CGROUPS         "/sys/fs/cgroup"
+#define NAMES_PIN       "/sys/fs/bpf/sg_names"
 #define POLL_MS         20
 
 static int fail(const char *what, int error)
@@ -160,6 +162,20 @@ static int run_with_records(struct network_bpf *n, const char *path, char **argv
     return r;
 }
 
+// Another object that knows the table by its name, and takes what is pinned.
+static int load_reader(const char *path)
+{
+    struct bpf_object *object = bpf_object__open_file(path, NULL);
+    int r;
+
+    if (!object)
+        return -errno;
+    r = bpf_map__set_pin_path(bpf_object__find_map_by_name(object, "sg_names"), NAMES_PIN);
+    if (r == 0)
+        r = bpf_object__load(object);
+    return r < 0 ? r : attach(object);
+}
+
 static int load_null(const char *path, char **argv)
 {
     struct bpf_object *object = bpf_object__open_file(path, NULL);
@@ -171,7 +187,7 @@ static int load_null(const char *path, char **argv)
 
 static int load(struct network_bpf *n, char **servers, unsigned n_servers)
 {
-    int r = bpf_map__set_pin_path(n->maps.sg_names, "/sys/fs/bpf/sg_names");
+    int r = bpf_map__set_pin_path(n->maps.sg_names, NAMES_PIN);
 
     if (r == 0)
         r = bpf_map__set_pin_path(n->maps.dns_counters, "/sys/fs/bpf/dns_counters");
@@ -187,22 +203,25 @@ static int load(struct network_bpf *n, char **servers, unsigned n_servers)
 
 int main(int argc, char **argv)
 {
-    const char *records = NULL, *other = NULL;
+    const char *records = NULL, *other = NULL, *reader = NULL;
     unsigned n_servers = 0;
     struct network_bpf *n;
     char *servers[16];
     int c, r;
 
-    while ((c = getopt(argc, argv, "+b:n:o:")) != -1) {
+    while ((c = getopt(argc, argv, "+b:n:o:r:")) != -1) {
         if (c == 'b' && n_servers < ARRAY_SIZE(servers))
             servers[n_servers++] = optarg;
         else if (c == 'n')
             other = optarg;
+        else if (c == 'r')
+            reader = optarg;
         else if (c == 'o')
             records = optarg;
     }
     if (optind >= argc)
-        return fail("usage: sg-dns [-b SERVER] [-n OBJECT] [-o RECORDS] COMMAND", EINVAL);
+        return fail("usage: sg-dns [-b SERVER] [-n OBJECT] [-r READER] [-o RECORDS] COMMAND",
+                    EINVAL);
     if (other)
         return load_null(other, argv + optind);
     n = network_bpf__open();
@@ -211,6 +230,9 @@ int main(int argc, char **argv)
     r = load(n, servers, n_servers);
     if (r < 0)
         return fail("load", -r);
+    r = reader ? load_reader(reader) : 0;
+    if (r < 0)
+        return fail(reader, -r);
     if (!records)
         return run(argv + optind, NULL, NULL);
     return run_with_records(n, records, argv + optind);
