@@ -244,11 +244,12 @@ static const struct sg_entry *locking_entry(const struct compiler *c, uint32_t s
     for (uint32_t i = 0; i < accept->n_entries; i++) {
         const struct sg_entry *e = &c->entries[accept->entry + i];
 
-        if (!(e->ops & op))
+        bool lets_root = !hits_root(c, e->pred);
+
+        // What is denied to others is no exception for root.
+        if (!(e->ops & op) || (lets_root && e->verdict >= SG_DENY))
             continue;
-        if (e->verdict < SG_DENY || e->flags & SG_ENTRY_MONITOR || !hits_root(c, e->pred))
-            return NULL;
-        return e;
+        return e->verdict < SG_DENY || e->flags & SG_ENTRY_MONITOR ? NULL : e;
     }
     return NULL;
 }

@@ -42,7 +42,7 @@ static const struct row errors[] = {
     {"safeguard: 1\nmode: enforced\n", 2, 7, "'enforced' is not a mode; did you mean 'enforce'?"},
     {"safeguard: 1\nmode:\n", 2, 1, "this is empty"},
     {HEAD "fils: []\n", 3, 1, "unknown key 'fils' in a policy file; did you mean 'files'?"},
-    {HEAD "network: []\n", 3, 1, "does not enforce rules of `network`"},
+    {HEAD "packets: []\n", 3, 1, "does not enforce rules of `packets`"},
     {HEAD "packets: []\n", 3, 1, "does not enforce rules of `packets`"},
     {HEAD "name: [a]\n", 3, 7, "this is a list"},
     {HEAD "files: {a: 1}\n", 3, 8, "`files` has to be a list of rules, this is a map"},
