@@ -61,9 +61,11 @@ static __always_inline void sg_flow_tell_datagrams(struct sock *sk, const struct
                                                    __u8 reason)
 {
     struct sg_flow_record *r = sg_flow_reserve(sk, type);
+    __u64 wake;
 
     if (!r)
         return;
+    wake = sg_flow_wake(r->time_ns);
     sg_flow_ends_of_key(&r->ends, key, v);
     r->reason = reason;
     r->begin_ns = v->first_ns;
@@ -71,16 +73,7 @@ static __always_inline void sg_flow_tell_datagrams(struct sock *sk, const struct
     r->sums = v->sums;
     if (type == SG_FLOW_END)
         r->time_ns = v->last_ns;
-    bpf_ringbuf_submit(r, 0);
-}
-
-/*
- * A kernel that lets programs of this type ask gives a socket its cookie when somebody asks for it. What a packet says its socket
- * is does not do from 6.12 on, so that such a flow may have none until it receives.
- */
-static __always_inline __u64 sg_flow_cookie(struct sock *sk)
-{
-    return sk->__sk_common.skc_cookie.counter;
+    bpf_ringbuf_submit(r, wake);
 }
 
 static __always_inline struct sg_flow_value *sg_flow_make(struct sock *sk,
@@ -114,7 +107,7 @@ static __always_inline void sg_flow_add(struct sock *sk, const struct sg_flow_ke
     __u64 now = bpf_ktime_get_boot_ns(), cookie;
 
     if (v) {
-        cookie = sg_flow_cookie(sk);
+        cookie = sk->__sk_common.skc_cookie.counter;
         if (!v->cookie) {
             v->cookie = cookie;
         } else if (v->cookie != cookie) {

@@ -19,10 +19,9 @@
 struct sg_flow_connection {
     __u64 begin_ns;
     struct sg_flow_who who;
-    __u8 connecting; /* a process is in connect(2), which will say how it began */
     __u8 incoming;
     __u8 told; /* a listener: there is a record of its beginning */
-    __u8 reserved[5];
+    __u8 reserved[6];
 };
 
 /* Each goes with its socket, so that nothing has to be put out. */
@@ -99,7 +98,7 @@ static __always_inline void sg_flow_tell(struct sock *sk, const struct sg_flow_c
     if (!r)
         return;
     sg_flow_fill(r, sk, c);
-    bpf_ringbuf_submit(r, 0);
+    bpf_ringbuf_submit(r, sg_flow_wake(r->time_ns));
 }
 
 /* By the state that it was in, where the socket has no error. */
@@ -149,12 +148,12 @@ static __always_inline void sg_flow_closes(struct sock *sk, const struct sg_flow
     r->sums.packets_out = BPF_CORE_READ(tp, segs_out);
     r->sums.packets_in = BPF_CORE_READ(tp, segs_in);
     r->retransmits = BPF_CORE_READ(tp, total_retrans);
-    bpf_ringbuf_submit(r, 0);
+    bpf_ringbuf_submit(r, sg_flow_wake(r->time_ns));
 }
 
-static __always_inline void sg_flow_begins(struct sock *sk, bool connecting)
+static __always_inline void sg_flow_begins(struct sock *sk)
 {
-    struct sg_flow_connection c = {.connecting = connecting};
+    struct sg_flow_connection c = {};
 
     c.begin_ns = bpf_ktime_get_boot_ns();
     sg_flow_who_now(&c.who);
@@ -184,8 +183,8 @@ static __always_inline void sg_flow_ends(struct sock *sk, int old)
             sg_flow_tell(sk, c, SG_FLOW_LISTEN_END);
     } else if (old == SG_TCP_SYN_RECV && !c) {
         return; /* it was never established, and nobody knows of it */
-    } else if (c && c->connecting && !sk->sk_err) {
-        return; /* connect(2) is about to say why */
+    } else if (old == SG_TCP_SYN_SENT && !c && !sk->sk_err) {
+        return; /* it is in connect(2), which is about to say why */
     } else {
         sg_flow_closes(sk, c, old);
     }
@@ -199,8 +198,7 @@ int BPF_PROG(flow_state, struct sock *sk, int old, int new)
     if (sk->sk_protocol != IPPROTO_TCP)
         return 0;
     switch (new) {
-    case SG_TCP_SYN_SENT: sg_flow_begins(sk, true); break;
-    case SG_TCP_LISTEN: sg_flow_begins(sk, false); break;
+    case SG_TCP_LISTEN: sg_flow_begins(sk); break;
     case SG_TCP_ESTABLISHED: sg_flow_established(sk, old); break;
     case SG_TCP_CLOSE: sg_flow_ends(sk, old); break;
     }
@@ -281,36 +279,30 @@ static __always_inline void sg_flow_remote_of(struct sg_ends *ret, const void *s
 /* What the call alone can tell: nothing leads there, no port is free … */
 static __always_inline void sg_flow_not_begun(struct sock *sk, const void *sockaddr, int error)
 {
-    struct sg_flow_connection *c = sg_flow_find(sk);
-    __u64 begin_ns = c ? c->begin_ns : 0;
-    struct sg_flow_record *r;
+    struct sg_flow_record *r = sg_flow_reserve(sk, SG_FLOW_CLOSE);
 
-    if (c)
-        sg_flow_forget(sk);
-    r = sg_flow_reserve(sk, SG_FLOW_CLOSE);
     if (!r)
         return;
     sg_flow_ends_of(&r->ends, sk);
     r->ends.protocol = IPPROTO_TCP;
     sg_flow_remote_of(&r->ends, sockaddr);
     sg_flow_who_now(&r->who);
-    r->begin_ns = begin_ns ? begin_ns : r->time_ns;
+    r->begin_ns = r->time_ns;
     r->error = -error;
     r->reason = sg_flow_reason_of(SG_TCP_SYN_SENT, -error);
-    bpf_ringbuf_submit(r, 0);
+    bpf_ringbuf_submit(r, sg_flow_wake(r->time_ns));
 }
 
+/*
+ * The answer cannot have come by now: the socket is still its process'. The tracepoint was passed with interrupts let in, and a
+ * kernel leaves out a program that it is in the middle of: little is done there.
+ */
 static __always_inline int sg_flow_connected(struct sock *sk, const void *sockaddr, int ret)
 {
-    struct sg_flow_connection *c;
-
-    if (ret < 0) {
+    if (ret < 0)
         sg_flow_not_begun(sk, sockaddr, ret);
-        return 0;
-    }
-    c = sg_flow_find(sk);
-    if (c)
-        c->connecting = 0;
+    else
+        sg_flow_begins(sk);
     return 0;
 }
 

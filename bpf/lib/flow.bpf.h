@@ -76,6 +76,17 @@ static __always_inline bool sg_flow_is_zero(const __u8 address[16])
     return !words[0] && !words[1];
 }
 
+/*
+ * Kernels that lend programs of this type the helper (5.12, like check_mtu) give a socket its cookie when it is asked for; before,
+ * it has one only when somebody else has asked.
+ */
+static __always_inline __u64 sg_flow_cookie(struct sock *sk)
+{
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_check_mtu))
+        return bpf_get_socket_cookie(sk);
+    return sk->__sk_common.skc_cookie.counter;
+}
+
 static __always_inline __u16 sg_flow_local_port(struct sock *sk)
 {
     /* Not skc_num: a socket that is closed has given it back. */
@@ -102,10 +113,22 @@ static __always_inline void sg_flow_ends_of(struct sg_ends *ret, struct sock *sk
     ret->protocol = sk->sk_protocol;
     ret->net_ns = sk->__sk_common.skc_net.net->ns.inum;
     ret->ifindex = sk->__sk_common.skc_bound_dev_if;
-    ret->cookie = sk->__sk_common.skc_cookie.counter;
+    ret->cookie = sg_flow_cookie(sk);
     ret->flags |= SG_ENDS_HAS_LOCAL;
     if (ret->remote_port)
         ret->flags |= SG_ENDS_HAS_REMOTE;
+}
+
+/* When the reader was last woken. */
+volatile __u64 flow_woken_ns = 0;
+
+/* Wakes the reader, or leaves it to look by itself: flags for the ring's helpers. `now`: the record's own time will do. */
+static __always_inline __u64 sg_flow_wake(__u64 now)
+{
+    if (now - flow_woken_ns < SG_WAKE_NS)
+        return BPF_RB_NO_WAKEUP;
+    flow_woken_ns = now;
+    return BPF_RB_FORCE_WAKEUP;
 }
 
 /* Room in the ring, with what every record has; NULL: none, which is counted. The caller fills in and submits. */

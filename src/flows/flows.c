@@ -5,7 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
+#include "abi/policy.h"
+
+#include "abi/shared.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
@@ -13,6 +19,11 @@
 
 // Of a look: a walk that somebody makes begin again ends all the same.
 #define STEPS_MAX (4 * SG_FLOW_DATAGRAMS_MAX)
+
+// After records: when to look whether more have come, of which programs did not tell (SG_WAKE_NS). And once more, for one that a
+// program was interrupted at.
+#define LOOK_AGAIN_NS (SG_WAKE_NS + NS_PER_MS)
+#define LOOK_LAST_NS  (100 * NS_PER_MS)
 
 struct flows *flows_close(struct flows *f)
 {
@@ -24,6 +35,8 @@ struct flows *flows_close(struct flows *f)
     bpf_object__close(f->object);
     (void)flow_table_free(f->table);
     (void)reason_names_free(f->reasons);
+    (void)safe_close(f->epoll_fd);
+    (void)safe_close(f->timer_fd);
     free(f);
     return NULL;
 }
@@ -42,6 +55,26 @@ static int on_record(void *ctx, void *data, size_t len)
     return f->result < 0 ? -ECANCELED : 0;
 }
 
+static int watch(struct flows *f, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    return fd < 0 || epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_ring(struct flows *f)
+{
+    int fd = bpf_object__find_map_fd_by_name(f->object, "flow_ring"), r;
+
+    f->ring = ring_buffer__new(fd, on_record, f, NULL);
+    if (!f->ring)
+        return negative_errno();
+    f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    r = watch(f, f->timer_fd);
+    return r < 0 ? r : watch(f, fd);
+}
+
 int flows_open(const struct flows_options *options, struct flows **ret, struct error *err)
 {
     _cleanup_(flows_closep) struct flows *f = new0(struct flows, 1);
@@ -49,16 +82,18 @@ int flows_open(const struct flows_options *options, struct flows **ret, struct e
     uint64_t idle = options && options->idle_ns ? options->idle_ns : FLOWS_IDLE_NS;
     int r;
 
-    if (!f || flow_table_new(rows, idle, &f->table) < 0)
+    if (!f)
+        return error_set(err, -ENOMEM, "out of memory");
+    f->epoll_fd = f->timer_fd = -1;
+    if (flow_table_new(rows, idle, &f->table) < 0)
         return error_set(err, -ENOMEM, "out of memory");
     r = flows_load(f, err);
     if (r < 0)
         return r;
     // Before the first record is made.
-    f->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(f->object, "flow_ring"), on_record,
-                               f, NULL);
-    if (!f->ring)
-        return error_set(err, -errno, "the ring of flows: %m");
+    r = open_ring(f);
+    if (r < 0)
+        return error_set(err, r, "the ring of flows: %s", strerror(-r));
     r = flows_attach(f, err);
     if (r < 0)
         return r;
@@ -68,7 +103,27 @@ int flows_open(const struct flows_options *options, struct flows **ret, struct e
 
 int flows_fd(const struct flows *f)
 {
-    return ring_buffer__epoll_fd(f->ring);
+    return f->epoll_fd;
+}
+
+static void look_again(struct flows *f, uint64_t ns)
+{
+    struct itimerspec in = {.it_value = {.tv_nsec = (long)ns}};
+
+    // Also makes the descriptor unreadable.
+    (void)timerfd_settime(f->timer_fd, 0, &in, NULL);
+    f->look_ns = ns;
+}
+
+// A pause of the records ends with a last look.
+static void plan_look(struct flows *f, bool any)
+{
+    uint64_t expired;
+
+    if (any)
+        look_again(f, LOOK_AGAIN_NS);
+    else if (read(f->timer_fd, &expired, sizeof(expired)) > 0 && f->look_ns == LOOK_AGAIN_NS)
+        look_again(f, LOOK_LAST_NS);
 }
 
 int flows_consume(struct flows *f, flow_fn fn, void *ctx)
@@ -79,6 +134,7 @@ int flows_consume(struct flows *f, flow_fn fn, void *ctx)
     f->ctx = ctx;
     f->result = 0;
     r = ring_buffer__consume(f->ring);
+    plan_look(f, r != 0);
     return f->result < 0 ? f->result : r;
 }
 
@@ -155,6 +211,24 @@ static int read_counts(const struct flows *f, struct sg_flow_counts *ret)
     return 0;
 }
 
+// Kernels that do not count it leave the field at 0.
+static uint64_t read_missed(const struct flows *f)
+{
+    struct bpf_program *program;
+    uint64_t missed = 0;
+
+    bpf_object__for_each_program(program, f->object)
+    {
+        struct bpf_prog_info info = {};
+        uint32_t len = sizeof(info);
+
+        if (bpf_program__autoload(program) &&
+            bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &len) == 0)
+            missed += info.recursion_misses;
+    }
+    return missed;
+}
+
 int flows_tick(struct flows *f, flow_fn fn, void *ctx)
 {
     struct sg_flow_counts counts;
@@ -190,6 +264,7 @@ int flows_counts(const struct flows *f, struct flows_counts *ret)
     if (r < 0)
         return r;
     flow_table_counts(f->table, &counts.table);
+    counts.missed = read_missed(f);
     *ret = counts;
     return 0;
 }

@@ -53,7 +53,9 @@ int flows_each(const struct flows *f, flow_fn fn, void *ctx);
 struct flows_counts {
     struct sg_flow_counts kernel; // of all CPUs together
     struct flow_table_counts table;
-    uint64_t bad;  // records that contradict themselves
+    uint64_t bad; // records that contradict themselves
+    uint64_t
+        missed; // calls of programs that the kernel left out, since it was in the middle of one; counted from 5.12 on
     uint64_t live; // rows
 };
 int flows_counts(const struct flows *f, struct flows_counts *ret);

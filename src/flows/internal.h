@@ -19,6 +19,8 @@ struct flows {
     struct bpf_link *links[FLOWS_LINKS_MAX];
     size_t n_links;
     struct ring_buffer *ring;
+    int epoll_fd, timer_fd;
+    uint64_t look_ns;                          // what the timer was set to last
     int connections, datagrams, drops, counts; // maps, on loan from the object
     int n_cpus;
     uint64_t lost; // records, when rows were last held against the kernel's

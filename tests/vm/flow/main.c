@@ -127,6 +127,7 @@ static int print_counts(const struct flows_counts *c)
         {"evicted", c->table.evicted},
         {"idle", c->table.idle},
         {"bad", c->bad},
+        {"missed", c->missed},
         {"live", c->live},
     };
     _cleanup_(sb_done) struct strbuf sb = {};
