@@ -37,6 +37,7 @@ struct flows *flows_close(struct flows *f)
     (void)reason_names_free(f->reasons);
     (void)safe_close(f->epoll_fd);
     (void)safe_close(f->timer_fd);
+    free(f->absent);
     free(f);
     return NULL;
 }
@@ -99,6 +100,11 @@ int flows_open(const struct flows_options *options, struct flows **ret, struct e
         return r;
     *ret = TAKE_PTR(f);
     return 0;
+}
+
+const char *flows_absent(const struct flows *f)
+{
+    return f->absent;
 }
 
 int flows_fd(const struct flows *f)

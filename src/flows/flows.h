@@ -36,7 +36,10 @@ int flows_open(const struct flows_options *options, struct flows **ret, struct e
 struct flows *flows_close(struct flows *f);
 DEFINE_CLEANUP(struct flows *, flows_close)
 
-// Readable when there are records. On loan.
+// Places that this kernel lacks, so that what passes there is not seen: "fentry/udp_send_skb, …"; "" when it has all. On loan.
+const char *flows_absent(const struct flows *f);
+
+// Readable when there are records, or may be. On loan.
 int flows_fd(const struct flows *f);
 
 // Reads what is in the ring; fn has each record, in the order of the ring. How many there were, or what fn returned negative.

@@ -27,6 +27,7 @@ struct flows {
     uint64_t bad;  // records that were none
     struct flow_table *table;
     struct reason_names *reasons;
+    char *absent;
     flow_fn fn; // while records are read
     void *ctx;
     int result;

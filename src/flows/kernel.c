@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/strbuf.h"
 #include "base/strutil.h"
 #include "flows/internal.h"
 
@@ -68,6 +69,35 @@ static bool is_needed(const char *program)
     return false;
 }
 
+// Whether any program for this place was chosen.
+static bool is_served(const struct bpf_object *object, const char *section)
+{
+    struct bpf_program *program;
+
+    bpf_object__for_each_program(program, object)
+    {
+        if (bpf_program__autoload(program) && streq(bpf_program__section_name(program), section))
+            return true;
+    }
+    return false;
+}
+
+// What is not seen on this kernel is said: a function may be without type information where a compiler changed it.
+static int note_absent(struct flows *f)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct bpf_program *program;
+
+    bpf_object__for_each_program(program, f->object)
+    {
+        const char *section = bpf_program__section_name(program);
+
+        if (!bpf_program__autoload(program) && !is_served(f->object, section))
+            sb_printf(&sb, "%s%s", sb.len ? ", " : "", section);
+    }
+    return sb_finish(&sb, &f->absent);
+}
+
 static int fit(struct flows *f, struct error *err)
 {
     struct btf *btf = btf__load_vmlinux_btf();
@@ -85,8 +115,8 @@ static int fit(struct flows *f, struct error *err)
             r = error_set(err, -ENOTSUP, "this kernel has no place for the program %s", name);
         r = r < 0 ? r : bpf_program__set_autoload(program, fitting);
     }
-    if (r == 0)
-        r = reason_names_new(btf, &f->reasons);
+    r = r < 0 ? r : note_absent(f);
+    r = r < 0 ? r : reason_names_new(btf, &f->reasons);
     btf__free(btf);
     return r;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // sg-flow [-i IDLE_MS] [-t TICK_MS] [-r ROWS] [-q]: prints what src/flows says as lines of JSON, until SIGTERM or SIGINT. First
-// {"type":"ready"}; at the end {"type":"live",…} for each row, {"type":"drop",…} for each reason and place, {"type":"counts",…}.
+// {"type":"ready","absent":PLACES}; at the end {"type":"live",…} for each row, {"type":"drop",…} for each reason and place, {"type":"counts",…}.
 // SIGUSR1 prints the same without an end, SIGUSR2 stops reading and, the second time, goes on. -q prints no events.
 #include <arpa/inet.h>
 #include <errno.h>
@@ -241,7 +241,7 @@ int main(int argc, char **argv)
         return 1;
     }
     ctx.flows = flows;
-    printf("{\"type\":\"ready\"}\n");
+    printf("{\"type\":\"ready\",\"absent\":\"%s\"}\n", flows_absent(flows));
     (void)fflush(stdout);
     r = run(&ctx, tick_ms);
     if (r < 0)
