@@ -7,6 +7,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,13 +32,20 @@ static const struct {
 } places[] = {
     {"lsm/", "bpf_lsm_", BTF_KIND_FUNC},
     {"tp_btf/", "btf_trace_", BTF_KIND_TYPEDEF},
+    {"fentry/", "", BTF_KIND_FUNC},
     {"fexit/", "", BTF_KIND_FUNC},
 };
+
+// Programs of control groups are for all of them.
+#define CGROUP_PREFIX "cgroup_skb/"
+#define CGROUP_ROOT   "/sys/fs/cgroup"
 
 static bool kernel_has(const struct btf *btf, const char *section)
 {
     char name[128];
 
+    if (strncmp(section, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) == 0)
+        return true;
     for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
         size_t n = strlen(places[i].prefix);
 
@@ -47,6 +55,22 @@ static bool kernel_has(const struct btf *btf, const char *section)
         return btf__find_by_name_kind(btf, name, places[i].kind) >= 0;
     }
     return false;
+}
+
+static struct bpf_link *attach(const struct bpf_program *program)
+{
+    const char *section = bpf_program__section_name(program);
+    struct bpf_link *link;
+    int fd;
+
+    if (strncmp(section, CGROUP_PREFIX, strlen(CGROUP_PREFIX)) != 0)
+        return bpf_program__attach(program);
+    fd = open(CGROUP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    link = bpf_program__attach_cgroup(program, fd);
+    (void)close(fd);
+    return link;
 }
 
 static int load(const char *path, const char *without, struct bpf_object **ret)
@@ -73,7 +97,7 @@ static int load(const char *path, const char *without, struct bpf_object **ret)
     {
         if (!bpf_program__autoload(program))
             continue;
-        if (!bpf_program__attach(program))
+        if (!attach(program))
             return -errno;
         n++;
     }
