@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Who talks to whom, as the kernel side tells it, is what programs really did: between a client and a server behind a router, each in
+# a network of its own. Runs inside a VM. Prints TAP.
+set -u
+# shellcheck source=tests/vm/cases/agent.lib
+. "$(dirname "$0")/agent.lib"
+said=/tmp/flows.json facts=/tmp/facts.json
+server=10.0.2.2
+
+in_ns() { ip netns exec "$@"; }
+ask() { # what the client does, and says of it
+    in_ns client python3 "$cases/flows.py" "$@" >>$facts || echo "not ok client.$*"
+}
+
+link() { # namespace, its device, its address without the last byte, number of the network
+    ip link add "$2" netns "$1" type veth peer name "to_$1" netns router
+    in_ns "$1" ip addr add "10.0.$3.2/24" dev "$2"
+    in_ns "$1" ip addr add "fd00:$3::2/64" dev "$2" nodad
+    in_ns router ip addr add "10.0.$3.1/24" dev "to_$1"
+    in_ns router ip addr add "fd00:$3::1/64" dev "to_$1" nodad
+    in_ns "$1" ip link set lo up
+    in_ns "$1" ip link set "$2" up
+    in_ns router ip link set "to_$1" up
+}
+
+networks() {
+    local name
+    modprobe -q veth
+    for name in client router server; do ip netns add $name || return; done
+    link client eth0 1
+    link server eth0 2
+    in_ns router sysctl -q net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    in_ns client ip route add 10.0.0.0/8 via 10.0.1.1
+    in_ns client ip -6 route add fd00:2::/64 via fd00:1::1
+    in_ns server ip route add 10.0.1.0/24 via 10.0.2.1
+    in_ns server ip -6 route add fd00:1::/64 via fd00:2::1
+    in_ns router ip route add unreachable 10.9.0.0/16
+    in_ns router ip route add blackhole 10.8.0.0/16
+    in_ns client sysctl -q net.ipv4.tcp_syn_retries=1
+    in_ns client sysctl -q net.ipv4.ping_group_range='0 1000'
+    ip link set lo up
+}
+
+reader() { # options…
+    sg-flow "$@" >$said 2>/tmp/flows.err &
+    reads=$!
+    check "reader.attached" await_ready || cat /tmp/flows.err
+}
+await_ready() { timeout 60 bash -c "until grep -q ready $said; do kill -0 $reads || exit; sleep 0.1; done"; }
+ends_reader() {
+    kill -TERM "$reads"
+    wait "$reads" || echo "not ok reader.its end: $(cat /tmp/flows.err)"
+}
+judge() { python3 "$cases/flows.py" judge "$1" $said $facts; }
+
+begin_server() {
+    in_ns server python3 "$cases/flows.py" server >/tmp/server &
+    timeout 60 bash -c 'until grep -q ready /tmp/server; do sleep 0.1; done' || echo "not ok server"
+    read -r _ serves </tmp/server
+    echo "{\"name\": \"server\", \"pid\": $serves}" >$facts
+}
+
+connections() {
+    reader -i 3000 -t 500
+    begin_server
+    ask tcp v4 $server
+    ask tcp v6 fd00:2::2
+    ask tcp mapped ::ffff:$server
+    ask tcp by_server $server first=server
+    ask tcp user $server uid=1000
+    ask tcp reset_by_client $server first=client reset=1
+    ask tcp reset_by_server $server first=server reset=1
+    ask fails refused $server 7999
+    ask fails refused6 fd00:2::2 7999
+    ask fails unreachable 10.9.0.1 80
+    ask fails no_route 192.0.2.1 80
+    ask fails timed_out 10.8.0.1 80
+    ask fails cancelled 10.8.0.2 80
+    in_ns server python3 "$cases/flows.py" listen 7100 >>$facts
+    in_ns server python3 "$cases/flows.py" listen6 7101 >>$facts
+    if in_ns router tc qdisc add dev to_server root netem delay 200ms; then
+        ask tcp delay $server size=1000
+        in_ns router tc qdisc replace dev to_server root netem loss 10%
+        ask tcp loss $server size=400000
+        in_ns router tc qdisc del dev to_server root
+    else
+        echo "not ok network.netem"
+    fi
+    sleep 2
+    ends_reader
+    judge connections
+    kill "$serves"
+}
+
+datagrams() {
+    reader -i 3000 -t 500
+    begin_server
+    ask udp many $server
+    ask udp many6 fd00:2::2
+    ask udp mapped ::ffff:$server
+    ask udp connected $server connect=1
+    ask segments segmented $server
+    ask corked corked $server
+    ask closed closed $server 79
+    ask closed6 closed6 fd00:2::2 79
+    in_ns client ping -c 3 -i 0.2 $server >/tmp/ping || echo "not ok client.ping"
+    in_ns client ping -6 -c 2 -i 0.2 fd00:2::2 >/tmp/ping6 || echo "not ok client.ping6"
+    sleep 6
+    ends_reader
+    judge datagrams
+    kill "$serves"
+}
+
+storm() {
+    reader
+    begin_server
+    ask storm one $server 2000
+    sleep 2
+    ends_reader
+    judge storm
+    kill "$serves"
+    # Nobody reads: what finds no room is counted, and rows whose end was lost go.
+    reader -q
+    begin_server # another one: of who waits in accept(2) already the kernel says nothing
+    kill -USR2 "$reads"
+    ask storm unread $server 3400
+    kill -USR2 "$reads"
+    sleep 3
+    ends_reader
+    judge unread
+    kill "$serves"
+}
+
+# More flows than there is room for in the kernel.
+evicted() {
+    reader -i 600000 -t 5000
+    begin_server
+    ask spread spread $server 18000
+    sleep 2
+    ends_reader
+    judge evicted
+    kill "$serves"
+}
+
+networks || echo "not ok networks"
+for part in ${1:-connections datagrams storm evicted}; do $part; done
+wait
+check "gone with its reader" timeout 20 bash -c 'while bpftool -j prog show | grep -q "\"name\":\"flow_"; do sleep 0.1; done'
