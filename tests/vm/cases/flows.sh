@@ -101,6 +101,8 @@ datagrams() {
     ask udp many6 fd00:2::2
     ask udp mapped ::ffff:$server
     ask udp connected $server connect=1
+    ask udp connected6 fd00:2::2 connect=1
+    ask udp connected_mapped ::ffff:$server connect=1
     ask segments segmented $server
     ask corked corked $server
     ask closed closed $server 79
