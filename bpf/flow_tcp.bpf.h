@@ -20,7 +20,8 @@ struct sg_flow_connection {
     __u64 begin_ns;
     struct sg_flow_who who;
     __u8 incoming;
-    __u8 told; /* a listener: there is a record of its beginning */
+    __u8
+        told; /* there is a record of its beginning: a listener, or a connection that this host began */
     __u8 reserved[6];
 };
 
@@ -165,6 +166,7 @@ static __always_inline void sg_flow_established(struct sock *sk, int old)
     struct sg_flow_connection *c = sg_flow_find(sk), in = {.incoming = 1};
 
     if (c && !c->incoming) {
+        c->told = 1;
         sg_flow_tell(sk, c, SG_FLOW_CONNECT);
     } else if (!c && old == SG_TCP_SYN_SENT) {
         sg_flow_tell(sk, NULL, SG_FLOW_CONNECT);
@@ -202,6 +204,30 @@ int BPF_PROG(flow_state, struct sock *sk, int old, int new)
     case SG_TCP_ESTABLISHED: sg_flow_established(sk, old); break;
     case SG_TCP_CLOSE: sg_flow_ends(sk, old); break;
     }
+    return 0;
+}
+
+/*
+ * The same once more, for what the kernel left out because it was in the middle of the program above on this CPU: what comes by the
+ * backlog of a socket is handled by its process, which is interrupted, and preempted where a kernel does that. What was done above
+ * is seen by its entry, and not done again; an end without an entry is that one's alone.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(flow_state_again, struct sock *sk, int old, int new)
+{
+    struct sg_flow_connection *c;
+
+    if (sk->sk_protocol != IPPROTO_TCP)
+        return 0;
+    if (new != SG_TCP_ESTABLISHED &&new != SG_TCP_CLOSE &&new != SG_TCP_LISTEN)
+        return 0;
+    c = sg_flow_find(sk);
+    if (new == SG_TCP_LISTEN && !c)
+        sg_flow_begins(sk);
+    else if (new == SG_TCP_ESTABLISHED && (c ? !c->incoming && !c->told : old == SG_TCP_SYN_RECV))
+        sg_flow_established(sk, old);
+    else if (new == SG_TCP_CLOSE && c)
+        sg_flow_ends(sk, old);
     return 0;
 }
 

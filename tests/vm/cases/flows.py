@@ -310,13 +310,14 @@ def judge_storm(j):
     j.check("storm.ends", len(ends) == 2 * n, len(ends))
     j.check("storm.each with its process", all(r["pid"] in (j.facts["one"]["pid"], j.server) for r in ends))
     # Of each connection four, and one of the listener.
-    j.equal("storm.nothing lost", j.counts, records=4 * n + 1, lost=0, missed=0, bad=0, unseen_ends=0, replaced=0)
+    j.equal("storm.nothing lost", j.counts, records=4 * n + 1, lost=0, bad=0, unseen_ends=0, replaced=0)
 
 
 def judge_unread(j):
     n, c = j.facts["unread"]["n"], j.counts
     j.check("unread.something was lost", c["lost"] > 0, c)
-    j.check("unread.each loss is counted", c["records"] + c["lost"] + c["missed"] == 4 * n + 1, c)
+    told = c["records"] + c["lost"]
+    j.check("unread.each loss is counted", told <= 4 * n + 1 <= told + c["missed"], c)
     j.check("unread.rows go all the same", c["live"] < 20, c)
 
 
