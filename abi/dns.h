@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR Apache-2.0) */
 /*
  * What is learnt of domain names from the wire: bounds, why a message is not taken, and the records of questions and answers as
- * they travel from the kernel programs (bpf/network.bpf.c) to whoever reads their ring. The parser itself is abi/dns_parse.h.
+ * they travel from the kernel programs (bpf/dns.bpf.c) to whoever reads their ring. The parser itself is abi/dns_parse.h.
  *
  * Numbers are in host order unless they are addresses: 16 bytes in network order, IPv4 as abi/network.h keeps it. Times are
  * nanoseconds of CLOCK_BOOTTIME.

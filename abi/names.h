@@ -2,7 +2,7 @@
 /*
  * The table of names by address (struct sg_names of abi/network.h): how an entry is proved to be whole and of its address.
  *
- * One object writes it (bpf/network.bpf.c), under a lock; everybody else reads it as it is: the other kernel programs at a connect,
+ * One object writes it (bpf/dns.bpf.c), under a lock; everybody else reads it as it is: the other kernel programs at a connect,
  * user space for what it shows. An entry can change under a reader, and the kernel can give its memory to another address. So
  * `check` is a sum over the rest and over the address. Who finds it wrong looks again, a few times: it is right as soon as the
  * writer is done, within a microsecond.

@@ -22,21 +22,12 @@
  * Each program has a function that finds out what is asked, and returns whether a rule may be about it. It is one of its own for the
  * stack's sake: of what it needs nothing is left while the task's subject is looked for.
  */
-static __always_inline struct sock *sg_net_begin(struct sg_net *a, __u64 sock)
+static __noinline int sg_connect_asks(struct sg_net *a, const struct sock *sk, __u32 traits,
+                                      const void *address)
 {
-    struct sock *sk = BPF_CORE_READ((struct socket *)sock, sk);
-
-    sg_net_ends(&a->ends, sk);
-    sg_net_is_datagrams(a, sk);
-    a->sock = (__u64)sk;
-    return sk;
-}
-
-static __noinline int sg_connect_asks(struct sg_net *a, __u64 sock, __u64 address)
-{
-    sg_net_begin(a, sock);
     /* To no family at all is how a datagram socket is disconnected. */
-    if (!sg_net_take(a, (void *)address, a->ends.remote, &a->ends.remote_port, 0))
+    if (!sg_net_begin(a, sk, traits) ||
+        !sg_net_take(a, address, a->ends.remote, &a->ends.remote_port, 0))
         return 0;
     sg_net_word_out(a);
     return 1;
@@ -46,9 +37,10 @@ static __always_inline int sg_on_connect(struct socket *sock, const void *addres
 {
     struct sg_net a = {.hook = SG_HOOK_socket_connect,
                        .kinds = {SG_CONTROL_connect, SG_CONTROL_connect}};
+    struct sock *sk = sock->sk;
 
-    if (!sg_control_any(SG_KINDS_CONNECT) ||
-        !sg_connect_asks(&a, sg_address(sock), sg_address(address)))
+    if (!sk || !sg_control_any(SG_KINDS_CONNECT) ||
+        !sg_connect_asks(&a, sk, SG_TRAITS(sk), address))
         return 0;
     return sg_net(&a, SG_KINDS_CONNECT);
 }
@@ -57,10 +49,11 @@ SG_CONTROL_PROGRAMS(socket_connect, socket_connect, socket_connect,
                     ((void)len, sg_on_connect(sock, address)), struct socket *sock,
                     const void *address, int len)
 
-static __noinline int sg_bind_asks(struct sg_net *a, __u64 sock, __u64 address)
+static __noinline int sg_bind_asks(struct sg_net *a, const struct sock *sk, __u32 traits,
+                                   const void *address)
 {
-    sg_net_begin(a, sock);
-    if (!sg_net_take(a, (void *)address, a->ends.local, &a->ends.local_port, 1))
+    if (!sg_net_begin(a, sk, traits) ||
+        !sg_net_take(a, address, a->ends.local, &a->ends.local_port, 1))
         return 0;
     sg_net_word_own(a);
     return 1;
@@ -69,19 +62,21 @@ static __noinline int sg_bind_asks(struct sg_net *a, __u64 sock, __u64 address)
 static __always_inline int sg_on_bind(struct socket *sock, const void *address)
 {
     struct sg_net a = {.hook = SG_HOOK_socket_bind, .kinds = {SG_CONTROL_bind, SG_CONTROL_bind}};
+    struct sock *sk = sock->sk;
 
-    if (!sg_control_any(SG_KINDS_BIND) || !sg_bind_asks(&a, sg_address(sock), sg_address(address)))
+    if (!sk || !sg_control_any(SG_KINDS_BIND) || !sg_bind_asks(&a, sk, SG_TRAITS(sk), address))
         return 0;
-    sg_net_datagrams_for(&a);
+    sg_net_datagrams_for(&a, sk);
     return sg_net(&a, SG_KINDS_BIND);
 }
 
 SG_CONTROL_PROGRAMS(socket_bind, socket_bind, socket_bind, ((void)len, sg_on_bind(sock, address)),
                     struct socket *sock, const void *address, int len)
 
-static __noinline int sg_listen_asks(struct sg_net *a, __u64 sock)
+static __noinline int sg_listen_asks(struct sg_net *a, const struct sock *sk, __u32 traits)
 {
-    sg_net_begin(a, sock);
+    if (!sg_net_begin(a, sk, traits))
+        return 0;
     if (a->ends.family == AF_INET || a->ends.family == AF_INET6 || a->ends.family == AF_SMC)
         sg_net_word_own(a);
     else if (!sg_net_is_local(a->ends.family))
@@ -93,11 +88,12 @@ static __always_inline int sg_on_listen(struct socket *sock)
 {
     struct sg_net a = {.hook = SG_HOOK_socket_listen,
                        .kinds = {SG_CONTROL_listen, SG_CONTROL_listen}};
+    struct sock *sk = sock->sk;
 
-    if (!sg_control_any(SG_KINDS_LISTEN) || !sg_listen_asks(&a, sg_address(sock)))
+    if (!sk || !sg_control_any(SG_KINDS_LISTEN) || !sg_listen_asks(&a, sk, SG_TRAITS(sk)))
         return 0;
     if (sg_control_any(SG_KIND_BIT(accept)))
-        sg_owner_set(a.sock);
+        sg_owner_set(sg_address(sk));
     return sg_net(&a, SG_KINDS_LISTEN);
 }
 
@@ -109,7 +105,7 @@ SG_CONTROL_PROGRAMS(socket_listen, socket_listen, socket_listen,
  * itself; one that a program makes has a port that it asked for, or one that was found for connections
  * (net/ipv4/inet_hashtables.c, net/core/sock.c).
  */
-static __always_inline int sg_net_is_incoming(struct sock *sk, const struct sg_ends *e)
+static __always_inline int sg_net_is_incoming(const struct sock *sk, const struct sg_ends *e)
 {
     struct inet_bind_bucket *bucket;
 
@@ -119,12 +115,12 @@ static __always_inline int sg_net_is_incoming(struct sock *sk, const struct sg_e
                  : NULL; /* up to 5.10: decided when it is asked for, and not when it is used */
     if (!sk || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
         return 0;
-    bucket = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_bind_hash);
+    bucket = BPF_CORE_READ((const struct inet_connection_sock *)sk, icsk_bind_hash);
     return bucket && BPF_CORE_READ(bucket, fastreuse) >= 0;
 }
 
 /* A socket that has another end: what it was connected to, or who came. False: it has none. */
-static __always_inline int sg_net_connected(struct sg_net *a, struct sock *sk, int stream)
+static __always_inline int sg_net_connected(struct sg_net *a, const struct sock *sk, int stream)
 {
     if (a->ends.family != AF_INET && a->ends.family != AF_INET6)
         return 0;
@@ -139,24 +135,19 @@ static __always_inline int sg_net_connected(struct sg_net *a, struct sock *sk, i
     return 1;
 }
 
-static __always_inline int sg_is_stream(__u64 sock)
-{
-    return BPF_CORE_READ((struct socket *)sock, type) == SOCK_STREAM;
-}
+#define SG_IS_STREAM(traits) (SG_TRAITS_TYPE(traits) == SOCK_STREAM)
 
-static __noinline int sg_send_asks(struct sg_net *a, __u64 sock, __u64 message)
+/* `name`: the address in the message, 0: none that counts. */
+static __noinline int sg_send_asks(struct sg_net *a, const struct sock *sk, __u32 traits,
+                                   __u64 name)
 {
-    struct msghdr *msg = (struct msghdr *)message;
-    struct sock *sk = sg_net_begin(a, sock);
-    void *name = BPF_CORE_READ(msg, msg_name);
-    int stream = sg_is_stream(sock);
+    int stream = SG_IS_STREAM(traits);
 
+    if (!sg_net_begin(a, sk, traits))
+        return 0;
     if (!stream)
         a->kinds[0] = SG_CONTROL_send;
-    /* A stream is where it was connected to, whatever is said, unless it is connected by this. */
-    if (name && BPF_CORE_READ(msg, msg_namelen) > 0 &&
-        (!stream || BPF_CORE_READ(msg, msg_flags) & MSG_FASTOPEN) &&
-        sg_net_take(a, name, a->ends.remote, &a->ends.remote_port, 1)) {
+    if (name && sg_net_take(a, (void *)name, a->ends.remote, &a->ends.remote_port, 1)) {
         if (!stream && a->ends.protocol != IPPROTO_SCTP)
             a->kinds[1] = SG_CONTROL_send;
         a->unconnected = !stream;
@@ -171,18 +162,27 @@ static __noinline int sg_send_asks(struct sg_net *a, __u64 sock, __u64 message)
     return 1;
 }
 
+/* A stream is where it was connected to, whatever is said, unless it is connected by this. */
+static __always_inline __u64 sg_named(const struct msghdr *msg, int stream)
+{
+    return msg->msg_namelen > 0 && (!stream || msg->msg_flags & MSG_FASTOPEN) ? (__u64)msg->msg_name
+                                                                              : 0;
+}
+
 static __always_inline int sg_on_send(struct socket *sock, struct msghdr *msg)
 {
     struct sg_net a = {.hook = SG_HOOK_socket_sendmsg,
                        .kinds = {SG_CONTROL_connect, SG_CONTROL_connect}};
+    struct sock *sk = sock->sk;
     int error;
 
-    if (!sg_control_any(SG_KINDS_SEND) || !sg_send_asks(&a, sg_address(sock), sg_address(msg)))
+    if (!sk || !sg_control_any(SG_KINDS_SEND) ||
+        !sg_send_asks(&a, sk, SG_TRAITS(sk), sg_named(msg, SG_IS_STREAM(SG_TRAITS(sk)))))
         return 0;
-    sg_net_datagrams_for(&a);
+    sg_net_datagrams_for(&a, sk);
     error = sg_net(&a, SG_KINDS_SEND);
     if (!error && a.unconnected && sg_control_any(SG_KIND_BIT(receive)))
-        sg_net_sent(&a);
+        sg_net_sent(&a, sg_address(sk));
     return error;
 }
 
@@ -194,16 +194,17 @@ SG_CONTROL_PROGRAMS(socket_sendmsg, socket_sendmsg, socket_sendmsg,
  * Up to 6.4 what is spliced into a socket (sendfile, splice) is handed to its protocol page by page, and is no message. Ordinary
  * writes come by here, too, and are asked about again: what passes is recorded there.
  */
-static __noinline int sg_write_asks(struct sg_net *a, __u64 address)
+static __noinline int sg_write_asks(struct sg_net *a, __u64 socket)
 {
-    __u64 sock = (__u64)BPF_CORE_READ((struct file *)address, private_data);
-    struct sock *sk = sg_net_begin(a, sock);
-    int stream = sg_is_stream(sock);
+    struct sock *sk = BPF_CORE_READ((struct socket *)socket, sk);
+    __u32 traits = (__u32)BPF_CORE_READ(sk, sk_type) << 16 | BPF_CORE_READ(sk, sk_protocol);
 
-    if (!stream)
+    if (!sg_net_begin(a, sk, traits))
+        return 0;
+    if (!SG_IS_STREAM(traits))
         a->kinds[0] = SG_CONTROL_send;
     a->denials = 1;
-    return sg_net_connected(a, sk, stream);
+    return sg_net_connected(a, sk, SG_IS_STREAM(traits));
 }
 
 static __always_inline int sg_on_write(struct file *file, int mask)
@@ -211,8 +212,8 @@ static __always_inline int sg_on_write(struct file *file, int mask)
     struct sg_net a = {.hook = SG_HOOK_socket_write,
                        .kinds = {SG_CONTROL_connect, SG_CONTROL_connect}};
 
-    if (!(mask & MAY_WRITE) || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK ||
-        !sg_control_any(SG_KINDS_WRITE) || !sg_write_asks(&a, sg_address(file)))
+    if (!(mask & MAY_WRITE) || (file->f_inode->i_mode & S_IFMT) != S_IFSOCK ||
+        !sg_control_any(SG_KINDS_WRITE) || !sg_write_asks(&a, (__u64)file->private_data))
         return 0;
     return sg_net(&a, SG_KINDS_WRITE);
 }
@@ -221,11 +222,11 @@ SG_CONTROL_PROGRAMS(socket_write, file_permission, file_permission, sg_on_write(
                     struct file *file, int mask)
 
 /* A socket that has no other end is of interest to who waits for datagrams, and to the self-test. */
-static __noinline int sg_receive_asks(struct sg_net *a, __u64 sock)
+static __noinline int sg_receive_asks(struct sg_net *a, const struct sock *sk, __u32 traits)
 {
-    struct sock *sk = sg_net_begin(a, sock);
-
-    if (sg_net_connected(a, sk, sg_is_stream(sock)))
+    if (!sg_net_begin(a, sk, traits))
+        return 0;
+    if (sg_net_connected(a, sk, SG_IS_STREAM(traits)))
         return 1;
     return a->ends.family == AF_INET || a->ends.family == AF_INET6;
 }
@@ -235,9 +236,11 @@ static __always_inline int sg_on_receive_message(struct socket *sock)
     struct sg_net a = {.hook = SG_HOOK_socket_recvmsg,
                        .kinds = {SG_CONTROL_connect, SG_CONTROL_connect}};
 
-    if (!sg_control_any(SG_KINDS_RECEIVE) || !sg_receive_asks(&a, sg_address(sock)))
+    struct sock *sk = sock->sk;
+
+    if (!sk || !sg_control_any(SG_KINDS_RECEIVE) || !sg_receive_asks(&a, sk, SG_TRAITS(sk)))
         return 0;
-    sg_net_datagrams_for(&a);
+    sg_net_datagrams_for(&a, sk);
     return sg_net(&a, SG_KINDS_RECEIVE);
 }
 

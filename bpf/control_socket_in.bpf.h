@@ -64,29 +64,30 @@ struct {
     __type(value, __u64); /* when, CLOCK_BOOTTIME */
 } sg_sent SEC(".maps");
 
-static __always_inline void sg_net_sent_key(struct sg_sent_key *key, const struct sg_net *a)
+static __always_inline void sg_net_sent_key(struct sg_sent_key *key, const struct sg_net *a,
+                                            __u64 sock)
 {
-    key->sock = a->sock;
+    key->sock = sock;
     key->port = a->ends.remote_port;
     __builtin_memcpy(key->addr, a->ends.remote, sizeof(key->addr));
 }
 
-static __noinline int sg_net_sent(const struct sg_net *a)
+static __noinline int sg_net_sent(const struct sg_net *a, __u64 sock)
 {
     __u64 now = bpf_ktime_get_boot_ns();
     struct sg_sent_key key = {};
 
-    sg_net_sent_key(&key, a);
+    sg_net_sent_key(&key, a, sock);
     bpf_map_update_elem(&sg_sent, &key, &now, BPF_ANY);
     return 0;
 }
 
-static __always_inline int sg_net_is_answer(const struct sg_net *a)
+static __always_inline int sg_net_is_answer(const struct sg_net *a, __u64 sock)
 {
     struct sg_sent_key key = {};
     const __u64 *sent;
 
-    sg_net_sent_key(&key, a);
+    sg_net_sent_key(&key, a, sock);
     sent = bpf_map_lookup_elem(&sg_sent, &key);
     return sent && bpf_ktime_get_boot_ns() - *sent < SG_ANSWER_NS;
 }
@@ -107,12 +108,13 @@ static __always_inline int sg_owner_is_current(const struct sg_owner *owner)
 }
 
 /* The current task binds a socket of datagrams, or sends or receives by it: what comes is for it from now on. */
-static __always_inline void sg_net_datagrams_for(const struct sg_net *a)
+static __always_inline void sg_net_datagrams_for(const struct sg_net *a, const struct sock *sk)
 {
-    __u64 sock = a->sock;
+    __u64 sock;
 
     if (!a->datagrams || !sg_control_any(SG_KIND_BIT(receive)))
         return;
+    sock = sg_address(sk);
     if (!sg_owner_is_current(bpf_map_lookup_elem(&sg_owners, &sock)))
         sg_owner_set(sock);
 }
@@ -167,13 +169,15 @@ static __always_inline __u64 sg_net_waiting(const struct sock *sk)
 
 static __noinline int sg_request_asks(struct sg_net *a, __u64 sk, __u64 request)
 {
-    struct sock *req = (struct sock *)request;
+    struct sg_sock_head head;
 
+    if (bpf_probe_read_kernel(&head, sizeof(head), (void *)request))
+        return 0;
     a->owner = sg_net_waiting((struct sock *)sk);
     a->uid = BPF_CORE_READ((struct sock___uid *)sk, sk_uid.val);
-    sg_net_addresses(&a->ends, req);
+    sg_net_addresses(a, &head);
     a->ends.protocol = IPPROTO_TCP;
-    sg_net_ports(&a->ends, req);
+    sg_net_ports(&a->ends, &head);
     sg_net_word_in(a);
     return 1;
 }
@@ -183,9 +187,9 @@ static __always_inline int sg_on_request(const struct sock *sk, struct request_s
     struct sg_net a = {.hook = SG_HOOK_inet_conn_request,
                        .kinds = {SG_CONTROL_accept, SG_CONTROL_accept}};
 
-    if (!sg_control_any(SG_KIND_BIT(accept)))
+    if (!sg_control_any(SG_KIND_BIT(accept)) ||
+        !sg_request_asks(&a, sg_address(sk), sg_address(req)))
         return 0;
-    sg_request_asks(&a, sg_address(sk), sg_address(req));
     return sg_net_owned(&a, SG_KIND_BIT(accept));
 }
 
@@ -211,16 +215,14 @@ static __always_inline int sg_net_source(struct sg_net *a, const __u8 *ip)
     return version >> 4 == 6 && !bpf_probe_read_kernel(a->ends.remote, 16, ip + 8);
 }
 
-static __noinline int sg_datagram_asks(struct sg_net *a, __u64 sock, __u64 buffer)
+static __noinline int sg_datagram_asks(struct sg_net *a, __u64 sock, __u32 traits, __u64 buffer)
 {
     struct sk_buff *skb = (struct sk_buff *)buffer;
     struct sock *sk = (struct sock *)sock;
     const __u8 *head;
     __u16 port = 0;
 
-    sg_net_ends(&a->ends, sk);
-    sg_net_is_datagrams(a, sk);
-    if (!a->datagrams ||
+    if (!sg_net_begin(a, sk, traits) || !a->datagrams ||
         BPF_CORE_READ((struct sock_common___state *)sk, skc_state) == SG_STATE_ESTABLISHED)
         return 0;
     head = BPF_CORE_READ(skb, head);
@@ -230,9 +232,9 @@ static __noinline int sg_datagram_asks(struct sg_net *a, __u64 sock, __u64 buffe
         bpf_probe_read_kernel(&port, 2, head + BPF_CORE_READ(skb, transport_header)))
         return 0;
     a->ends.remote_port = bpf_ntohs(port);
-    a->sock = a->owner = sock;
-    if (sg_net_is_answer(a))
+    if (sg_net_is_answer(a, sock))
         return 0;
+    a->owner = sock;
     a->uid = BPF_CORE_READ((struct sock___uid *)sk, sk_uid.val);
     sg_net_word_in(a);
     return 1;
@@ -244,7 +246,7 @@ static __always_inline int sg_on_datagram(struct sock *sk, struct sk_buff *skb)
                        .kinds = {SG_CONTROL_receive, SG_CONTROL_receive}};
 
     if (!sg_control_any(SG_KIND_BIT(receive)) ||
-        !sg_datagram_asks(&a, sg_address(sk), sg_address(skb)))
+        !sg_datagram_asks(&a, sg_address(sk), SG_TRAITS(sk), sg_address(skb)))
         return 0;
     return sg_net_owned(&a, SG_KIND_BIT(receive));
 }

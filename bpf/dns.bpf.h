@@ -54,7 +54,7 @@ struct cred___dns {
 volatile __u32 dns_servers_only = 0;
 
 /* A name among the constants: without one the object would have no type information on 5.10. */
-const volatile __u32 network_version = 1;
+const volatile __u32 dns_version = 1;
 
 static const struct sg_names dns_no_names = {};
 

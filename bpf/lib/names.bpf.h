@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The table of names by address. bpf/network.bpf.c fills it; other objects read it by including this header: the map is then
+ * The table of names by address. bpf/dns.bpf.c fills it; other objects read it by including this header: the map is then
  * defined in each of them, with the same types, and whoever loads them makes it one map, before bpf_object__load():
  *
  *     bpf_map__set_pin_path(map, "…/sg_names")   in both: who comes second takes what is pinned, if it is of the same kind and size,

@@ -26,13 +26,28 @@ struct sg_net {
     __u8 raw;               /* a socket that is handed whole packets of its protocol */
     __u8 unconnected; /* a datagram that says where it is for */
     __u8 datagrams;   /* the socket takes datagrams of the Internet */
-    __u32 uid;        /* of the owner */
-    __u32 denials;    /* what passes is recorded elsewhere */
+    __u8 dead;        /* no rule of its kinds has the word */
+    __u8 denials;     /* what passes is recorded elsewhere */
+    __u16 reserved;
+    __u32 uid; /* of the owner */
     __u64 word[3];
-    __u64 sock;  /* address */
+    __u64 net;   /* address of the network namespace */
     __u64 owner; /* where sg_owners has whom it is for, 0: the current task */
     struct sg_ends ends;
 };
+
+/*
+ * Words that no rule of some kinds has, by a sum over word, kinds and policy. Most sockets are nobody's business, and the same ends are
+ * asked about again and again. Secret factors, since who asks chooses the word.
+ */
+#define SG_NET_DEAD_BITS 10
+volatile __u64 sg_net_dead[1 << SG_NET_DEAD_BITS] = {};
+
+static __always_inline __u64 sg_net_sum(const struct sg_net *a, __u32 policy_id)
+{
+    return a->word[0] * sg_factors[0] + a->word[1] * sg_factors[1] + a->word[2] * sg_factors[2] +
+           ((__u64)policy_id << 32 | a->kinds[0] << 8 | a->kinds[1]) * sg_factors[3];
+}
 
 #define SG_GROUP(n, byte) ((__u64)SG_NET_GROUP(n) << (8 * (byte)))
 
@@ -129,61 +144,88 @@ static __always_inline int sg_net_has_ports(__u8 protocol)
            protocol == IPPROTO_DCCP || protocol == IPPROTO_LITE;
 }
 
-/* Addresses of what begins with struct sock_common: sockets, and requests for one. False: its family has other ones. */
-static __always_inline int sg_net_addresses(struct sg_ends *e, struct sock *sk)
-{
-    __u32 local, remote;
+/*
+ * The start of a socket, or of a request for one, which has all of its ends: fetched at once, since each piece by itself would
+ * cost what all of it does.
+ */
+#define SG_SOCK_HEAD 128
+struct sg_sock_head {
+    __u8 bytes[SG_SOCK_HEAD] __attribute__((aligned(8)));
+};
 
-    e->family = BPF_CORE_READ(sk, __sk_common.skc_family);
-    e->net_ns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-    e->ifindex = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
-    e->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-    if (e->family == AF_INET6 && bpf_core_field_exists(sk->__sk_common.skc_v6_daddr)) {
-        bpf_core_read(e->local, 16, &sk->__sk_common.skc_v6_rcv_saddr);
-        bpf_core_read(e->remote, 16, &sk->__sk_common.skc_v6_daddr);
-        return 1;
-    }
-    if (e->family != AF_INET)
-        return 0;
-    local = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-    remote = BPF_CORE_READ(sk, __sk_common.skc_daddr);
-    sg_net_mapped(e->local, local);
-    sg_net_mapped(e->remote, remote);
-    return 1;
+#define SG_HEAD(head, type, field) \
+    (*(type *)((head)->bytes + bpf_core_field_offset(struct sock_common, field)))
+
+static __always_inline void sg_net_copy(__u8 *to, const __u8 *from)
+{
+    __builtin_memcpy(to, from, 16);
 }
 
-static __always_inline void sg_net_ports(struct sg_ends *e, struct sock *sk)
+/* Addresses and what else is told; not the ports. */
+static __always_inline void sg_net_addresses(struct sg_net *a, const struct sg_sock_head *head)
+{
+    struct sg_ends *e = &a->ends;
+
+    e->family = SG_HEAD(head, __u16, skc_family);
+    e->ifindex = SG_HEAD(head, __u32, skc_bound_dev_if);
+    e->cookie = SG_HEAD(head, __u64, skc_cookie);
+    a->net = SG_HEAD(head, __u64, skc_net);
+    if (e->family == AF_INET6 && bpf_core_field_exists(struct sock_common, skc_v6_daddr)) {
+        sg_net_copy(e->local,
+                    head->bytes + bpf_core_field_offset(struct sock_common, skc_v6_rcv_saddr));
+        sg_net_copy(e->remote,
+                    head->bytes + bpf_core_field_offset(struct sock_common, skc_v6_daddr));
+    } else if (e->family == AF_INET) {
+        sg_net_mapped(e->local, SG_HEAD(head, __u32, skc_rcv_saddr));
+        sg_net_mapped(e->remote, SG_HEAD(head, __u32, skc_daddr));
+    }
+}
+
+static __always_inline void sg_net_ports(struct sg_ends *e, const struct sg_sock_head *head)
 {
     if (!sg_net_has_ports(e->protocol))
         return;
-    e->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
-    e->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+    e->local_port = SG_HEAD(head, __u16, skc_num);
+    e->remote_port = bpf_ntohs(SG_HEAD(head, __u16, skc_dport));
 }
 
-/* Does the socket take datagrams, and is it one of the Internet's? */
-static __always_inline void sg_net_is_datagrams(struct sg_net *a, struct sock *sk)
-{
-    __u8 protocol = a->ends.protocol;
-
-    a->raw = BPF_CORE_READ(sk, sk_type) == SOCK_RAW;
-    a->datagrams = (a->ends.family == AF_INET || a->ends.family == AF_INET6) &&
-                   (a->raw || protocol == IPPROTO_UDP || protocol == IPPROTO_LITE ||
-                    protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMP6);
-}
+/* Of a socket what is not at its start. */
+#define SG_TRAITS(sk)         ((__u32)(sk)->sk_type << 16 | (sk)->sk_protocol)
+#define SG_TRAITS_TYPE(t)     ((t) >> 16)
+#define SG_TRAITS_PROTOCOL(t) ((t)&0xffff)
 
 /* What a socket has of its ends. */
-static __always_inline void sg_net_ends(struct sg_ends *e, struct sock *sk)
+static __always_inline void sg_net_ends(struct sg_net *a, const struct sg_sock_head *head,
+                                        __u32 traits)
 {
-    __u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+    __u32 protocol = SG_TRAITS_PROTOCOL(traits);
+    struct sg_ends *e = &a->ends;
 
-    if (protocol == IPPROTO_MPTCP)
+    sg_net_addresses(a, head);
+    if (protocol == IPPROTO_MPTCP) {
         e->flags |= SG_ENDS_MPTCP;
-    if (sg_net_addresses(e, sk)) {
-        e->protocol = (__u8)(protocol == IPPROTO_MPTCP ? IPPROTO_TCP : protocol);
-        sg_net_ports(e, sk);
-    } else if (e->family == AF_SMC) {
-        e->protocol = IPPROTO_TCP; /* what it is made of, and falls back to */
+        protocol = IPPROTO_TCP;
     }
+    if (e->family == AF_SMC)
+        protocol = IPPROTO_TCP; /* what it is made of, and falls back to */
+    e->protocol = (__u8)protocol;
+    if (e->family != AF_INET && e->family != AF_INET6)
+        return;
+    sg_net_ports(e, head);
+    a->raw = SG_TRAITS_TYPE(traits) == SOCK_RAW;
+    a->datagrams = a->raw || protocol == IPPROTO_UDP || protocol == IPPROTO_LITE ||
+                   protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMP6;
+}
+
+/* False: it cannot be read. */
+static __always_inline int sg_net_begin(struct sg_net *a, const struct sock *sk, __u32 traits)
+{
+    struct sg_sock_head head;
+
+    if (bpf_probe_read_kernel(&head, sizeof(head), sk))
+        return 0;
+    sg_net_ends(a, &head, traits);
+    return 1;
 }
 
 /* What no address is led to. */
@@ -301,21 +343,23 @@ static __always_inline __u64 sg_net_state_of(const struct sg_net *a, __u8 kind, 
 }
 
 /* What a kind's rules say, of the current task. */
-static __always_inline __u64 sg_net_decide(const struct sg_net *a, __u8 kind, __u32 policy_id,
-                                           __u32 who)
+static __always_inline __u64 sg_net_decide(struct sg_net *a, __u8 kind, __u32 policy_id, __u32 who)
 {
     __u64 state = sg_net_state_of(a, kind, policy_id);
 
     if (!state || state == SG_DECISION_RETRY)
         return state;
+    a->dead = 0;
     return sg_decide((__u32)state, SG_OP_CONTROL, policy_id, who);
 }
 
 /* One try; leaves the kind that decided in the first place. */
 static __noinline __u64 sg_net_try(struct sg_net *a, __u32 policy_id, __u32 who)
 {
-    __u64 best = sg_net_decide(a, a->kinds[0], policy_id, who), more;
+    __u64 best, more;
 
+    a->dead = 1;
+    best = sg_net_decide(a, a->kinds[0], policy_id, who);
     if (a->kinds[1] == a->kinds[0] || best & SG_DECISION_AGAIN)
         return best;
     more = sg_net_decide(a, a->kinds[1], policy_id, who);
@@ -369,6 +413,7 @@ struct sg_net_fields {
 static __noinline int sg_net_emit(const struct sg_net *a, __u64 decision, __u32 policy_id,
                                   __u32 error)
 {
+    struct net *net = (struct net *)a->net;
     struct sg_net_fields *f;
     struct sg_buffer *b;
     struct sg_record *r;
@@ -402,6 +447,7 @@ static __noinline int sg_net_emit(const struct sg_net *a, __u64 decision, __u32 
         f->ends_head.type = SG_FIELD_ENDS;
         f->ends_head.len = sizeof(f->ends);
         f->ends = a->ends;
+        f->ends.net_ns = BPF_CORE_READ(net, ns.inum);
         len = r->size = sizeof(*r) + sizeof(*f);
     }
     if (SG_DECISION_VERDICT(decision) >= SG_DENY)
@@ -456,12 +502,21 @@ static __always_inline int sg_net_end(const struct sg_net *a, __u64 decision, __
     return sg_net_conclude(a, decision, policy_id);
 }
 
+static __always_inline volatile __u64 *sg_net_dead_of(__u64 sum)
+{
+    return &sg_net_dead[sum >> (64 - SG_NET_DEAD_BITS)];
+}
+
 /* Decides one access of the current task, of one of these kinds. Returns the errno that is refused with, 0: it passes. */
 static __always_inline int sg_net(struct sg_net *a, __u64 kinds)
 {
-    __u64 decision = SG_DECISION_NONE;
-    __u32 policy_id = 0;
+    __u32 policy_id = sg_policy_now();
+    __u64 decision = SG_DECISION_NONE, sum = sg_net_sum(a, policy_id);
 
+    if (!sg_canary && *sg_net_dead_of(sum) == sum)
+        return 0;
+    /* What verifiers know of it they would follow, for each way that led here by itself: onto itself, so that they forget. */
+    bpf_probe_read_kernel(a, sizeof(*a), a);
     if (sg_is_canary()) {
         if (sg_canary >> 32 != a->hook)
             return 0;
@@ -477,6 +532,10 @@ static __always_inline int sg_net(struct sg_net *a, __u64 kinds)
             break;
         if (try < SG_TRY_LAST)
             sg_subject_prepare();
+    }
+    if (!decision && a->dead) {
+        sum = sg_net_sum(a, policy_id);
+        *sg_net_dead_of(sum) = sum;
     }
     return sg_net_end(a, decision, policy_id);
 }

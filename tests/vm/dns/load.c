@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sg-dns [-b SERVER]… [-n OBJECT] [-r READER] [-o RECORDS] COMMAND…: puts bpf/network.bpf.c to work on the root of the hierarchy of cgroups, runs
+// sg-dns [-b SERVER]… [-n OBJECT] [-r READER] [-o RECORDS] COMMAND…: puts bpf/dns.bpf.c to work on the root of the hierarchy of cgroups, runs
 // COMMAND and writes each record to RECORDS as a line of JSON, the counters as the last one. Without RECORDS nothing is read.
 //   -b SERVER   believe this server, in this network namespace, and none that is not named
 //   -n OBJECT   another object instead, of which nothing is read
@@ -21,7 +21,7 @@
 
 #include "abi/dns.h"
 #include "base/macro.h"
-#include "network.skel.h"
+#include "dns.skel.h"
 
 #define EXIT_NOT_LOADED 99
 #define CGROUPS         "/sys/fs/cgroup"
@@ -145,7 +145,7 @@ static int run(char **argv, struct ring_buffer *ring, FILE *out)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_with_records(struct network_bpf *n, const char *path, char **argv)
+static int run_with_records(struct dns_bpf *n, const char *path, char **argv)
 {
     FILE *out = fopen(path, "w");
     struct ring_buffer *ring;
@@ -158,7 +158,7 @@ static int run_with_records(struct network_bpf *n, const char *path, char **argv
     print_counters(n->obj, out);
     (void)fclose(out);
     ring_buffer__free(ring);
-    network_bpf__destroy(n);
+    dns_bpf__destroy(n);
     return r;
 }
 
@@ -185,14 +185,14 @@ static int load_null(const char *path, char **argv)
     return run(argv, NULL, NULL);
 }
 
-static int load(struct network_bpf *n, char **servers, unsigned n_servers)
+static int load(struct dns_bpf *n, char **servers, unsigned n_servers)
 {
     int r = bpf_map__set_pin_path(n->maps.sg_names, NAMES_PIN);
 
     if (r == 0)
         r = bpf_map__set_pin_path(n->maps.dns_counters, "/sys/fs/bpf/dns_counters");
     if (r == 0)
-        r = network_bpf__load(n);
+        r = dns_bpf__load(n);
     for (unsigned i = 0; r == 0 && i < n_servers; i++)
         r = believe(n->maps.dns_servers, servers[i]);
     if (r < 0)
@@ -205,7 +205,7 @@ int main(int argc, char **argv)
 {
     const char *records = NULL, *other = NULL, *reader = NULL;
     unsigned n_servers = 0;
-    struct network_bpf *n;
+    struct dns_bpf *n;
     char *servers[16];
     int c, r;
 
@@ -224,7 +224,7 @@ int main(int argc, char **argv)
                     EINVAL);
     if (other)
         return load_null(other, argv + optind);
-    n = network_bpf__open();
+    n = dns_bpf__open();
     if (!n)
         return fail("open", errno);
     r = load(n, servers, n_servers);

@@ -4,6 +4,7 @@
 //
 //   sg-network list              one line a way: id, host, port, since, error, kind, outcome, with tabs between
 //   sg-network with PROGRAM...   begins a program that has sockets from now on open (enum of network.h), and servers to talk to
+//   sg-network cost WHAT HOST PORT N  does one thing N times (cost.c), says what one costs in nanoseconds
 //   sg-network run [PART]        runs them, those whose id has PART in it; one line a way: id, process, errno, with tabs
 #include "network.h"
 
@@ -120,8 +121,11 @@ int main(int argc, char **argv)
         perror("sg-network");
         return r;
     }
+    if (argc == 6 && strcmp(argv[1], "cost") == 0)
+        return cost(argv[2], argv[3], (int)strtol(argv[4], NULL, 10), strtol(argv[5], NULL, 10));
     if (argc >= 2 && strcmp(argv[1], "run") == 0)
         return run(argc > 2 ? argv[2] : NULL);
-    fprintf(stderr, "usage: sg-network list | with PROGRAM... | run [PART]\n");
+    fprintf(stderr,
+            "usage: sg-network list | with PROGRAM... | cost WHAT HOST PORT N | run [PART]\n");
     return 2;
 }

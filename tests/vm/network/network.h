@@ -56,6 +56,9 @@ typedef int (*way_fn)(const char *host, int port);
 struct io_uring_sqe;
 int uring_do(const struct io_uring_sqe *sqe, unsigned flags);
 
+// What one of a kind costs, in nanoseconds, on the standard output. Exit status.
+int cost(const char *what, const char *host, int port, long n);
+
 #define WAY(id, function, to, at, since, error, kind, outcome) \
     int function(const char *host, int port);
 #include "ways.def"
