@@ -101,22 +101,24 @@ SG_CONTROL_PROGRAMS(socket_listen, socket_listen, socket_listen,
                     ((void)backlog, sg_on_listen(sock)), struct socket *sock, int backlog)
 
 /*
- * Did the other end begin? A connection that was accepted has the port of a socket that was bound, but did not ask for it
- * itself; one that a program makes has a port that it asked for, or one that was found for connections
- * (net/ipv4/inet_hashtables.c, net/core/sock.c).
+ * Did the other end begin? A connection that came keeps by which interface its first packet did, where sockets of datagrams have
+ * their choice for multicast; no program can set it for a stream (net/ipv4/tcp_ipv4.c, net/ipv6/tcp_ipv6.c: *_syn_recv_sock).
  */
 static __always_inline int sg_net_is_incoming(const struct sock *sk, const struct sg_ends *e)
 {
-    struct inet_bind_bucket *bucket;
+    const struct inet_sock *inet;
 
     if (e->flags & SG_ENDS_MPTCP)
         sk = bpf_core_field_exists(struct mptcp_sock, first)
                  ? BPF_CORE_READ((struct mptcp_sock *)sk, first)
                  : NULL; /* up to 5.10: decided when it is asked for, and not when it is used */
-    if (!sk || BPF_CORE_READ_BITFIELD_PROBED(sk, sk_userlocks) & SOCK_BINDPORT_LOCK)
+    if (!sk)
         return 0;
-    bucket = BPF_CORE_READ((const struct inet_connection_sock *)sk, icsk_bind_hash);
-    return bucket && BPF_CORE_READ(bucket, fastreuse) >= 0;
+    inet = (const struct inet_sock *)sk;
+    if (BPF_CORE_READ(inet, mc_index))
+        return 1;
+    return e->family == AF_INET6 && bpf_core_field_exists(inet->pinet6) &&
+           BPF_CORE_READ(inet, pinet6, mcast_oif);
 }
 
 /* A socket that has another end: what it was connected to, or who came. False: it has none. */

@@ -32,9 +32,6 @@
 #define IPPROTO_MPTCP 262
 #define MSG_FASTOPEN  0x20000000u
 
-/* sock.sk_userlocks: the port was asked for by the program (include/net/sock.h). */
-#define SOCK_BINDPORT_LOCK 8
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct in6_addr {
@@ -72,16 +69,16 @@ struct sock {
     struct sock_common __sk_common;
     __u16 sk_protocol; /* a bit field up to 5.5 */
     __u16 sk_type;
-    __u8 sk_userlocks : 4;
     struct socket *sk_socket;
 };
 
-struct inet_bind_bucket {
-    signed char fastreuse;
+struct ipv6_pinfo {
+    int mcast_oif;
 };
 
-struct inet_connection_sock {
-    struct inet_bind_bucket *icsk_bind_hash;
+struct inet_sock {
+    struct ipv6_pinfo *pinet6;
+    int mc_index;
 };
 
 /* The first of the connections that an MPTCP socket is made of. */

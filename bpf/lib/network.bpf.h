@@ -278,7 +278,7 @@ static __always_inline void sg_net_word_in(struct sg_net *a)
 
 /*
  * Puts the address that a caller handed over in the place of an end. False: no rule of the section is about it.
- * `plain`: what stands for an address of an AF_INET socket where it says no family (sendto and bind take it).
+ * `plain`: what stands for an address of the socket's own family where it says none (sendto and bind take it, of IPv6 for raw sockets).
  */
 static __always_inline int sg_net_take(struct sg_net *a, const void *address, __u8 *to, __u16 *port,
                                        int plain)
@@ -290,8 +290,8 @@ static __always_inline int sg_net_take(struct sg_net *a, const void *address, __
     if (bpf_probe_read_kernel(&six, 8, address))
         return 0;
     family = six.family;
-    if (family == AF_UNSPEC && plain && a->ends.family == AF_INET)
-        family = AF_INET;
+    if (family == AF_UNSPEC && plain && (a->ends.family == AF_INET || a->raw))
+        family = a->ends.family;
     if (family == AF_INET) {
         sg_net_mapped(to, six.flowinfo); /* where IPv4 has its address */
         *port = bpf_ntohs(six.port);

@@ -234,6 +234,18 @@ static const char *split(char *text, char **ret_address)
     return colon + 1;
 }
 
+static bool is_name(const char *address)
+{
+    bool letter = false;
+
+    for (const char *p = address; *p; p++) {
+        if (*p == ':')
+            return false;
+        letter |= (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z');
+    }
+    return letter && strchr(address, '.');
+}
+
 static int put_address(struct prefixes *list, const char *address, struct ends_error *err)
 {
     struct policy_prefix p;
@@ -242,6 +254,10 @@ static int put_address(struct prefixes *list, const char *address, struct ends_e
     for (size_t i = 0; i < ARRAY_SIZE(zones); i++)
         if (streq(address, zones[i].word))
             return put_zone(list, i);
+    if (is_name(address)) {
+        *err = (struct ends_error){"rules by domain names are not there yet", "an address"};
+        return -EINVAL;
+    }
     r = parse_prefix(address, &p, err);
     if (r < 0)
         return r;

@@ -85,12 +85,29 @@ int way_older_udp(const char *host, int port)
     return outcome(write(OLDER_UDP, "x", 1));
 }
 
-static int connected(const char *host, int port)
+static int connected_from(const char *from, const char *host, int port)
 {
-    const struct end e = end_of(host, port, false);
+    const struct end e = end_of(host, port, false), own = end_of(from ? from : host, 0, false);
     int fd = socket_for(&e, SOCK_STREAM, 0);
 
+    if (fd >= 0 && from && bind(fd, &own.any, own.len) < 0)
+        return -1;
     return fd < 0 || connect(fd, &e.any, e.len) < 0 ? -1 : fd;
+}
+
+static int connected(const char *host, int port)
+{
+    return connected_from(NULL, host, port);
+}
+
+// A port of its own, which it did not ask for: as those have it that come.
+int way_handed_bound(const char *host, int port)
+{
+    int fd = connected_from(strchr(host, ':') ? ANY6 : ANY4, host, port);
+
+    if (fd < 0 || setresuid(OTHER_USER, OTHER_USER, OTHER_USER) < 0)
+        return EPROTO;
+    return outcome(write(fd, "x", 1));
 }
 
 int way_handed_user(const char *host, int port)

@@ -147,6 +147,15 @@ int way_sendto_raw6(const char *host, int port)
     return send_by(&e, SOCK_RAW, IPPROTO_ICMPV6, "\200\0\0\0\0\0\0\0", 8);
 }
 
+int way_sendto_raw6_unspec(const char *host, int port)
+{
+    struct end e = end_of(host, port, false);
+    int fd = socket_for(&e, SOCK_RAW, IPPROTO_ICMPV6);
+
+    e.any.sa_family = AF_UNSPEC;
+    return fd < 0 ? outcome(fd) : outcome(sendto(fd, "\200\0\0\0\0\0\0\0", 8, 0, &e.any, e.len));
+}
+
 int way_sendto_ping(const char *host, int port)
 {
     const struct end e = end_of(host, port, false);
