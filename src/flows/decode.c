@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/inet.h"
 #include "base/macro.h"
 #include "flows/flow.h"
 
@@ -54,19 +55,12 @@ uint64_t flow_duration_ns(const struct flow *flow)
     return flow->begin_ns ? flow->last_ns - flow->begin_ns : 0;
 }
 
-static bool is_mapped(const uint8_t address[16])
-{
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
-
-    return memcmp(address, prefix, sizeof(prefix)) == 0;
-}
-
 // An end that is not there is no address of either family.
 static bool ends_agree(const struct sg_ends *ends)
 {
     if (ends->family == AF_INET)
-        return is_mapped(ends->local) &&
-               (is_mapped(ends->remote) || !(ends->flags & SG_ENDS_HAS_REMOTE));
+        return inet_is_mapped(ends->local) &&
+               (inet_is_mapped(ends->remote) || !(ends->flags & SG_ENDS_HAS_REMOTE));
     return ends->family == AF_INET6;
 }
 

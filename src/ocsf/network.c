@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "base/inet.h"
 #include "base/macro.h"
 #include "ocsf/network.h"
 
@@ -42,10 +43,8 @@ bool has_other_family(const struct event *ev)
 
 static struct endpoint_view view_of(const uint8_t address[16], uint16_t port)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-    if (memcmp(address, mapped, sizeof(mapped)) == 0)
-        return (struct endpoint_view){address + sizeof(mapped), AF_INET, port};
+    if (inet_is_mapped(address))
+        return (struct endpoint_view){address + INET_MAPPED_BYTES, AF_INET, port};
     return (struct endpoint_view){address, AF_INET6, port};
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/inet.h"
 #include "base/macro.h"
 #include "base/strutil.h"
 
@@ -39,11 +40,6 @@ static const struct {
 // What is not public of IPv4, besides the zones above it.
 static const char *const reserved4[] = {"0.0.0.0/8", "240.0.0.0/4"};
 static const char *const public6[] = {"2000::/3", "64:ff9b::/96"};
-
-const char *const ends_words[] = {"any",       "loopback", "private", "link-local",
-                                  "multicast", "public",   NULL};
-
-STATIC_ASSERT(ARRAY_SIZE(ends_words) == ARRAY_SIZE(zones) + 1, "a word a zone");
 
 struct prefixes {
     struct policy_prefix items[PREFIXES_MAX];
@@ -81,6 +77,30 @@ static int put(struct prefixes *list, const struct policy_prefix *p)
     return 0;
 }
 
+int ends_address(const char *text, struct policy_prefix *ret)
+{
+    struct policy_prefix p = {.family = SG_NET_IPV4};
+
+    if (inet_pton(AF_INET, text, p.addr) != 1) {
+        p.family = SG_NET_IPV6;
+        if (inet_pton(AF_INET6, text, p.addr) != 1)
+            return -EINVAL;
+    }
+    p.bits = width_of(p.family);
+    *ret = p;
+    return 0;
+}
+
+void ends_unmap(struct policy_prefix *p)
+{
+    if (p->family != SG_NET_IPV6 || p->bits < 96 || !inet_is_mapped(p->addr))
+        return;
+    p->family = SG_NET_IPV4;
+    p->bits = (uint8_t)(p->bits - 96);
+    memmove(p->addr, p->addr + INET_MAPPED_BYTES, 4);
+    memset(p->addr + 4, 0, INET_MAPPED_BYTES);
+}
+
 // "ADDRESS[/BITS]"; bits of the address behind the prefix have to be 0.
 static int parse_prefix(const char *text, struct policy_prefix *ret, struct ends_error *err)
 {
@@ -94,13 +114,9 @@ static int parse_prefix(const char *text, struct policy_prefix *ret, struct ends
         return -EINVAL;
     memcpy(buf, text, len);
     buf[len] = '\0';
-    if (inet_pton(AF_INET, buf, p.addr) == 1)
-        p.family = SG_NET_IPV4;
-    else if (inet_pton(AF_INET6, buf, p.addr) == 1)
-        p.family = SG_NET_IPV6;
-    else
+    if (ends_address(buf, &p) < 0)
         return -EINVAL;
-    bits = width_of(p.family);
+    bits = p.bits;
     if (slash && (parse_u32(slash + 1, &bits) < 0 || bits > width_of(p.family))) {
         *err = (struct ends_error){"this is not a length of a prefix", "0 to 32, of IPv6 to 128"};
         return -EINVAL;
@@ -114,19 +130,6 @@ static int parse_prefix(const char *text, struct policy_prefix *ret, struct ends
         }
     *ret = p;
     return 0;
-}
-
-// What is written as IPv4-mapped IPv6 is IPv4 to sockets.
-static void unmap(struct policy_prefix *p)
-{
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-    if (p->family != SG_NET_IPV6 || p->bits < 96 || memcmp(p->addr, mapped, sizeof(mapped)) != 0)
-        return;
-    p->family = SG_NET_IPV4;
-    p->bits = (uint8_t)(p->bits - 96);
-    memmove(p->addr, p->addr + sizeof(mapped), 4);
-    memset(p->addr + 4, 0, 12);
 }
 
 static int put_text(struct prefixes *list, const char *text)
@@ -261,7 +264,7 @@ static int put_address(struct prefixes *list, const char *address, struct ends_e
     r = parse_prefix(address, &p, err);
     if (r < 0)
         return r;
-    unmap(&p);
+    ends_unmap(&p);
     return put(list, &p);
 }
 
@@ -289,8 +292,6 @@ int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends 
         *err = (struct ends_error){"this is not a port", "443, or a range such as 8000-8100"};
         return -EINVAL;
     }
-    ends.wide = streq(address, zones[0].word) || streq(address, zones[ZONE_PUBLIC].word) ||
-                (list.n == 1 && list.items[0].bits == 0);
     ends.n_prefixes = list.n;
     ends.prefixes = arena_dup(arena, list.items, list.n, sizeof(list.items[0]));
     if (!ends.prefixes)
@@ -312,12 +313,4 @@ int ends_protocol(const char *text, uint8_t *ret_protocol)
         return -EINVAL;
     *ret_protocol = (uint8_t)number;
     return 0;
-}
-
-const char *ends_protocol_name(uint8_t protocol)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
-        if (protocols[i].number == protocol)
-            return protocols[i].name;
-    return NULL;
 }

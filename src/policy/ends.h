@@ -32,7 +32,6 @@ struct policy_ends {
     size_t n_prefixes;
     uint64_t protocols[4];
     struct policy_range ports; // 0 … 65535: any
-    bool wide;                 // all addresses, or all but a few: no denial of these in particular
     bool self;                 // the agent's self-test, and nobody else
 };
 
@@ -44,19 +43,21 @@ struct ends_error {
 };
 
 // "ADDRESS[:PORT[-PORT]]" into *ret, whose protocols stay as they are: an address with or without "/BITS" (IPv6 in brackets when a
-// port follows), or a word of ends_words. 0, -EINVAL with *err, -ENOMEM.
+// port follows), or a word for several (loopback, private …). 0, -EINVAL with *err, -ENOMEM.
 int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends *ret,
                struct ends_error *err);
+
+// One address, of which all bits count. 0 or -EINVAL.
+int ends_address(const char *text, struct policy_prefix *ret);
+
+// What is written as IPv4-mapped IPv6 is IPv4 to sockets.
+void ends_unmap(struct policy_prefix *p);
 
 // "443", "1000-2000". 0 or -EINVAL.
 int ends_parse_ports(const char *text, struct policy_range *ret);
 
-// The words that stand for addresses, NULL ends: loopback, private …
-extern const char *const ends_words[];
-
 // The number of an IP protocol by its word ("tcp") or number; -EINVAL.
 int ends_protocol(const char *text, uint8_t *ret_protocol);
-const char *ends_protocol_name(uint8_t protocol); // NULL: it has none
 
 // Alternative `i` of the patterns that an end stands for, behind the start of its kind. 0, -ENOENT: there is none, -ENOMEM.
 int ends_glob(const struct policy_ends *ends, size_t i, struct glob *g);

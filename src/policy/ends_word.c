@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Ends of sockets as words of the automaton, and patterns over these.
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -210,10 +210,10 @@ size_t ends_word(const struct ends_asked *asked, char word[SG_NET_WORD_MAX])
 
 int ends_parse_asked(const char *text, struct ends_asked *ret)
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     struct ends_asked asked = {.protocol = IPPROTO_TCP};
     char buf[128], *address = buf, *colon, *close;
     uint32_t port = 0;
+    struct policy_prefix p;
     uint8_t protocol;
 
     if (strlen(text) >= sizeof(buf))
@@ -242,18 +242,12 @@ int ends_parse_asked(const char *text, struct ends_asked *ret)
         *close = '\0';
         address++;
     }
+    if (ends_address(address, &p) < 0)
+        return -EINVAL;
+    ends_unmap(&p);
     asked.port = (uint16_t)port;
-    asked.family = SG_NET_IPV4;
-    if (inet_pton(AF_INET, address, asked.addr) != 1) {
-        asked.family = SG_NET_IPV6;
-        if (inet_pton(AF_INET6, address, asked.addr) != 1)
-            return -EINVAL;
-    }
-    if (asked.family == SG_NET_IPV6 && memcmp(asked.addr, mapped, sizeof(mapped)) == 0) {
-        asked.family = SG_NET_IPV4;
-        memmove(asked.addr, asked.addr + sizeof(mapped), 4);
-        memset(asked.addr + 4, 0, 12);
-    }
+    asked.family = p.family;
+    memcpy(asked.addr, p.addr, sizeof(asked.addr));
     *ret = asked;
     return 0;
 }

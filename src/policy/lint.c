@@ -244,10 +244,10 @@ static const struct sg_entry *locking_entry(const struct compiler *c, uint32_t s
     for (uint32_t i = 0; i < accept->n_entries; i++) {
         const struct sg_entry *e = &c->entries[accept->entry + i];
 
-        bool lets_root = !hits_root(c, e->pred);
+        bool others = !hits_root(c, e->pred);
 
         // What is denied to others is no exception for root.
-        if (!(e->ops & op) || (lets_root && e->verdict >= SG_DENY))
+        if (!(e->ops & op) || (others && e->verdict >= SG_DENY))
             continue;
         return e->verdict < SG_DENY || e->flags & SG_ENTRY_MONITOR ? NULL : e;
     }

@@ -16,7 +16,6 @@
 #define KINDS_OUT    (BIT(connect) | BIT(send))
 #define KINDS_FROM   (BIT(accept) | BIT(receive))
 #define KINDS_OWN    (BIT(bind) | BIT(listen))
-#define KINDS_ALL    (KINDS_OUT | KINDS_FROM | KINDS_OWN)
 #define ADDRESS_HELP "an address such as 10.0.0.0/8, one with a port, or a list of these"
 
 // Whose address a rule names, and which accesses have such an address.
@@ -36,7 +35,7 @@ static const struct {
     {"out", KINDS_OUT},
     // Who may not be connected to need not wait for it.
     {"in", KINDS_FROM | BIT(listen)},
-    {"any", KINDS_ALL},
+    {"any", SG_NET_KINDS},
 };
 
 struct network_draft {
@@ -89,7 +88,7 @@ static int read_one_access(struct loader *ld, const struct yaml_node *node, void
     size_t n = 0;
 
     for (unsigned kind = 0; kind < SG_CONTROL_COUNT; kind++)
-        if (KINDS_ALL & SG_BIT(kind)) {
+        if (SG_NET_KINDS & SG_BIT(kind)) {
             words[n++] = policy_control_name(kind);
             if (streq(node->text, words[n - 1])) {
                 d->net.kinds |= SG_BIT(kind);
@@ -187,7 +186,7 @@ static int read_end(struct loader *ld, const struct yaml_node *node, void *ctx)
     int r;
 
     if (streq(node->text, SG_CONTROL_SELF_NAME)) {
-        one.ends = (struct policy_ends){.self = true, .wide = true};
+        one.ends = (struct policy_ends){.self = true};
         return put(ld, node, &one, &one.ends);
     }
     r = ends_parse(ld->arena, node->text, &one.ends, &err);
@@ -208,9 +207,9 @@ static int read_end(struct loader *ld, const struct yaml_node *node, void *ctx)
 }
 
 // Which accesses: those that are named, or those that the keys are about.
-static uint64_t kinds_of(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
+static uint64_t kinds_of(struct loader *ld, const struct rule_draft *d)
 {
-    uint64_t kinds = d->net.kinds ? d->net.kinds : d->net.side ? d->net.side : KINDS_ALL;
+    uint64_t kinds = d->net.kinds ? d->net.kinds : d->net.side ? d->net.side : SG_NET_KINDS;
 
     if (d->access && d->net.direction)
         policy_diag_cure(ld->diags,
@@ -227,20 +226,20 @@ static uint64_t kinds_of(struct loader *ld, const struct yaml_node *node, struct
             read_error(ld, d->what, "`%s` is not about all of these accesses", d->what->text),
             "`to` goes with connect and send, `from` with accept and receive, `at` with "
             "bind and listen: write a rule for each");
-    return kinds ? kinds : node ? d->net.side : 0;
+    return kinds ? kinds : d->net.side;
 }
 
 static int finish(struct loader *ld, const struct yaml_node *node, struct rule_draft *d)
 {
     struct network_draft n = {
-        .ends = {.ports = {0, ENDS_PORT_MAX}, .wide = true},
+        .ends = {.ports = {0, ENDS_PORT_MAX}},
         .ports = d->net.ports,
         .paths = &d->paths,
     };
     int r = 0;
 
     d->r.ops = SG_OP_CONTROL;
-    n.kinds = kinds_of(ld, node, d);
+    n.kinds = kinds_of(ld, d);
     if (d->net.protocol)
         r = read_each(ld, d->net.protocol, "tcp, udp, icmp, a list of these, or any", read_protocol,
                       &n);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/inet.h"
 #include "base/json.h"
 #include "base/macro.h"
 #include "flows/flows.h"
@@ -35,11 +36,10 @@ static int print(struct jw *jw, struct strbuf *sb)
 
 static void put_address(struct jw *jw, const char *key, const uint8_t address[16])
 {
-    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     char text[INET6_ADDRSTRLEN] = "";
 
-    if (memcmp(address, mapped, sizeof(mapped)) == 0)
-        (void)inet_ntop(AF_INET, address + 12, text, sizeof(text));
+    if (inet_is_mapped(address))
+        (void)inet_ntop(AF_INET, address + INET_MAPPED_BYTES, text, sizeof(text));
     else
         (void)inet_ntop(AF_INET6, address, text, sizeof(text));
     jw_kv_str(jw, key, text);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Addresses of the Internet as 16 bytes in network order.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INET_MAPPED_BYTES 12u // in front of the four of IPv4
+
+// ::ffff:a.b.c.d (RFC 4291 2.5.5.2)?
+static inline bool inet_is_mapped(const uint8_t address[16])
+{
+    static const uint8_t prefix[INET_MAPPED_BYTES] = {[10] = 0xff, [11] = 0xff};
+
+    return memcmp(address, prefix, sizeof(prefix)) == 0;
+}
