@@ -23,6 +23,7 @@
  *   OTHER   family   address family in 2 groups: sockets that leave the host, or may, and are none of these
  *   UNIX    family   bytes of an abstract name, NUL as SG_NET_NUL
  *   SELF    family   what only the agent's self-test asks with
+ *   GIVEN4  as IPV4, and GIVEN6 as IPV6, of rules that name some addresses and not all: in images that have names
  *
  * The port is that of the service: of the other end where the process goes out, its own where others come in. The protocol is
  * that of the IP header.
@@ -35,14 +36,18 @@ enum sg_net_family {
     SG_NET_OTHER = 5,
     SG_NET_UNIX = 6,
     SG_NET_SELF = 7,
+    SG_NET_GIVEN4 = 8,
+    SG_NET_GIVEN6 = 9,
 };
-#define SG_NET_FAMILIES 8
+#define SG_NET_FAMILIES 10
 
-#define SG_NET_END      1u   /* behind a name */
-#define SG_NET_NUL      1u   /* in an abstract name */
-#define SG_NET_NAME_MAX 253u /* RFC 1035 2.3.4, in its text form without the last dot */
-#define SG_NET_WORD_MAX 24u  /* bytes of the longest word without a name, that of IPv6 */
-#define SG_NET_GROUP(n) ((__u8)(0x80 | ((n)&0x7f)))
+#define SG_NET_END           1u   /* behind a name */
+#define SG_NET_NUL           1u   /* in an abstract name */
+#define SG_NET_NAME_MAX      253u /* RFC 1035 2.3.4, in its text form without the last dot */
+#define SG_NET_WORD_MAX      24u  /* bytes of the longest word without a name, that of IPv6 */
+/* Bytes of the longest word with one: family, name, its end, protocol, port. */
+#define SG_NET_NAME_WORD_MAX (1 + SG_NET_NAME_MAX + 1 + 1 + 3)
+#define SG_NET_GROUP(n)      ((__u8)(0x80 | ((n)&0x7f)))
 #define SG_NET_GROUPS(b) \
     (((b) + 6) / 7) /* of a number of b bits; the first has what is left over */
 

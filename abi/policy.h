@@ -131,10 +131,12 @@ enum sg_control {
 };
 #define SG_CONTROL_MAX        32
 #define SG_CONTROL_KIND(kind) ((__u8)(1 + (kind))) /* in front of it, from the common start */
-#define SG_CONTROL_NUMBER(n)  ((__u8)((n) < 254 ? 1 + (n) : 255))
-#define SG_CONTROL_ID_BYTES   5
-#define SG_CONTROL_ID(id, i)  ((__u8)(0x80 | ((__u32)(id) >> (28 - 7 * (i)) & 0x7f)))
-#define SG_CONTROL_NAME_MAX   255u
+#define SG_CONTROL_NAMED(kind) \
+    (1ull << (SG_CONTROL_MAX + (kind))) /* some rule of the kind has a domain name */
+#define SG_CONTROL_NUMBER(n) ((__u8)((n) < 254 ? 1 + (n) : 255))
+#define SG_CONTROL_ID_BYTES  5
+#define SG_CONTROL_ID(id, i) ((__u8)(0x80 | ((__u32)(id) >> (28 - 7 * (i)) & 0x7f)))
+#define SG_CONTROL_NAME_MAX  255u
 
 /* Numbers of SG_CONTROL_exec. */
 enum sg_control_exec {
@@ -164,7 +166,7 @@ struct sg_image {
     __u32 n_rules;
     __u32 env_state; /* start state for the variables of an environment, "NAME=value" */
     __u64 descendants[SG_SUBJECT_WORDS]; /* subjects that their descendants inherit */
-    __u64 controls; /* bit 1 << enum sg_control: some rule speaks of the kind */
+    __u64 controls; /* bit 1 << enum sg_control: some rule speaks of the kind; SG_CONTROL_NAMED */
     __u32 control_state[SG_CONTROL_MAX]; /* start state of each kind; 0: no rule speaks of it */
     __u32 targets_off, n_targets; /* as many as predicates, or 0: no rule asks for a target */
     __u64 checksum;               /* XXH3 of the rest of the image; user space only */

@@ -128,6 +128,7 @@ static __always_inline int sg_net_connected(struct sg_net *a, const struct sock 
         return 0;
     if (sg_net_is_zero(a->ends.remote))
         return 0;
+    a->lasting = 1;
     if (stream && sg_net_is_incoming(sk, &a->ends)) {
         a->kinds[0] = a->kinds[1] = SG_CONTROL_accept;
         sg_net_word_in(a);
@@ -182,8 +183,10 @@ static __always_inline int sg_on_send(struct socket *sock, struct msghdr *msg)
         !sg_send_asks(&a, sk, SG_TRAITS(sk), sg_named(msg, SG_IS_STREAM(SG_TRAITS(sk)))))
         return 0;
     sg_net_datagrams_for(&a, sk);
+    if (a.unconnected)
+        sg_net_goes_on(&a, sg_address(sk));
     error = sg_net(&a, SG_KINDS_SEND);
-    if (!error && a.unconnected && sg_control_any(SG_KIND_BIT(receive)))
+    if (!error && a.unconnected && sg_net_keeps_sent())
         sg_net_sent(&a, sg_address(sk));
     return error;
 }

@@ -47,7 +47,7 @@ struct sk_buff {
 
 #pragma clang attribute pop
 
-/* Whom an unconnected socket sent to lately: what comes from there is an answer. */
+/* Whom an unconnected socket sent to lately: what comes from there is an answer, and what goes there goes on. */
 #define SG_ANSWER_NS 180000000000ull
 #define SG_SENT_MAX  16384
 struct sg_sent_key {
@@ -90,6 +90,24 @@ static __always_inline int sg_net_is_answer(const struct sg_net *a, __u64 sock)
     sg_net_sent_key(&key, a, sock);
     sent = bpf_map_lookup_elem(&sg_sent, &key);
     return sent && bpf_ktime_get_boot_ns() - *sent < SG_ANSWER_NS;
+}
+
+/* Rules by names let a datagram go on where one went that was allowed. */
+static __always_inline int sg_net_named_sends(void)
+{
+    return sg_net_has_names(SG_KIND_BIT(connect) | SG_KIND_BIT(send));
+}
+
+static __always_inline int sg_net_keeps_sent(void)
+{
+    return sg_control_any(SG_KIND_BIT(receive)) || sg_net_named_sends();
+}
+
+static __noinline int sg_net_goes_on(struct sg_net *a, __u64 sock)
+{
+    if (sg_net_named_sends())
+        a->lasting = sg_net_is_answer(a, sock);
+    return 0;
 }
 
 /* Does the owner's entry say what the current task is now? */

@@ -10,6 +10,9 @@ struct bytes ocsf_argument(const struct event *ev)
 {
     const char *word;
 
+    // Of a socket it is the name of its other end, which has a place of its own.
+    if (is_network(ev))
+        return (struct bytes){};
     if (ev->control.name.len)
         return ev->control.name;
     // Numbers of the defence are those of the kernel's own interfaces, and of the words only signals are.

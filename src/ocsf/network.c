@@ -33,6 +33,11 @@ bool is_network(const struct event *ev)
            SG_NET_KINDS >> ev->control.kind & 1;
 }
 
+bool is_by_name(const struct event *ev)
+{
+    return is_network(ev) && ev->control.ends.flags & SG_ENDS_NAMED;
+}
+
 bool has_other_family(const struct event *ev)
 {
     uint16_t family = ev->control.ends.family;
@@ -44,8 +49,8 @@ bool has_other_family(const struct event *ev)
 static struct endpoint_view view_of(const uint8_t address[16], uint16_t port)
 {
     if (inet_is_mapped(address))
-        return (struct endpoint_view){address + INET_MAPPED_BYTES, AF_INET, port};
-    return (struct endpoint_view){address, AF_INET6, port};
+        return (struct endpoint_view){address + INET_MAPPED_BYTES, AF_INET, port, {}};
+    return (struct endpoint_view){address, AF_INET6, port, {}};
 }
 
 void ocsf_view_network(const struct event *ev, struct network_view *ret)
@@ -53,6 +58,7 @@ void ocsf_view_network(const struct event *ev, struct network_view *ret)
     const struct sg_ends *e = &ev->control.ends;
     struct endpoint_view local = view_of(e->local, e->local_port),
                          remote = view_of(e->remote, e->remote_port);
+    remote.name = ev->control.name;
     bool incoming = e->flags & SG_ENDS_INCOMING, own = e->flags & SG_ENDS_HAS_LOCAL,
          other = e->flags & SG_ENDS_HAS_REMOTE, known = ev->control.has_ends;
 
@@ -130,8 +136,13 @@ void ocsf_put_ends(struct out *out, const struct event *ev, bool other, bool own
         out_lit(out, "another end");
         return;
     }
-    if (other && n.has_remote)
+    if (other && n.has_remote) {
+        if (n.remote.name.len) {
+            out_text(out, n.remote.name);
+            out_lit(out, " at ");
+        }
         ocsf_put_end(out, &n.remote);
+    }
     if (other && own && n.has_remote && n.has_local)
         out_lit(out, " at ");
     if (own && n.has_local)

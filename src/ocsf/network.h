@@ -17,6 +17,9 @@ const char *zone_name(const struct endpoint_view *e);
 // Did a rule of the section `network` decide it?
 bool is_network(const struct event *ev);
 
+// Did a rule decide it that has the name by which the other end was learnt?
+bool is_by_name(const struct event *ev);
+
 // A socket without addresses of the Internet.
 bool has_other_family(const struct event *ev);
 
@@ -25,5 +28,5 @@ void ocsf_view_network(const struct event *ev, struct network_view *ret);
 // "10.0.0.1:443", "[::1]:443", without a port the address alone.
 void ocsf_put_end(struct out *out, const struct endpoint_view *e);
 
-// "10.0.0.1:443 (tcp)", "10.0.0.7:4711 at 10.0.0.1:22 (tcp)".
+// "10.0.0.1:443 (tcp)", "db.example.com at 10.0.0.1:443 (tcp)", "10.0.0.7:4711 at 10.0.0.1:22 (tcp)".
 void ocsf_put_ends(struct out *out, const struct event *ev, bool other, bool own);

@@ -52,6 +52,7 @@ struct env_view {
 struct endpoint_view {
     const uint8_t *address;
     uint16_t family, port;
+    struct bytes name; // by which the address was learnt; none: it is not known
 };
 
 // A record of a socket (network.c).

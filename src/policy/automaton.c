@@ -191,7 +191,7 @@ static int states_alone(const struct policy_pattern *p, uint32_t max_states, uin
     uint32_t node, state;
     int r;
 
-    r = p->control ? control_glob(p->control, 0, &g)
+    r = p->control ? control_glob(p->control, 0, false, &g)
         : p->env   ? environ_glob(p->text, p->len, &g)
                    : glob_parse(p->text, p->len, &g, NULL);
     if (r < 0 || (!g.wild && !p->control && !p->env)) {

@@ -86,7 +86,7 @@ struct compiler {
     // patterns.c
     struct nfa *nfa;
     uint32_t file_start, cgroup_start, env_start, control_start;
-    uint64_t controls; // kinds that rules speak of
+    uint64_t controls; // kinds that rules speak of, SG_CONTROL_NAMED
     struct mark *marks;
     size_t n_marks, cap_marks;
 

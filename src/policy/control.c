@@ -99,7 +99,6 @@ int policy_control_from_word(enum sg_control kind, const char *word,
             return -EINVAL;
         control.what = POLICY_CONTROL_ENDS;
         control.name = word;
-        control.word_len = (uint8_t)ends_word(&asked, control.word);
         *ret_control = control;
         return 0;
     }
@@ -139,28 +138,58 @@ void policy_control_format(const struct policy_control *control, struct strbuf *
         sb_printf(sb, "%u", control->number);
 }
 
+static uint32_t walk_word(const struct policy_image *image, uint32_t start, const char *word,
+                          size_t len)
+{
+    return start ? policy_image_walk(image, start, word, len) : 0;
+}
+
+static int walk_ends(const struct policy_image *image, uint32_t start, const char *text,
+                     struct control_states *ret)
+{
+    char word[SG_NET_NAME_WORD_MAX];
+    struct ends_asked asked;
+
+    if (ends_parse_asked(text, &asked) < 0)
+        return -EINVAL;
+    ret->state = walk_word(image, start, word, ends_word(&asked, false, word));
+    if (!*asked.name)
+        return 0;
+    ret->given = walk_word(image, start, word, ends_word(&asked, true, word));
+    ret->name = walk_word(image, start, word, ends_word_name(&asked, word));
+    return 0;
+}
+
 int control_walk(const struct policy_image *image, const struct policy_control *control,
-                 uint32_t *ret_state)
+                 struct control_states *ret)
 {
     char bytes[SG_CONTROL_ID_BYTES] = {(char)SG_CONTROL_NUMBER(control->number)};
+    struct control_states states = {};
     uint32_t start;
-    size_t len = 1;
+    int r = 0;
 
     if ((size_t)control->kind >= ARRAY_SIZE(kinds) || control->what == POLICY_CONTROL_ANY)
         return -EINVAL;
     start = policy_image_head(image)->control_state[control->kind];
-    if (control->what == POLICY_CONTROL_NAME || control->what == POLICY_CONTROL_ENDS) {
-        const char *word = control->word_len ? control->word : control->name;
-
-        len = control->word_len ? control->word_len : strlen(control->name);
-        *ret_state = start ? policy_image_walk(image, start, word, len) : 0;
-        return 0;
+    if (control->what == POLICY_CONTROL_ENDS) {
+        r = walk_ends(image, start, control->name, &states);
+    } else if (control->what == POLICY_CONTROL_NAME) {
+        states.state = walk_word(image, start, control->name, strlen(control->name));
+    } else if (control->what == POLICY_CONTROL_ID) {
+        for (size_t i = 0; i < SG_CONTROL_ID_BYTES; i++)
+            bytes[i] = (char)SG_CONTROL_ID(control->number, i);
+        states.state = walk_word(image, start, bytes, SG_CONTROL_ID_BYTES);
+    } else {
+        states.state = walk_word(image, start, bytes, 1);
     }
-    if (control->what == POLICY_CONTROL_ID)
-        for (len = 0; len < SG_CONTROL_ID_BYTES; len++)
-            bytes[len] = (char)SG_CONTROL_ID(control->number, len);
-    *ret_state = start ? policy_image_walk(image, start, bytes, len) : 0;
-    return 0;
+    if (r == 0)
+        *ret = states;
+    return r;
+}
+
+bool control_is_named(const struct policy_control *control)
+{
+    return control->what == POLICY_CONTROL_ENDS && control->ends && control->ends->name;
 }
 
 static int put(struct loader *ld, const struct yaml_node *node,
@@ -278,7 +307,7 @@ static int add(struct glob *g, uint8_t kind, uint8_t byte)
     return 0;
 }
 
-int control_glob(const struct policy_control *control, size_t i, struct glob *ret_glob)
+int control_glob(const struct policy_control *control, size_t i, bool named, struct glob *ret_glob)
 {
     int r;
 
@@ -295,7 +324,7 @@ int control_glob(const struct policy_control *control, size_t i, struct glob *re
             r = add(ret_glob, GLOB_BYTE, SG_CONTROL_ID(control->number, k));
         return r;
     case POLICY_CONTROL_NAME: return value_glob(control->name, strlen(control->name), 0, ret_glob);
-    case POLICY_CONTROL_ENDS: return ends_glob(control->ends, i, ret_glob);
+    case POLICY_CONTROL_ENDS: return ends_glob(control->ends, i, named, ret_glob);
     }
     return -EINVAL;
 }

@@ -19,10 +19,20 @@ bool control_asks_with_ends(enum sg_control kind);
 int control_put_ends(struct loader *ld, const struct yaml_node *node, enum sg_control kind,
                      const struct policy_ends *ends, struct pattern_list *list);
 
-// The state after what is asked for, of an image; 0: no rule is about it. -EINVAL: `any`, or no kind.
-int control_walk(const struct policy_image *image, const struct policy_control *control,
-                 uint32_t *ret_state);
+// The states after what is asked for, of an image; 0: no rule is about it.
+struct control_states {
+    uint32_t state; // of an end: after its address
+    uint32_t name;  // of an end with a name: after that
+    uint32_t given; // and after its address, of the rules that name some addresses
+};
 
-// Alternative `i` of the patterns that a pattern with `control` stands for, from the common start of all kinds. 0; -ENOENT: there is
-// none; -ENOMEM.
-int control_glob(const struct policy_control *control, size_t i, struct glob *ret_glob);
+// -EINVAL: `any`, or no kind.
+int control_walk(const struct policy_image *image, const struct policy_control *control,
+                 struct control_states *ret);
+
+// Is it an end by its domain name?
+bool control_is_named(const struct policy_control *control);
+
+// Alternative `i` of the patterns that a pattern with `control` stands for, from the common start of all kinds; `named`: some rule of
+// its kind is. 0; -ENOENT: there is none; -ENOMEM.
+int control_glob(const struct policy_control *control, size_t i, bool named, struct glob *ret_glob);

@@ -11,6 +11,7 @@
 #include "base/strutil.h"
 
 #define PREFIXES_MAX 64
+#define LABEL_MAX    63 // RFC 1035 2.3.4
 
 static const struct {
     const char *name;
@@ -35,6 +36,7 @@ static const struct {
     {"public", {NULL}},
 };
 
+#define ZONE_ANY    0
 #define ZONE_PUBLIC (ARRAY_SIZE(zones) - 1)
 
 // What is not public of IPv4, besides the zones above it.
@@ -237,34 +239,81 @@ static const char *split(char *text, char **ret_address)
     return colon + 1;
 }
 
+// Is it meant as a name? Those have a dot and letters, and no colon. What is beyond ASCII is meant as one as well.
 static bool is_name(const char *address)
 {
     bool letter = false;
 
     for (const char *p = address; *p; p++) {
-        if (*p == ':')
+        if (*p == ':' || *p == '/')
             return false;
-        letter |= (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z');
+        letter |= (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || *p & 0x80;
     }
     return letter && strchr(address, '.');
 }
 
-static int put_address(struct prefixes *list, const char *address, struct ends_error *err)
+static bool is_label_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+int ends_name(const char *text, char ret[SG_NET_NAME_MAX + 1])
+{
+    size_t len = strlen(text), label = 0;
+    char name[SG_NET_NAME_MAX + 1];
+
+    if (!strchr(text, '.'))
+        return -EINVAL;
+    if (text[len - 1] == '.')
+        len--;
+    if (len == 0 || len > SG_NET_NAME_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < len; i++) {
+        name[i] = (char)(text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]);
+        label = name[i] == '.' ? 0 : label + 1;
+        if (name[i] == '.' ? i == 0 || name[i - 1] == '.' || i == len - 1
+                           : label > LABEL_MAX || !is_label_byte(name[i]))
+            return -EINVAL;
+    }
+    name[len] = '\0';
+    memcpy(ret, name, len + 1);
+    return 0;
+}
+
+static int put_name(struct policy_arena *arena, const char *text, struct policy_ends *ends,
+                    struct ends_error *err)
+{
+    bool beneath = str_startswith(text, "*.");
+    char name[SG_NET_NAME_MAX + 1];
+
+    if (ends_name(beneath ? text + 2 : text, name) < 0) {
+        *err = (struct ends_error){
+            "this is not a domain name",
+            "db.example.com, or *.example.com for what is beneath it; letters that are not of "
+            "ASCII as DNS has them (xn--…), a name without a dot with one behind it (db.)"};
+        return -EINVAL;
+    }
+    ends->beneath = beneath;
+    ends->name = arena_strn(arena, name, strlen(name));
+    return ends->name ? 0 : -ENOMEM;
+}
+
+static int put_address(struct prefixes *list, const char *address, bool *ret_wide,
+                       struct ends_error *err)
 {
     struct policy_prefix p;
     int r;
 
     for (size_t i = 0; i < ARRAY_SIZE(zones); i++)
-        if (streq(address, zones[i].word))
+        if (streq(address, zones[i].word)) {
+            *ret_wide = i == ZONE_ANY || i == ZONE_PUBLIC;
             return put_zone(list, i);
-    if (is_name(address)) {
-        *err = (struct ends_error){"rules by domain names are not there yet", "an address"};
-        return -EINVAL;
-    }
+        }
     r = parse_prefix(address, &p, err);
     if (r < 0)
         return r;
     ends_unmap(&p);
+    *ret_wide = p.bits == 0;
     return put(list, &p);
 }
 
@@ -273,19 +322,20 @@ int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends 
 {
     struct prefixes list = {};
     struct policy_ends ends = *ret;
-    char buf[128], *address;
+    char buf[SG_NET_NAME_MAX + 32], *address;
     const char *ports;
     int r;
 
     *err = (struct ends_error){
         "this is not an address",
-        "10.0.0.1, 10.0.0.0/8, fc00::/7, with a port 10.0.0.1:443, [::1]:80-90, or loopback, "
-        "private, link-local, multicast, public, any"};
+        "10.0.0.1, 10.0.0.0/8, fc00::/7, with a port 10.0.0.1:443, [::1]:80-90, a name such as "
+        "db.example.com or *.example.com, or loopback, private, link-local, multicast, public, any"};
     if (strlen(text) >= sizeof(buf))
         return -EINVAL;
     memcpy(buf, text, strlen(text) + 1);
     ports = split(buf, &address);
-    r = put_address(&list, address, err);
+    r = is_name(address) ? put_name(arena, address, &ends, err)
+                         : put_address(&list, address, &ends.wide, err);
     if (r < 0)
         return r;
     if (ports && ends_parse_ports(ports, &ends.ports) < 0) {

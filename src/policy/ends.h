@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Ends of sockets in rules: "10.0.0.0/8:443", "[fc00::]/7", "private:80-90", and the words of the automaton that they
-// stand for (abi/network.h). Private to the room.
+// Ends of sockets in rules: "10.0.0.0/8:443", "[fc00::]/7", "private:80-90", "*.example.com:443", and the words of the
+// automaton that they stand for (abi/network.h). Private to the room.
 #pragma once
 
 #include <stdbool.h>
@@ -30,6 +30,9 @@ struct policy_range {
 struct policy_ends {
     const struct policy_prefix *prefixes; // none: wherever it leads out of the host or in
     size_t n_prefixes;
+    bool wide; // the prefixes are all addresses, or all public ones: no address is meant by itself
+    const char *name; // a domain name in the place of prefixes, lower case, without the last dot
+    bool beneath;     // what is beneath the name, and not itself: "*.example.com"
     uint64_t protocols[4];
     struct policy_range ports; // 0 … 65535: any
     bool self;                 // the agent's self-test, and nobody else
@@ -47,6 +50,10 @@ struct ends_error {
 int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends *ret,
                struct ends_error *err);
 
+// A domain name by RFC 1123 2.1, with '_' as services have it (RFC 8552), in lower case and without its last dot. Names are
+// known by a dot: "db." is one, "db" is none. 0 or -EINVAL.
+int ends_name(const char *text, char ret[SG_NET_NAME_MAX + 1]);
+
 // One address, of which all bits count. 0 or -EINVAL.
 int ends_address(const char *text, struct policy_prefix *ret);
 
@@ -59,19 +66,26 @@ int ends_parse_ports(const char *text, struct policy_range *ret);
 // The number of an IP protocol by its word ("tcp") or number; -EINVAL.
 int ends_protocol(const char *text, uint8_t *ret_protocol);
 
-// Alternative `i` of the patterns that an end stands for, behind the start of its kind. 0, -ENOENT: there is none, -ENOMEM.
-int ends_glob(const struct policy_ends *ends, size_t i, struct glob *g);
+// Alternative `i` of the patterns that an end stands for, behind the start of its kind; `named`: some rule of the kind has a name.
+// 0, -ENOENT: there is none, -ENOMEM.
+int ends_glob(const struct policy_ends *ends, size_t i, bool named, struct glob *g);
 
 // One end as it is asked with.
 struct ends_asked {
-    uint8_t family;
+    uint8_t family; // SG_NET_IPV4 or SG_NET_IPV6
     uint8_t addr[16];
     uint8_t protocol;
     uint16_t port;
+    char name[SG_NET_NAME_MAX + 1]; // by which the address was learnt; "": by none
 };
 
-// "tcp:10.0.0.1:443", "17:[::1]:53", "10.0.0.1" (then TCP, and the port 0); numbers of protocols in front of IPv4 and of brackets. IPv4-mapped addresses are IPv4. 0 or -EINVAL.
+// "tcp:10.0.0.1:443", "17:[::1]:53", "10.0.0.1" (then TCP, and the port 0); numbers of protocols in front of IPv4 and of brackets.
+// IPv4-mapped addresses are IPv4. With a name in front of the address, "tcp:db.example.com@10.0.0.1:443", or in its place: then the
+// address is one that only rules about all addresses, or all public ones, have. 0 or -EINVAL.
 int ends_parse_asked(const char *text, struct ends_asked *ret);
 
-// The word of it; returns its length.
-size_t ends_word(const struct ends_asked *asked, char word[SG_NET_WORD_MAX]);
+// The word of the address; returns its length. `given`: as rules that name some addresses have it.
+size_t ends_word(const struct ends_asked *asked, bool given, char word[SG_NET_WORD_MAX]);
+
+// The word of the name; returns its length.
+size_t ends_word_name(const struct ends_asked *asked, char word[SG_NET_NAME_WORD_MAX]);

@@ -148,12 +148,18 @@ static int add_service(struct glob *g, const struct policy_ends *ends, unsigned 
     return r;
 }
 
+// A family as it is in words of rules that name some addresses.
+static uint8_t given_family(uint8_t family)
+{
+    return family == SG_NET_IPV4 ? SG_NET_GIVEN4 : SG_NET_GIVEN6;
+}
+
 static int add_prefix(struct glob *g, const struct policy_ends *ends, const struct policy_prefix *p,
-                      const struct cut *cut)
+                      bool as_given, const struct cut *cut)
 {
     unsigned width = p->family == SG_NET_IPV4 ? 32 : 128, n = SG_NET_GROUPS(width);
     unsigned ahead = 7 * n - width, given = (p->bits + ahead + 6) / 7;
-    int r = add_byte(g, p->family);
+    int r = add_byte(g, as_given ? given_family(p->family) : p->family);
 
     if (p->bits == 0)
         given = 0;
@@ -162,7 +168,30 @@ static int add_prefix(struct glob *g, const struct policy_ends *ends, const stru
     return r < 0 ? r : add_service(g, ends, n - given, cut);
 }
 
-int ends_glob(const struct policy_ends *ends, size_t i, struct glob *g)
+// No byte of a name is the one behind it, so that what stands for any number of bytes ends there.
+static int add_name(struct glob *g, const struct policy_ends *ends, const struct cut *cut)
+{
+    int r = add_byte(g, SG_NET_NAME);
+
+    if (r == 0 && ends->beneath) {
+        r = add(g, (struct glob_item){.kind = GLOB_ANY});
+        if (r == 0)
+            r = add_byte(g, '.');
+    }
+    for (const char *p = ends->name; r == 0 && *p; p++)
+        r = add_byte(g, (uint8_t)*p);
+    if (r == 0)
+        r = add_byte(g, SG_NET_END);
+    return r < 0 ? r : add_service(g, ends, 0, cut);
+}
+
+// Does a rule name some addresses, and not all? What it says of them is not undone by a name (bpf/lib/network_name.bpf.h).
+static bool gives_addresses(const struct policy_ends *ends)
+{
+    return ends->n_prefixes && !ends->wide;
+}
+
+int ends_glob(const struct policy_ends *ends, size_t i, bool named, struct glob *g)
 {
     // All that leads out of the host, or in; where a protocol or a port is asked for, what has these.
     static const struct policy_prefix everywhere[] = {{.family = SG_NET_IPV4},
@@ -171,36 +200,34 @@ int ends_glob(const struct policy_ends *ends, size_t i, struct glob *g)
                                                       {.family = SG_NET_OTHER}};
     bool plain = any_port(ends) && ENDS_PROTOCOLS_ANY(ends->protocols);
     const struct policy_prefix *prefixes = ends->n_prefixes ? ends->prefixes : everywhere;
-    size_t n = ends->n_prefixes ? ends->n_prefixes : plain ? ARRAY_SIZE(everywhere) : 2, cuts = 1;
+    size_t n = ends->name         ? 1
+               : ends->n_prefixes ? ends->n_prefixes
+               : plain            ? ARRAY_SIZE(everywhere)
+                                  : 2,
+           cuts = 1;
     struct cut cut[CUTS_MAX];
+    bool as_given;
 
     if (ends->self)
         return i == 0 ? add_byte(g, SG_NET_SELF) : -ENOENT;
     if (!any_port(ends))
         cuts = cut_ports(ends->ports, cut);
+    as_given = named && gives_addresses(ends) && i >= n * cuts;
+    if (as_given)
+        i -= n * cuts;
     if (i >= n * cuts)
         return -ENOENT;
     g->wild = true;
-    return add_prefix(g, ends, &prefixes[i / cuts], &cut[i % cuts]);
+    if (ends->name)
+        return add_name(g, ends, &cut[i]);
+    return add_prefix(g, ends, &prefixes[i / cuts], as_given, &cut[i % cuts]);
 }
 
-size_t ends_word(const struct ends_asked *asked, char word[SG_NET_WORD_MAX])
+static size_t put_service(const struct ends_asked *asked, char *word)
 {
-    unsigned width = asked->family == SG_NET_IPV4 ? 32 : asked->family == SG_NET_IPV6 ? 128 : 0;
-    unsigned n = SG_NET_GROUPS(width);
     uint8_t port[PORT_WIDTH];
     size_t len = 0;
 
-    word[len++] = (char)asked->family;
-    if (!width)
-        return len;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned end = width - 7 * (n - 1 - i), first = i ? end - 7 : 0, group = 0;
-
-        for (unsigned bit = first; bit < end; bit++)
-            group = group << 1 | (asked->addr[bit / 8] >> (7 - bit % 8) & 1u);
-        word[len++] = (char)SG_NET_GROUP(group);
-    }
     word[len++] = (char)SG_NET_PROTOCOL(asked->protocol);
     groups_of(asked->port, port);
     for (unsigned i = 0; i < PORT_WIDTH; i++)
@@ -208,31 +235,55 @@ size_t ends_word(const struct ends_asked *asked, char word[SG_NET_WORD_MAX])
     return len;
 }
 
-int ends_parse_asked(const char *text, struct ends_asked *ret)
+size_t ends_word_name(const struct ends_asked *asked, char word[SG_NET_NAME_WORD_MAX])
 {
-    struct ends_asked asked = {.protocol = IPPROTO_TCP};
-    char buf[128], *address = buf, *colon, *close;
-    uint32_t port = 0;
-    struct policy_prefix p;
-    uint8_t protocol;
+    size_t len = strlen(asked->name);
 
-    if (strlen(text) >= sizeof(buf))
-        return -EINVAL;
-    memcpy(buf, text, strlen(text) + 1);
-    colon = strchr(buf, ':');
-    if (colon) {
-        *colon = '\0';
-        // A number is one where what follows cannot be the rest of an address.
-        if ((buf[0] < '0' || buf[0] > '9' || colon[1] == '[' || strchr(colon + 1, '.')) &&
-            ends_protocol(buf, &protocol) == 0) {
-            asked.protocol = protocol;
-            address = colon + 1;
-        } else {
-            *colon = ':';
-        }
+    word[0] = SG_NET_NAME;
+    memcpy(word + 1, asked->name, len);
+    word[1 + len] = SG_NET_END;
+    return len + 2 + put_service(asked, word + len + 2);
+}
+
+size_t ends_word(const struct ends_asked *asked, bool given, char word[SG_NET_WORD_MAX])
+{
+    unsigned width = asked->family == SG_NET_IPV4 ? 32 : 128;
+    unsigned n = SG_NET_GROUPS(width);
+    size_t len = 0;
+
+    word[len++] = (char)(given ? given_family(asked->family) : asked->family);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned end = width - 7 * (n - 1 - i), first = i ? end - 7 : 0, group = 0;
+
+        for (unsigned bit = first; bit < end; bit++)
+            group = group << 1 | (asked->addr[bit / 8] >> (7 - bit % 8) & 1u);
+        word[len++] = (char)SG_NET_GROUP(group);
     }
-    close = address[0] == '[' ? strchr(address, ']') : NULL;
-    colon = close ? strchr(close, ':') : strchr(address, ':');
+    return len + put_service(asked, word + len);
+}
+
+// Cuts "tcp:" off. A number is one where what follows cannot be the rest of an address.
+static char *take_protocol(char *text, uint8_t *protocol)
+{
+    char *colon = strchr(text, ':');
+
+    if (!colon)
+        return text;
+    *colon = '\0';
+    if ((text[0] < '0' || text[0] > '9' || colon[1] == '[' || strchr(colon + 1, '.')) &&
+        ends_protocol(text, protocol) == 0)
+        return colon + 1;
+    *colon = ':';
+    return text;
+}
+
+// Cuts ":443" off, and brackets.
+static int take_port(char **address, uint16_t *ret_port)
+{
+    char *close = (*address)[0] == '[' ? strchr(*address, ']') : NULL;
+    char *colon = strchr(close ? close : *address, ':');
+    uint32_t port = 0;
+
     if (colon && (close || !strchr(colon + 1, ':'))) {
         *colon = '\0';
         if (parse_u32(colon + 1, &port) < 0 || port > ENDS_PORT_MAX)
@@ -240,12 +291,37 @@ int ends_parse_asked(const char *text, struct ends_asked *ret)
     }
     if (close) {
         *close = '\0';
-        address++;
+        (*address)++;
     }
-    if (ends_address(address, &p) < 0)
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+int ends_parse_asked(const char *text, struct ends_asked *ret)
+{
+    struct ends_asked asked = {.protocol = IPPROTO_TCP};
+    char buf[SG_NET_NAME_MAX + 128], *address, *at;
+    struct policy_prefix p;
+
+    if (strlen(text) >= sizeof(buf))
         return -EINVAL;
+    memcpy(buf, text, strlen(text) + 1);
+    address = take_protocol(buf, &asked.protocol);
+    at = strchr(address, '@');
+    if (at) {
+        *at = '\0';
+        if (ends_name(address, asked.name) < 0)
+            return -EINVAL;
+        address = at + 1;
+    }
+    if (take_port(&address, &asked.port) < 0)
+        return -EINVAL;
+    if (ends_address(address, &p) < 0) {
+        // Kept for documentation (RFC 5737): no rule means it.
+        if (at || ends_name(address, asked.name) < 0 || ends_address("192.0.2.1", &p) < 0)
+            return -EINVAL;
+    }
     ends_unmap(&p);
-    asked.port = (uint16_t)port;
     asked.family = p.family;
     memcpy(asked.addr, p.addr, sizeof(asked.addr));
     *ret = asked;

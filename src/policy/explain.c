@@ -141,49 +141,84 @@ static void look_below(const struct policy_image *image, const struct sg_accept 
     }
 }
 
-// The state after what the query asks about. 0; -EINVAL, -ENODEV.
-static int find_state(const struct policy_image *image, const struct policy_query *q,
-                      uint32_t *ret_state)
+// The states after what the query asks about. 0; -EINVAL, -ENODEV.
+static int find_states(const struct policy_image *image, const struct policy_query *q,
+                       struct control_states *ret)
 {
+    struct control_states states = {};
     uint32_t start;
     int r;
 
     if (q->control)
-        return control_walk(image, q->control, ret_state);
+        return control_walk(image, q->control, ret);
     r = start_state(image, q, &start);
-    if (r == 0)
-        *ret_state = policy_image_walk(image, start, q->path, q->path_len == 1 ? 0 : q->path_len);
-    return r;
+    if (r < 0)
+        return r;
+    states.state = policy_image_walk(image, start, q->path, q->path_len == 1 ? 0 : q->path_len);
+    *ret = states;
+    return 0;
+}
+
+// What the rules of a state say, into a decision whose subjects are there.
+static void decide(const struct policy_image *image, const struct policy_query *query,
+                   uint32_t number, struct policy_decision *d)
+{
+    const struct sg_image *h = policy_image_head(image);
+    const struct sg_state *state;
+    const struct sg_accept *accept;
+
+    d->state = number;
+    for (uint32_t op = 1; op < 1u << SG_OP_COUNT; op <<= 1)
+        if (query->ops & op)
+            d->ops[d->n_ops++].op = op;
+    state = image_record(image, h->states_off + number * (uint32_t)sizeof(*state));
+    accept = image_record(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
+    walk_entries(image, query, accept, d);
+    look_below(image, accept, d);
+}
+
+// The name by which an address was learnt, as bpf/lib/network_name.bpf.h has it: the first rule of both decides; but what a name is
+// allowed stays denied where a rule denies its address.
+static void decide_name(const struct policy_image *image, const struct policy_query *query,
+                        const struct control_states *states, const struct policy_decision *who,
+                        struct policy_decision *d)
+{
+    struct policy_decision name = *who, given = *who;
+
+    decide(image, query, states->name, &name);
+    if (!name.overall.matched || (d->overall.matched && d->overall.rule <= name.overall.rule))
+        return;
+    *d = name;
+    if (name.overall.verdict >= SG_DENY)
+        return;
+    decide(image, query, states->given, &given);
+    if (given.overall.matched && given.overall.verdict >= SG_DENY)
+        *d = given;
 }
 
 int policy_explain(const struct policy_image *image, const struct policy_query *query,
                    struct policy_decision *ret_decision)
 {
-    const struct sg_image *h = policy_image_head(image);
-    const struct sg_state *state;
-    const struct sg_accept *accept;
     struct policy_query target = *query;
-    struct policy_decision d = {};
+    struct policy_decision who = {}, d;
+    struct control_states states;
     int r;
 
     if (!path_ok(query) || !ops_ok(query))
         return -EINVAL;
-    r = find_preds(image, query, d.subjects, d.preds);
+    r = find_preds(image, query, who.subjects, who.preds);
     if (r == 0 && query->target) {
         target.facts = *query->target;
-        r = find_preds(image, &target, d.to_subjects, d.to_preds);
+        r = find_preds(image, &target, who.to_subjects, who.to_preds);
     }
     if (r == 0)
-        r = find_state(image, query, &d.state);
+        r = find_states(image, query, &states);
     if (r < 0)
         return r;
-    for (uint32_t op = 1; op < 1u << SG_OP_COUNT; op <<= 1)
-        if (query->ops & op)
-            d.ops[d.n_ops++].op = op;
-    state = image_record(image, h->states_off + d.state * (uint32_t)sizeof(*state));
-    accept = image_record(image, h->accepts_off + state->accept * (uint32_t)sizeof(*accept));
-    walk_entries(image, query, accept, &d);
-    look_below(image, accept, &d);
+    d = who;
+    decide(image, query, states.state, &d);
+    if (states.name)
+        decide_name(image, query, &states, &who, &d);
     *ret_decision = d;
     return 0;
 }

@@ -269,14 +269,14 @@ static const struct essential {
 static const struct sg_entry *find_locking(const struct compiler *c, const struct essential *e)
 {
     struct policy_control control;
-    uint32_t state = 0;
+    struct control_states states = {};
 
     if (e->path)
-        state = policy_image_walk(c->image, c->image->start, e->path, strlen(e->path));
+        states.state = policy_image_walk(c->image, c->image->start, e->path, strlen(e->path));
     else if (policy_control_from_word(e->kind, e->word, &control) < 0 ||
-             control_walk(c->image, &control, &state) < 0)
+             control_walk(c->image, &control, &states) < 0)
         return NULL;
-    return locking_entry(c, state, e->op);
+    return locking_entry(c, states.state, e->op);
 }
 
 // Did an earlier essential of this rule's say the same?

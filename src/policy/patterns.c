@@ -78,15 +78,28 @@ static int add_atom(struct compiler *c, uint32_t number)
     return r;
 }
 
+// Which kinds have rules by domain names: in these, addresses that rules name have words of their own.
+static void find_names(struct compiler *c)
+{
+    for (uint32_t i = 0; i < c->policy->n_rules; i++) {
+        const struct policy_patterns *paths = &c->policy->rules[i].paths;
+
+        for (uint32_t k = 0; k < paths->n; k++)
+            if (paths->items[k].control && control_is_named(paths->items[k].control))
+                c->controls |= SG_CONTROL_NAMED(paths->items[k].control->kind);
+    }
+}
+
 static int add_control(struct compiler *c, const struct policy_control *control, uint32_t mark)
 {
+    bool named = c->controls & SG_CONTROL_NAMED(control->kind);
     int r = 0;
 
     c->controls |= SG_BIT(control->kind);
     for (size_t i = 0; r == 0; i++) {
         _cleanup_(glob_done) struct glob g = {};
 
-        r = control_glob(control, i, &g);
+        r = control_glob(control, i, named, &g);
         if (r == 0)
             r = nfa_add_glob(c->nfa, c->control_start, &g, mark);
     }
@@ -136,6 +149,7 @@ int compile_patterns(struct compiler *c)
         r = nfa_add_node(c->nfa, &c->env_start);
     if (r == 0)
         r = nfa_add_node(c->nfa, &c->control_start);
+    find_names(c);
     for (uint32_t i = 0; r == 0 && i < c->policy->n_rules; i++)
         r = add_rule(c, i);
     for (uint32_t i = 0; r == 0 && i < c->n_atoms; i++)

@@ -64,10 +64,8 @@ struct policy_control {
     enum sg_control kind;
     enum policy_control_what what;
     uint32_t number;                // NUMBER, ID
-    const char *name;               // NAME
+    const char *name;               // NAME; ENDS: as it was written
     const struct policy_ends *ends; // ENDS: of a rule
-    char word[24];                  // ENDS: of what is asked for, SG_NET_WORD_MAX
-    uint8_t word_len;
 };
 
 // One path pattern, checked and normalised (no trailing slash); see glob.h for its meaning.

@@ -197,6 +197,12 @@ static int read_end(struct loader *ld, const struct yaml_node *node, void *ctx)
     }
     if (r < 0)
         return r;
+    if (one.ends.name && n->kinds & ~KINDS_OUT) {
+        policy_diag_cure(ld->diags,
+                         read_error(ld, node, "names are known of what this host asks for"),
+                         "write it with `to`; who comes in is known by the address");
+        return 0;
+    }
     if (one.ports && (one.ends.ports.from != 0 || one.ends.ports.to != ENDS_PORT_MAX)) {
         policy_diag_cure(ld->diags,
                          read_error(ld, node, "the port is said here and by `port` as well"),
@@ -265,7 +271,7 @@ static const struct key_row keys[] = {
     {.name = "to",
      .read = read_side,
      .help =
-         "The other end, of what the process begins: an address (10.0.0.1, fc00::1), a network (10.0.0.0/8), loopback, private, link-local, multicast, public (what is none of these) or any, each with a port or a range behind a colon if you like (10.0.0.1:443, [fc00::]/7:80-90), or a list of these. IPv4-mapped addresses are IPv4."},
+         "The other end, of what the process begins: an address (10.0.0.1, fc00::1), a network (10.0.0.0/8), a domain name (db.example.com, or *.example.com for all beneath it), loopback, private, link-local, multicast, public (what is none of these) or any, each with a port or a range behind a colon if you like (10.0.0.1:443, [fc00::]/7:80-90), or a list of these. IPv4-mapped addresses are IPv4. A name stands for the addresses that this host was told for it, as long as that holds."},
     {.name = "from",
      .read = read_side,
      .help =

@@ -136,12 +136,15 @@ static void ask_ends(struct dryrun_facts *f, enum sg_control kind, struct json_o
                        *src = json_get(record, "src_endpoint"),
                        *dst = json_get(record, "dst_endpoint");
     bool from = kind == SG_CONTROL_accept || kind == SG_CONTROL_receive;
-    const char *ip = json_get_str(from ? src : dst, "ip", NULL);
+    const char *ip = json_get_str(from ? src : dst, "ip", NULL),
+               *name = from ? "" : json_get_str(dst, "hostname", "");
 
-    if (!ip || strlen(ip) > 45)
+    if (!ip || strlen(ip) > 45 || strlen(name) > SG_NET_NAME_MAX)
         return;
-    (void)snprintf(f->ends, sizeof(f->ends), "%" PRIu64 ":[%s]:%" PRIu64,
-                   json_get_u64(info, "protocol_num", 0), ip, json_get_u64(dst, "port", 0));
+    // A name without a dot is known as one by the dot behind it.
+    (void)snprintf(f->ends, sizeof(f->ends), "%" PRIu64 ":%s%s[%s]:%" PRIu64,
+                   json_get_u64(info, "protocol_num", 0), name, *name ? ".@" : "", ip,
+                   json_get_u64(dst, "port", 0));
     ask_control(f, kind, f->ends);
 }
 

@@ -8,6 +8,7 @@
 
 #include <json-c/json.h>
 
+#include "abi/network.h"
 #include "base/strbuf.h"
 #include "policy/explain.h"
 #include "server/policycheck.h"
@@ -20,7 +21,7 @@ struct dryrun_facts {
         asked[DRYRUN_ASKED_MAX]; // one access may be several questions: the strongest answer counts
     size_t n_asked;
     struct policy_control controls[DRYRUN_ASKED_MAX];
-    char ends[96]; // text of the one that is about a socket
+    char ends[SG_NET_NAME_MAX + 96]; // text of the one that is about a socket
     const char *ancestors[POLICY_ANCESTORS_MAX];
     bool unsaid; // an exec that no rule had spoken of: it was allowed
 };

@@ -49,6 +49,19 @@ static int rule_of(const struct policy_image *image, enum sg_control kind, const
     return decided(image, kind, end, 0, &verdict);
 }
 
+struct end_rule {
+    const char *end;
+    int rule; // -1: none
+};
+
+static void check_rules(const struct policy_image *image, const struct end_rule *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rule_of(image, SG_CONTROL_connect, rows[i].end) != rows[i].rule)
+            fail_msg("%s is decided by rule %d", rows[i].end,
+                     rule_of(image, SG_CONTROL_connect, rows[i].end));
+}
+
 static void test_ends(void **state)
 {
     struct policy_image *image = compile(NETWORK
@@ -59,10 +72,7 @@ static void test_ends(void **state)
                                          "  - {to: loopback, port: [22, 8000-8100], do: deny}\n"
                                          "  - {to: public, protocol: [udp, icmp], do: deny}\n"
                                          "  - {to: 203.0.113.7, do: deny}\n");
-    static const struct {
-        const char *end;
-        int rule;
-    } rows[] = {
+    static const struct end_rule rows[] = {
         {"tcp:10.0.0.0:1", 0},        {"udp:10.255.255.255:65535", 0}, {"tcp:9.255.255.255:1", -1},
         {"tcp:11.0.0.0:1", -1},       {"tcp:[::ffff:10.1.2.3]:1", 0},  {"tcp:[fc00::1]:443", 1},
         {"tcp:[fdff:ffff::]:443", 1}, {"udp:[fc00::1]:443", -1},       {"tcp:[fc00::1]:444", -1},
@@ -78,10 +88,7 @@ static void test_ends(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rule_of(image, SG_CONTROL_connect, rows[i].end) != rows[i].rule)
-            fail_msg("%s is decided by rule %d", rows[i].end,
-                     rule_of(image, SG_CONTROL_connect, rows[i].end));
+    check_rules(image, rows, ARRAY_SIZE(rows));
     assert_int_equal(rule_of(image, SG_CONTROL_send, "udp:10.1.1.1:5"), 0);
     assert_int_equal(rule_of(image, SG_CONTROL_accept, "tcp:10.1.1.1:5"), -1);
     policy_image_free(image);
@@ -223,7 +230,7 @@ static void test_random(void **state)
             random_asked(rules, RULES, &a);
             for (size_t i = 0; i < RULES; i++)
                 expected = expected || holds(&rules[i], &a);
-            len = ends_word(&a, word);
+            len = ends_word(&a, false, word);
             at = policy_image_walk(image,
                                    policy_image_head(image)->control_state[SG_CONTROL_connect],
                                    word, len);
@@ -245,12 +252,12 @@ static void test_bytes(void **state)
         a.protocol = (uint8_t)p;
         memset(a.addr, (int)p, sizeof(a.addr));
         a.port = (uint16_t)(p << 8);
-        assert_int_equal(ends_word(&a, word), SG_NET_WORD_MAX);
+        assert_int_equal(ends_word(&a, false, word), SG_NET_WORD_MAX);
         assert_null(memchr(word, '\0', sizeof(word)));
         assert_null(memchr(word, '/', sizeof(word)));
     }
     a.family = SG_NET_IPV4;
-    assert_int_equal(ends_word(&a, word), 10);
+    assert_int_equal(ends_word(&a, false, word), 10);
 }
 
 // A thousand networks with ports of their own: as many states as they have bytes, not more for each other.
@@ -270,6 +277,92 @@ static void test_many(void **state)
     assert_in_range(image->stats.n_states, 1000, 60000);
     assert_int_equal(decided(image, SG_CONTROL_connect, "tcp:10.3.4.5:1900", 0, &verdict), 772);
     assert_int_equal(decided(image, SG_CONTROL_connect, "tcp:10.3.4.5:22", 0, &verdict), 1000);
+    policy_image_free(image);
+}
+
+// Names, beside the addresses that they were answered for.
+static void test_names(void **state)
+{
+    struct policy_image *image = compile(
+        NETWORK "  - {to: \"api.example.com:443\", protocol: tcp, do: allow}\n"
+                "  - {to: \"*.Wild.example.\", do: allow}\n"
+                "  - {to: evil.example, do: deny}\n"
+                "  - {to: db., port: [5432, 6000-6100], do: allow}\n"
+                "  - {to: rebind.example, do: allow}\n"
+                "  - {to: [10.0.0.0/8, \"fc00::/7\"], do: deny}\n"
+                "  - {to: 192.0.2.128/25, do: allow}\n"
+                "  - {to: late.example, do: allow}\n"
+                "  - {to: public, do: deny}\n"
+                "  - {to: behind.example, do: allow}\n"
+                "  - {to: any, by: web, do: audit}\n");
+    static const struct end_rule rows[] = {
+        {"tcp:api.example.com:443", 0},
+        {"tcp:API.example.COM.:443", 0},
+        {"tcp:api.example.com:444", 8},
+        {"udp:api.example.com:443", 8},
+        {"tcp:xapi.example.com:443", 8},
+        {"tcp:api.example.com.evil.example:443", 8},
+        {"tcp:a.wild.example:1", 1},
+        {"udp:a.b.wild.example:1", 1},
+        {"icmp:a.b.wild.example", 1},
+        {"tcp:wild.example:1", 8},
+        {"tcp:notwild.example:1", 8},
+        {"tcp:evil.example:1", 2},
+        {"tcp:db.:5432", 3},
+        {"tcp:db.:6050", 3},
+        {"tcp:db.:6101", 8},
+        // What another rule denies stays denied, wherever that rule stands.
+        {"tcp:rebind.example@8.8.8.8:1", 4},
+        {"tcp:rebind.example@10.1.2.3:1", 5},
+        {"tcp:rebind.example@[fc00::1]:1", 5},
+        {"tcp:a.wild.example@10.1.2.3:1", 5},
+        // Not so what is denied to all or to all that are public, nor what is allowed.
+        {"tcp:late.example@8.8.8.8:1", 7},
+        {"tcp:late.example@192.0.2.129:1", 6},
+        {"tcp:other.example@192.0.2.129:1", 6},
+        {"tcp:behind.example@8.8.8.8:1", 8},
+        {"tcp:behind.example@192.168.0.1:1", 9},
+        {"tcp:192.0.2.129:1", 6},
+        {"tcp:10.0.0.1:443", 5},
+    };
+
+    (void)state;
+    check_rules(image, rows, ARRAY_SIZE(rows));
+    assert_true(policy_image_head(image)->controls & SG_CONTROL_NAMED(SG_CONTROL_connect));
+    assert_true(policy_image_head(image)->controls & SG_CONTROL_NAMED(SG_CONTROL_send));
+    assert_false(policy_image_head(image)->controls & SG_CONTROL_NAMED(SG_CONTROL_accept));
+    policy_image_free(image);
+    // Without names the words of addresses stand once.
+    image = compile(NETWORK "  - {to: 10.0.0.0/8, do: deny}\n");
+    assert_int_equal(policy_image_head(image)->controls >> SG_CONTROL_MAX, 0);
+    assert_true(image->stats.n_states < 30);
+    policy_image_free(image);
+}
+
+// A thousand names with ports: as many states as they have bytes.
+static void test_many_names(void **state)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct policy_image *image;
+    uint8_t verdict;
+
+    (void)state;
+    sb_puts(&sb, NETWORK);
+    for (unsigned i = 0; i < 1000; i++)
+        sb_printf(&sb, "  - {to: \"%shost%u.zone%u.example.com:%u\", do: allow}\n",
+                  i % 2 ? "*." : "", i, i % 7, 1000 + i);
+    sb_puts(&sb, "  - {direction: out, do: deny}\n");
+    image = compile(sb_str(&sb));
+    assert_in_range(image->stats.n_states, 1000, 60000);
+    assert_int_equal(decided(image, SG_CONTROL_connect, "tcp:host500.zone3.example.com:1500", 0,
+                             &verdict),
+                     500);
+    assert_int_equal(decided(image, SG_CONTROL_send, "udp:x.host501.zone4.example.com:1501", 0,
+                             &verdict),
+                     501);
+    assert_int_equal(decided(image, SG_CONTROL_send, "udp:host501.zone4.example.com:1501", 0,
+                             &verdict),
+                     1000);
     policy_image_free(image);
 }
 
@@ -296,6 +389,19 @@ static void test_mistakes(void **state)
         "{port: http, do: deny}",
         "{path: /a, do: deny}",
         "{to: 10.0.0.1}",
+        "{from: a.example, do: deny}",
+        "{at: a.example, do: deny}",
+        "{access: [connect, accept], to: a.example, do: deny}",
+        "{to: \"*.\", do: deny}",
+        "{to: \"a.*.example\", do: deny}",
+        "{to: \"*a.example\", do: deny}",
+        "{to: \"a..example\", do: deny}",
+        "{to: \".a.example\", do: deny}",
+        "{to: \"bücher.example\", do: deny}",
+        "{to: \"a b.example\", do: deny}",
+        "{to: \"a.example/24\", do: deny}",
+        "{to: \"a.example:http\", do: deny}",
+        "{to: a123456789012345678901234567890123456789012345678901234567890123.example, do: deny}",
     };
 
     (void)state;
@@ -315,5 +421,5 @@ static void test_mistakes(void **state)
 
 UNIT_MAIN(cmocka_unit_test(test_ends), cmocka_unit_test(test_accesses),
           cmocka_unit_test(test_subjects_and_order), cmocka_unit_test(test_random),
-          cmocka_unit_test(test_bytes), cmocka_unit_test(test_many),
-          cmocka_unit_test(test_mistakes))
+          cmocka_unit_test(test_bytes), cmocka_unit_test(test_many), cmocka_unit_test(test_names),
+          cmocka_unit_test(test_many_names), cmocka_unit_test(test_mistakes))

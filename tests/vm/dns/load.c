@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// sg-dns [-b SERVER]… [-n OBJECT] [-r READER] [-o RECORDS] COMMAND…: puts bpf/dns.bpf.c to work on the root of the hierarchy of cgroups, runs
+// sg-dns [-s] [-b SERVER]… [-n OBJECT] [-r READER] [-o RECORDS] COMMAND…: puts bpf/dns.bpf.c to work on the root of the hierarchy of cgroups, runs
 // COMMAND and writes each record to RECORDS as a line of JSON, the counters as the last one. Without RECORDS nothing is read.
 //   -b SERVER   believe this server, in this network namespace, and none that is not named
 //   -n OBJECT   another object instead, of which nothing is read
 //   -r READER   a second object, which has the first one's table of names
+//   -s          into the table of names that the kernel has already, of programs that decide by them
 // The table of names is pinned as /sys/fs/bpf/sg_names, the counters as /sys/fs/bpf/dns_counters.
 // Exit status: COMMAND's own; 99 when the object could not be put to work.
 #include <arpa/inet.h>
@@ -185,9 +186,32 @@ static int load_null(const char *path, char **argv)
     return run(argv, NULL, NULL);
 }
 
-static int load(struct dns_bpf *n, char **servers, unsigned n_servers)
+// The table of another object, by its name.
+static int share_names(struct bpf_map *map)
 {
-    int r = bpf_map__set_pin_path(n->maps.sg_names, NAMES_PIN);
+    struct bpf_map_info info = {};
+    __u32 id = 0, size = sizeof(info);
+
+    while (bpf_map_get_next_id(id, &id) == 0) {
+        int fd = bpf_map_get_fd_by_id(id), r;
+
+        if (fd < 0)
+            continue;
+        memset(&info, 0, sizeof(info));
+        r = bpf_obj_get_info_by_fd(fd, &info, &size);
+        if (r == 0 && strcmp(info.name, "sg_names") == 0)
+            r = bpf_map__reuse_fd(map, fd) < 0 ? -errno : 1;
+        (void)close(fd);
+        if (r != 0)
+            return r < 0 ? r : 0;
+    }
+    return -ENOENT;
+}
+
+static int load(struct dns_bpf *n, char **servers, unsigned n_servers, bool shared)
+{
+    int r = shared ? share_names(n->maps.sg_names)
+                   : bpf_map__set_pin_path(n->maps.sg_names, NAMES_PIN);
 
     if (r == 0)
         r = bpf_map__set_pin_path(n->maps.dns_counters, "/sys/fs/bpf/dns_counters");
@@ -205,29 +229,32 @@ int main(int argc, char **argv)
 {
     const char *records = NULL, *other = NULL, *reader = NULL;
     unsigned n_servers = 0;
+    bool shared = false;
     struct dns_bpf *n;
     char *servers[16];
     int c, r;
 
-    while ((c = getopt(argc, argv, "+b:n:o:r:")) != -1) {
+    while ((c = getopt(argc, argv, "+b:n:o:r:s")) != -1) {
         if (c == 'b' && n_servers < ARRAY_SIZE(servers))
             servers[n_servers++] = optarg;
         else if (c == 'n')
             other = optarg;
         else if (c == 'r')
             reader = optarg;
+        else if (c == 's')
+            shared = true;
         else if (c == 'o')
             records = optarg;
     }
     if (optind >= argc)
-        return fail("usage: sg-dns [-b SERVER] [-n OBJECT] [-r READER] [-o RECORDS] COMMAND",
+        return fail("usage: sg-dns [-s] [-b SERVER] [-n OBJECT] [-r READER] [-o RECORDS] COMMAND",
                     EINVAL);
     if (other)
         return load_null(other, argv + optind);
     n = dns_bpf__open();
     if (!n)
         return fail("open", errno);
-    r = load(n, servers, n_servers);
+    r = load(n, servers, n_servers, shared);
     if (r < 0)
         return fail("load", -r);
     r = reader ? load_reader(reader) : 0;
