@@ -3,7 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/vm_sockets.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 #include "base/inet.h"
@@ -12,6 +15,7 @@
 
 #define PREFIXES_MAX 64
 #define LABEL_MAX    63 // RFC 1035 2.3.4
+#define OTHER_BITS   14 // of an address family
 
 static const struct {
     const char *name;
@@ -298,6 +302,67 @@ static int put_name(struct policy_arena *arena, const char *text, struct policy_
     return ends->name ? 0 : -ENOMEM;
 }
 
+static void put_bits(struct policy_prefix *p, uint32_t number, unsigned bits)
+{
+    for (unsigned i = 0; i < bits; i++)
+        p->addr[i / 8] |= (uint8_t)((number >> (bits - 1 - i) & 1u) << (7 - i % 8));
+    p->bits = (uint8_t)bits;
+}
+
+// Sockets of a family that has no addresses here.
+static int put_family(struct prefixes *list, uint32_t family)
+{
+    struct policy_prefix p = {.family = SG_NET_OTHER};
+
+    put_bits(&p, family, OTHER_BITS);
+    return put(list, &p);
+}
+
+// What is behind "vsock": nothing, ":CONTEXT" or ":CONTEXT:PORT"; a context is a number, a word of vsock(7) or any.
+static int put_vsock(struct prefixes *list, const char *more, struct policy_ends *ends,
+                     struct ends_error *err)
+{
+    static const struct {
+        const char *word;
+        uint32_t number;
+    } contexts[] = {{"hypervisor", VMADDR_CID_HYPERVISOR},
+                    {"local", VMADDR_CID_LOCAL},
+                    {"host", VMADDR_CID_HOST}};
+    struct policy_prefix p = {.family = SG_NET_VSOCK};
+    const char *port = *more ? strchr(more + 1, ':') : NULL;
+    char context[16] = "any";
+    uint32_t number = 0;
+    bool known = false;
+
+    *err = (struct ends_error){"this is not an address of vsock",
+                               "vsock, vsock:3, vsock:host:1024, vsock:any:1000-2000"};
+    if (*more)
+        (void)snprintf(context, sizeof(context), "%.*s",
+                       (int)MIN(port ? (size_t)(port - more - 1) : strlen(more + 1), (size_t)15),
+                       more + 1);
+    for (size_t i = 0; i < ARRAY_SIZE(contexts); i++)
+        if (streq(context, contexts[i].word)) {
+            number = contexts[i].number;
+            known = true;
+        }
+    if (!known && !streq(context, "any") && parse_u32(context, &number) < 0)
+        return -EINVAL;
+    if (port && ends_parse_ports(port + 1, &ends->ports) < 0)
+        return -EINVAL;
+    if (!streq(context, "any"))
+        put_bits(&p, number, 32);
+    // One that is used says no more than its family.
+    if (streq(context, "any") && !port && put_family(list, AF_VSOCK) < 0)
+        return -ENOMEM;
+    return put(list, &p);
+}
+
+bool ends_has_no_protocol(const struct policy_ends *ends)
+{
+    return ends->n_prefixes &&
+           (ends->prefixes[0].family == SG_NET_VSOCK || ends->prefixes[0].family == SG_NET_OTHER);
+}
+
 static int put_address(struct prefixes *list, const char *address, bool *ret_wide,
                        struct ends_error *err)
 {
@@ -317,15 +382,33 @@ static int put_address(struct prefixes *list, const char *address, bool *ret_wid
     return put(list, &p);
 }
 
+static int keep(struct policy_arena *arena, const struct prefixes *list, struct policy_ends *ends,
+                struct policy_ends *ret)
+{
+    ends->n_prefixes = list->n;
+    ends->prefixes = arena_dup(arena, list->items, list->n, sizeof(list->items[0]));
+    if (!ends->prefixes)
+        return -ENOMEM;
+    *ret = *ends;
+    return 0;
+}
+
 int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends *ret,
                struct ends_error *err)
 {
+    const char *vsock = str_startswith(text, "vsock");
     struct prefixes list = {};
     struct policy_ends ends = *ret;
     char buf[SG_NET_NAME_MAX + 32], *address;
     const char *ports;
     int r;
 
+    if (vsock && (!*vsock || *vsock == ':')) {
+        r = put_vsock(&list, vsock, &ends, err);
+        return r < 0 ? r : keep(arena, &list, &ends, ret);
+    }
+    if (streq(text, "packet"))
+        return put_family(&list, AF_PACKET) < 0 ? -ENOMEM : keep(arena, &list, &ends, ret);
     *err = (struct ends_error){
         "this is not an address",
         "10.0.0.1, 10.0.0.0/8, fc00::/7, with a port 10.0.0.1:443, [::1]:80-90, a name such as "
@@ -342,12 +425,7 @@ int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends 
         *err = (struct ends_error){"this is not a port", "443, or a range such as 8000-8100"};
         return -EINVAL;
     }
-    ends.n_prefixes = list.n;
-    ends.prefixes = arena_dup(arena, list.items, list.n, sizeof(list.items[0]));
-    if (!ends.prefixes)
-        return -ENOMEM;
-    *ret = ends;
-    return 0;
+    return keep(arena, &list, &ends, ret);
 }
 
 int ends_protocol(const char *text, uint8_t *ret_protocol)

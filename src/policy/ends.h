@@ -17,9 +17,10 @@
 #define ENDS_PROTOCOLS_ANY(p) (!((p)[0] | (p)[1] | (p)[2] | (p)[3]))
 
 struct policy_prefix {
-    uint8_t family;   // SG_NET_IPV4 or SG_NET_IPV6
+    uint8_t
+        family; // SG_NET_IPV4, SG_NET_IPV6; SG_NET_VSOCK: the context; SG_NET_OTHER: AF_* in 14 bits
     uint8_t bits;     // of the address that count
-    uint8_t addr[16]; // network order, IPv4 in the first four
+    uint8_t addr[16]; // network order, from the first bit on
 };
 
 struct policy_range {
@@ -53,6 +54,9 @@ int ends_parse(struct policy_arena *arena, const char *text, struct policy_ends 
 // A domain name by RFC 1123 2.1, with '_' as services have it (RFC 8552), in lower case and without its last dot. Names are
 // known by a dot: "db." is one, "db" is none. 0 or -EINVAL.
 int ends_name(const char *text, char ret[SG_NET_NAME_MAX + 1]);
+
+// Is it about sockets without protocols of IP?
+bool ends_has_no_protocol(const struct policy_ends *ends);
 
 // One address, of which all bits count. 0 or -EINVAL.
 int ends_address(const char *text, struct policy_prefix *ret);

@@ -154,6 +154,34 @@ static uint8_t given_family(uint8_t family)
     return family == SG_NET_IPV4 ? SG_NET_GIVEN4 : SG_NET_GIVEN6;
 }
 
+// The port stands in the last three groups of five.
+static int add_vsock(struct glob *g, const struct policy_ends *ends, const struct policy_prefix *p,
+                     const struct cut *cut)
+{
+    int r = add_byte(g, p->family);
+
+    if (any_port(ends) && p->bits == 0)
+        return r < 0 ? r : add(g, (struct glob_item){.kind = GLOB_ANY});
+    for (unsigned i = 0; r == 0 && i < SG_NET_GROUPS(32); i++)
+        r = p->bits ? add_address_group(g, p, 32, i) : add_group(g, 0, GROUP_ANY);
+    if (r == 0 && any_port(ends))
+        return add(g, (struct glob_item){.kind = GLOB_ANY});
+    for (unsigned i = 0; r == 0 && i < SG_NET_GROUPS(32) - PORT_WIDTH; i++)
+        r = add_group(g, 0, 0);
+    for (unsigned i = 0; r == 0 && i < PORT_WIDTH; i++)
+        r = add_group(g, cut->from[i], cut->to[i]);
+    return r;
+}
+
+static int add_other(struct glob *g, const struct policy_prefix *p)
+{
+    int r = add_byte(g, p->family);
+
+    for (unsigned i = 0; r == 0 && p->bits && i < SG_NET_GROUPS((unsigned)p->bits); i++)
+        r = add_address_group(g, p, p->bits, i);
+    return r < 0 || p->bits ? r : add(g, (struct glob_item){.kind = GLOB_ANY});
+}
+
 static int add_prefix(struct glob *g, const struct policy_ends *ends, const struct policy_prefix *p,
                       bool as_given, const struct cut *cut)
 {
@@ -188,7 +216,7 @@ static int add_name(struct glob *g, const struct policy_ends *ends, const struct
 // Does a rule name some addresses, and not all? What it says of them is not undone by a name (bpf/lib/network_name.bpf.h).
 static bool gives_addresses(const struct policy_ends *ends)
 {
-    return ends->n_prefixes && !ends->wide;
+    return ends->n_prefixes && !ends->wide && !ends_has_no_protocol(ends);
 }
 
 int ends_glob(const struct policy_ends *ends, size_t i, bool named, struct glob *g)
@@ -220,6 +248,10 @@ int ends_glob(const struct policy_ends *ends, size_t i, bool named, struct glob 
     g->wild = true;
     if (ends->name)
         return add_name(g, ends, &cut[i]);
+    if (prefixes[i / cuts].family == SG_NET_VSOCK)
+        return add_vsock(g, ends, &prefixes[i / cuts], &cut[i % cuts]);
+    if (prefixes[i / cuts].family == SG_NET_OTHER)
+        return add_other(g, &prefixes[i / cuts]);
     return add_prefix(g, ends, &prefixes[i / cuts], as_given, &cut[i % cuts]);
 }
 

@@ -203,6 +203,11 @@ static int read_end(struct loader *ld, const struct yaml_node *node, void *ctx)
                          "write it with `to`; who comes in is known by the address");
         return 0;
     }
+    if (ends_has_no_protocol(&one.ends) && !ENDS_PROTOCOLS_ANY(one.ends.protocols)) {
+        policy_diag_cure(ld->diags, read_error(ld, node, "'%s' has no protocols of IP", node->text),
+                         "leave `protocol` out, or write a rule of its own for it");
+        return 0;
+    }
     if (one.ports && (one.ends.ports.from != 0 || one.ends.ports.to != ENDS_PORT_MAX)) {
         policy_diag_cure(ld->diags,
                          read_error(ld, node, "the port is said here and by `port` as well"),
@@ -271,7 +276,7 @@ static const struct key_row keys[] = {
     {.name = "to",
      .read = read_side,
      .help =
-         "The other end, of what the process begins: an address (10.0.0.1, fc00::1), a network (10.0.0.0/8), a domain name (db.example.com, or *.example.com for all beneath it), loopback, private, link-local, multicast, public (what is none of these) or any, each with a port or a range behind a colon if you like (10.0.0.1:443, [fc00::]/7:80-90), or a list of these. IPv4-mapped addresses are IPv4. A name stands for the addresses that this host was told for it, as long as that holds."},
+         "The other end, of what the process begins: an address (10.0.0.1, fc00::1), a network (10.0.0.0/8), a domain name (db.example.com, or *.example.com for all beneath it), loopback, private, link-local, multicast, public (what is none of these) or any, each with a port or a range behind a colon if you like (10.0.0.1:443, [fc00::]/7:80-90), or a list of these. IPv4-mapped addresses are IPv4. A name stands for the addresses that this host was told for it, as long as that holds. Other sockets: vsock, vsock:CONTEXT or vsock:CONTEXT:PORT for those to virtual machines (a number, host, local, hypervisor or any), packet for whole frames."},
     {.name = "from",
      .read = read_side,
      .help =

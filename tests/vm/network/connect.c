@@ -218,17 +218,22 @@ int way_netlink(const char *host, int port)
     return fd < 0 ? errno : outcome(connect(fd, (const struct sockaddr *)&kernel, sizeof(kernel)));
 }
 
-int way_vsock(const char *host, int port)
+// `host`: the number of the context.
+int way_vsock_root(const char *host, int port)
 {
     const struct sockaddr_vm at = {.svm_family = AF_VSOCK,
-                                   .svm_cid = VMADDR_CID_HOST,
+                                   .svm_cid = (unsigned)strtoul(host, NULL, 10),
                                    .svm_port = (unsigned)port};
     int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    (void)host;
     if (fd < 0)
         return outcome(fd);
+    return outcome(connect(fd, (const struct sockaddr *)&at, sizeof(at)));
+}
+
+int way_vsock(const char *host, int port)
+{
     return setresuid(OTHER_USER + 1, OTHER_USER + 1, OTHER_USER + 1) < 0
                ? errno
-               : outcome(connect(fd, (const struct sockaddr *)&at, sizeof(at)));
+               : way_vsock_root(host, port);
 }
