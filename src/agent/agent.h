@@ -18,6 +18,7 @@
 //   manager.c     the service manager, asked whether the host goes down
 //   links.c       files with several names          descriptors.c  what was open before its rule came
 //   status.c      the status               control.c   the commands of the local socket
+//   isolation.c   this host cut off from everything but its server
 //   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
 //   enrolling.c   "safeguard-agent enrol"   top.c       what processes do
 #pragma once
@@ -29,6 +30,7 @@
 
 #include "agent/build.h"
 #include "agent/config.h"
+#include "agent/isolation_spec.h"
 #include "agent/mounts.h"
 #include "agent/objects.h"
 #include "agent/opened.h"
@@ -347,6 +349,33 @@ bool defence_cgroup(char *ret, size_t size);
 
 bool manager_is_stopping(void); // the host goes down
 
+// isolation.c ------------------------------------------------------------------------------------------
+
+struct isolation_state {
+    bool on;
+    struct isolation now; // while it is on
+    char path[4096];      // where it is kept
+    struct error error;   // of what was kept and cannot be read
+};
+
+void isolation_start(struct agent *a); // before the link: what is kept goes on
+void isolation_stop(struct agent *a);
+void isolation_tick(struct agent *a);
+// Where the link finds the server; for each new link.
+void isolation_pin(struct agent *a);
+// From {"for_ms", "allow", "reason"}. `by` is for records. The policies have to be read again after it. -ERANGE, -E2BIG, -EINVAL: what
+// is asked for; -EACCES: isolation_may_change(); -EHOSTUNREACH: where the server is, is not known.
+int isolation_begin(struct agent *a, struct json_object *args, bool by_server, const char *by,
+                    struct error *err);
+// -EALREADY: it is not isolated; -EACCES. The policies have to be read again after it.
+int isolation_end(struct agent *a, bool by_server, const char *by, struct error *err);
+// What the server began is not this host's to change, unless its defence is open. -EACCES.
+int isolation_may_change(const struct agent *a, bool by_server, struct error *err);
+// The rules of it, *ret NULL while there are none.
+int isolation_text(const struct agent *a, char **ret);
+void isolation_json(const struct agent *a, struct jw *jw);
+void isolation_problems(const struct agent *a, uplink_problem_fn fn, void *ctx);
+
 // times.c ----------------------------------------------------------------------------------------------
 
 struct times {
@@ -490,6 +519,7 @@ struct agent {
     struct losses losses;
     struct times times;
     struct defence defence;
+    struct isolation_state isolation;
     struct link_scan links;
     struct descriptor_scan descriptors;
     struct uplink uplink;

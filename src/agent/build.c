@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/build.h"
+#include "agent/isolation_spec.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -103,6 +104,18 @@ static int add_own(struct sources *s, const struct build_options *o, const struc
     s->items[s->n++] =
         (struct policy_buffer){.name = BUILD_OWN_FILE, .text = s->own, .len = strlen(s->own)};
     return 0;
+}
+
+// Not in what is kept as accepted: it ends by itself.
+static int add_isolation(struct sources *s, const struct build_options *o, struct error *err)
+{
+    int r;
+
+    if (!o->isolation)
+        return 0;
+    r = sources_add(s, xstrndup(ISOLATION_FILE, sizeof(ISOLATION_FILE)),
+                    xstrndup(o->isolation, strlen(o->isolation)), strlen(o->isolation), false);
+    return r < 0 ? error_set(err, r, "%m") : 0;
 }
 
 static int add_file(struct sources *s, const char *dir, const char *name,
@@ -275,7 +288,7 @@ int build_keep(const struct loaded *l, const char *boot_id, const char *path)
     if (l->bundle[0])
         jw_kv_str(&jw, "bundle", l->bundle);
     jw_kv_array(&jw, "files");
-    for (uint32_t i = 1; i < l->policy->n_files; i++) {
+    for (uint32_t i = l->isolated ? 2 : 1; i < l->policy->n_files; i++) {
         jw_begin_object(&jw);
         jw_kv_str(&jw, "file", l->policy->files[i].path);
         jw_kv_strn(&jw, "text", l->policy->files[i].text, l->policy->files[i].text_len);
@@ -291,13 +304,13 @@ int build_keep(const struct loaded *l, const char *boot_id, const char *path)
     return r < 0 ? r : write_file_atomic(AT_FDCWD, path, sb.s, sb.len, 0600);
 }
 
-// The files that are kept back, or all of them but the agent's own.
-static void only_monitor(struct policy *p, const bool *kept_back, bool all)
+// The files that are kept back, or all of them but the agent's own and those of an isolation, which are the first `own`.
+static void only_monitor(struct policy *p, const bool *kept_back, bool all, uint32_t own)
 {
     for (uint32_t i = 0; i < p->n_rules; i++)
-        if (p->rules[i].pos.file != 0 && (all || kept_back[p->rules[i].pos.file]))
+        if (p->rules[i].pos.file >= own && (all || kept_back[p->rules[i].pos.file]))
             p->rules[i].monitor = true;
-    for (uint32_t i = 1; i < p->n_files; i++)
+    for (uint32_t i = own; i < p->n_files; i++)
         if (all || kept_back[i])
             p->files[i].monitor = true;
 }
@@ -430,6 +443,8 @@ static int build_with(const struct build_options *o, const struct guarded *guard
     l->mounts = o->mounts_digest;
     l->built_ns = now_ns(CLOCK_REALTIME);
     r = add_own(&sources, o, guarded, files, controls, err);
+    if (r == 0)
+        r = add_isolation(&sources, o, err);
     if (r == 0 && o->accepted)
         r = add_accepted(&sources, o, err);
     else if (r == 0 && o->dir)
@@ -444,11 +459,14 @@ static int build_with(const struct build_options *o, const struct guarded *guard
     assert(l->policy->n_files == sources.n);
     l->kept_back = TAKE_PTR(sources.kept_back);
     memcpy(l->bundle, sources.bundle, sizeof(l->bundle));
-    only_monitor(l->policy, l->kept_back, o->monitor);
+    l->isolated = o->isolation != NULL;
+    only_monitor(l->policy, l->kept_back, o->monitor, l->isolated ? 2 : 1);
     if (!o->only_names)
         r = policy_compile(l->policy, o->mounts,
-                           &(struct policy_compile_options){.own_file = !o->defended}, diags,
-                           &l->image);
+                           // Of rules that an isolation hides there is nothing to tell.
+                           &(struct policy_compile_options){.own_file = !o->defended,
+                                                            .no_warnings = o->isolation},
+                           diags, &l->image);
     if (r < 0)
         return error_set(err, r, "the policies cannot be compiled: %m");
     r = make_rules(o, l);

@@ -44,6 +44,7 @@ struct loaded {
     uint32_t id;  // in records; given by the sensor
     uint64_t mounts; // digest of the mount table that its roots are for
     bool only_names; // wanted by who has the last reference
+    bool isolated;   // its first rules behind the agent's own are those of an isolation
     bool accepted;   // made of what the state directory had, not of the policy directory
     char bundle[BUNDLE_ID_TEXT]; // the server's policies that are part of it; "": none
     bool *kept_back;   // by the number of the file: it never blocks, because the server says so
@@ -72,6 +73,7 @@ struct build_options {
     // With only_names: the number that policy has, and of which start of the host; what was kept must be the same policy.
     uint32_t policy_id;
     const char *boot_id;
+    const char *isolation; // its rules, in front of all others; NULL: none
     const char *run_dir;
     const char *config_path;               // the agent's settings; NULL: none
     bool monitor;                          // nothing is enforced but the agent's own rule

@@ -258,6 +258,27 @@ static int do_unlock_secret(struct agent *a, const struct control_caller *caller
     return 0;
 }
 
+// Answered when the rules are in force.
+static int do_isolate(struct agent *a, const struct control_caller *caller,
+                      const struct control_request *request, struct jw *result _unused_,
+                      struct error *err)
+{
+    char by[80];
+    int r = isolation_begin(a, request->args, false, caller_text(caller, by, sizeof(by)), err);
+
+    return r < 0 ? r : do_policy_reload(a, caller, request, result, err);
+}
+
+static int do_isolate_end(struct agent *a, const struct control_caller *caller,
+                          const struct control_request *request, struct jw *result,
+                          struct error *err)
+{
+    char by[80];
+    int r = isolation_end(a, false, caller_text(caller, by, sizeof(by)), err);
+
+    return r < 0 ? r : do_policy_reload(a, caller, request, result, err);
+}
+
 static int do_top(struct agent *a, const struct control_caller *caller _unused_,
                   const struct control_request *request, struct jw *result, struct error *err)
 {

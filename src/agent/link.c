@@ -119,6 +119,7 @@ static int start_link(struct agent *a, struct error *err)
     if (r < 0)
         return r;
     __atomic_store_n(&u->feed.link, link, __ATOMIC_RELEASE);
+    isolation_pin(a);
     r = loop_add_fd(a->loop, link_fd(link), EPOLLIN, on_link, a, &u->source);
     return r < 0 ? error_set(err, r, "the link to the server cannot be watched: %m") : 0;
 }

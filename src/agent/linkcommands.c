@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the server may ask this host to do: a row and a function each. Nothing that would change which policies are
-// enforced; a window in the defence is for whoever maintains the host.
+// enforced, but for what cuts the host off; a window in the defence is for whoever maintains the host.
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -117,6 +117,35 @@ static void do_lock(struct agent *a, const struct msg_command *command)
     answer_defence(a, command);
 }
 
+static void answer_isolated(struct agent *a, const struct msg_command *command, int r,
+                            const struct error *err)
+{
+    if (r < 0)
+        uplink_answer(a, command->id, MSG_FAILED, NULL, err);
+    else
+        do_policy_reload(a, command);
+}
+
+static void do_isolate(struct agent *a, const struct msg_command *command)
+{
+    struct json_object *args = json_tokener_parse(command->args);
+    struct error err = {};
+    char by[120];
+
+    (void)snprintf(by, sizeof(by), "the server's command %s", command->id);
+    answer_isolated(a, command, isolation_begin(a, args, true, by, &err), &err);
+    json_object_put(args);
+}
+
+static void do_isolate_end(struct agent *a, const struct msg_command *command)
+{
+    struct error err = {};
+    char by[120];
+
+    (void)snprintf(by, sizeof(by), "the server's command %s", command->id);
+    answer_isolated(a, command, isolation_end(a, true, by, &err), &err);
+}
+
 static const struct {
     const char *name;
     void (*run)(struct agent *a, const struct msg_command *command);
@@ -125,6 +154,8 @@ static const struct {
     {"self-test", do_self_test},
     {"unlock", do_unlock},
     {"lock", do_lock},
+    {"isolate", do_isolate},
+    {"isolate-end", do_isolate_end},
 };
 
 // By the server's clock, as far as it is known.

@@ -156,6 +156,11 @@ static void write_defence(struct agent *a, struct jw *jw)
     jw_end_object(jw);
 }
 
+static void write_isolation(struct agent *a, struct jw *jw)
+{
+    isolation_json(a, jw);
+}
+
 static void write_resources(struct agent *a, struct jw *jw)
 {
     status_resources_json(a, jw);
@@ -180,6 +185,7 @@ void uplink_rows_tick(struct agent *a)
     put_with(a, "agent", &sb, write_agent);
     put_with(a, "policy", &sb, uplink_policy_row);
     put_with(a, "defence", &sb, write_defence);
+    put_with(a, "isolation", &sb, write_isolation);
     put_with(a, "problems", &sb, status_problems_json);
     if (now < u->slow_rows_ns)
         return;

@@ -199,6 +199,7 @@ static int on_tick(void *ctx)
     policies_tick(a);
     times_tick(a);
     defence_tick(a);
+    isolation_tick(a);
     losses_tick(a);
     uplink_tick(a);
     mountwatch_tick(a);
@@ -311,8 +312,10 @@ static int start(struct agent *a, struct error *err)
     }
     r = r < 0 ? r : start_sensor(a, err);
     r = r < 0 ? r : rooms_start(a, err);
-    if (r == 0)
+    if (r == 0) {
+        isolation_start(a);
         uplink_start(a);
+    }
     r = r < 0 ? r : control_start(a, err);
     r = r < 0 ? r : mountwatch_start(a, err);
     r = r < 0 ? r : records_start(a, err);
@@ -380,6 +383,7 @@ static bool finish(struct agent *a)
     mountwatch_stop(a);
     descriptors_stop(a);
     top_stop(a);
+    isolation_stop(a);
     a->processes = process_table_free(a->processes);
     a->ocsf = ocsf_free(a->ocsf);
     a->event = event_free(a->event);

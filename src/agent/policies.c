@@ -30,6 +30,7 @@ struct build {
     struct agent *agent;
     struct build_options options;
     struct guarded_places defended;
+    char *isolation;
     struct policy_mounts *mounts;
     struct policy_diags diags;
     struct error error;
@@ -49,6 +50,7 @@ static void build_free(struct build *b)
     sb_done(&b->known);
     policy_diags_done(&b->diags);
     loaded_unref(b->loaded);
+    free(b->isolation);
     free(b);
 }
 
@@ -357,7 +359,10 @@ static void start_build(struct agent *a, enum step step)
     r = mount_view_read("/proc/self/mountinfo", &view);
     b->mounts = TAKE_PTR(view.all);
     b->defended = places_of(a);
+    if (r == 0)
+        r = isolation_text(a, &b->isolation);
     b->options = (struct build_options){
+        .isolation = b->isolation,
         .dir = step == STEP_OWN ? NULL : a->config.policy_dir,
         .accepted = step == STEP_ACCEPTED ? a->accepted_path : NULL,
         .run_dir = a->config.run_dir,
@@ -456,7 +461,8 @@ bool policies_rule_is_own(const struct agent *a, uint32_t policy_id, uint16_t ru
 static void name_inherited(struct agent *a, uint32_t policy_id)
 {
     const struct guarded_places defended = places_of(a);
-    const struct build_options options = {
+    _cleanup_free_ char *isolation = NULL;
+    struct build_options options = {
         .accepted = a->accepted_path,
         .only_names = true,
         .policy_id = policy_id,
@@ -469,7 +475,10 @@ static void name_inherited(struct agent *a, uint32_t policy_id)
     struct policy_diags diags = {};
     int r;
 
-    r = build_policy(&options, &diags, &a->policies.before[0], NULL);
+    r = isolation_text(a, &isolation);
+    options.isolation = isolation;
+    if (r == 0)
+        r = build_policy(&options, &diags, &a->policies.before[0], NULL);
     if (r == 0) {
         a->policies.before[0]->id = policy_id;
         loaded_keep_names(a->policies.before[0]);

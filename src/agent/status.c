@@ -463,6 +463,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
                 "records cannot be written: %s", strerror(-c.error));
     uplink_problems(a, uplink_problem, &p);
     defence_problems(a, uplink_problem, &p);
+    isolation_problems(a, uplink_problem, &p);
     schedule_problems(a, uplink_problem, &p);
     if (a->links.incomplete)
         problem(&p, "low", NULL, "not every file with several names is known: %s",
@@ -556,6 +557,8 @@ void status_json(struct agent *a, struct jw *jw)
     status_self_test_json(a, jw);
     jw_key(jw, "defence");
     defence_json(a, jw);
+    jw_key(jw, "isolation");
+    isolation_json(a, jw);
     jw_key(jw, "resources");
     status_resources_json(a, jw);
     jw_key(jw, "server");

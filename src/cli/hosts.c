@@ -314,8 +314,7 @@ static int show(struct cli *cli, struct json_object *answer, bool one)
     return cli_print(&sb, well ? CLI_OK : CLI_NEGATIVE);
 }
 
-// The path of a host that somebody named: by its id, or by its name where one host alone has it.
-static int host_path(struct cli *cli, struct remote *r, const char *named, struct strbuf *path)
+int cli_host_path(struct cli *cli, struct remote *r, const char *named, struct strbuf *path)
 {
     _cleanup_(sb_done) struct strbuf query = {};
     struct json_object *items = NULL;
@@ -366,7 +365,7 @@ int cmd_hosts(struct cli *cli)
     if (status != 0)
         return status;
     if (cli->n_operands) {
-        status = host_path(cli, r, cli->operands[0], &path);
+        status = cli_host_path(cli, r, cli->operands[0], &path);
         status = status ? status : cli_call(cli, r, "GET", sb_str(&path), NULL, &answer);
     } else {
         sb_puts(&path, "/hosts");
@@ -432,7 +431,7 @@ static int label(struct cli *cli, struct remote *r)
     struct error err = {};
     int status;
 
-    status = host_path(cli, r, cli->operands[0], &path);
+    status = cli_host_path(cli, r, cli->operands[0], &path);
     status = status ? status : cli_call(cli, r, "GET", sb_str(&path), NULL, &detail);
     if (status != 0)
         return status;
@@ -490,7 +489,7 @@ int cmd_hosts_revoke(struct cli *cli)
     if (status >= 0)
         return status;
     status = cli_remote(cli, &r);
-    status = status ? status : host_path(cli, r, cli->operands[0], &path);
+    status = status ? status : cli_host_path(cli, r, cli->operands[0], &path);
     sb_puts(&path, "/revoke");
     status = status ? status : cli_call(cli, r, "POST", sb_str(&path), NULL, NULL);
     if (status != 0)

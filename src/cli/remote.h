@@ -61,6 +61,9 @@ int cli_remote(struct cli *cli, struct remote **ret_remote);
 int cli_call(struct cli *cli, struct remote *r, const char *method, const char *path,
              const struct strbuf *body, struct json_object **ret_answer);
 
+// Appends the path of a host that somebody named: by its id, or by its name where one host alone has it. An exit status.
+int cli_host_path(struct cli *cli, struct remote *r, const char *named, struct strbuf *path);
+
 // All items of a list, page after page, as one array (the caller puts it); at most `max`.
 int cli_list(struct cli *cli, struct remote *r, const char *path, size_t max,
              struct json_object **ret_items);

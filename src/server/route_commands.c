@@ -7,9 +7,11 @@
 #include "server/server.h"
 #include "server/write.h"
 
-#define LIFE_MS        UINT64_C(3600000)
+#define LIFE_MS         UINT64_C(3600000)
 // Nobody expects the defence of a host to go down an hour after he asked for it.
-#define LIFE_UNLOCK_MS UINT64_C(300000)
+#define LIFE_UNLOCK_MS  UINT64_C(300000)
+// A host that is away is cut off when it comes back.
+#define LIFE_ISOLATE_MS UINT64_C(86400000)
 
 static int on_command(void *ctx, const struct registry_command *c)
 {
@@ -61,7 +63,10 @@ int route_host_command(struct server *s, struct api_request *rq, struct jw *out,
     r = registry_command_create(s->registry, api_actor(rq), api_path(rq, "id"), name,
                                 args ? json_object_to_json_string_ext(args, JSON_C_TO_STRING_PLAIN)
                                      : NULL,
-                                unlock ? LIFE_UNLOCK_MS : LIFE_MS, &id, err);
+                                unlock                   ? LIFE_UNLOCK_MS
+                                : streq(name, "isolate") ? LIFE_ISOLATE_MS
+                                                         : LIFE_MS,
+                                &id, err);
     if (r < 0)
         return r;
     return registry_command_get(s->registry, id, on_command, out, err);

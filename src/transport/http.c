@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/strutil.h"
 
 #define BUFFER (64L << 10) // of uploads, and of answers
 
@@ -67,6 +68,7 @@ void http_call_done(struct http_call *call)
 {
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
+    curl_slist_free_all(call->connect_to);
     sb_done(&call->body);
     sb_done(&call->answer);
     *call = (struct http_call){};
@@ -110,6 +112,38 @@ static int set_headers(struct http_call *call, const char *type, const char *ses
         call->headers = list;
     }
     return r;
+}
+
+int http_connect_to(struct http_call *call, const char *address)
+{
+    struct curl_slist *list = NULL;
+    char row[HTTP_PEER_TEXT + 8];
+
+    if (streq(address, call->address))
+        return 0;
+    // Of any host and port, to this address and the same port.
+    if (*address) {
+        (void)snprintf(row, sizeof(row), strchr(address, ':') ? "::[%s]:" : "::%s:", address);
+        list = curl_slist_append(NULL, row);
+        if (!list)
+            return -ENOMEM;
+    }
+    if (curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, list) != CURLE_OK) {
+        curl_slist_free_all(list);
+        return -ENOMEM;
+    }
+    curl_slist_free_all(call->connect_to);
+    call->connect_to = list;
+    (void)snprintf(call->address, sizeof(call->address), "%s", address);
+    return 0;
+}
+
+static void note_peer(struct http_call *call)
+{
+    const char *peer = NULL;
+
+    if (curl_easy_getinfo(call->easy, CURLINFO_PRIMARY_IP, &peer) == CURLE_OK && peer && *peer)
+        (void)snprintf(call->peer, sizeof(call->peer), "%s", peer);
 }
 
 int http_begin(struct http_call *call, const char *server_url, const char *path, const char *type,
@@ -228,6 +262,7 @@ void http_end(struct http_call *call, CURLcode curl, const char *server_url,
         *ret = result;
         return;
     }
+    note_peer(call);
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &retry);
     result.status = (unsigned)status;

@@ -17,15 +17,19 @@
 
 #define HTTP_RETRY_AFTER_MAX_MS (UINT64_C(3600) * 1000)
 
+#define HTTP_PEER_TEXT 64 // "fe80::1%eth0"
+
 struct http_timing {
     uint32_t connect_ms, stall_ms;
 };
 
 struct http_call {
     CURL *easy;
-    struct curl_slist *headers;
-    struct strbuf body;   // of the request
-    struct strbuf answer; // at most answer_max bytes
+    struct curl_slist *headers, *connect_to;
+    char address[HTTP_PEER_TEXT]; // of connect_to
+    char peer[HTTP_PEER_TEXT];    // the address that answered last; "": none did
+    struct strbuf body;           // of the request
+    struct strbuf answer;         // at most answer_max bytes
     size_t answer_max;
     bool too_long; // there was more
     bool active;   // between http_begin() and its end
@@ -53,6 +57,10 @@ struct http_result {
 int http_call_init(struct http_call *call, struct tls_trust *trust, const char *version,
                    const struct http_timing *timing, struct error *err);
 void http_call_done(struct http_call *call); // must not be in a multi handle
+
+// From the next request on, connections are made to this address instead of what the name of the server is resolved to; "": by its
+// name again. Certificates are checked against the name as before. 0 or -ENOMEM.
+int http_connect_to(struct http_call *call, const char *address);
 
 // Sets the next request up: GET when body is empty, POST with `type` otherwise; session NULL: no such header. total_ms
 // bounds it as a whole; park: the server may be silent all that time.

@@ -113,6 +113,13 @@ void link_status(struct link *l, struct link_status *ret)
     link_unlock(l);
 }
 
+void link_pin(struct link *l, const char *address)
+{
+    link_lock(l);
+    (void)snprintf(l->pinned, sizeof(l->pinned), "%s", address);
+    link_unlock(l);
+}
+
 static void wake(const struct link *l)
 {
     (void)eventfd_write(l->wake_fd, 1);

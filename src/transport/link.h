@@ -108,6 +108,8 @@ struct link_counters {
     uint64_t renewals;
 };
 
+#define LINK_ADDRESS_TEXT 64
+
 struct link_status {
     enum link_state state;
     uint64_t since_ms;    // 1970; when the state's word changed
@@ -118,6 +120,7 @@ struct link_status {
     uint64_t not_after_ms; // of the certificate; 0: none
     char agent_id[WIRE_UUID_TEXT];
     char server_url[TOKEN_URL_MAX + 1];
+    char server_address[LINK_ADDRESS_TEXT]; // that answered last; "": none did
     struct error
         error; // the last failure with what to do; while online: of one part that does not work
     struct link_counters counters;
@@ -142,6 +145,10 @@ void link_wake(struct link *l);
 void link_retry(struct link *l);
 
 void link_status(struct link *l, struct link_status *ret);
+
+// From now on the server is at this address (text, without brackets), and its name is not looked up; "": by its name again. Certificates
+// are checked against the name either way. Connections that are there go on.
+void link_pin(struct link *l, const char *address);
 
 // State tables. Copied; sent together after a moment. -EINVAL, -ENOSPC, -EMSGSIZE as state_set_put(), or more than
 // 16 tables.

@@ -76,6 +76,7 @@ struct link {
     pthread_mutex_t lock;
     // Under the lock.
     bool stop, retry_now, told;
+    char pinned[LINK_ADDRESS_TEXT]; // "": the server is found by its name
     atomic_bool more; // without the lock: something was put into the source and not looked for yet
     struct link_status status;
     struct link_event *events, **events_end;

@@ -65,10 +65,17 @@ int link_start(struct link *l, enum work work, const char *path, const char *typ
     bool park = work == WORK_POLL;
     struct http_call *call = park ? &l->poll : &l->call;
     uint32_t total = park ? WIRE_PARK_MS + l->timing.stall_ms : TOTAL_MS;
+    char pinned[LINK_ADDRESS_TEXT];
     int r;
 
     if (call->body.failed)
         return -ENOMEM;
+    link_lock(l);
+    memcpy(pinned, l->pinned, sizeof(pinned));
+    link_unlock(l);
+    r = http_connect_to(call, pinned);
+    if (r < 0)
+        return r;
     r = http_begin(call, l->id->server_url, path, type, session, answer_max, total, park,
                    &l->timing, NULL);
     if (r < 0)
@@ -198,6 +205,15 @@ static void trim(struct http_call *call)
         sb_done(&call->body);
 }
 
+static void note_address(struct link *l, const struct http_call *call)
+{
+    if (!*call->peer)
+        return;
+    link_lock(l);
+    (void)snprintf(l->status.server_address, sizeof(l->status.server_address), "%s", call->peer);
+    link_unlock(l);
+}
+
 static void finished(struct link *l, struct http_call *call, CURLcode curl)
 {
     enum work work = call == &l->poll ? WORK_POLL : l->work;
@@ -212,6 +228,7 @@ static void finished(struct link *l, struct http_call *call, CURLcode curl)
         link_count(l, &l->status.counters.connects, (uint64_t)connects);
     http_end(call, curl, l->id->server_url, &result, &err);
     if (result.failure == HTTP_NONE) {
+        note_address(l, call);
         link_fault_over(l, work);
         on_answer(l, work, link_now());
     } else {

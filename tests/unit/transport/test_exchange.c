@@ -485,12 +485,45 @@ static void test_options_that_are_missing(void **state)
     assert_null(link_free(NULL));
 }
 
-UNIT_MAIN(cmocka_unit_test(test_tables), cmocka_unit_test(test_server_lost_the_table),
-          cmocka_unit_test(test_answer_is_lost), cmocka_unit_test(test_large_table),
-          cmocka_unit_test(test_tables_that_cannot_be), cmocka_unit_test(test_commands_and_results),
-          cmocka_unit_test(test_questions), cmocka_unit_test(test_results_wait),
-          cmocka_unit_test(test_answers_that_are_none), cmocka_unit_test(test_bundles),
-          cmocka_unit_test(test_bundle_that_is_another), cmocka_unit_test(test_renewal),
-          cmocka_unit_test(test_renewal_that_fails), cmocka_unit_test(test_enrolled_later),
-          cmocka_unit_test(test_identities_of_no_use),
+// Where the server's name may not be looked up, it is found by its address; the certificate is still that of the name.
+static void test_address_is_pinned(void **state)
+{
+    struct bench b;
+    uint16_t port;
+
+    (void)state;
+    bench_open_online(&b);
+    port = b.peer.port;
+    assert_string_equal(bench_status(&b).server_address, "127.0.0.1");
+    // Nobody answers there.
+    link_pin(b.link, "127.0.0.77");
+    peer_stop(&b.peer);
+    source_add(&b.source, STREAM_AUDIT, 10);
+    link_wake(b.link);
+    WAIT(&b, bench_status(&b).state == LINK_retrying);
+    peer_start(&b.peer, port);
+    link_retry(b.link);
+    WAIT(&b, strstr(bench_status(&b).error.what, "127.0.0.77") != NULL);
+    assert_int_equal(bench_status(&b).state, LINK_retrying);
+    link_pin(b.link, "127.0.0.1");
+    link_retry(b.link);
+    WAIT(&b, bench_status(&b).state == LINK_online);
+    WAIT(&b, source_empty(&b.source));
+    link_pin(b.link, "");
+    peer_stop(&b.peer);
+    WAIT(&b, bench_status(&b).state == LINK_retrying);
+    peer_start(&b.peer, port);
+    link_retry(b.link);
+    WAIT(&b, bench_status(&b).state == LINK_online);
+    bench_close(&b);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_address_is_pinned), cmocka_unit_test(test_tables),
+          cmocka_unit_test(test_server_lost_the_table), cmocka_unit_test(test_answer_is_lost),
+          cmocka_unit_test(test_large_table), cmocka_unit_test(test_tables_that_cannot_be),
+          cmocka_unit_test(test_commands_and_results), cmocka_unit_test(test_questions),
+          cmocka_unit_test(test_results_wait), cmocka_unit_test(test_answers_that_are_none),
+          cmocka_unit_test(test_bundles), cmocka_unit_test(test_bundle_that_is_another),
+          cmocka_unit_test(test_renewal), cmocka_unit_test(test_renewal_that_fails),
+          cmocka_unit_test(test_enrolled_later), cmocka_unit_test(test_identities_of_no_use),
           cmocka_unit_test(test_options_that_are_missing))
