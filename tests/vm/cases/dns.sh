@@ -20,7 +20,8 @@ servers() {
         --cname=www.example,origin.example --host-record=alice.example,192.0.2.3 --host-record=edns.example,192.0.2.4 \
         --host-record=tcp.example,192.0.2.5 --host-record=tcp6.example,2001:db8::5 --host-record=six.example,2001:db8::6 \
         --host-record=first.example,192.0.2.7 --host-record=second.example,192.0.2.7 --host-record=mixed.example,192.0.2.8 \
-        --host-record=far.example,192.0.2.9 --host-record=split.example,192.0.2.11 "${forty[@]}" >"$log.dnsmasq" 2>&1 &
+        --address=/first-kept.example/192.0.2.77 --address=/alone-kept.example/192.0.2.77 \
+        --address=/second-kept.example/192.0.2.77 --address=/third-kept.example/192.0.2.77 --host-record=far.example,192.0.2.9 --host-record=split.example,192.0.2.11 "${forty[@]}" >"$log.dnsmasq" 2>&1 &
     pids+=($!)
     cat >/tmp/unbound.conf <<'CONF'
 server:
@@ -53,10 +54,60 @@ watched() { # options of sg-dns, --, arguments of dns.py
     local options=()
     while [[ $1 != -- ]]; do options+=("$1") && shift; done
     shift
-    rm -f /sys/fs/bpf/sg_names /sys/fs/bpf/dns_counters
     sg-dns "${options[@]}" -o /tmp/records python3 "$cases/dns.py" /tmp/records "$@" || echo "not ok it ended with $?"
 }
+programs() { bpftool -j prog show | grep -o '"name":"dns_[ei][ngress]*"' | sort | uniq -c | tr -s ' \n' ' '; }
+is() { # name, what is, what has to be
+    if [[ $2 == "$3" ]]; then echo "ok $1"; else echo "not ok $1: $2"; fi
+}
+# Programs, names and records outlive who loaded them; who comes next takes them over, whatever of it is there.
+kept() {
+    local python=(python3 "$cases/dns_kept.py") always n both=' 1 "name":"dns_egress" 1 "name":"dns_ingress" '
+    sg-dns -d
+    sg-dns -k -o /tmp/kept.1 "${python[@]}" ask first-kept.example 192.0.2.77
+    is "kept.programs go on" "$(programs)" "$both"
+    "${python[@]}" ask alone-kept.example 192.0.2.77
+    sg-dns -k -o /tmp/kept.2 "${python[@]}" ask second-kept.example 192.0.2.77
+    "${python[@]}" records /tmp/kept.1 /tmp/kept.2
+    rm -f /tmp/enough
+    "${python[@]}" always /tmp/enough &
+    always=$!
+    for n in {1..8}; do sg-dns -k true || echo "not ok kept.taken over, $n"; done
+    touch /tmp/enough
+    wait $always
+    is "kept.nothing twice in the kernel" "$(programs)" "$both"
+    # What is pinned is another build's: of other sizes, or half gone.
+    rm /sys/fs/bpf/sg_dns/maps/dns_records /sys/fs/bpf/sg_dns/maps/dns_asked /sys/fs/bpf/sg_dns/links/dns_egress
+    bpftool map create /sys/fs/bpf/sg_dns/maps/dns_asked type hash key 4 value 4 entries 1 name other
+    sg-dns -k -o /tmp/kept.3 "${python[@]}" ask third-kept.example 192.0.2.77
+    is "kept.with what was half gone" "$(grep -c third-kept.example /tmp/kept.3)$(programs)" "2$both"
+    sg-dns -k sleep 100 &
+    n=$!
+    timeout 20 bash -c 'until sg-dns -d 2>&1 | grep -q "in use"; do sleep 0.1; done'
+    is "kept.one process has it" $? 0
+    kill $n "$(pgrep -P $n)"
+    wait $n
+    sg-dns -d
+    is "kept.gone" "$(programs)$(ls /sys/fs/bpf)" ""
+}
+believes() { # address
+    timeout 20 bash -c "until bpftool -j map dump pinned /sys/fs/bpf/sg_dns/maps/dns_servers | grep -q '$1'; do sleep 0.1; done"
+}
+# Those of resolv.conf, as it is now. The server that lies asks nobody else.
+resolv() {
+    sg-dns -s -o /tmp/resolv bash -c "
+        python3 $cases/dns_kept.py ask stub.many.example 192.0.2.99
+        python3 $cases/dns_kept.py ask !good-early.example 192.0.2.200 127.0.0.55
+        echo 'nameserver 127.0.0.55' >/etc/resolv.new && mv /etc/resolv.new /etc/resolv.conf
+        $(declare -f believes)
+        believes '\"0x7f\",\"0x00\",\"0x00\",\"0x37\"' || echo 'not ok resolv.the new server'
+        python3 $cases/dns_kept.py ask good-late.example 192.0.2.200 127.0.0.55
+        python3 $cases/dns_kept.py ask !former.many.example 192.0.2.99"
+    echo 'nameserver 127.0.0.53' >/etc/resolv.conf
+}
 all() {
+    kept
+    resolv
     watched -r "$(dirname "$cases")/names_reader.bpf.o" --
     watched -b 127.0.0.53 -b ::1 -- only
 }

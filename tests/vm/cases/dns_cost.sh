@@ -6,19 +6,16 @@
 set -u
 n=5000
 
-fresh() { rm -f /sys/fs/bpf/sg_names /sys/fs/bpf/dns_counters; }
 # The first ones warm up.
 sg-udp plain 1000 >/dev/null
 sg-udp names 1000 >/dev/null
 none=$(sg-udp plain $n)
 null=$(sg-dns -n /opt/safeguard/share/null_skb.bpf.o sg-udp plain $n)
 ours=$(sg-dns sg-udp plain $n)
-fresh
 # Of whose records all have room in the ring, since nobody reads them.
 asked_none=$(sg-udp names 1000)
 asked_null=$(sg-dns -n /opt/safeguard/share/null_skb.bpf.o sg-udp names 1000)
 asked=$(sg-dns sg-udp names 1000)
-fresh
 sg-dns -o /tmp/records sg-udp names 1000 >/dev/null
 echo "# a datagram there and one back: $none; added: by programs that do nothing $((null - none)), by those that look for names $((ours - none))"
 echo "# a question and its answer: $asked_none; added: by programs that do nothing $((asked_null - asked_none)), by those that look for names $((asked - asked_none))"

@@ -78,7 +78,7 @@ class Names:
     """The table of names by address."""
 
     def __init__(self):
-        self.table = Table("/sys/fs/bpf/sg_names")
+        self.table = Table("/sys/fs/bpf/sg_dns/maps/sg_names")
 
     def entries(self, address):
         """{name: seconds that it still has} of those that hold."""
@@ -101,7 +101,7 @@ class Counters:
     REASONS = "fine short long opcode questions class cut label pointer pointers name_long data chain".split()
 
     def __init__(self):
-        self.table = Table("/sys/fs/bpf/dns_counters")
+        self.table = Table("/sys/fs/bpf/sg_dns/maps/dns_counters")
         with open("/sys/devices/system/cpu/possible", encoding="ascii") as f:
             self.cpus = int(f.read().strip().split("-")[-1]) + 1
 

@@ -7,7 +7,7 @@ set -u
 cases=$(dirname "$0")
 
 if [[ ${1:-} == run ]]; then
-    sg-dns -s -b 127.0.0.53 python3 "$cases/names.py" run /tmp/ran "${2:-}"
+    sg-dns -t -b 127.0.0.53 python3 "$cases/names.py" run /tmp/ran "${2:-}"
     exit
 fi
 cd /tmp || exit
