@@ -58,8 +58,11 @@ enum event_kind {
     EVENT_ENTERED = SG_RECORD_ENTERED,
     EVENT_CONTROL = SG_RECORD_CONTROL,
     EVENT_FINDING = SG_RECORD_FINDING,
+    // Not of the sensor's rings.
+    EVENT_FLOW = 64,
+    EVENT_DNS = 65,
 };
-#define EVENT_KIND_COUNT 10
+#define EVENT_KIND_COUNT 10 // of those that the sensor's rings have
 
 // How the rule was applied.
 enum event_mode {
@@ -119,7 +122,8 @@ struct event_process {
 
 #define WHO_ANCESTORS_MAX 32
 
-struct file_facts; // model/file.h
+struct file_facts;    // model/file.h
+struct network_event; // model/network.h
 
 struct ancestor {
     struct process_ref ref;
@@ -263,6 +267,7 @@ struct event {
     const struct file_facts *file; // EXEC: of the program; set by the agent, NULL: nobody asked
     struct control_access control; // CONTROL
     struct finding finding;        // FINDING
+    const struct network_event *network; // FLOW, DNS
 
     const struct who *who;    // the actor; on EXEC the process as it was before
     const struct who *target; // FORK: the child; EXEC, EXIT: the process as it is now; or NULL
@@ -274,8 +279,9 @@ enum event_ring {
     EVENT_RING_SECURITY = 0,
     EVENT_RING_AUDIT = 1,
     EVENT_RING_PROCESS = 2,
+    EVENT_RING_NETWORK = 3, // of flows and names; numbered by the agent
 };
-#define EVENT_RING_COUNT 3
+#define EVENT_RING_COUNT 4
 
 // An empty event with its arena. -ENOMEM.
 int event_new(struct event **ret_event);

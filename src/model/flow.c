@@ -2,6 +2,7 @@
 #include "model/flow.h"
 
 #include "base/macro.h"
+#include "model/network.h"
 
 static const char *const types[] = {
     [SG_FLOW_CONNECT] = "connect", [SG_FLOW_ACCEPT] = "accept",
@@ -48,4 +49,16 @@ bool flow_is_end(const struct flow *flow)
 uint64_t flow_duration_ns(const struct flow *flow)
 {
     return flow->begin_ns ? flow->last_ns - flow->begin_ns : 0;
+}
+
+static const char *const wides[] = {
+    [NETWORK_PORTS] = "ports",
+    [NETWORK_PEERS] = "peers",
+    [NETWORK_NAMES] = "names",
+};
+STATIC_ASSERT(ARRAY_SIZE(wides) == NETWORK_WIDES, "a word for each");
+
+const char *network_wide_name(enum network_wide wide)
+{
+    return (unsigned)wide < ARRAY_SIZE(wides) ? wides[wide] : NULL;
 }

@@ -59,6 +59,7 @@ static const char *const rings[] = {
     [EVENT_RING_SECURITY] = "security",
     [EVENT_RING_AUDIT] = "audit",
     [EVENT_RING_PROCESS] = "process",
+    [EVENT_RING_NETWORK] = "network",
 };
 
 static const char *const path_kinds[] = {

@@ -72,6 +72,7 @@ void ocsf_put_control_sentence(struct out *out, const struct record_view *v)
     case OCSF_OWN_END: ocsf_put_ends(out, ev, false, true); break;
     case OCSF_BOTH_ENDS: ocsf_put_ends(out, ev, true, true); break;
     case OCSF_NONE: out->p--; break;
+    case OCSF_ASKED:
     case OCSF_NOT_CONTROL: break;
     }
     out_bytes(out, after);

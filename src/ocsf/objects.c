@@ -301,6 +301,33 @@ static void write_network_endpoint(struct out *out, const struct ocsf_context *o
 #undef OCSF_WANT_network_endpoint
 }
 
+static void write_network_traffic(struct out *out, const struct ocsf_context *o,
+                                  const struct sg_flow_sums *s)
+{
+    (void)o;
+#define OCSF_WANT_network_traffic
+#include "ocsf/objects.def"
+#undef OCSF_WANT_network_traffic
+}
+
+static void write_dns_query(struct out *out, const struct ocsf_context *o,
+                            const struct dns_record *d)
+{
+    (void)o;
+#define OCSF_WANT_dns_query
+#include "ocsf/objects.def"
+#undef OCSF_WANT_dns_query
+}
+
+static void write_dns_answer(struct out *out, const struct ocsf_context *o,
+                             const struct answer_view *a)
+{
+    (void)o;
+#define OCSF_WANT_dns_answer
+#include "ocsf/objects.def"
+#undef OCSF_WANT_dns_answer
+}
+
 static void write_connection_info(struct out *out, const struct ocsf_context *o,
                                   const struct network_view *n)
 {
@@ -466,6 +493,39 @@ void ocsf_put_event_network(struct out *out, const struct event *ev)
 #define OCSF_WANT_event_network
 #include "ocsf/objects.def"
 #undef OCSF_WANT_event_network
+}
+
+void ocsf_put_event_flow(struct out *out, const struct event *ev)
+{
+    const struct ocsf_context *o = NULL;
+    struct network_view view, *n = &view;
+
+    ocsf_view_network(ev, n);
+#define OCSF_WANT_event_flow
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_flow
+}
+
+void ocsf_put_event_dns(struct out *out, const struct event *ev)
+{
+    const struct ocsf_context *o = NULL;
+    struct network_view view, *n = &view;
+
+    ocsf_view_network(ev, n);
+#define OCSF_WANT_event_dns
+#include "ocsf/objects.def"
+#undef OCSF_WANT_event_dns
+}
+
+void ocsf_put_unmapped_network(struct out *out, const struct ocsf_context *o,
+                               const struct event *ev)
+{
+    struct network_view view, *n = &view;
+
+    ocsf_view_network(ev, n);
+#define OCSF_WANT_unmapped_network
+#include "ocsf/objects.def"
+#undef OCSF_WANT_unmapped_network
 }
 
 void ocsf_put_unmapped(struct out *out, const struct record_view *v)

@@ -9,6 +9,7 @@
 #include "model/file.h"
 #include "model/finding.h"
 #include "model/host.h"
+#include "model/network.h"
 #include "ocsf/ops.h"
 #include "ocsf/out.h"
 
@@ -52,7 +53,13 @@ struct env_view {
 struct endpoint_view {
     const uint8_t *address;
     uint16_t family, port;
-    struct bytes name; // by which the address was learnt; none: it is not known
+    struct bytes name;      // by which the address was learnt; empty
+    struct bytes interface; // empty
+};
+
+struct answer_view {
+    struct endpoint_view end;
+    uint32_t ttl_s;
 };
 
 // A record of a socket (network.c).
@@ -61,6 +68,12 @@ struct network_view {
     struct endpoint_view local, remote, src, dst;
     bool has_local, has_remote, has_src, has_dst;
     uint8_t direction; // caption table
+    const struct flow *flow;      // FLOW
+    const struct dns_record *dns; // DNS
+    enum network_wide wide;
+    bool unanswered;
+    struct sg_ends asked; // of dns
+    struct answer_view answers[SG_DNS_TOLD_MAX];
 };
 
 struct descriptor_view {
@@ -118,7 +131,13 @@ static inline uint32_t exit_code(uint32_t status)
 static inline bool has_span(const struct event *ev)
 {
     return ev->count > 1 || ev->access & SG_OP_IO ||
-           (ev->kind == EVENT_EXIT && ev->first_ns < ev->time_ns);
+           ((ev->kind == EVENT_EXIT || ev->kind == EVENT_FLOW) && ev->first_ns < ev->time_ns);
+}
+
+// Is there an end to tell the sums of?
+static inline bool has_traffic(const struct flow *f)
+{
+    return f->type == SG_FLOW_CLOSE || f->datagrams;
 }
 
 static inline uint32_t term_signal(uint32_t status)
@@ -166,6 +185,10 @@ void ocsf_put_event_kernel(struct out *out, const struct event *ev);
 void ocsf_put_event_memory(struct out *out, const struct event *ev);
 void ocsf_put_event_module(struct out *out, const struct event *ev);
 void ocsf_put_event_network(struct out *out, const struct event *ev);
+void ocsf_put_event_flow(struct out *out, const struct event *ev);
+void ocsf_put_event_dns(struct out *out, const struct event *ev);
+void ocsf_put_unmapped_network(struct out *out, const struct ocsf_context *o,
+                               const struct event *ev);
 void ocsf_put_event_rule(struct out *out, const struct event *ev);
 void ocsf_put_unmapped(struct out *out, const struct record_view *v);
 void ocsf_put_unmapped_finding(struct out *out, const struct finding *f);

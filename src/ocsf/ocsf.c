@@ -16,7 +16,7 @@
 
 #define FIRST_ROOM    8192u      // most records fit
 #define LARGEST       (4u << 20) // a record with the longest paths, every byte escaped, takes less
-#define OPS_MAX       96
+#define OPS_MAX       128
 #define DEFAULT_CACHE (2u << 20)
 
 struct ocsf {
@@ -39,7 +39,7 @@ struct ocsf {
 };
 
 // Room for everything that is prepared at start: two passes are not worth it.
-#define PREPARED_SIZE (128u << 10)
+#define PREPARED_SIZE (192u << 10)
 
 static struct bytes take(struct out *out, char **start)
 {
@@ -220,6 +220,9 @@ static void put_actor(struct ocsf *o, struct out *out, const struct part *part,
         out_lit(out, "\"process\":{");
         out_bytes(out, part->process);
         ocsf_put_process_thread(out, ev);
+    } else if (ev->network) {
+        out_lit(out, "\"process\":{");
+        ocsf_put_process_other(out, &o->context, &ev->process.ref);
     } else {
         out_lit(out, "\"process\":{");
         ocsf_put_process_unknown(out, &o->context, ev, &ev->process.ref);
@@ -297,6 +300,8 @@ static void put_unmapped(struct ocsf *o, struct out *out, const struct record_vi
         out_bytes(out, decision);
     }
     ocsf_put_unmapped(out, v);
+    if (ev->network)
+        ocsf_put_unmapped_network(out, &o->context, ev);
     if (ev->kind == EVENT_FINDING)
         ocsf_put_unmapped_finding(out, &ev->finding);
     if (ev->kind == EVENT_EXEC)
@@ -358,6 +363,8 @@ static void put_class(struct ocsf *o, struct out *out, struct record_view *v)
     case EVENT_FINDING: ocsf_put_event_finding(out, &o->context, v); break;
     case EVENT_CONTROL: put_control(out, v); break;
     case EVENT_EXEC: put_exec(o, out, v); break;
+    case EVENT_FLOW: ocsf_put_event_flow(out, v->ev); break;
+    case EVENT_DNS: ocsf_put_event_dns(out, v->ev); break;
     default: ocsf_put_event_process(out, v); break;
     }
 }

@@ -5,6 +5,7 @@
 
 #include "abi/control.h"
 #include "base/macro.h"
+#include "model/network.h"
 
 #define SCOPE_FILE    static
 #define SCOPE_PROCESS static
@@ -13,10 +14,12 @@
 #define SCOPE_MEMORY
 #define SCOPE_MODULE
 #define SCOPE_NETWORK
+#define SCOPE_DNS
 #define class_KERNEL  ocsf_class_kernel
 #define class_MEMORY  ocsf_class_memory
 #define class_MODULE  ocsf_class_module
 #define class_NETWORK ocsf_class_network
+#define class_DNS     ocsf_class_dns
 #define OCSF_CLASS(class, uid, category, caption) \
     SCOPE_##class const struct ocsf_class class_##class = {uid, category};
 #include "ocsf/classes.def"
@@ -43,6 +46,14 @@ const struct ocsf_op ocsf_ops[] = {
 #include "ocsf/classes.def"
 #define OCSF_DEFENCE_OP(act, class, id, name, verb, past, object) \
     CONTROL(OCSF_DEFENCE_KEY + SG_GUARD_##act, 0, class, id, name, verb, past, object)
+#include "ocsf/classes.def"
+#define SG_FLOW_ANY (-1)
+#define OCSF_FLOW_OP(type, reason, id, name, past, object)                                        \
+    CONTROL(OCSF_FLOW_KEY + SG_FLOW_##type, 1u + (unsigned)SG_FLOW_##reason, NETWORK, id, name, "", \
+            past, object)
+#include "ocsf/classes.def"
+#define OCSF_DNS_OP(answered, id, name, past) \
+    CONTROL(OCSF_DNS_KEY + (answered), 0, DNS, id, name, "", past, ASKED)
 #include "ocsf/classes.def"
 };
 const size_t ocsf_n_ops = ARRAY_SIZE(ocsf_ops);
@@ -108,27 +119,45 @@ static size_t file_op(const uint16_t first[OCSF_HOOK_KEYS], const struct event *
     return ocsf_n_ops;
 }
 
-static size_t control_op(const struct event *ev)
+static uint16_t control_key(const struct event *ev)
 {
-    uint16_t key = ev->control.defence ? (uint16_t)(OCSF_DEFENCE_KEY + ev->control.defence - 1)
-                                       : (uint16_t)ev->control.kind;
+    return ev->control.defence ? (uint16_t)(OCSF_DEFENCE_KEY + ev->control.defence - 1)
+                               : (uint16_t)ev->control.kind;
+}
 
+static size_t object_op(uint16_t key, uint64_t number)
+{
     for (size_t i = 0; i < ocsf_n_ops; i++) {
         const struct ocsf_op *op = &ocsf_ops[i];
 
-        if (op->object && op->key == key &&
-            (op->access == 0 || op->access - 1 == ev->control.number[0]))
+        if (op->object && op->key == key && (op->access == 0 || op->access - 1 == number))
             return i;
     }
     return ocsf_n_ops;
 }
 
+static uint16_t network_key(const struct event *ev, uint32_t *ret_reason)
+{
+    const struct network_event *n = ev->network;
+
+    *ret_reason = n->flow ? n->flow->reason : 0;
+    return (uint16_t)(n->flow ? OCSF_FLOW_KEY + (unsigned)n->flow->type
+                              : OCSF_DNS_KEY + (n->dns->is_answer ? 1u : 0u));
+}
+
 size_t ocsf_op_of(const uint16_t first[OCSF_HOOK_KEYS], const struct event *ev)
 {
+    uint32_t reason;
+
     if (ev->kind == EVENT_FILE)
         return file_op(first, ev);
     if (ev->kind == EVENT_CONTROL)
-        return control_op(ev);
+        return object_op(control_key(ev), ev->control.number[0]);
+    if (ev->network) {
+        uint16_t key = network_key(ev, &reason);
+
+        return object_op(key, reason);
+    }
     for (size_t i = 0; i < ocsf_n_ops; i++) {
         if (ocsf_ops[i].class != &class_FILE && !ocsf_ops[i].object &&
             ocsf_ops[i].key == (uint16_t)ev->kind)
@@ -147,6 +176,15 @@ static enum ocsf_outcome_key finding_outcome(enum event_outcome outcome)
     }
 }
 
+// Nobody was there, or nobody let it in; or nothing was answered, or that there is no such name.
+static bool network_failed(const struct network_event *n)
+{
+    if (n->dns)
+        return n->unanswered || (n->dns->is_answer && SG_DNS_RCODE(n->dns->header));
+    return n->flow->reason == SG_FLOW_TIMED_OUT || n->flow->reason == SG_FLOW_REFUSED ||
+           n->flow->reason == SG_FLOW_UNREACHABLE || n->flow->reason == SG_FLOW_FAILED;
+}
+
 enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
 {
     static const enum ocsf_outcome_key keys[EVENT_OUTCOME_COUNT] = {
@@ -155,6 +193,8 @@ enum ocsf_outcome_key ocsf_outcome_of(const struct event *ev)
         [EVENT_OUTCOME_KILLED] = OCSF_KILLED,     [EVENT_OUTCOME_STOPPED] = OCSF_STOPPED,
     };
 
+    if (ev->network)
+        return network_failed(ev->network) ? OCSF_FAILED : OCSF_PLAIN;
     if (ev->kind == EVENT_FINDING)
         return finding_outcome(ev->outcome);
     if (ev->kind == EVENT_CONTROL && ev->control.defence)

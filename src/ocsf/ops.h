@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/flow.h"
+#include "base/macro.h"
 #include "model/event.h"
 
 // An extended attribute in which the kernel keeps who may do what; above all bits of enum sg_op.
@@ -31,6 +33,9 @@ struct ocsf_op {
 };
 
 #define OCSF_DEFENCE_KEY SG_CONTROL_MAX
+#define OCSF_FLOW_KEY    (OCSF_DEFENCE_KEY + 64) // + enum sg_flow_type; `access` is 1 + enum sg_flow_reason, 0: any
+#define OCSF_DNS_KEY     (OCSF_FLOW_KEY + 64)    // + whether it is answered
+STATIC_ASSERT(SG_GUARD_COUNTS <= 64 && SG_FLOW_TYPES <= 64, "room between the keys");
 
 // What stands behind the verb in the sentence of a control kind.
 enum ocsf_object {
@@ -43,10 +48,11 @@ enum ocsf_object {
     OCSF_OTHER_END,
     OCSF_OWN_END,
     OCSF_BOTH_ENDS,
+    OCSF_ASKED,
 };
 
 extern const struct ocsf_class ocsf_class_kernel, ocsf_class_memory, ocsf_class_module,
-    ocsf_class_network;
+    ocsf_class_network, ocsf_class_dns;
 
 enum ocsf_outcome_key {
 #define OCSF_OUTCOME(key, ...) OCSF_##key,
@@ -82,6 +88,9 @@ enum ocsf_table {
     OCSF_TABLE_kernel_type,
     OCSF_TABLE_load_type,
     OCSF_TABLE_direction,
+    OCSF_TABLE_boundary,
+    OCSF_TABLE_protocol_version,
+    OCSF_TABLE_rcode,
     OCSF_TABLE_launch_type,
     OCSF_TABLE_file_type,
     OCSF_TABLE_algorithm,

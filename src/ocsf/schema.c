@@ -70,6 +70,8 @@ static const struct {
     {"TTY", "string", NULL},
     {"IP", "string", "^[0-9a-f.:]+$"},
     {"PROFILES", "array", NULL},
+    {"DNS_TYPE", "string", "^[A-Z0-9]+$"},
+    {"DNS_CLASS", "string", "^[A-Z0-9]+$"},
 };
 
 static void put_value(struct jw *jw, const char *kind)
@@ -220,7 +222,7 @@ static const struct {
 } classes[] = {
     {"file_activity", 1001},    {"kernel_activity", 1003},  {"memory_activity", 1004},
     {"module_activity", 1005},  {"process_activity", 1007}, {"detection_finding", 2004},
-    {"network_activity", 4001},
+    {"network_activity", 4001}, {"dns_activity", 4003},
 };
 
 // What a class allows beyond the shape: its number, its activities and its types.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The sentence for people: "cat (pid 7, user ann) was not allowed to open /etc/shadow for reading".
-#include "ocsf/objects.h"
+#include "ocsf/network.h"
 
 static void put_path(struct out *out, enum event_path_kind kind, struct bytes escaped)
 {
@@ -106,6 +106,8 @@ void ocsf_put_sentence(struct out *out, const struct record_view *v)
     out_bytes(out, v->actor);
     if (v->ev->kind == EVENT_FILE)
         put_file_sentence(out, v);
+    else if (v->ev->network)
+        ocsf_put_network_sentence(out, v);
     else if (v->ev->kind == EVENT_FINDING)
         ocsf_put_finding_sentence(out, v);
     else if (v->ev->kind == EVENT_CONTROL)

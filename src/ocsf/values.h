@@ -207,6 +207,40 @@ static inline void put_IP(struct out *out, const struct endpoint_view *e)
     put_WORD(out, text(inet_ntop(e->family, e->address, buf, sizeof(buf)) ? buf : ""));
 }
 
+static inline void put_word_or_number(struct out *out, const char *word, const char *prefix,
+                                      uint16_t number)
+{
+    out_char(out, '"');
+    out_bytes(out, text(word ? word : prefix));
+    if (!word)
+        out_u64(out, number);
+    out_lit(out, "\",");
+}
+
+static inline void put_DNS_TYPE(struct out *out, uint16_t type)
+{
+    put_word_or_number(out, dns_type_name(type), "TYPE", type);
+}
+
+static inline void put_DNS_CLASS(struct out *out, uint16_t class)
+{
+    put_word_or_number(out, class == SG_DNS_CLASS_IN ? "IN" : NULL, "CLASS", class);
+}
+
+// The root has a name, too.
+static inline struct bytes dns_hostname(const struct dns_record *d)
+{
+    return d->name_len ? (struct bytes){d->name, d->name_len} : BYTES(".");
+}
+
+// Numbers that nobody has given a meaning are one.
+static inline uint32_t rcode_of(const struct dns_record *d)
+{
+    uint16_t rcode = SG_DNS_RCODE(d->header);
+
+    return dns_rcode_name(rcode) ? rcode : 25;
+}
+
 static inline struct bytes sha256_of(const struct file_facts *facts)
 {
     return (struct bytes){(const char *)facts->sha256, FILE_SHA256_BYTES};
