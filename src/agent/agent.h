@@ -20,7 +20,7 @@
 //   status.c      the status               control.c   the commands of the local socket
 //   isolation.c   this host cut off from everything but its server
 //   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
-//   enrolling.c   "safeguard-agent enrol"   top.c       what processes do
+//   enrolling.c   "safeguard-agent enrol"   top.c       what processes do      net*.c   who talks to whom
 #pragma once
 
 #include <stdbool.h>
@@ -32,6 +32,7 @@
 #include "agent/config.h"
 #include "agent/isolation_spec.h"
 #include "agent/mounts.h"
+#include "agent/net.h"
 #include "agent/objects.h"
 #include "agent/opened.h"
 #include "agent/output.h"
@@ -173,6 +174,8 @@ int records_start(struct agent *a, struct error *err);
 void records_stop(struct agent *a);
 void records_tick(struct agent *a);
 void records_drain(struct agent *a); // what waits in the rings now
+// A record of somebody else's, to output, subscribers and server: behind those that wait.
+void records_put(struct agent *a, const struct event *ev);
 
 // programs.c -------------------------------------------------------------------------------------------
 
@@ -524,6 +527,7 @@ struct agent {
     struct descriptor_scan descriptors;
     struct uplink uplink;
     struct top top;
+    struct net net;
     struct scheduling scheduling;
 };
 

@@ -285,6 +285,12 @@ static int do_top(struct agent *a, const struct control_caller *caller _unused_,
     return top_answer(a, request->args, CONTROL_FRAME_MAX / 2, result, err);
 }
 
+static int do_net(struct agent *a, const struct control_caller *caller _unused_,
+                  const struct control_request *request, struct jw *result, struct error *err)
+{
+    return net_answer(a, request->args, CONTROL_FRAME_MAX / 2, result, err);
+}
+
 static int do_stop(struct agent *a, const struct control_caller *caller,
                    const struct control_request *request, struct jw *result, struct error *err)
 {

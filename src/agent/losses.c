@@ -79,6 +79,8 @@ static uint64_t own_loss(const struct agent *a, enum own_loss loss)
         process_table_counters(a->processes, &processes);
         return processes.evicted_live;
     case OWN_SERVER_FORGOT: return forgotten(a);
+    case OWN_FLOWS_LOST: return net_flows_lost(a);
+    case OWN_DNS_LOST: return net_dns_lost(a);
     case OWN_COUNT: break;
     }
     return 0;

@@ -206,6 +206,7 @@ static int on_tick(void *ctx)
     descriptors_tick(a);
     health_tick(a);
     top_tick(a);
+    net_tick(a);
     schedule_tick(a);
     measure_cpu(a);
     return 0;
@@ -326,6 +327,9 @@ static int start(struct agent *a, struct error *err)
     descriptors_start(a);
     top_start(a);
     schedule_start(a);
+    r = net_start(a, err);
+    if (r < 0)
+        return r;
     r = loop_add_timer(a->loop, TICK_MS, TICK_MS, TICK_ACCURACY, on_tick, a, &a->tick);
     if (r < 0)
         return error_set(err, r, "no timer: %m");
@@ -367,6 +371,8 @@ static bool finish(struct agent *a)
     stopped = worker_stop(a->scanner) && stopped;
     stopped = worker_stop(a->watcher) && stopped;
     stopped = worker_stop(a->programs.worker) && stopped;
+    // Before the table of processes and the output go, of which it needs both.
+    net_stop(a);
     if (a->sensor)
         records_stop(a);
     a->tick = loop_source_free(a->tick);

@@ -73,7 +73,7 @@ static bool is_behind(const struct agent *a)
     return output_is_behind(a->output) || uplink_is_behind(a);
 }
 
-static void put_out(struct agent *a, const struct event *ev)
+void records_put(struct agent *a, const struct event *ev)
 {
     bool denial = ev->verdict >= SG_DENY || ev->kind == EVENT_FINDING;
     struct strbuf *lines;
@@ -168,7 +168,7 @@ static void take(struct agent *a, struct event *ev)
     if (!is_access(ev) && !a->config.process_records)
         return;
     programs_ask(a, ev);
-    put_out(a, ev);
+    records_put(a, ev);
 }
 
 static void decode(struct agent *a, const void *data, size_t len)

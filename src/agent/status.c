@@ -465,6 +465,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
     defence_problems(a, uplink_problem, &p);
     isolation_problems(a, uplink_problem, &p);
     schedule_problems(a, uplink_problem, &p);
+    net_problems(a, uplink_problem, &p);
     if (a->links.incomplete)
         problem(&p, "low", NULL, "not every file with several names is known: %s",
                 a->links.incomplete);
@@ -546,6 +547,8 @@ void status_json(struct agent *a, struct jw *jw)
     losses_json(a, jw);
     jw_key(jw, "scheduling");
     schedule_json(a, jw);
+    jw_key(jw, "network");
+    net_json(a, jw);
     jw_key(jw, "losses_by_cpu");
     losses_by_cpu_json(a, jw);
     put_output(a, jw);

@@ -16,3 +16,12 @@ static inline bool inet_is_mapped(const uint8_t address[16])
 
     return memcmp(address, prefix, sizeof(prefix)) == 0;
 }
+
+// 127.0.0.0/8, ::1
+static inline bool inet_is_loopback(const uint8_t address[16])
+{
+    static const uint8_t one[16] = {[15] = 1};
+
+    return inet_is_mapped(address) ? address[INET_MAPPED_BYTES] == 127
+                                   : memcmp(address, one, sizeof(one)) == 0;
+}

@@ -56,9 +56,22 @@ void render_users(struct json_object *items, bool color, struct strbuf *sb);
 void render_top(struct json_object *top, bool color, unsigned lines, unsigned width,
                 struct strbuf *sb);
 
+// What `net` answers about `what`: a line about it, and rows in columns. `before`: an earlier answer, for rates; NULL: there is none.
+void render_net(const char *what, struct json_object *net, struct json_object *before, bool color,
+                unsigned lines, unsigned width, struct strbuf *sb);
+// What of it is to be shown: rows of other processes (a pid, a name, a path) and ends (an address, a name, with '*') are taken out.
+struct net_filter {
+    const char *process, *peer; // NULL: all
+    bool live;                  // flows that go on only
+};
+void net_filter_apply(struct json_object *net, const struct net_filter *f);
+
 // Pieces of text that several of these share.
 void put_escaped(struct strbuf *sb, const char *s);
 void put_count(struct strbuf *sb, uint64_t n); // "1,234"
 void put_bytes(struct strbuf *sb, uint64_t n); // "1.2 MiB"
+void put_ns(struct strbuf *sb, uint64_t ns);   // "850 ns", "1.2 ms": two digits at least
 void put_span(struct strbuf *sb, uint64_t ms); // "3 d 4 h", "12 s"
 void put_time(struct strbuf *sb, uint64_t ms); // "2026-01-31 14:05:06", local time
+// As many lines and characters of a picture as a terminal has (0: all); sequences of colours count for nothing.
+void put_cut(const struct strbuf *from, unsigned lines, unsigned width, struct strbuf *sb);

@@ -22,29 +22,6 @@ static void put_percent(struct columns *c, uint64_t permille)
     columns_put(c, buf);
 }
 
-// "850 ns", "1.2 ms": two digits at least.
-static void put_ns(struct strbuf *sb, uint64_t ns)
-{
-    static const struct {
-        uint64_t from;
-        const char *unit;
-    } units[] = {{NS_PER_SEC, "s"}, {NS_PER_MS, "ms"}, {NS_PER_US, "µs"}};
-
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-        uint64_t whole = ns / units[i].from, tenth = ns % units[i].from * 10 / units[i].from;
-
-        if (!whole)
-            continue;
-        if (whole < 10)
-            sb_printf(sb, "%llu.%llu %s", (unsigned long long)whole, (unsigned long long)tenth,
-                      units[i].unit);
-        else
-            sb_printf(sb, "%llu %s", (unsigned long long)whole, units[i].unit);
-        return;
-    }
-    sb_printf(sb, "%llu ns", (unsigned long long)ns);
-}
-
 static void put_ns_cell(struct columns *c, uint64_t ns)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
@@ -194,34 +171,6 @@ static void put_heading(struct json_object *top, bool color, unsigned lines, str
     if (!lines || lines >= HISTOGRAM_LINES)
         put_histogram(host, sb);
     put_lost(json_get(host, "lost"), color, sb);
-}
-
-// As many lines and characters as a terminal has; sequences of colours count for nothing.
-static void put_cut(const struct strbuf *from, unsigned lines, unsigned width, struct strbuf *sb)
-{
-    const char *s = sb_str(from);
-    size_t left = from->len, len;
-    unsigned line = 0, column = 0;
-    uint32_t cp;
-
-    while (left && (!lines || line < lines)) {
-        bool sequence = *s == '\033';
-
-        len = sequence ? strcspn(s, "m") + 1 : utf8_decode(s, left, &cp);
-        len = len == 0 ? 1 : len;
-        len = len > left ? left : len;
-        if (*s == '\n') {
-            line++;
-            column = 0;
-            if (line < lines || !lines)
-                sb_putc(sb, '\n');
-        } else if (sequence || !width || column < width) {
-            sb_add(sb, s, len);
-            column += !sequence;
-        }
-        s += len;
-        left -= len;
-    }
 }
 
 void render_top(struct json_object *top, bool color, unsigned lines, unsigned width,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/utf8.h"
 #include "cli/render.h"
@@ -43,6 +44,28 @@ void put_bytes(struct strbuf *sb, uint64_t n)
               (unsigned long long)(tenths % 10), units[i]);
 }
 
+void put_ns(struct strbuf *sb, uint64_t ns)
+{
+    static const struct {
+        uint64_t from;
+        const char *unit;
+    } units[] = {{NS_PER_SEC, "s"}, {NS_PER_MS, "ms"}, {NS_PER_US, "µs"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        uint64_t whole = ns / units[i].from, tenth = ns % units[i].from * 10 / units[i].from;
+
+        if (!whole)
+            continue;
+        if (whole < 10)
+            sb_printf(sb, "%llu.%llu %s", (unsigned long long)whole, (unsigned long long)tenth,
+                      units[i].unit);
+        else
+            sb_printf(sb, "%llu %s", (unsigned long long)whole, units[i].unit);
+        return;
+    }
+    sb_printf(sb, "%llu ns", (unsigned long long)ns);
+}
+
 void put_span(struct strbuf *sb, uint64_t ms)
 {
     static const struct {
@@ -73,4 +96,31 @@ void put_time(struct strbuf *sb, uint64_t ms)
         sb_puts(sb, text);
     else
         sb_puts(sb, "?");
+}
+
+void put_cut(const struct strbuf *from, unsigned lines, unsigned width, struct strbuf *sb)
+{
+    const char *s = sb_str(from);
+    size_t left = from->len, len;
+    unsigned line = 0, column = 0;
+    uint32_t cp;
+
+    while (left && (!lines || line < lines)) {
+        bool sequence = *s == '\033';
+
+        len = sequence ? strcspn(s, "m") + 1 : utf8_decode(s, left, &cp);
+        len = len == 0 ? 1 : len;
+        len = len > left ? left : len;
+        if (*s == '\n') {
+            line++;
+            column = 0;
+            if (line < lines || !lines)
+                sb_putc(sb, '\n');
+        } else if (sequence || !width || column < width) {
+            sb_add(sb, s, len);
+            column += !sequence;
+        }
+        s += len;
+        left -= len;
+    }
 }

@@ -3,30 +3,22 @@
 // `safeguard top`: asks the agent once an interval and draws what it says. On a terminal the screen is drawn anew by the sequences
 // that every terminal of the last forty years knows (ECMA-48); elsewhere, each answer is printed behind the one before.
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/signalfd.h>
-#include <termios.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/json.h"
 #include "base/jsonget.h"
 #include "base/strutil.h"
 #include "cli/cli.h"
 #include "cli/render.h"
+#include "cli/screen.h"
 
 enum { OPT_SCHED = OPT_OWN, OPT_INTERVAL, OPT_SORT, OPT_ONCE, OPT_LIMIT };
 
-#define INTERVAL_MIN_MS 100u
-#define INTERVAL_MAX_MS 3600000u
-#define ROWS_DEFAULT    40u
-#define ROWS_MAX        1000u
-#define FIRST_MS        60000u // the agent may have to load programs first
+#define ROWS_DEFAULT 40u
+#define ROWS_MAX     1000u
+#define FIRST_MS     60000u // the agent may have to load programs first
 
 #define SORTS "cpu memory io threads switches delay wait"
 
@@ -60,32 +52,12 @@ const struct command_options top_options = {
 
 struct top {
     struct cli *cli;
-    bool sched, once, screen;
+    bool sched, once;
     const char *sort;
     uint32_t interval_ms, limit;
     uint64_t since; // the sample before
-    int signals; // on a screen, which has to be as it was however we end; -1: none are waited for
-    struct termios before;
+    struct screen screen;
 };
-
-static int read_interval(const char *arg, uint32_t *ret)
-{
-    char *end;
-    unsigned long long n;
-
-    errno = 0;
-    n = strtoull(arg, &end, 10);
-    if (end == arg || errno || n > INTERVAL_MAX_MS || *arg == '-')
-        return -EINVAL;
-    if (streq(end, "s") || *end == '\0')
-        n *= 1000;
-    else if (!streq(end, "ms"))
-        return -EINVAL;
-    if (n < INTERVAL_MIN_MS || n > INTERVAL_MAX_MS)
-        return -EINVAL;
-    *ret = (uint32_t)n;
-    return 0;
-}
 
 static int bad(struct error *err, const char *option, const char *arg, const char *expected)
 {
@@ -105,9 +77,9 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_ONCE: t->once = true; return 0;
     case OPT_SORT: t->sort = arg; return 0; // the agent knows the words
     case OPT_INTERVAL:
-        return read_interval(arg, &t->interval_ms) == 0
+        return interval_parse(arg, &t->interval_ms) == 0
                    ? 0
-                   : bad(err, "--interval", arg, "a time from 100ms to 3600s");
+                   : bad(err, "--interval", arg, INTERVAL_TEXT);
     case OPT_LIMIT:
         n = strtoul(arg, &end, 10);
         if (end == arg || *end || n == 0 || n > ROWS_MAX)
@@ -142,7 +114,7 @@ static int ask(struct top *t, uint32_t timeout_ms, struct json_object **ret)
 static int show(const struct top *t, struct json_object *answer)
 {
     _cleanup_(sb_done) struct strbuf sb = {};
-    struct winsize size = {};
+    unsigned lines, width;
 
     if (t->cli->json && t->once) {
         cli_pretty(answer, &sb);
@@ -150,13 +122,10 @@ static int show(const struct top *t, struct json_object *answer)
         sb_puts(&sb, json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN |
                                                                 JSON_C_TO_STRING_NOSLASHESCAPE));
         sb_putc(&sb, '\n');
-    } else if (t->screen && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row) {
-        // From the top; what is left of the picture before goes.
-        sb_puts(&sb, "\033[H\033[J");
-        render_top(answer, t->cli->color, size.ws_row, size.ws_col, &sb);
     } else {
-        render_top(answer, t->cli->color, 0, 0, &sb);
-        if (!t->once)
+        screen_begin(&t->screen, &sb, &lines, &width);
+        render_top(answer, t->cli->color, lines, width, &sb);
+        if (!t->once && !lines)
             sb_putc(&sb, '\n');
     }
     return cli_print(&sb, CLI_OK);
@@ -184,21 +153,13 @@ static bool wait_interval(struct top *t)
 
     for (;;) {
         uint64_t now = now_ns(CLOCK_MONOTONIC);
-        struct pollfd p[] = {
-            {.fd = t->screen ? STDIN_FILENO : -1, .events = POLLIN},
-            {.fd = t->signals, .events = POLLIN},
-        };
+        uint32_t left = now < until ? (uint32_t)((until - now + NS_PER_MS - 1) / NS_PER_MS) : 0;
         char key;
-        int n;
+        int r = screen_wait(&t->screen, left, &key);
 
-        if (now >= until)
-            return false;
-        n = poll(p, ARRAY_SIZE(p), (int)((until - now + NS_PER_MS - 1) / NS_PER_MS));
-        if ((n < 0 && errno != EINTR) || (n > 0 && p[1].revents))
-            return true;
-        if (n <= 0)
-            continue;
-        if (read(STDIN_FILENO, &key, 1) != 1 || key == 'q')
+        if (r <= 0)
+            return r < 0;
+        if (key == 'q')
             return true;
         // Looked at and drawn at once: the interval may be long.
         if (sort_of_key(key)) {
@@ -208,48 +169,13 @@ static bool wait_interval(struct top *t)
     }
 }
 
-static void enter_screen(struct top *t)
-{
-    static const char enter[] = "\033[?1049h\033[?25l"; // a screen of our own, without a cursor
-    struct termios raw;
-    sigset_t set;
-
-    if (t->once || t->cli->json || !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
-        tcgetattr(STDIN_FILENO, &t->before) < 0)
-        return;
-    (void)sigemptyset(&set);
-    (void)sigaddset(&set, SIGINT);
-    (void)sigaddset(&set, SIGTERM);
-    (void)sigaddset(&set, SIGHUP);
-    t->signals = signalfd(-1, &set, SFD_CLOEXEC);
-    if (t->signals < 0)
-        return;
-    (void)sigprocmask(SIG_BLOCK, &set, NULL);
-    raw = t->before;
-    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    raw.c_cc[VMIN] = 1;
-    raw.c_cc[VTIME] = 0;
-    t->screen = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-    if (t->screen)
-        (void)write_all(STDOUT_FILENO, enter, sizeof(enter) - 1);
-}
-
-static void leave_screen(void *ctx)
-{
-    static const char leave[] = "\033[?25h\033[?1049l";
-    struct top *t = ctx;
-
-    if (!t->screen)
-        return;
-    t->screen = false;
-    (void)tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
-    (void)write_all(STDOUT_FILENO, leave, sizeof(leave) - 1);
-}
-
 int cmd_top(struct cli *cli)
 {
-    struct top t = {
-        .cli = cli, .sort = "cpu", .interval_ms = 1000, .limit = ROWS_DEFAULT, .signals = -1};
+    struct top t = {.cli = cli,
+                    .sort = "cpu",
+                    .interval_ms = 1000,
+                    .limit = ROWS_DEFAULT,
+                    .screen = {.signals = -1}};
     struct json_object *answer = NULL;
     int r;
 
@@ -262,9 +188,10 @@ int cmd_top(struct cli *cli)
     if (r != 0)
         return r;
     json_object_put(answer);
-    enter_screen(&t);
-    cli->leave = leave_screen;
-    cli->leave_ctx = &t;
+    if (!t.once && !cli->json)
+        screen_enter(&t.screen);
+    cli->leave = screen_leave;
+    cli->leave_ctx = &t.screen;
     while (r == 0 && !wait_interval(&t)) {
         r = ask(&t, 0, &answer);
         if (r == 0) {
@@ -276,7 +203,6 @@ int cmd_top(struct cli *cli)
     }
     cli->leave = NULL;
     cli->leave_ctx = NULL;
-    leave_screen(&t);
-    (void)safe_close(t.signals);
+    screen_leave(&t.screen);
     return r;
 }

@@ -20,8 +20,8 @@ enum network_wide {
 struct network_event {
     const struct flow *flow;      // EVENT_FLOW
     const struct dns_record *dns; // EVENT_DNS
-    struct bytes name;            // by which the other end's address was learnt last; empty: by none
-    struct bytes interface;       // empty: not known
+    struct bytes name;      // by which the other end's address was learnt last; empty: by none
+    struct bytes interface; // empty: not known
     enum network_wide wide;
     bool unanswered; // EVENT_DNS, a question: no answer came
 };

@@ -67,7 +67,7 @@ struct network_view {
     const struct sg_ends *ends; // of the event
     struct endpoint_view local, remote, src, dst;
     bool has_local, has_remote, has_src, has_dst;
-    uint8_t direction; // caption table
+    uint8_t direction;            // caption table
     const struct flow *flow;      // FLOW
     const struct dns_record *dns; // DNS
     enum network_wide wide;

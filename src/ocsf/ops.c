@@ -48,9 +48,9 @@ const struct ocsf_op ocsf_ops[] = {
     CONTROL(OCSF_DEFENCE_KEY + SG_GUARD_##act, 0, class, id, name, verb, past, object)
 #include "ocsf/classes.def"
 #define SG_FLOW_ANY (-1)
-#define OCSF_FLOW_OP(type, reason, id, name, past, object)                                        \
-    CONTROL(OCSF_FLOW_KEY + SG_FLOW_##type, 1u + (unsigned)SG_FLOW_##reason, NETWORK, id, name, "", \
-            past, object)
+#define OCSF_FLOW_OP(type, reason, id, name, past, object)                                      \
+    CONTROL(OCSF_FLOW_KEY + SG_FLOW_##type, 1u + (unsigned)SG_FLOW_##reason, NETWORK, id, name, \
+            "", past, object)
 #include "ocsf/classes.def"
 #define OCSF_DNS_OP(answered, id, name, past) \
     CONTROL(OCSF_DNS_KEY + (answered), 0, DNS, id, name, "", past, ASKED)

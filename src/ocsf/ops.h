@@ -33,8 +33,9 @@ struct ocsf_op {
 };
 
 #define OCSF_DEFENCE_KEY SG_CONTROL_MAX
-#define OCSF_FLOW_KEY    (OCSF_DEFENCE_KEY + 64) // + enum sg_flow_type; `access` is 1 + enum sg_flow_reason, 0: any
-#define OCSF_DNS_KEY     (OCSF_FLOW_KEY + 64)    // + whether it is answered
+#define OCSF_FLOW_KEY \
+    (OCSF_DEFENCE_KEY + 64) // + enum sg_flow_type; `access` is 1 + enum sg_flow_reason, 0: any
+#define OCSF_DNS_KEY (OCSF_FLOW_KEY + 64) // + whether it is answered
 STATIC_ASSERT(SG_GUARD_COUNTS <= 64 && SG_FLOW_TYPES <= 64, "room between the keys");
 
 // What stands behind the verb in the sentence of a control kind.

@@ -33,7 +33,7 @@ static const char *const no_losses[] = {
 static uint64_t kernel[SG_COUNT_MAX];
 static struct output_counters output, server_output;
 static uint64_t spool_lost[STREAM_CLASSES], spool_known[STREAM_CLASSES]; // of these: told
-static uint64_t forgotten_by_server, skipped;
+static uint64_t forgotten_by_server, skipped, flows_lost, dns_lost;
 static struct process_counters processes;
 static bool taken_over;
 static struct {
@@ -74,6 +74,18 @@ void sensor_facts(struct sensor *s, struct sensor_facts *ret)
 {
     (void)s;
     *ret = (struct sensor_facts){.taken_over = taken_over};
+}
+
+uint64_t net_flows_lost(const struct agent *a)
+{
+    (void)a;
+    return flows_lost;
+}
+
+uint64_t net_dns_lost(const struct agent *a)
+{
+    (void)a;
+    return dns_lost;
 }
 
 // What tells the two outputs, and the spool, from nothing; nobody looks behind it.
@@ -151,7 +163,7 @@ static void reset(void)
     memset(&told, 0, sizeof(told));
     output = server_output = (struct output_counters){};
     memset(spool_lost, 0, sizeof(spool_lost));
-    forgotten_by_server = skipped = 0;
+    forgotten_by_server = skipped = flows_lost = dns_lost = 0;
     memset(spool_known, 0, sizeof(spool_known));
     processes = (struct process_counters){};
     taken_over = false;
@@ -174,6 +186,10 @@ static void lose(struct agent *a, const struct row *row, uint64_t n)
         forgotten_by_server = n;
     else if (streq(row->key, "lives_skipped"))
         skipped = n;
+    else if (streq(row->key, "flows_lost"))
+        flows_lost = n;
+    else if (streq(row->key, "dns_lost"))
+        dns_lost = n;
     else if (streq(row->key, "records_bad"))
         a->records.bad = n;
     else if (streq(row->key, "records_unknown"))

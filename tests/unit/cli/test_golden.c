@@ -154,6 +154,63 @@ static void test_top(void **state)
     top("top-refused.json", "top-refused.txt", true, 0, 0);
 }
 
+static void net(const char *what, const char *from, const char *to, const struct net_filter *f,
+                bool color)
+{
+    _cleanup_(sb_done) struct strbuf sb = {};
+    struct json_object *o = read_json(from), *before = read_json("net-before.json");
+
+    if (f)
+        net_filter_apply(o, f);
+    render_net(what, o, streq(what, "flows") ? before : NULL, color, 0, 0, &sb);
+    assert_golden(to, &sb);
+    json_object_put(before);
+    json_object_put(o);
+}
+
+static void test_net(void **state)
+{
+    const struct net_filter live = {.live = true}, psql = {.process = "psql"},
+                            name = {.peer = "*.example"}, pid = {.process = "812"};
+
+    (void)state;
+    net("flows", "net-flows.json", "net-flows.txt", NULL, false);
+    net("flows", "net-flows.json", "net-flows-color.txt", NULL, true);
+    net("flows", "net-flows.json", "net-flows-live.txt", &live, false);
+    net("flows", "net-flows.json", "net-flows-psql.txt", &psql, false);
+    net("flows", "net-flows.json", "net-flows-name.txt", &name, false);
+    net("flows", "net-flows.json", "net-flows-pid.txt", &pid, false);
+    net("dns", "net-dns.json", "net-dns.txt", NULL, false);
+    net("drops", "net-drops.json", "net-drops.txt", NULL, false);
+    net("map", "net-map.json", "net-map.txt", NULL, false);
+}
+
+static void test_net_of_another_version(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "7",
+        "{\"live\":[7,null,{}],\"closed\":{},\"flows_error\":7}",
+        "{\"edges\":[[]],\"drops\":[{\"packets\":-1}],\"questions\":[{\"answers\":[1]}],\"more\":\"x\"}",
+        "{\"live\":[{\"end_ms\":1,\"begin_ms\":9,\"bytes_out\":18446744073709551615}]}"};
+    static const char *const whats[] = {"flows", "dns", "drops", "map"};
+    const struct net_filter f = {.process = "x", .peer = "y", .live = true};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        for (size_t k = 0; k < 2 * ARRAY_SIZE(whats); k++) {
+            _cleanup_(sb_done) struct strbuf sb = {};
+            struct json_object *o = json_tokener_parse(texts[i]);
+
+            if (k >= ARRAY_SIZE(whats))
+                net_filter_apply(o, &f);
+            render_net(whats[k % ARRAY_SIZE(whats)], o, o, true, 5, 20, &sb);
+            assert_false(sb.failed);
+            json_object_put(o);
+        }
+}
+
 // Anything may be missing or of another type.
 static void test_top_of_another_version(void **state)
 {
@@ -401,6 +458,8 @@ int main(void)
         cmocka_unit_test(test_completion),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_top),
+        cmocka_unit_test(test_net),
+        cmocka_unit_test(test_net_of_another_version),
         cmocka_unit_test(test_top_of_another_version),
     };
     int before = unit_count_fds();

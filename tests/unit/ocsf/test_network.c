@@ -11,8 +11,11 @@
 #include "base/macro.h"
 #include "model/network.h"
 
-#define MAPPED(a, b, c, d) {[10] = 0xff, 0xff, a, b, c, d}
-#define SECONDS(n)         ((n)*NS_PER_SEC)
+#define MAPPED(a, b, c, d)            \
+    {                                 \
+        [10] = 0xff, 0xff, a, b, c, d \
+    }
+#define SECONDS(n) ((n)*NS_PER_SEC)
 
 static const uint8_t own[16] = MAPPED(10, 0, 0, 7), peer[16] = MAPPED(93, 184, 216, 34),
                      any[16] = MAPPED(0, 0, 0, 0), stub[16] = MAPPED(127, 0, 0, 53),
