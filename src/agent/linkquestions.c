@@ -53,6 +53,26 @@ static int ask_defence(struct agent *a, struct json_object *args _unused_, struc
     return 0;
 }
 
+// As net_answer(). That a setting is off is an answer, too: who looks is told so.
+static int ask_network(struct agent *a, struct json_object *args, struct jw *jw,
+                       struct error *err)
+{
+    struct error why = {};
+    int r;
+
+    jw_begin_object(jw);
+    if (net_is_on(a, args, &why)) {
+        jw_key(jw, "network");
+        r = net_answer(a, args, LIST_BYTES, jw, &why);
+        if (r < 0)
+            return error_set(err, r, "%s", why.what);
+    } else {
+        status_error(jw, "off", &why);
+    }
+    jw_end_object(jw);
+    return 0;
+}
+
 static const struct {
     const char *name;
     int (*ask)(struct agent *a, struct json_object *args, struct jw *jw, struct error *err);
@@ -60,6 +80,7 @@ static const struct {
     {"processes", ask_processes},
     {"scheduling", ask_scheduling},
     {"defence", ask_defence},
+    {"network", ask_network},
 };
 
 static void run(struct agent *a, const struct msg_command *question, size_t row)

@@ -357,6 +357,11 @@ static int check_on(const struct agent *a, bool dns, struct error *err)
     return -EPERM;
 }
 
+bool net_is_on(const struct agent *a, struct json_object *args, struct error *err)
+{
+    return check_on(a, streq(json_get_str(args, "what", "flows"), "dns"), err) == 0;
+}
+
 int net_answer(struct agent *a, struct json_object *args, size_t max, struct jw *result,
                struct error *err)
 {

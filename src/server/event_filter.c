@@ -62,6 +62,9 @@ int event_filter_read(const struct api_request *rq, struct event_filter *ret, st
               .not_classes = ret->not_classes},
     };
     ret->f.marks[STORE_MARK_PROCESS] = api_query_list(rq, "process");
+    ret->f.marks[STORE_MARK_ADDRESS] = api_query_list(rq, "address");
+    ret->f.marks[STORE_MARK_PORT] = api_query_list(rq, "port");
+    ret->f.marks[STORE_MARK_DOMAIN] = api_query_list(rq, "domain");
     while (ret->f.hosts && ret->f.hosts[ret->f.n_hosts])
         ret->f.n_hosts++;
     r = read_classes(rq, "class", ret->classes, &ret->f.n_classes, err);

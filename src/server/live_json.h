@@ -18,6 +18,7 @@ enum live_state {
 void live_processes_json(struct json_object *o, struct jw *out); // [LiveProcess], into an array
 void live_scheduling_json(struct json_object *o, struct jw *out);
 void live_defence_json(struct json_object *o, struct jw *out);
+void live_network_json(struct json_object *o, struct jw *out); // live_network.c
 // Of a row of state, too: state, until, by, attempts, repairs.
 void live_defence_state_json(struct json_object *o, struct jw *out);
 // Of the row alone: self_test, failing.

@@ -275,6 +275,16 @@ int route_host_live_scheduling(struct server *s, struct api_request *rq, struct 
     return answer_one(s, rq, "scheduling", args, live_scheduling_json, out, err);
 }
 
+int route_host_live_network(struct server *s, struct api_request *rq, struct jw *out,
+                            struct error *err)
+{
+    char args[ARGS_MAX];
+
+    (void)snprintf(args, sizeof(args), "{\"what\":\"%s\",\"limit\":1000}",
+                   api_query_str(rq, "what", "flows"));
+    return answer_one(s, rq, "network", args, live_network_json, out, err);
+}
+
 int route_host_live_defence(struct server *s, struct api_request *rq, struct jw *out,
                             struct error *err)
 {

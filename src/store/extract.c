@@ -35,7 +35,7 @@ const struct extract_field extract_fields[] = {
 #include "store/fields.def"
 #undef STORE_FIELD
 };
-STATIC_ASSERT(ARRAY_SIZE(extract_fields) <= 64, "a bit for each row");
+STATIC_ASSERT(ARRAY_SIZE(extract_fields) <= EXTRACT_FIELDS_MAX, "a bit for each row");
 
 static const enum store_mark slot_marks[STORE_MARK_SLOTS] = {
 #define STORE_MARK_SLOT(mark, string) [STORE_SLOT_##string] = STORE_MARK_##mark,
@@ -221,6 +221,24 @@ static struct store_str launch_of(const struct extract_values *v)
     return (struct store_str){};
 }
 
+// A port is looked for as text, as all marks are.
+static struct store_str port_of(struct extract *x, const struct extract_values *v)
+{
+    uint64_t port = v->numbers[NUMBER_DST_PORT];
+    char number[8];
+    int n;
+    char *s;
+
+    if (!port || port > UINT16_MAX)
+        return (struct store_str){};
+    n = snprintf(number, sizeof(number), "%u", (unsigned)port);
+    s = extract_keep(x, (size_t)n);
+    if (!s)
+        return (struct store_str){};
+    memcpy(s, number, (size_t)n);
+    return (struct store_str){s, (uint32_t)n};
+}
+
 static uint32_t number32(const struct extract_values *v, enum extract_number which)
 {
     return (uint32_t)MIN(v->numbers[which], (uint64_t)UINT32_MAX);
@@ -255,6 +273,7 @@ void extract_columns(struct extract_job *job, uint64_t received_ms,
     for (size_t i = 0; i < STORE_MARK_SLOTS; i++)
         ret_columns->marks[i] = v->strings[slot_strings[i]];
     ret_columns->marks[STORE_SLOT_LAUNCH] = launch_of(v);
+    ret_columns->marks[STORE_SLOT_PORT] = port_of(job->x, v);
 }
 
 void extract_line(struct extract *x, const char *line, size_t len, uint64_t received_ms,

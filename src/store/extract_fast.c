@@ -16,7 +16,7 @@
 struct scan {
     struct extract_job *job;
     const char *p, *end;
-    uint64_t seen; // bit: row of fields.def
+    uint64_t seen[EXTRACT_FIELDS_MAX / 64]; // bit: row of fields.def
     unsigned depth;
 };
 
@@ -262,10 +262,11 @@ static bool word(struct scan *s, const char *text, size_t len)
 
 static bool seen_before(struct scan *s, const struct extract_field *field)
 {
-    uint64_t bit = SG_BIT((unsigned)(field - extract_fields));
-    bool before = (s->seen & bit) != 0;
+    size_t row = (size_t)(field - extract_fields);
+    uint64_t bit = SG_BIT(row % 64), *seen = &s->seen[row / 64];
+    bool before = (*seen & bit) != 0;
 
-    s->seen |= bit;
+    *seen |= bit;
     return before;
 }
 

@@ -26,6 +26,9 @@ enum extract_place {
     PLACE_TARGET_PARENT,
     PLACE_TARGET_SESSION,
     PLACE_FINDING,
+    PLACE_SRC,
+    PLACE_DST,
+    PLACE_QUERY,
     PLACE_UNMAPPED,
     PLACES_OF_FIELDS,
     PLACE_TEXT = PLACES_OF_FIELDS,
@@ -43,6 +46,7 @@ enum extract_number {
     NUMBER_PID,
     NUMBER_RULE_LINE,
     NUMBER_LAUNCH_TYPE,
+    NUMBER_DST_PORT,
     NUMBER_EXEC_ASKED, // 1: the access has the word "exec"
     NUMBERS,
 };
@@ -70,7 +74,13 @@ enum extract_string {
     STRING_TARGET_CONTAINER_UID,
     STRING_TARGET_PARENT_UID,
     STRING_TARGET_SESSION_UID,
-    STRING_LAUNCH, // made of numbers
+    STRING_SRC_IP,
+    STRING_SRC_NAME,
+    STRING_DST_IP,
+    STRING_DST_NAME,
+    STRING_ASKED_NAME,
+    STRING_LAUNCH, // made of numbers, as the next one
+    STRING_PORT,
     STRINGS,
 };
 
@@ -110,7 +120,8 @@ struct extract_job {
 // Room for len bytes until extract_reset(); NULL when memory ended.
 char *extract_keep(struct extract *x, size_t len);
 
-extern const struct extract_field extract_fields[]; // at most 64
+#define EXTRACT_FIELDS_MAX 128
+extern const struct extract_field extract_fields[]; // at most EXTRACT_FIELDS_MAX
 
 // The row for a member of an object at this place, NULL: none.
 const struct extract_field *extract_field_find(const struct extract *x, enum extract_place place,

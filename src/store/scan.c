@@ -455,22 +455,22 @@ static bool match_kinds(struct scan *s, const struct scan_run *run)
 static bool match_sets(struct scan *s, const struct scan_run *run)
 {
     const struct filter *f = s->filter;
-    uint8_t bits[COLS_MARKS_MAX] = {}, wanted = 0;
+    uint16_t bits[COLS_MARKS_MAX] = {}, wanted = 0;
     const uint8_t *set = run->cols.sets;
     uint32_t marks[STORE_MARK_SLOTS];
     unsigned n;
     bool any = false;
 
-    STATIC_ASSERT(STORE_MARKS <= 8, "a bit for each mark");
+    STATIC_ASSERT(STORE_MARKS <= 16, "a bit for each mark");
     for (unsigned m = 0; m < STORE_MARKS; m++) {
-        wanted |= f->marks[m].n ? (uint8_t)(1u << m) : 0;
+        wanted |= f->marks[m].n ? (uint16_t)(1u << m) : 0;
         for (size_t v = 0; v < f->marks[m].n; v++)
             for (uint32_t i = 0; i < run->cols.n_marks; i++)
                 if (cols_mark_at(&run->cols, i) == f->marks[m].hashes[v])
-                    bits[i] |= (uint8_t)(1u << m);
+                    bits[i] |= (uint16_t)(1u << m);
     }
     for (uint32_t i = 0; i < run->cols.n_sets; i++) {
-        uint8_t has = 0;
+        uint16_t has = 0;
 
         set = cols_set(&run->cols, set, marks, &n);
         for (unsigned k = 0; k < n; k++)

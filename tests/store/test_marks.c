@@ -24,12 +24,20 @@ static const struct {
     {"{\"process\":{\"container\":{\"uid\":\"c2\"}}}", STORE_MARK_CONTAINER, "c2"},
     {"{\"launch_type_id\":3}", STORE_MARK_LAUNCH, "exec"},
     {"{\"launch_type_id\":2}", STORE_MARK_LAUNCH, "fork"},
+    {"{\"src_endpoint\":{\"ip\":\"10.0.0.7\"}}", STORE_MARK_ADDRESS, "10.0.0.7"},
+    {"{\"dst_endpoint\":{\"ip\":\"2001:db8::1\"}}", STORE_MARK_ADDRESS, "2001:db8::1"},
+    {"{\"dst_endpoint\":{\"port\":443}}", STORE_MARK_PORT, "443"},
+    {"{\"src_endpoint\":{\"hostname\":\"a.example\"}}", STORE_MARK_DOMAIN, "a.example"},
+    {"{\"dst_endpoint\":{\"hostname\":\"b.example\"}}", STORE_MARK_DOMAIN, "b.example"},
+    {"{\"query\":{\"hostname\":\"c.example\"}}", STORE_MARK_DOMAIN, "c.example"},
 };
 
 // Records that have none of these values as that mark.
 static const char others[] =
     "{\"actor\":{\"process\":{\"uid\":\"\",\"name\":\"b:1:1\",\"ancestry\":[{\"uid\":\"b:3:1\"}]}}}\n"
     "{\"actor\":{\"user\":{\"name\":\"root\",\"uid\":\"7\"}},\"message\":\"b:2:1 c1 c2 exec fork\"}\n"
+    "{\"device\":{\"hostname\":\"a.example\"},\"dst_endpoint\":{\"port\":70000,\"name\":\"b.example\"}}\n"
+    "{\"src_endpoint\":{\"port\":443},\"query\":[{\"hostname\":\"c.example\"}],\"message\":\"10.0.0.7\"}\n"
     "{\"launch_type_id\":1,\"unmapped\":{\"access\":[\"exec\"]}}\n"
     "{\"action_id\":2,\"unmapped\":{\"access\":[\"read\",\"execute\"]}}\n"
     "{\"process\":{\"uid\":7,\"parent_process\":[{\"uid\":\"b:4:1\"}]}}\n"

@@ -6,41 +6,13 @@
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
+# shellcheck source=tests/vm/cases/networks.lib
+. "$(dirname "$0")/networks.lib"
 said=/tmp/flows.json facts=/tmp/facts.json
 server=10.0.2.2
 
-in_ns() { ip netns exec "$@"; }
 ask() { # what the client does, and says of it
     in_ns client python3 "$cases/flows.py" "$@" >>$facts || echo "not ok client.$*"
-}
-
-link() { # namespace, its device, its address without the last byte, number of the network
-    ip link add "$2" netns "$1" type veth peer name "to_$1" netns router
-    in_ns "$1" ip addr add "10.0.$3.2/24" dev "$2"
-    in_ns "$1" ip addr add "fd00:$3::2/64" dev "$2" nodad
-    in_ns router ip addr add "10.0.$3.1/24" dev "to_$1"
-    in_ns router ip addr add "fd00:$3::1/64" dev "to_$1" nodad
-    in_ns "$1" ip link set lo up
-    in_ns "$1" ip link set "$2" up
-    in_ns router ip link set "to_$1" up
-}
-
-networks() {
-    local name
-    modprobe -q veth
-    for name in client router server; do ip netns add $name || return; done
-    link client eth0 1
-    link server eth0 2
-    in_ns router sysctl -q net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-    in_ns client ip route add 10.0.0.0/8 via 10.0.1.1
-    in_ns client ip -6 route add fd00:2::/64 via fd00:1::1
-    in_ns server ip route add 10.0.1.0/24 via 10.0.2.1
-    in_ns server ip -6 route add fd00:1::/64 via fd00:2::1
-    in_ns router ip route add unreachable 10.9.0.0/16
-    in_ns router ip route add blackhole 10.8.0.0/16
-    in_ns client sysctl -q net.ipv4.tcp_syn_retries=1
-    in_ns client sysctl -q net.ipv4.ping_group_range='0 1000'
-    ip link set lo up
 }
 
 reader() { # options…

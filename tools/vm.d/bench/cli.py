@@ -113,7 +113,7 @@ def _machine_options(p, timeout):
     p.add_argument("--root", default="plain", choices=guest.ROOTS,
                    help="systemd: with systemd as init; the command is started after "
                    "multi-user.target; accounts: likewise, with programs that change credentials; build: "
-                   "plain, with a compiler; names: plain, with servers of domain names "
+                   "plain, with a compiler; names: plain, with servers of domain names; network: names, with a web server, sshd and iperf3 "
                    "(default: plain, without an init system)")
     p.add_argument("--lsm", default="", metavar="LIST",
                    help="lsm= of the kernel's command line (default: the kernel's own list)")

@@ -14,7 +14,7 @@ from .common import (OUTDATED_AGE, PARTS, BenchError, cache_directory, digest, l
 ROOT_SUITES = ("bookworm", "bookworm-security")
 SPARE_MB = 1024
 # What each is made of, by the endings of root-packages. Those with systemd have it as init.
-ROOTS = {"plain": (), "build": ("build",), "names": ("names",), "systemd": ("systemd",), "accounts": ("systemd", "accounts")}
+ROOTS = {"plain": (), "build": ("build",), "names": ("names",), "network": ("names", "network"), "systemd": ("systemd",), "accounts": ("systemd", "accounts")}
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 # Where the project's programs are in a build directory; everything executable there goes along.
