@@ -25,6 +25,7 @@ import { Help } from './pages/help.tsx';
 import { HostPage } from './pages/host.tsx';
 import { HostsPage } from './pages/hosts.tsx';
 import { LoginForm, LoginPage, takeCode } from './pages/login.tsx';
+import { NetworkPage } from './pages/network.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { PoliciesPage } from './pages/policies.tsx';
 import { ProcessPage } from './pages/process.tsx';
@@ -52,6 +53,7 @@ const entries: Entry[] = [
   { path: '/records', key: 'nav.records', icon: 'records', page: RecordsPage, powers: ['view'], group: 'work' },
   { path: '/alerts', key: 'nav.alerts', icon: 'alerts', page: AlertsPage, powers: ['view'], group: 'work' },
   { path: '/hosts', key: 'nav.hosts', icon: 'hosts', page: HostsPage, powers: all, group: 'work' },
+  { path: '/network', key: 'nav.network', icon: 'network', page: NetworkPage, powers: ['view'], group: 'work' },
   { path: '/policies', key: 'nav.policies', icon: 'policies', page: PoliciesPage, powers: ['view'], group: 'work' },
   { path: '/users', key: 'nav.users', icon: 'users', page: UsersPage, powers: ['administer', 'audit'], group: 'manage' },
   { path: '/tokens', key: 'nav.tokens', icon: 'tokens', page: TokensPage, powers: all, group: 'manage' },
@@ -62,7 +64,7 @@ const entries: Entry[] = [
   { path: '/server', key: 'nav.server', icon: 'server', page: ServerPage, powers: ['administer', 'audit'], group: 'manage' },
 ];
 
-const letters: Record<string, string> = { o: '/', r: '/records', a: '/alerts', h: '/hosts', p: '/policies' };
+const letters: Record<string, string> = { o: '/', r: '/records', a: '/alerts', h: '/hosts', n: '/network', p: '/policies' };
 
 /** A page that fails does not take the frame with it. */
 class Guard extends Component<{ children: ComponentChildren; place: string }, { error: unknown; place: string }> {

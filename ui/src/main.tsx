@@ -11,6 +11,7 @@ import './style/base.css';
 import './style/parts.css';
 import './style/pages.css';
 import './style/live.css';
+import './style/network.css';
 
 startTheme();
 startRouter();

@@ -288,6 +288,45 @@ export function liveScheduling(h) {
   };
 }
 
+export function liveNetwork(h, what) {
+  const now = Date.now();
+  const off = h.name === 'db1';
+  const flow = (over) => ({
+    type: 'connect', ended: null, process: uid(2000), pid: 2000, program: '/usr/bin/curl', user: 'ann', container: null, protocol: 6, incoming: false, local: '10.0.0.7', local_port: 40000,
+    remote: '93.184.216.34', remote_port: 443, name: 'www.example', peer_program: null, begin: now - 4000, end: null, bytes_out: 5000, bytes_in: 90_000, rtt_us: 11_250, retransmits: 0, error: null, ...over,
+  });
+  const edge = (program, over) => ({
+    program, peer_program: null, name: null, peer: '10.0.0.9', port: 443, protocol: 6, incoming: false, flows: 4, failed: 0, bytes_out: 5000, bytes_in: 90_000, last: now - 9000, ...over,
+  });
+  const asked = (name, over) => ({ time: now - 4000, name, type: 'A', process: uid(2000), pid: 2000, program: '/usr/bin/curl', container: null, server: '127.0.0.53', rcode: 'NoError', duration_us: 12_400, answers: ['93.184.216.34'], ...over });
+  const all = {
+    flows: [
+      flow({ type: 'listen', program: '/usr/sbin/nginx', pid: 812, user: 'root', local: '::', local_port: 443, remote: null, remote_port: 0, name: null, bytes_out: null, bytes_in: null, rtt_us: null }),
+      flow({ type: 'accept', incoming: true, program: '/usr/sbin/nginx', pid: 813, user: 'www-data', container: '0f3a5c1d9e77', local_port: 443, remote: '2001:db8:77::19', remote_port: 51234, name: null, bytes_out: 5_200_000 + (now % 1e6), retransmits: 12 }),
+      flow({}),
+      flow({ program: '/usr/lib/postgresql/15/bin/postgres', pid: 901, local: '127.0.0.1', local_port: 5432, remote: '127.0.0.1', remote_port: 40112, incoming: true, name: null, peer_program: '/usr/bin/backup-agent', rtt_us: 35 }),
+      flow({ ended: 'refused', end: now - 3000, program: '/usr/bin/psql', remote: '10.0.0.12', remote_port: 5432, name: 'db2.internal', bytes_out: 0, bytes_in: 0, rtt_us: null, error: 'ECONNREFUSED' }),
+      flow({ ended: 'fin_by_us', end: now - 2000, bytes_in: 1_234_567 }),
+    ],
+    questions: [asked('www.example', {}), asked('www.example', { type: 'AAAA', answers: ['2606:2800:220:1:248:1893:25c8:1946'] }), asked('nowhere.example', { rcode: 'NXDomain', answers: [], time: now - 65_000 }), asked('silent.example', { rcode: null, answers: [], duration_us: null, time: now - 90_000 })],
+    drops: [
+      { reason: 'NO_SOCKET', place: 'tcp_v4_rcv+0x9a', protocol: 6, service: 23, packets: 12_345, bytes: 740_700, last: now - 200, source: '203.0.113.9', destination: '10.0.0.7' },
+      { reason: 'NETFILTER_DROP', place: 'nf_hook_slow+0x8c', protocol: 17, service: 1024, packets: 7, bytes: 700, last: now - 120_000, source: '10.0.0.9', destination: '10.0.0.7' },
+    ],
+    edges: [
+      edge('/usr/sbin/nginx', { incoming: true, peer: '203.0.113.9', flows: 811, bytes_out: 9e8 }), edge('/usr/sbin/nginx', { peer: '10.0.0.12', name: 'app.internal', port: 8080, flows: 640, bytes_in: 4e7 }),
+      edge('/usr/bin/curl', { peer: '93.184.216.34', name: 'www.example' }), edge('/usr/bin/backup-agent', { peer: '127.0.0.1', peer_program: '/usr/lib/postgresql/15/bin/postgres', port: 5432, bytes_in: 7e9 }),
+      edge('/usr/lib/postgresql/15/bin/postgres', { peer: '127.0.0.1', peer_program: '/usr/bin/backup-agent', port: 5432, incoming: true, bytes_out: 7e9 }), edge('/usr/bin/psql', { peer: '10.0.0.13', port: 5432, flows: 3, failed: 3, bytes_in: 0, bytes_out: 0 }),
+      edge('/usr/sbin/sshd', { incoming: true, peer: '2001:db8:77::19', port: 22, flows: 9 }), edge('/usr/bin/apt', { peer: '151.101.2.132', name: 'deb.debian.org', port: 80, bytes_in: 3e8 }),
+    ],
+  };
+  const key = { flows: 'flows', dns: 'questions', drops: 'drops', map: 'edges' }[what];
+  return {
+    host: h.id, host_name: h.name, live: said(h), answered: true, looks: !off, error: off ? 'the setting `flows` is off' : null, cure: off ? 'flows: on in agent.yaml, and start the agent anew' : null, more: 0,
+    flows: [], questions: [], drops: [], edges: [], ...(off ? {} : { [key]: all[key] }),
+  };
+}
+
 export function liveDefence(h) {
   const live = said(h);
   const { self_test: full, failing, ...state } = h.defence;

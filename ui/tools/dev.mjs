@@ -197,6 +197,7 @@ const routes = {
   'GET hosts/*/commands': () => ({ items: [{ id: '7', name: 'self-test', args: {}, by: 'olga', created: data.now - 9e5, deadline: data.now, status: 'done', result: { proved: 25 }, error: null }], next: null }),
   'GET hosts/*/live/processes': (q, b, [id]) => data.liveProcesses(find(hosts, 'id', id)),
   'GET hosts/*/live/scheduling': (q, b, [id]) => data.liveScheduling(find(hosts, 'id', id)),
+  'GET hosts/*/live/network': (q, b, [id]) => data.liveNetwork(find(hosts, 'id', id), q.get('what') ?? 'flows'),
   'GET hosts/*/live/defence': (q, b, [id]) => data.liveDefence(find(hosts, 'id', id)),
   'POST hosts/*/commands': (q, b) => ({ id: '8', ...b }),
   'GET enrolment-tokens': () => ({ items: enrolment }),

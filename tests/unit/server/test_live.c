@@ -264,5 +264,85 @@ static void test_scheduling(void **state _unused_)
     close_all(rig, &a, v, 1);
 }
 
-UNIT_MAIN(cmocka_unit_test(test_processes), cmocka_unit_test(test_endless),
+// Each list as its question has it, that a setting is off, and answers of all types but the right one.
+static void test_network(void **state _unused_)
+{
+    static const struct {
+        const char *what, *answer, *path, *said;
+    } rows[] = {
+        {"flows",
+         "{\"network\":{\"flows\":true,\"live\":[{\"type\":\"accept\",\"pid\":7,\"program\":\"/usr/sbin/nginx\",\"local\":\"::1\","
+         "\"local_port\":443,\"incoming\":true,\"bytes_out\":12}],\"closed\":[{\"type\":\"close\",\"reason\":\"refused\",\"rtt_us\":5}],\"more\":3}}",
+         "flows.1.ended", "refused"},
+        {"dns",
+         "{\"network\":{\"dns\":true,\"questions\":[{\"name\":\"www.example\",\"type\":\"A\",\"rcode\":\"NoError\","
+         "\"answers\":[{\"address\":\"192.0.2.1\",\"ttl\":5},7]}]}}",
+         "questions.0.answers.0", "192.0.2.1"},
+        {"drops", "{\"network\":{\"flows\":true,\"drops\":[{\"reason\":\"NO_SOCKET\",\"packets\":9}]}}",
+         "drops.0.reason", "NO_SOCKET"},
+        {"map", "{\"network\":{\"flows\":true,\"edges\":[{\"program\":\"/bin/a\",\"flows\":4}]}}",
+         "edges.0.flows", "4"},
+    };
+    struct view v[1];
+    struct peer *p = &v[0].peer;
+    struct agent a;
+    struct rig *rig;
+    char what[64], *id;
+
+    open_all(&rig, &a, v, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        (void)snprintf(what, sizeof(what), "network?what=%s", rows[i].what);
+        look(&v[0], &a, what);
+        id = asked(&a, "network", rows[i].what);
+        answer(&a, id, "done", rows[i].answer, "null");
+        free(id);
+        seen(&v[0], "host_live_network");
+        expect_said(p, rows[i].path, rows[i].said);
+        expect_said(p, "looks", "true");
+        expect_said(p, "answered", "true");
+    }
+    expect_said(p, "live.state", "answered");
+    say(p, "host_live_network", "/api/v1/hosts/none/live/network?what=all", NULL, 400);
+    close_all(rig, &a, v, 1);
+}
+
+// That a setting is off, and answers of all types but the right one. An answer serves all who ask the same for a second: each is another.
+static void test_network_odd(void **state _unused_)
+{
+    static const struct {
+        const char *what, *answer;
+    } rows[] = {
+        {"flows", "{\"off\":{\"what\":\"the setting is off\",\"cure\":\"turn it on\"}}"},
+        {"dns", "5"},
+        {"drops", "{\"network\":[]}"},
+        {"map",
+         "{\"network\":{\"live\":[7,{\"type\":[],\"local\":9,\"bytes_out\":\"x\",\"begin_ms\":1e300}],\"closed\":{},\"more\":-5,"
+         "\"questions\":[{\"answers\":{}}],\"drops\":[null],\"edges\":\"x\",\"flows\":7}}"},
+    };
+    struct view v[1];
+    struct peer *p = &v[0].peer;
+    struct agent a;
+    struct rig *rig;
+
+    open_all(&rig, &a, v, 1);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char what[64], *id;
+
+        (void)snprintf(what, sizeof(what), "network?what=%s", rows[i].what);
+        look(&v[0], &a, what);
+        id = asked(&a, "network", rows[i].what);
+        answer(&a, id, "done", rows[i].answer, "null");
+        free(id);
+        seen(&v[0], "host_live_network");
+        if (i == 0) {
+            expect_said(p, "looks", "false");
+            expect_said(p, "error", "the setting is off");
+            expect_said(p, "cure", "turn it on");
+        }
+    }
+    close_all(rig, &a, v, 1);
+}
+
+UNIT_MAIN(cmocka_unit_test(test_network), cmocka_unit_test(test_network_odd),
+          cmocka_unit_test(test_processes), cmocka_unit_test(test_endless),
           cmocka_unit_test(test_failed_and_away), cmocka_unit_test(test_scheduling))

@@ -52,6 +52,7 @@ static const struct {
     {"host_live_processes", "voa"},
     {"host_live_scheduling", "voa"},
     {"host_live_defence", "voa"},
+    {"host_live_network", "voa"},
     {"host_command", "o"},
     {"host_commands", "voa"},
     {"strangers", "da"},

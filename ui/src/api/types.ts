@@ -527,6 +527,120 @@ export interface ScheduleRule {
   serving_groups: number;
 }
 
+/** of its lists the one that was asked for has something */
+export interface LiveNetwork {
+  host: string;
+  host_name: string;
+  live: LiveAnswer;
+  /** false: there is no answer */
+  answered: boolean;
+  /** whether the host looks at that now */
+  looks: boolean;
+  /** why it does not */
+  error: string | null;
+  cure: string | null;
+  /** rows that were left out */
+  more: number;
+  /** those that go on first, then those that ended last */
+  flows: LiveFlow[];
+  /** the latest first */
+  questions: LiveQuestion[];
+  /** most packets first */
+  drops: LiveDrop[];
+  edges: LiveEdge[];
+}
+
+/** a connection, a listener, or datagrams between two ends */
+export interface LiveFlow {
+  /** connect, accept, listen; begin: of datagrams */
+  type: string;
+  /** why; null: it goes on */
+  ended: string | null;
+  /** process.uid */
+  process: string | null;
+  pid: number | null;
+  /** path, or name */
+  program: string | null;
+  user: string | null;
+  container: string | null;
+  /** of IP */
+  protocol: number;
+  /** the other end began */
+  incoming: boolean;
+  local: string | null;
+  local_port: number;
+  remote: string | null;
+  remote_port: number;
+  /** by which the other end was learnt */
+  name: string | null;
+  /** at the other end, where that is on this host, too */
+  peer_program: string | null;
+  begin: number | null;
+  end: number | null;
+  /** null: not known yet */
+  bytes_out: number | null;
+  bytes_in: number | null;
+  /** round-trip time */
+  rtt_us: number | null;
+  /** segments */
+  retransmits: number;
+  error: string | null;
+}
+
+/** about a domain name */
+export interface LiveQuestion {
+  time: number | null;
+  name: string;
+  /** A, AAAA … */
+  type: string;
+  process: string | null;
+  pid: number | null;
+  program: string | null;
+  container: string | null;
+  /** that was asked */
+  server: string | null;
+  /** null: it has not answered */
+  rcode: string | null;
+  duration_us: number | null;
+  /** addresses, at most 16 */
+  answers: string[];
+}
+
+/** packets that the kernel dropped */
+export interface LiveDrop {
+  /** null: the kernel has none */
+  reason: string | null;
+  /** in the kernel */
+  place: string | null;
+  protocol: number;
+  /** port; 1024: of 1024 to 32767, 32768: of those above; 0: none */
+  service: number;
+  packets: number;
+  bytes: number;
+  last: number | null;
+  /** of the first one */
+  source: string | null;
+  destination: string | null;
+}
+
+/** who talks to whom, added up since the agent started */
+export interface LiveEdge {
+  program: string | null;
+  /** at the other end, on this host */
+  peer_program: string | null;
+  name: string | null;
+  /** address */
+  peer: string | null;
+  port: number;
+  protocol: number;
+  incoming: boolean;
+  flows: number;
+  failed: number;
+  bytes_out: number;
+  bytes_in: number;
+  last: number | null;
+}
+
 export interface LiveDefence {
   host: string;
   host_name: string;
@@ -1304,6 +1418,9 @@ export const events_params: Record<string, 'one' | 'list'> = {
   path: 'one',
   q: 'one',
   process: 'list',
+  address: 'list',
+  port: 'list',
+  domain: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',
@@ -1329,6 +1446,9 @@ export const events_stream_params: Record<string, 'one' | 'list'> = {
   path: 'one',
   q: 'one',
   process: 'list',
+  address: 'list',
+  port: 'list',
+  domain: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',
@@ -1354,6 +1474,9 @@ export const events_export_params: Record<string, 'one' | 'list'> = {
   path: 'one',
   q: 'one',
   process: 'list',
+  address: 'list',
+  port: 'list',
+  domain: 'list',
   not_host: 'list',
   not_class: 'list',
   not_outcome: 'list',

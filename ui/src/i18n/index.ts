@@ -8,6 +8,7 @@ import { common } from './common.ts';
 import { hosts } from './hosts.ts';
 import { live } from './live.ts';
 import { manage } from './manage.ts';
+import { network } from './network.ts';
 import { policies } from './policies.ts';
 import { processes } from './processes.ts';
 import { records } from './records.ts';
@@ -15,7 +16,7 @@ import { records } from './records.ts';
 export type Pair = readonly [en: string, zh: string];
 export type Values = Record<string, string | number>;
 
-export const table = { ...common, ...hosts, ...live, ...manage, ...policies, ...processes, ...records } as const;
+export const table = { ...common, ...hosts, ...live, ...manage, ...network, ...policies, ...processes, ...records } as const;
 export type Key = keyof typeof table;
 
 export const LANGS = ['en', 'zh'] as const;

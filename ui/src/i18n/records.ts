@@ -15,6 +15,9 @@ export const records = {
   'field.program': ['program', '程序'],
   'field.path': ['path', '路径'],
   'field.process': ['process', '进程'],
+  'field.address': ['address', '地址'],
+  'field.port': ['port', '端口'],
+  'field.domain': ['domain', '域名'],
 
   'severity.0': ['unknown', '未知'],
   'severity.1': ['informational', '信息'],

@@ -17,6 +17,9 @@ export const FIELDS = [
   'program',
   'path',
   'process',
+  'address',
+  'port',
+  'domain',
 ] as const;
 export type Field = (typeof FIELDS)[number];
 
@@ -72,12 +75,17 @@ export function toQuery(f: Filters): URLSearchParams {
 
 /** Fields that may have several values at once: any of them. */
 export function isList(field: Field): boolean {
-  return field === 'host' || field === 'outcome' || field === 'class' || field === 'process';
+  return field === 'host' || field === 'outcome' || field === 'class' || isMark(field);
 }
 
-/** A record has several processes, and a list of records names none of them: there is no leaving one out. */
+/** Of which a record has several, and of which a list of records names none. */
+function isMark(field: Field): field is 'process' | 'address' | 'port' | 'domain' {
+  return field === 'process' || field === 'address' || field === 'port' || field === 'domain';
+}
+
+/** What a list of records does not name cannot be left out. */
 export function canExclude(field: Field): boolean {
-  return field !== 'process';
+  return !isMark(field);
 }
 
 /**
@@ -153,7 +161,7 @@ function holds(pattern: string, value: string): boolean {
 }
 
 function valueOf(row: EventRow, field: Field): string {
-  const v = field === 'process' ? null : row[field];
+  const v = isMark(field) ? null : row[field];
   return v === null || v === undefined ? '' : String(v);
 }
 
