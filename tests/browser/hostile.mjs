@@ -194,6 +194,9 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
     for (const id of part(2)) {
       await visit(`/hosts/${id}/processes?view=live`, '.ptree');
       await visit(`/hosts/${id}/scheduling`, '.sched-table tbody tr');
+      await visit(`/network?host=${id}`, '.net-table tbody tr');
+      await visit(`/network?host=${id}&tab=map`, '.net-map .net-node');
+      for (const tab of ['dns', 'drops']) await visit(`/network?host=${id}&tab=${tab}`, 'section tbody tr');
     }
   });
 
@@ -203,6 +206,7 @@ for (const how of [{ lang: 'en' }, { lang: 'zh', phone: true }]) {
       if (id === odd.at(-1)) continue; // that has only records
       await visit(`/hosts/${id}/processes?view=live`, '.live-says');
       await visit(`/hosts/${id}/scheduling`, '.live-says');
+      for (const tab of ['flows', 'map', 'dns', 'drops']) await visit(`/network?host=${id}&tab=${tab}`, '.live-says');
     }
   });
 

@@ -161,7 +161,7 @@ class Now:
     """What the host says of itself when it is asked."""
 
     def __init__(self, s):
-        self.s, self.until, self.by, self.attempts = s, 0, None, 2
+        self.s, self.until, self.by, self.attempts, self.looks = s, 0, None, 2, 0
 
     def processes(self, args):
         """In two pieces."""
@@ -202,6 +202,28 @@ class Now:
                 "sched": {"switches": 1000 - pid, "involuntary": 1, "on_permille": 5, "wait_permille": pid, "delay": {
                     "count": 4, "mean_ns": pid * 1000, "p95_ns": pid * 4000, "max_ns": pid * 9000}, "off_permille": {"sleep": 900, "io": 3, "lock": 1}}}
 
+    def network(self, args):
+        """A web server, whom it asks, and a scan of ports that failed."""
+        now, nginx = int(time.time() * 1000), {"pid": 700, "process_uid": self.s.uid(700), "program": "/usr/sbin/nginx", "user": "www-data"}
+        self.looks += 1
+        flow = {**nginx, "protocol": 6, "incoming": False, "local": "10.0.0.7", "local_port": 40000, "remote": "10.0.0.12", "remote_port": 8080,
+                "name": "app.internal", "begin_ms": now - 9000}
+        what = args["what"]
+        return {"network": {"now_ms": now, "flows": True, "dns": True, "flows_error": None, "dns_error": None, "more": 0, **{
+            "flows": {"live": [{**nginx, "type": "listen", "protocol": 6, "local": "::", "local_port": 443},
+                               {**flow, "type": "connect", "begin_ms": 1_000_000, "bytes_out": 1000, "bytes_in": 3_000_000 * self.looks, "rtt_us": 11_250}],
+                      "closed": [{**flow, "type": "close", "reason": "refused", "remote": "2001:db8::9", "remote_port": 5432, "name": None, "end_ms": now - 8000,
+                                  "bytes_out": 0, "bytes_in": 0, "error": "ECONNREFUSED"}]},
+            "dns": {"questions": [{**nginx, "time_ms": now - 4000, "name": "app.internal", "type": "A", "server": "127.0.0.53", "rcode": "NoError", "duration_us": 900,
+                                   "answers": [{"address": "10.0.0.12", "ttl": 5}]},
+                                  {**nginx, "time_ms": now - 5000, "name": "silent.internal", "type": "A", "server": "127.0.0.53", "answers": []}]},
+            "drops": {"drops": [{"reason": "NO_SOCKET", "place": "tcp_v4_rcv+0x9a", "protocol": 6, "service": 23, "packets": 4242, "bytes": 9, "last_ms": now,
+                                 "source": "203.0.113.9", "destination": "10.0.0.7"}]},
+            "map": {"edges": [{"program": "/usr/sbin/nginx", "name": "app.internal", "peer": "10.0.0.12", "port": 8080, "protocol": 6, "flows": 640, "bytes_in": 5, "bytes_out": 5},
+                              {"program": "/usr/bin/backup", "peer_program": "/usr/bin/postgres", "peer": "127.0.0.1", "port": 5432, "protocol": 6, "flows": 3,
+                               "failed": 1, "bytes_in": 9_000_000, "bytes_out": 5}]},
+        }[what]}}
+
     def state(self):
         open_now = self.until > time.time() * 1000
         return {"state": "unlocked" if open_now else "locked", **({"unlocked_until_ms": self.until, "unlocked_by": self.by} if open_now else {}),
@@ -239,6 +261,21 @@ def refused_lately(s):
                     "metadata": {"version": "1.8.0", "uid": f"{s.boot}:agent:1"}, "unmapped": {"notice": "defence", "pid": 2310}})
 
 
+def talks(s):
+    """A connection that ended, and the question before it."""
+    ends = {"src_endpoint": {"ip": "10.0.0.7", "port": 40001, "zone": "private"}, "connection_info": {"direction_id": 2, "protocol_num": 6}}
+    actor = {"process": {"pid": 703, "uid": s.uid(703), "name": "curl", "file": {"path": "/usr/bin/curl"}}}
+    common = {"category_uid": 4, "severity_id": 1, "status_id": 1, "actor": actor, "unmapped": {}}
+    s.lines.append({**common, **ends, "activity_id": 2, "activity_name": "Close", "class_uid": 4001, "type_uid": 400102, "time": s.now,
+                    "metadata": {"version": "1.8.0", "uid": f"{s.boot}:network:1"}, "dst_endpoint": {"ip": "198.51.100.7", "port": 8443, "hostname": "api.example.net"},
+                    "traffic": {"bytes": 3, "bytes_in": 1, "bytes_out": 2, "packets": 3, "packets_in": 1, "packets_out": 2},
+                    "message": "curl (pid 703) ended its connection with 198.51.100.7:8443 (tcp), api.example.net"})
+    s.lines.append({**common, **ends, "activity_id": 2, "activity_name": "Response", "class_uid": 4003, "type_uid": 400302, "time": s.now,
+                    "metadata": {"version": "1.8.0", "uid": f"{s.boot}:network:2"}, "dst_endpoint": {"ip": "127.0.0.53", "port": 53},
+                    "query": {"hostname": "api.example.net", "type": "A", "class": "IN"}, "rcode_id": 0, "rcode": "NoError",
+                    "message": "curl (pid 703) asked 127.0.0.53:53 for api.example.net (A): 198.51.100.7"})
+
+
 def main():
     rig = Rig(int(sys.argv[1]), sys.argv[2], sys.argv[3])
     host = Host(rig, "web-07")
@@ -248,10 +285,11 @@ def main():
     s.add(2, 0, "/kthreadd", "")
     tell(s)
     refused_lately(s)
+    talks(s)
     s.send()
     now = Now(s)
     now.tell()
-    news = Answers(host, {"processes": now.processes, "scheduling": now.scheduling, "defence": now.defence},
+    news = Answers(host, {"processes": now.processes, "scheduling": now.scheduling, "defence": now.defence, "network": now.network},
                    {"unlock": now.unlock, "lock": now.lock})
     news.start()
     print(json.dumps({"id": host.id, "uids": {str(pid): s.uid(pid) for pid in s.known}}), flush=True)

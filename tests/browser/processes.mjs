@@ -241,6 +241,40 @@ await walk.test('how processes are scheduled: sorted, searched, with the rules',
   await page.waitForSelector('.ptree-self .ptree-name:has-text("nginx")');
 });
 
+await walk.test('who talks to whom: connections, the map, names, drops', async () => {
+  await go(`/network?host=${id}`, '.net-table tbody tr');
+  const table = () => page.innerText('.net-table');
+  await page.waitForFunction(() => /KiB\/s|MiB\/s/.test(document.querySelector('.net-table').textContent));
+  for (const text of ['[::]:443', 'listens', '10.0.0.12:8080', 'app.internal', '11 ms', '[2001:db8::9]:5432', 'refused']) assert.ok((await table()).includes(text), `${text} is not in ${await table()}`);
+  await page.fill('section input[type=search]', 'refused 5432');
+  await page.keyboard.press('Enter');
+  await page.waitForFunction(() => document.querySelectorAll('.net-table tbody tr').length === 1);
+  await page.waitForSelector('.rows-box .row:has-text("api.example.net")');
+  await shoot('network');
+  await accessible('connections');
+  await page.click('button:text-is("Map")');
+  await page.waitForSelector('.net-node:text-is("nginx")');
+  assert.equal(await page.locator('tbody tr').count(), 2);
+  await page.click('.net-node:text-is("postgres")');
+  await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1);
+  assert.match(await page.innerText('tbody'), /backup/);
+  await shoot('network-map');
+  await accessible('the map');
+  await page.click('button:text-is("DNS")');
+  await page.waitForSelector('tbody tr:has-text("silent.internal"):has-text("no answer")');
+  await page.waitForSelector('.rows-box .row:has-text("asked")');
+  await page.click('button:text-is("Drops")');
+  await page.waitForSelector('tbody tr:has-text("NO_SOCKET"):has-text("4,242")');
+  await accessible('drops');
+});
+
+await walk.test('records of connections are found by address, port and name', async () => {
+  for (const [query, n] of [['address=198.51.100.7', 1], ['address=127.0.0.53', 1], ['port=8443', 1], ['domain=api.example.net', 2], ['domain=api.example.net&class=4003', 1], ['address=198.51.100.8', 0]]) {
+    await go(`/records?${query}`, n ? '.rows-box .row' : '.empty');
+    assert.equal(await page.locator('.rows-box .row').count(), n, query);
+  }
+});
+
 await walk.test('a host is asked while somebody looks, and not when nobody does', async () => {
   await go(`/hosts/${id}/scheduling`, '.histogram');
   const before = await asked();

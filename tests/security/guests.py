@@ -142,7 +142,7 @@ def main():
             if answer.status != 200:
                 raise RuntimeError(f"{wrong}: {answer} {answer.body}")
         made["odd"].append(h.id)
-        wrongs = {what: lambda _, wrong=wrong, what=what: odd_answer(what, wrong) for what in ("processes", "scheduling", "defence")}
+        wrongs = {what: lambda _, wrong=wrong, what=what: odd_answer(what, wrong) for what in ("processes", "scheduling", "defence", "network")}
         answering.append(Answers(h, wrongs))
     odd = Host(rig, "odd-records", machine_id=uuid.uuid4().hex)
     odd.hello()

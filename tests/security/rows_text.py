@@ -388,7 +388,17 @@ def answers_of(said):
     use = [{"pid": k, "process_uid": t, "name": t, "exe": t, "command": t, "user": t, "container": t, "cgroup": t, "cpu_permille": 5} for k, t in enumerate(said)]
     rule = [{"file": t, "line": 1, "values": {"cpus": t, "class": t, "io_class": t}, "groups": [t], "own_group": t} for t in said]
     why = {"what": said[0], "cure": said[-1]}
-    return {"processes": lambda _: {"processes": process},
+    who = [{"pid": k, "process_uid": t, "program": t, "user": t, "container": t} for k, t in enumerate(said)]
+    flow = [{**w, "type": t, "reason": t, "local": t, "local_port": 1, "remote": t, "remote_port": 2, "name": t, "peer_program": t, "error": t, "protocol": 6}
+            for w, t in zip(who, said)]
+    network = {"live": flow[:1], "closed": flow[1:], "flows": True, "dns": True, "flows_error": why, "dns_error": why,
+               "questions": [{**w, "name": t, "type": t, "server": t, "rcode": t, "answers": [{"address": t}]} for w, t in zip(who, said)],
+               "drops": [{"reason": t, "place": t, "source": t, "destination": t, "protocol": 6, "packets": 1} for t in said],
+               "edges": [{"program": t, "peer_program": t, "name": t, "peer": t, "port": 1, "protocol": 6, "flows": 1} for t in said]}
+    lists = {"flows": ("live", "closed"), "dns": ("questions",), "drops": ("drops",), "map": ("edges",)}
+    states = ("flows", "dns", "flows_error", "dns_error")
+    return {"network": lambda args: {"network": {k: network[k] for k in states + lists[(args or {}).get("what", "flows")]}},
+            "processes": lambda _: {"processes": process},
             "scheduling": lambda _: {"top": {"rows": use, "scheduling_error": why}, "scheduling": {"error": why}, "rules": rule},
             "defence": lambda _: {"defence": {"state": said[0], "unlocked_by": said[0], "missing": said[0]}, "self_test": {"error": why}}}
 
@@ -408,7 +418,7 @@ def looked_at(r, h, known, what):
 def live_of_text(r):
     h = host_of_text(r)
     r.live = {}
-    for what in ("processes", "scheduling", "defence"):
+    for what in ("processes", "scheduling", "defence", "network", "network?what=dns", "network?what=drops", "network?what=map"):
         # A machine that has much else to do may take longer than the server waits: then that is what it says.
         for _ in range(5):
             a = looked_at(r, h, answers_of(list(TEXTS.values())), what)
@@ -425,6 +435,13 @@ def answers_are_given_back(r):
     for key in ("uid", "parent", "name", "program", "cmd_line", "user", "login_user", "session", "container", "package"):
         if [n[key] for n in r.live["processes"]["nodes"]] != said:
             return f"processes: {key}"
+    for question, rows, keys in (("network", "flows", ("process", "program", "user", "container", "type", "ended", "local", "remote", "name", "peer_program", "error")),
+                                 ("network?what=dns", "questions", ("process", "program", "name", "type", "server", "rcode")),
+                                 ("network?what=drops", "drops", ("reason", "place", "source", "destination")),
+                                 ("network?what=map", "edges", ("program", "peer_program", "name", "peer"))):
+        for key in keys:
+            if [n[key] for n in r.live[question][rows]] != said:
+                return f"{question}: {key}"
     for key in ("uid", "name", "program", "cmd_line", "user", "container", "cgroup"):
         if [n[key] for n in r.live["scheduling"]["use"]["rows"]] != said:
             return f"scheduling: {key}"
