@@ -136,6 +136,22 @@ struct sg_drop_value {
     __u32 reserved;
 };
 
+/* Packets that are passed on for others, added up; the service as struct sg_drop_key has it. As the stack has them: several segments
+ * that came together may be one. */
+struct sg_forward_key {
+    __u8 source[16], destination[16];
+    __u32 net_ns;
+    __u16 service;
+    __u8 protocol;
+    __u8 reserved;
+};
+#define SG_FORWARDS_MAX 4096u
+
+struct sg_forward_value {
+    __u64 packets, bytes; /* with the headers of IP */
+    __u64 first_ns, last_ns;
+};
+
 /* Of one CPU. */
 struct sg_flow_counts {
     __u64 records;          /* that were written */
@@ -148,6 +164,7 @@ struct sg_flow_counts {
     __u64 flows_ended;      /* … that went with their socket */
     __u64 drops_full;       /* dropped packets that found no room in the table */
     __u64 drops_other;      /* … that are no network's: of unix sockets, netlink … */
+    __u64 forwards_full;    /* forwarded packets that found no room in the table */
 };
 
 _Static_assert(sizeof(struct sg_flow_who) == 24, "sg_flow_who");
@@ -156,5 +173,7 @@ _Static_assert(sizeof(struct sg_flow_key) == 48, "sg_flow_key");
 _Static_assert(sizeof(struct sg_flow_value) == 96, "sg_flow_value");
 _Static_assert(sizeof(struct sg_drop_key) == 24, "sg_drop_key");
 _Static_assert(sizeof(struct sg_drop_value) == 80, "sg_drop_value");
+_Static_assert(sizeof(struct sg_forward_key) == 40, "sg_forward_key");
+_Static_assert(sizeof(struct sg_forward_value) == 32, "sg_forward_value");
 
 #endif

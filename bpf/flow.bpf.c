@@ -5,6 +5,7 @@
  */
 #include "flow_datagram.bpf.h"
 #include "flow_drop.bpf.h"
+#include "flow_forward.bpf.h"
 #include "flow_tcp.bpf.h"
 
 char _license[] SEC("license") = "GPL";

@@ -428,7 +428,7 @@ uint64_t net_flows_lost(const struct agent *a)
 
     if (!a->net.flows || flows_counts(a->net.flows, &c) < 0)
         return 0;
-    return c.kernel.lost + c.kernel.connections_full + c.kernel.flows_full + c.table.full +
+    return c.kernel.lost + c.kernel.connections_full + c.kernel.flows_full + c.kernel.forwards_full + c.table.full +
            c.table.evicted + c.bad + c.missed;
 }
 

@@ -64,7 +64,7 @@ void net_problems(const struct agent *a, uplink_problem_fn fn, void *ctx);
 uint64_t net_flows_lost(const struct agent *a);
 uint64_t net_dns_lost(const struct agent *a);
 
-// netanswer.c: {"what": "flows", "dns", "drops" or "map", "limit": rows}. Rows until the JSON has about `max` bytes: a row more.
+// netanswer.c: {"what": "flows", "dns", "drops", "map" or "forwarded", "limit": rows}. Rows until the JSON has about `max` bytes: a row more.
 // Is what is asked for looked at by the settings? err: which one is off.
 bool net_is_on(const struct agent *a, struct json_object *args, struct error *err);
 int net_answer(struct agent *a, struct json_object *args, size_t max, struct jw *result,

@@ -298,6 +298,37 @@ static int answer_drops(struct answer *to)
     return 0;
 }
 
+static int answer_forwarded(struct answer *to)
+{
+    _cleanup_(forwards_done) struct forwards list = {};
+    int r = to->a->net.flows ? flows_forwards(to->a->net.flows, &list) : 0;
+    struct jw *jw = to->jw;
+
+    if (r < 0)
+        return r;
+    jw_kv_array(jw, "forwarded");
+    for (size_t i = 0; i < list.n; i++) {
+        const struct forward *f = &list.items[i];
+
+        if (!has_room(to))
+            continue;
+        jw_begin_object(jw);
+        put_address(jw, "source", f->key.source);
+        put_address(jw, "destination", f->key.destination);
+        jw_kv_u64(jw, "protocol", f->key.protocol);
+        jw_kv_u64(jw, "service", f->key.service);
+        jw_kv_bool(jw, "other_namespace",
+                   to->a->host.net_ns && f->key.net_ns != to->a->host.net_ns);
+        jw_kv_u64(jw, "packets", f->value.packets);
+        jw_kv_u64(jw, "bytes", f->value.bytes);
+        jw_kv_u64(jw, "first_ms", real_ms(to->a, f->value.first_ns));
+        jw_kv_u64(jw, "last_ms", real_ms(to->a, f->value.last_ns));
+        jw_end_object(jw);
+    }
+    jw_end_array(jw);
+    return 0;
+}
+
 static int answer_map(struct answer *to)
 {
     const struct net_edge *e;
@@ -335,6 +366,7 @@ static const struct {
     {"dns", answer_dns, true},
     {"drops", answer_drops, false},
     {"map", answer_map, false},
+    {"forwarded", answer_forwarded, false},
 };
 
 static void put_state(const struct agent *a, struct jw *jw)

@@ -37,7 +37,8 @@ const struct command_options net_options = {
     .description =
         "flows (the default): connections, listeners and flows of datagrams that go on, and those that ended last. dns: which "
         "names were asked for, by whom, and what the answer was. drops: packets that the kernel dropped, by reason and place. "
-        "map: which program talks to which other one, host or name, added up since the agent started.\n\n"
+        "map: which program talks to which other one, host or name, added up since the agent started. "
+        "forwarded: packets that this host passes on for others, of the last ten minutes.\n\n"
         "The agent looks at this when its settings `flows` and `dns` are on. NAME is the one that the address was last learnt by. "
         "How much a connection over TCP that goes on has sent is read from the kernel for those in the host's own network.",
     .rows = net_rows,
@@ -83,7 +84,7 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
 
 static int find_what(struct net *n)
 {
-    static const char *const words[] = {"flows", "dns", "drops", "map"};
+    static const char *const words[] = {"flows", "dns", "drops", "map", "forwarded"};
     const char *given = n->cli->n_operands ? n->cli->operands[0] : words[0];
     struct error err = {};
 
@@ -93,7 +94,7 @@ static int find_what(struct net *n)
             return -1;
         }
     (void)error_set(&err, -EINVAL, "'%.40s' is nothing that the network is asked for", given);
-    error_expected(&err, "flows, dns, drops or map");
+    error_expected(&err, "flows, dns, drops, map or forwarded");
     return cli_usage(n->cli, &err);
 }
 

@@ -329,6 +329,26 @@ static void render_map(struct json_object *net, bool color, struct strbuf *sb)
     columns_print(&c, color, sb);
 }
 
+static void render_forwarded(struct json_object *net, bool color, struct strbuf *sb)
+{
+    _cleanup_(columns_done) struct columns c = {
+        .n = 7, .titles = {"BYTES", "PACKETS", "LAST", "FROM", "TO", "", "PORT"}};
+    struct json_object *list = json_get(net, "forwarded");
+
+    for (size_t i = 0; i < cli_length(list); i++) {
+        struct json_object *row = json_object_array_get_idx(list, i);
+
+        put_bytes_cell(&c, row, "bytes");
+        columns_put_count(&c, num(row, "packets"));
+        columns_put_ago(&c, num(row, "last_ms"), num(net, "now_ms"));
+        columns_put(&c, str(row, "source"));
+        columns_put(&c, str(row, "destination"));
+        put_protocol(&c, row);
+        put_service(&c, row);
+    }
+    columns_print(&c, color, sb);
+}
+
 // What is not looked at, though it is to be.
 static void put_error(struct json_object *net, const char *key, bool color, struct strbuf *sb)
 {
@@ -353,6 +373,8 @@ void render_net(const char *what, struct json_object *net, struct json_object *b
         render_dns(net, color, &all);
     else if (streq(what, "drops"))
         render_drops(net, color, &all);
+    else if (streq(what, "forwarded"))
+        render_forwarded(net, color, &all);
     else
         render_map(net, color, &all);
     if (num(net, "more")) {
@@ -410,7 +432,8 @@ static void filter_list(struct json_object *net, const char *key, const struct n
 
 void net_filter_apply(struct json_object *net, const struct net_filter *f)
 {
-    static const char *const lists[] = {"live", "closed", "questions", "drops", "edges"};
+    static const char *const lists[] = {"live", "closed", "questions", "drops", "edges",
+                                        "forwarded"};
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         filter_list(net, lists[i], f);

@@ -256,6 +256,7 @@ int flows_tick(struct flows *f, flow_fn fn, void *ctx)
 
     if (r < 0)
         return r;
+    flows_forwards_forget(f, now_ns(CLOCK_BOOTTIME));
     flow_table_look(f->table, now_ns(CLOCK_BOOTTIME));
     r = walk(f, fn, ctx);
     // What went with its socket during the walk has told so before.

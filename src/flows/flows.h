@@ -72,6 +72,22 @@ struct drop {
     char place[64]; // "tcp_v4_rcv+0x9a"; the address where there is no name
 };
 
+// Packets that this host passes on for others, by both addresses, protocol and service.
+struct forward {
+    struct sg_forward_key key;
+    struct sg_forward_value value;
+};
+
+struct forwards {
+    struct forward *items; // most bytes first
+    size_t n, cap;
+};
+int flows_forwards(struct flows *f, struct forwards *ret);
+void forwards_done(struct forwards *d);
+// Takes out what was not seen for so long: the table is for what goes on. flows_tick() does it.
+#define FORWARDS_KEPT_NS UINT64_C(600000000000)
+void flows_forwards_forget(struct flows *f, uint64_t now_ns);
+
 struct drops {
     struct drop *items; // most packets first
     size_t n, cap;

@@ -142,6 +142,7 @@ static int find_maps(struct flows *f)
         {"flow_connections", &f->connections},
         {"flow_datagrams", &f->datagrams},
         {"flow_drops", &f->drops},
+        {"flow_forwards", &f->forwards},
         {"flow_counts", &f->counts},
     };
 

@@ -183,6 +183,7 @@ static void test_net(void **state)
     net("dns", "net-dns.json", "net-dns.txt", NULL, false);
     net("drops", "net-drops.json", "net-drops.txt", NULL, false);
     net("map", "net-map.json", "net-map.txt", NULL, false);
+    net("forwarded", "net-forwarded.json", "net-forwarded.txt", NULL, false);
 }
 
 static void test_net_of_another_version(void **state)
@@ -194,7 +195,7 @@ static void test_net_of_another_version(void **state)
         "{\"live\":[7,null,{}],\"closed\":{},\"flows_error\":7}",
         "{\"edges\":[[]],\"drops\":[{\"packets\":-1}],\"questions\":[{\"answers\":[1]}],\"more\":\"x\"}",
         "{\"live\":[{\"end_ms\":1,\"begin_ms\":9,\"bytes_out\":18446744073709551615}]}"};
-    static const char *const whats[] = {"flows", "dns", "drops", "map"};
+    static const char *const whats[] = {"flows", "dns", "drops", "map", "forwarded"};
     const struct net_filter f = {.process = "x", .peer = "y", .live = true};
 
     (void)state;

@@ -25,6 +25,10 @@ ends_reader() {
     kill -TERM "$reads"
     wait "$reads" || echo "not ok reader.its end: $(cat /tmp/flows.err)"
 }
+await_said() { # seconds, pattern, so many lines with it; what is missing then, the judge says
+    timeout "$1" bash -c "until ((\$(grep -c '$2' $said) >= $3)); do sleep 0.1; done"
+}
+last_port() { python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readlines()[-1]).get("port", 0))' $facts; }
 judge() { python3 "$cases/flows.py" judge "$1" $said $facts; }
 
 begin_server() {
@@ -63,7 +67,8 @@ connections() {
     else
         echo "not ok network.netem"
     fi
-    sleep 2
+    # Both ends of the last connection have told of its end.
+    await_said 20 "\"type\":\"close\".*\"\(local\|remote\)_port\":$(last_port)," 2
     ends_reader
     judge connections
     kill "$serves"
@@ -84,7 +89,8 @@ datagrams() {
     ask closed6 closed6 fd00:2::2 79
     in_ns client ping -c 3 -i 0.2 $server >/tmp/ping || echo "not ok client.ping"
     in_ns client ping -6 -c 2 -i 0.2 fd00:2::2 >/tmp/ping6 || echo "not ok client.ping6"
-    sleep 6
+    # All of them are over: closed, or at rest.
+    timeout 30 bash -c "until [[ \$(grep -c '\"type\":\"begin\"' $said) -eq \$(grep -c '\"type\":\"end\"' $said) ]]; do sleep 0.1; done"
     ends_reader
     judge datagrams
     kill "$serves"
@@ -94,7 +100,7 @@ storm() {
     reader
     begin_server
     ask storm one $server 2000
-    sleep 2
+    await_said 60 '"type":"close"' 4000
     ends_reader
     judge storm
     kill "$serves"
@@ -104,7 +110,8 @@ storm() {
     kill -USR2 "$reads"
     ask storm unread $server 3400
     kill -USR2 "$reads"
-    sleep 3
+    # At the next look those go whose ends were lost.
+    timeout 60 bash -c "until kill -USR1 $reads && sleep 0.2 && tail -n 1 $said | grep -q '\"live\":1\\?[0-9]}'; do :; done"
     ends_reader
     judge unread
     kill "$serves"
@@ -115,7 +122,7 @@ evicted() {
     reader -i 600000 -t 5000
     begin_server
     ask spread spread $server 18000
-    sleep 2
+    await_said 60 '"type":"begin"' 18000
     ends_reader
     judge evicted
     kill "$serves"

@@ -167,6 +167,13 @@ class Judge:
         check("looks.questions", any(q["name"] == "www.test" and q.get("program", "").endswith("/curl") and q["answers"] for q in dns), dns[:2])
         drops = json.load(open("/tmp/drops.json"))["drops"]
         check("looks.drops", sum(d["packets"] for d in drops) > 0 and all(d["place"] for d in drops), drops[:2])
+        # The router is of this host, too. Beside what curl was sent there are headers, and acknowledgements went back.
+        passed = [r for r in json.load(open("/tmp/forwarded.json"))["forwarded"] if r["service"] == 80 and r["protocol"] == 6]
+        by = {(r["source"], r["destination"]): r for r in passed}
+        for server, client in ((SERVER, CLIENT), (SERVER6, CLIENT6)):
+            there, back = by.get((server, client), {}), by.get((client, server), {})
+            check(f"forwarded.{server}", 1234567 < there.get("bytes", 0) < 1234567 * 1.2 and
+                  0 < back.get("bytes", 0) < 200000, there, back)
         edges = json.load(open("/tmp/map.json"))["edges"]
         local = [e for e in edges if e["peer"] == "127.0.0.1" and e["port"] == 8000]
         check("map.both ends are here", any(e["program"].endswith("/curl") and "python3" in e.get("peer_program", "") and not e["incoming"] for e in local) and

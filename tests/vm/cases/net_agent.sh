@@ -96,6 +96,7 @@ looks() {
     safeguard net flows >/tmp/flows.txt
     safeguard net dns --json >/tmp/dns.json
     safeguard net drops --json >/tmp/drops.json
+    safeguard net forwarded --json >/tmp/forwarded.json
     check "looks.a table for people" grep -qE 'python3.* tcp +0\.0\.0\.0:8100 .*listens' /tmp/flows.txt
     check "looks.filters" bash -c "safeguard net --process 'python3*' --peer 0.0.0.0 --live | grep -q 8100 && ! safeguard net --process nothing --live | grep -q 8100"
     kill $live $heard
