@@ -54,8 +54,7 @@ static int ask_defence(struct agent *a, struct json_object *args _unused_, struc
 }
 
 // As net_answer(). That a setting is off is an answer, too: who looks is told so.
-static int ask_network(struct agent *a, struct json_object *args, struct jw *jw,
-                       struct error *err)
+static int ask_network(struct agent *a, struct json_object *args, struct jw *jw, struct error *err)
 {
     struct error why = {};
     int r;

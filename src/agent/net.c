@@ -428,8 +428,8 @@ uint64_t net_flows_lost(const struct agent *a)
 
     if (!a->net.flows || flows_counts(a->net.flows, &c) < 0)
         return 0;
-    return c.kernel.lost + c.kernel.connections_full + c.kernel.flows_full + c.kernel.forwards_full + c.table.full +
-           c.table.evicted + c.bad + c.missed;
+    return c.kernel.lost + c.kernel.connections_full + c.kernel.flows_full +
+           c.kernel.forwards_full + c.table.full + c.table.evicted + c.bad + c.missed;
 }
 
 uint64_t net_dns_lost(const struct agent *a)

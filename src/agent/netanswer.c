@@ -362,10 +362,8 @@ static const struct {
     int (*answer)(struct answer *to);
     bool dns; // of that setting; else of `flows`
 } answers[] = {
-    {"flows", answer_flows, false},
-    {"dns", answer_dns, true},
-    {"drops", answer_drops, false},
-    {"map", answer_map, false},
+    {"flows", answer_flows, false},         {"dns", answer_dns, true},
+    {"drops", answer_drops, false},         {"map", answer_map, false},
     {"forwarded", answer_forwarded, false},
 };
 

@@ -331,8 +331,9 @@ static void render_map(struct json_object *net, bool color, struct strbuf *sb)
 
 static void render_forwarded(struct json_object *net, bool color, struct strbuf *sb)
 {
-    _cleanup_(columns_done) struct columns c = {
-        .n = 7, .titles = {"BYTES", "PACKETS", "LAST", "FROM", "TO", "", "PORT"}};
+    _cleanup_(columns_done) struct columns c = {.n = 7,
+                                                .titles = {"BYTES", "PACKETS", "LAST", "FROM", "TO",
+                                                           "", "PORT"}};
     struct json_object *list = json_get(net, "forwarded");
 
     for (size_t i = 0; i < cli_length(list); i++) {
@@ -432,8 +433,8 @@ static void filter_list(struct json_object *net, const char *key, const struct n
 
 void net_filter_apply(struct json_object *net, const struct net_filter *f)
 {
-    static const char *const lists[] = {"live", "closed", "questions", "drops", "edges",
-                                        "forwarded"};
+    static const char *const lists[] = {"live",  "closed", "questions",
+                                        "drops", "edges",  "forwarded"};
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         filter_list(net, lists[i], f);

@@ -208,6 +208,8 @@ int dns_attach(struct dns *d, struct error *err)
         r = program ? attach_one(d, program, cgroups, &d->links[i]) : -ENOENT;
         if (r < 0)
             (void)error_set(err, r, "program %s cannot be attached: %s", programs[i], strerror(-r));
+        if (r == -EPERM)
+            error_cure(err, "CAP_NET_ADMIN for the agent (CapabilityBoundingSet= of its service)");
     }
     return r < 0 ? r : dns_pins_maps(&d->pins, d->object, err);
 }

@@ -278,7 +278,8 @@ static void test_network(void **state _unused_)
          "{\"network\":{\"dns\":true,\"questions\":[{\"name\":\"www.example\",\"type\":\"A\",\"rcode\":\"NoError\","
          "\"answers\":[{\"address\":\"192.0.2.1\",\"ttl\":5},7]}]}}",
          "questions.0.answers.0", "192.0.2.1"},
-        {"drops", "{\"network\":{\"flows\":true,\"drops\":[{\"reason\":\"NO_SOCKET\",\"packets\":9}]}}",
+        {"drops",
+         "{\"network\":{\"flows\":true,\"drops\":[{\"reason\":\"NO_SOCKET\",\"packets\":9}]}}",
          "drops.0.reason", "NO_SOCKET"},
         {"map", "{\"network\":{\"flows\":true,\"edges\":[{\"program\":\"/bin/a\",\"flows\":4}]}}",
          "edges.0.flows", "4"},
@@ -314,7 +315,8 @@ static void test_network_odd(void **state _unused_)
     } rows[] = {
         {"flows", "{\"off\":{\"what\":\"the setting is off\",\"cure\":\"turn it on\"}}"},
         {"dns", "5"},
-        {"drops", "{\"network\":[]}"},
+        {"drops",
+         "{\"network\":{\"drops\":[],\"flows\":false,\"flows_error\":{\"what\":\"no room\"},\"dns_error\":{\"what\":\"x\"}}}"},
         {"map",
          "{\"network\":{\"live\":[7,{\"type\":[],\"local\":9,\"bytes_out\":\"x\",\"begin_ms\":1e300}],\"closed\":{},\"more\":-5,"
          "\"questions\":[{\"answers\":{}}],\"drops\":[null],\"edges\":\"x\",\"flows\":7}}"},
@@ -339,6 +341,8 @@ static void test_network_odd(void **state _unused_)
             expect_said(p, "error", "the setting is off");
             expect_said(p, "cure", "turn it on");
         }
+        if (i == 2)
+            expect_said(p, "error", "no room");
     }
     close_all(rig, &a, v, 1);
 }

@@ -36,6 +36,8 @@ YAML
 sed -i 's/^rotate_size: .*/rotate_size: 64K/' "$settings"
 # What is done to it here it would defend itself against; that is at the end.
 echo 'defence: no' >>"$settings"
+# With all that the unit has to allow for it.
+printf 'flows: on\ndns: on\n' >>"$settings"
 # An emulated processor takes longer to load the programs; the watchdog is to be seen at work sooner.
 printf '[Unit]\nRefuseManualStop=no\n[Service]\nTimeoutStartSec=900\nWatchdogSec=30\n' >"/etc/systemd/system/$unit.d/vm.conf"
 systemctl daemon-reload
@@ -57,6 +59,8 @@ check "the denial is recorded" await 60 '/srv/vault/a' "$events"
 check "it sees the host's mounts" is "$(readlink "/proc/$(property MainPID)/ns/mnt")" "$(readlink /proc/1/ns/mnt)"
 check "it has no capability to load modules" bash -c "! capsh --decode=\$(awk '/CapBnd/ {print \$2}' /proc/$(property MainPID)/status) | grep -q sys_module"
 check "it runs without new privileges" grep -q 'NoNewPrivs:.*1' "/proc/$(property MainPID)/status"
+check "it looks at flows and names" bash -c "safeguard status --json | python3 -c 'import json, sys; n = json.load(sys.stdin)[\"network\"]; sys.exit(0 if n[\"flows\"] and n[\"dns\"] and not n.get(\"not_seen\") else str(n))'"
+check "what goes on is known, with places in the kernel" bash -c "safeguard net flows --json && safeguard net drops --json"
 check "the kernel would kill it last" is "$(cat "/proc/$(property MainPID)/oom_score_adj")" -900
 check "the log directory's mode" mode_is /var/log/safeguard '750 root:root'
 check "the log's mode" mode_is "$events" '640 root:root'
