@@ -194,10 +194,17 @@ static bool is_single(struct net_merge *m, struct share *s)
     return true;
 }
 
-static void begin(struct net_merge *m, uint64_t now_ns)
+// The row that a record becomes part of; NULL: it is written by itself (*ret_single), or there is no memory.
+static struct net_merged *take(struct net_merge *m, struct row_key *key, uint64_t now_ns,
+                               bool *ret_single)
 {
+    struct share *s;
+
     if (!m->began_ns)
         m->began_ns = now_ns;
+    s = share_of(m, key);
+    *ret_single = is_single(m, s);
+    return *ret_single ? NULL : row_of(m, key, s);
 }
 
 bool net_merge_flow(struct net_merge *m, const struct flow *flow)
@@ -214,17 +221,13 @@ bool net_merge_flow(struct net_merge *m, const struct flow *flow)
         .incoming = incoming,
     };
     struct net_merged *row;
-    struct share *s;
+    bool single;
 
     set_process(&key, &ref);
     memcpy(key.peer, remote ? flow->ends.remote : flow->ends.local, sizeof(key.peer));
-    begin(m, flow->last_ns);
-    s = share_of(m, &key);
-    if (is_single(m, s))
-        return true;
-    row = row_of(m, &key, s);
+    row = take(m, &key, flow->last_ns, &single);
     if (!row)
-        return false;
+        return single;
     if (!row->count) {
         row->is_flow = true;
         row->flow = *flow;
@@ -247,18 +250,14 @@ bool net_merge_dns(struct net_merge *m, const struct dns_record *dns, bool unans
         .protocol = dns->tcp,
     };
     struct net_merged *row;
-    struct share *s;
+    bool single;
 
     set_process(&key, &dns->process);
     memcpy(key.peer, dns->server, sizeof(key.peer));
     memcpy(key.name, dns->name, dns->name_len);
-    begin(m, dns->time_ns);
-    s = share_of(m, &key);
-    if (is_single(m, s))
-        return true;
-    row = row_of(m, &key, s);
+    row = take(m, &key, dns->time_ns, &single);
     if (!row)
-        return false;
+        return single;
     if (!row->count) {
         row->dns = *dns;
         row->unanswered = unanswered;

@@ -79,6 +79,13 @@ int cli_parse(struct cli *cli, option_fn fn, void *ctx)
     return cli_print(&sb, CLI_OK);
 }
 
+int cli_bad_value(struct error *err, const char *option, const char *given, const char *expected)
+{
+    (void)error_set(err, -EINVAL, "%s: '%s' is not valid", option, given);
+    error_expected(err, "%s", expected);
+    return -EINVAL;
+}
+
 int cli_fail(const struct error *err)
 {
     _cleanup_(sb_done) struct strbuf sb = {};

@@ -115,6 +115,9 @@ int cli_operands(const struct cli *cli, int least, int most);
 // The options of a command as base/options.h takes them.
 struct options cli_command_options(const struct command *command);
 
+// What an option was given is not what it takes: fills err and returns -EINVAL.
+int cli_bad_value(struct error *err, const char *option, const char *given, const char *expected);
+
 // Prints the error and returns the status that fits it.
 int cli_fail(const struct error *err);
 int cli_usage(const struct cli *cli, const struct error *err);

@@ -54,13 +54,6 @@ struct net {
     struct screen screen;
 };
 
-static int bad(struct error *err, const char *option, const char *arg, const char *expected)
-{
-    (void)error_set(err, -EINVAL, "%s: '%s' is not valid", option, arg);
-    error_expected(err, "%s", expected);
-    return -EINVAL;
-}
-
 static int on_option(void *ctx, int id, const char *arg, struct error *err)
 {
     struct net *n = ctx;
@@ -73,10 +66,10 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_INTERVAL:
         return interval_parse(arg, &n->interval_ms) == 0
                    ? 0
-                   : bad(err, "--interval", arg, INTERVAL_TEXT);
+                   : cli_bad_value(err, "--interval", arg, INTERVAL_TEXT);
     case OPT_LIMIT:
         if (parse_u32(arg, &n->limit) < 0 || n->limit == 0 || n->limit > ROWS_MAX)
-            return bad(err, "--limit", arg, "a number from 1 to 5000");
+            return cli_bad_value(err, "--limit", arg, "a number from 1 to 5000");
         return 0;
     default: return 0;
     }

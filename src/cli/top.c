@@ -59,13 +59,6 @@ struct top {
     struct screen screen;
 };
 
-static int bad(struct error *err, const char *option, const char *arg, const char *expected)
-{
-    (void)error_set(err, -EINVAL, "%s: '%s' is not valid", option, arg);
-    error_expected(err, "%s", expected);
-    return -EINVAL;
-}
-
 static int on_option(void *ctx, int id, const char *arg, struct error *err)
 {
     struct top *t = ctx;
@@ -79,11 +72,11 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_INTERVAL:
         return interval_parse(arg, &t->interval_ms) == 0
                    ? 0
-                   : bad(err, "--interval", arg, INTERVAL_TEXT);
+                   : cli_bad_value(err, "--interval", arg, INTERVAL_TEXT);
     case OPT_LIMIT:
         n = strtoul(arg, &end, 10);
         if (end == arg || *end || n == 0 || n > ROWS_MAX)
-            return bad(err, "--limit", arg, "a number from 1 to 1000");
+            return cli_bad_value(err, "--limit", arg, "a number from 1 to 1000");
         t->limit = (uint32_t)n;
         return 0;
     default: return 0;

@@ -7,29 +7,13 @@
 
 #include "base/jsonget.h"
 #include "base/macro.h"
+#include "server/live_put.h"
 #include "server/write.h"
 
-#define TIME_MAX  UINT64_C(253402300799999) // the end of the year 9999
-#define COUNT_MAX ((uint64_t)1 << 53)       // what every reader of JSON has exactly
 #define COMM_MAX  15u
 #define SLOTS_MAX 64u
 #define RULES_MAX 50u
 #define NAMES_MAX 8u
-
-static void text(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    write_text(out, key, json_get_str(o, name, NULL));
-}
-
-static uint64_t count_of(struct json_object *o, const char *name)
-{
-    return MIN(json_get_u64(o, name, 0), COUNT_MAX);
-}
-
-static void count(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    jw_kv_u64(out, key, count_of(o, name));
-}
 
 static void maybe_number(struct jw *out, const char *key, struct json_object *o, const char *name)
 {
@@ -37,33 +21,16 @@ static void maybe_number(struct jw *out, const char *key, struct json_object *o,
     int64_t n = json_object_is_type(value, json_type_int) ? json_object_get_int64(value)
                                                           : INT64_MIN;
 
-    if (n == INT64_MIN || n > (int64_t)COUNT_MAX || n < -(int64_t)COUNT_MAX)
+    if (n == INT64_MIN || n > (int64_t)LIVE_COUNT_MAX || n < -(int64_t)LIVE_COUNT_MAX)
         jw_kv_null(out, key);
     else
         jw_kv_i64(out, key, n);
 }
 
-static void when(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    uint64_t ms = json_get_u64(o, name, 0);
-
-    write_time(out, key, ms <= TIME_MAX ? ms : 0);
-}
-
-static void flag(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    jw_kv_bool(out, key, json_get_bool(o, name, 0) == 1);
-}
-
 static void error(struct jw *out, struct json_object *o)
 {
-    text(out, "error", o, "what");
-    text(out, "cure", o, "cure");
-}
-
-static size_t length(struct json_object *list)
-{
-    return json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    live_text(out, "error", o, "what");
+    live_text(out, "cure", o, "cure");
 }
 
 // By name, or by number where the host has no name for it.
@@ -96,17 +63,17 @@ static void process(struct json_object *o, struct jw *out)
     write_text(out, "parent", json_get_str(o, "below", json_get_str(o, "parent", NULL)));
     maybe_number(out, "pid", o, "pid");
     put_name(out, json_get_str(o, "comm", NULL), json_get_str(o, "program", NULL));
-    text(out, "program", o, "program");
-    text(out, "cmd_line", o, "command");
+    live_text(out, "program", o, "program");
+    live_text(out, "cmd_line", o, "command");
     user(out, o, "user", "user_id");
-    when(out, "started", o, "started_ms");
-    text(out, "login_user", o, "login");
-    text(out, "session", o, "session");
-    text(out, "container", o, "container");
-    text(out, "package", o, "package");
-    flag(out, "kernel_thread", o, "kernel_thread");
-    flag(out, "deleted", o, "deleted");
-    flag(out, "foreign", o, "foreign");
+    live_when(out, "started", o, "started_ms");
+    live_text(out, "login_user", o, "login");
+    live_text(out, "session", o, "session");
+    live_text(out, "container", o, "container");
+    live_text(out, "package", o, "package");
+    live_flag(out, "kernel_thread", o, "kernel_thread");
+    live_flag(out, "deleted", o, "deleted");
+    live_flag(out, "foreign", o, "foreign");
     jw_end_object(out);
 }
 
@@ -114,7 +81,7 @@ void live_processes_json(struct json_object *o, struct jw *out)
 {
     struct json_object *list = json_get(o, "processes");
 
-    for (size_t i = 0; i < length(list); i++)
+    for (size_t i = 0; i < live_length(list); i++)
         process(json_object_array_get_idx(list, i), out);
 }
 
@@ -123,10 +90,10 @@ void live_processes_json(struct json_object *o, struct jw *out)
 static void delay(struct jw *out, struct json_object *o)
 {
     jw_kv_object(out, "delay");
-    count(out, "count", o, "count");
-    count(out, "mean_ns", o, "mean_ns");
-    count(out, "p95_ns", o, "p95_ns");
-    count(out, "max_ns", o, "max_ns");
+    live_count(out, "count", o, "count");
+    live_count(out, "mean_ns", o, "mean_ns");
+    live_count(out, "p95_ns", o, "p95_ns");
+    live_count(out, "max_ns", o, "max_ns");
     jw_end_object(out);
 }
 
@@ -140,13 +107,13 @@ static void scheduled(struct json_object *o, struct jw *out)
         return;
     }
     jw_kv_object(out, "sched");
-    count(out, "switches", o, "switches");
-    count(out, "involuntary", o, "involuntary");
-    count(out, "wait_permille", o, "wait_permille");
+    live_count(out, "switches", o, "switches");
+    live_count(out, "involuntary", o, "involuntary");
+    live_count(out, "wait_permille", o, "wait_permille");
     delay(out, json_get(o, "delay"));
     jw_kv_object(out, "off_permille");
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-        count(out, reasons[i], off, reasons[i]);
+        live_count(out, reasons[i], off, reasons[i]);
     jw_end_object(out);
     jw_end_object(out);
 }
@@ -154,18 +121,18 @@ static void scheduled(struct json_object *o, struct jw *out)
 static void use_of(struct json_object *o, struct jw *out)
 {
     jw_begin_object(out);
-    text(out, "uid", o, "process_uid");
+    live_text(out, "uid", o, "process_uid");
     maybe_number(out, "pid", o, "pid");
     put_name(out, json_get_str(o, "name", NULL), json_get_str(o, "exe", NULL));
-    text(out, "program", o, "exe");
-    text(out, "cmd_line", o, "command");
+    live_text(out, "program", o, "exe");
+    live_text(out, "cmd_line", o, "command");
     user(out, o, "user", "uid");
-    text(out, "container", o, "container");
-    text(out, "cgroup", o, "cgroup");
-    flag(out, "ended", o, "ended");
-    count(out, "cpu_permille", o, "cpu_permille");
-    count(out, "read_bytes", o, "read_bytes");
-    count(out, "written_bytes", o, "written_bytes");
+    live_text(out, "container", o, "container");
+    live_text(out, "cgroup", o, "cgroup");
+    live_flag(out, "ended", o, "ended");
+    live_count(out, "cpu_permille", o, "cpu_permille");
+    live_count(out, "read_bytes", o, "read_bytes");
+    live_count(out, "written_bytes", o, "written_bytes");
     maybe_number(out, "rss_bytes", o, "rss_bytes");
     maybe_number(out, "threads", o, "threads");
     scheduled(json_get(o, "sched"), out);
@@ -176,23 +143,23 @@ static void whole_host(struct json_object *o, struct jw *out)
 {
     struct json_object *slots = json_get(o, "delays"), *lost = json_get(o, "lost");
 
-    count(out, "cpus", o, "cpus");
-    count(out, "switches", o, "switches");
+    live_count(out, "cpus", o, "cpus");
+    live_count(out, "switches", o, "switches");
     delay(out, json_get(o, "delay"));
-    count(out, "slot_ns", o, "slot_ns");
+    live_count(out, "slot_ns", o, "slot_ns");
     jw_kv_array(out, "delays");
-    for (size_t i = 0; i < MIN(length(slots), (size_t)SLOTS_MAX); i++) {
+    for (size_t i = 0; i < MIN(live_length(slots), (size_t)SLOTS_MAX); i++) {
         struct json_object *n = json_object_array_get_idx(slots, i);
 
         jw_u64(out, json_object_is_type(n, json_type_int)
-                        ? MIN(json_object_get_uint64(n), COUNT_MAX)
+                        ? MIN(json_object_get_uint64(n), LIVE_COUNT_MAX)
                         : 0);
     }
     jw_end_array(out);
     jw_kv_u64(out, "uncounted",
-              MIN(count_of(lost, "evicted") + count_of(lost, "full") + count_of(lost, "unknown") +
-                      count_of(lost, "untold"),
-                  COUNT_MAX));
+              MIN(live_count_of(lost, "evicted") + live_count_of(lost, "full") +
+                      live_count_of(lost, "unknown") + live_count_of(lost, "untold"),
+                  LIVE_COUNT_MAX));
 }
 
 static void use(struct json_object *o, struct jw *out)
@@ -204,14 +171,14 @@ static void use(struct json_object *o, struct jw *out)
         return;
     }
     jw_kv_object(out, "use");
-    jw_kv_u64(out, "interval_ms", count_of(o, "interval_ns") / 1000000);
-    flag(out, "since_start", o, "since_start");
-    count(out, "processes", o, "processes");
-    flag(out, "scheduling", o, "scheduling");
+    jw_kv_u64(out, "interval_ms", live_count_of(o, "interval_ns") / 1000000);
+    live_flag(out, "since_start", o, "since_start");
+    live_count(out, "processes", o, "processes");
+    live_flag(out, "scheduling", o, "scheduling");
     error(out, json_get(o, "scheduling_error"));
     whole_host(json_get(o, "host"), out);
     jw_kv_array(out, "rows");
-    for (size_t i = 0; i < length(rows); i++)
+    for (size_t i = 0; i < live_length(rows); i++)
         use_of(json_object_array_get_idx(rows, i), out);
     jw_end_array(out);
     jw_end_object(out);
@@ -223,27 +190,27 @@ static void rule(struct json_object *o, struct jw *out)
 
     jw_begin_object(out);
     jw_kv_str(out, "file", json_get_str(o, "file", ""));
-    count(out, "line", o, "line");
+    live_count(out, "line", o, "line");
     maybe_number(out, "weight", values, "weight");
     maybe_number(out, "quota_permille", values, "quota_permille");
-    text(out, "cpus", values, "cpus");
+    live_text(out, "cpus", values, "cpus");
     maybe_number(out, "io_weight", values, "io_weight");
     maybe_number(out, "nice", values, "nice");
-    text(out, "class", values, "class");
+    live_text(out, "class", values, "class");
     maybe_number(out, "priority", values, "priority");
-    text(out, "io_class", values, "io_class");
-    flag(out, "named_groups", o, "named_groups");
+    live_text(out, "io_class", values, "io_class");
+    live_flag(out, "named_groups", o, "named_groups");
     jw_kv_array(out, "groups");
-    for (size_t i = 0; i < MIN(length(groups), (size_t)NAMES_MAX); i++) {
+    for (size_t i = 0; i < MIN(live_length(groups), (size_t)NAMES_MAX); i++) {
         struct json_object *name = json_object_array_get_idx(groups, i);
 
         jw_cstr(out,
                 json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "");
     }
     jw_end_array(out);
-    text(out, "own_group", o, "own_group");
-    count(out, "processes", o, "processes");
-    count(out, "serving_groups", o, "serving_groups");
+    live_text(out, "own_group", o, "own_group");
+    live_count(out, "processes", o, "processes");
+    live_count(out, "serving_groups", o, "serving_groups");
     jw_end_object(out);
 }
 
@@ -259,7 +226,7 @@ static void state_of_rules(struct json_object *o, struct jw *out)
     }
     jw_kv_object(out, "scheduling");
     for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
-        count(out, counts[i], o, counts[i]);
+        live_count(out, counts[i], o, counts[i]);
     error(out, json_get(o, "error"));
     jw_end_object(out);
 }
@@ -271,7 +238,7 @@ void live_scheduling_json(struct json_object *o, struct jw *out)
     use(json_get(o, "top"), out);
     state_of_rules(json_get(o, "scheduling"), out);
     jw_kv_array(out, "rules");
-    for (size_t i = 0; i < MIN(length(rules), (size_t)RULES_MAX); i++)
+    for (size_t i = 0; i < MIN(live_length(rules), (size_t)RULES_MAX); i++)
         rule(json_object_array_get_idx(rules, i), out);
     jw_end_array(out);
 }
@@ -281,9 +248,9 @@ void live_scheduling_json(struct json_object *o, struct jw *out)
 static void self_test(struct json_object *o, struct jw *out)
 {
     jw_kv_object(out, "self_test");
-    when(out, "time", o, "time_ms");
-    count(out, "rounds", o, "rounds");
-    count(out, "failing", o, "failing");
+    live_when(out, "time", o, "time_ms");
+    live_count(out, "rounds", o, "rounds");
+    live_count(out, "failing", o, "failing");
     error(out, json_get(o, "error"));
     jw_end_object(out);
 }
@@ -298,10 +265,10 @@ void live_defence_json(struct json_object *o, struct jw *out)
     }
     jw_kv_object(out, "defence");
     live_defence_state_json(d, out);
-    flag(out, "secret", d, "secret");
-    count(out, "programs", d, "programs");
-    text(out, "missing", d, "missing");
-    count(out, "refused", d, "refused");
+    live_flag(out, "secret", d, "secret");
+    live_count(out, "programs", d, "programs");
+    live_text(out, "missing", d, "missing");
+    live_count(out, "refused", d, "refused");
     self_test(json_get(o, "self_test"), out);
     jw_end_object(out);
 }
@@ -315,14 +282,14 @@ void live_defence_state_json(struct json_object *o, struct jw *out)
         if (streq(state, states[i]))
             known = states[i];
     jw_kv_str(out, "state", known);
-    when(out, "until", o, "unlocked_until_ms");
-    text(out, "by", o, "unlocked_by");
-    count(out, "attempts", o, "attempts");
-    count(out, "repairs", o, "repairs");
+    live_when(out, "until", o, "unlocked_until_ms");
+    live_text(out, "by", o, "unlocked_by");
+    live_count(out, "attempts", o, "attempts");
+    live_count(out, "repairs", o, "repairs");
 }
 
 void live_self_test_row_json(struct json_object *o, struct jw *out)
 {
-    when(out, "self_test", o, "self_test_ms");
-    count(out, "failing", o, "failing");
+    live_when(out, "self_test", o, "self_test_ms");
+    live_count(out, "failing", o, "failing");
 }

@@ -4,88 +4,62 @@
 // there can be.
 #include <string.h>
 
-#include "base/jsonget.h"
-#include "base/macro.h"
 #include "server/live_json.h"
-#include "server/write.h"
+#include "server/live_put.h"
 
-#define TIME_MAX    UINT64_C(253402300799999) // the end of the year 9999
-#define COUNT_MAX   ((uint64_t)1 << 53)       // what every reader of JSON has exactly
 #define ROWS_MAX    2048u
 #define ANSWERS_MAX 16u
-
-static void text(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    write_text(out, key, json_get_str(o, name, NULL));
-}
-
-static void count(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    jw_kv_u64(out, key, MIN(json_get_u64(o, name, 0), COUNT_MAX));
-}
 
 static void maybe_count(struct jw *out, const char *key, struct json_object *o, const char *name)
 {
     if (json_object_is_type(json_get(o, name), json_type_int))
-        count(out, key, o, name);
+        live_count(out, key, o, name);
     else
         jw_kv_null(out, key);
 }
 
-static void when(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    uint64_t ms = json_get_u64(o, name, 0);
-
-    write_time(out, key, ms <= TIME_MAX ? ms : 0);
-}
-
-static void flag(struct jw *out, const char *key, struct json_object *o, const char *name)
-{
-    jw_kv_bool(out, key, json_get_bool(o, name, 0) == 1);
-}
-
 static void who(struct json_object *o, struct jw *out)
 {
-    text(out, "process", o, "process_uid");
+    live_text(out, "process", o, "process_uid");
     maybe_count(out, "pid", o, "pid");
-    text(out, "program", o, "program");
-    text(out, "container", o, "container");
+    live_text(out, "program", o, "program");
+    live_text(out, "container", o, "container");
 }
 
 static void flow(struct json_object *o, struct jw *out)
 {
     jw_kv_str(out, "type", json_get_str(o, "type", ""));
-    text(out, "ended", o, "reason");
+    live_text(out, "ended", o, "reason");
     who(o, out);
-    text(out, "user", o, "user");
-    count(out, "protocol", o, "protocol");
-    flag(out, "incoming", o, "incoming");
-    text(out, "local", o, "local");
-    count(out, "local_port", o, "local_port");
-    text(out, "remote", o, "remote");
-    count(out, "remote_port", o, "remote_port");
-    text(out, "name", o, "name");
-    text(out, "peer_program", o, "peer_program");
-    when(out, "begin", o, "begin_ms");
-    when(out, "end", o, "end_ms");
+    live_text(out, "user", o, "user");
+    live_count(out, "protocol", o, "protocol");
+    live_flag(out, "incoming", o, "incoming");
+    live_text(out, "local", o, "local");
+    live_count(out, "local_port", o, "local_port");
+    live_text(out, "remote", o, "remote");
+    live_count(out, "remote_port", o, "remote_port");
+    live_text(out, "name", o, "name");
+    live_text(out, "peer_program", o, "peer_program");
+    live_when(out, "begin", o, "begin_ms");
+    live_when(out, "end", o, "end_ms");
     maybe_count(out, "bytes_out", o, "bytes_out");
     maybe_count(out, "bytes_in", o, "bytes_in");
     maybe_count(out, "rtt_us", o, "rtt_us");
-    count(out, "retransmits", o, "retransmits");
-    text(out, "error", o, "error");
+    live_count(out, "retransmits", o, "retransmits");
+    live_text(out, "error", o, "error");
 }
 
 static void question(struct json_object *o, struct jw *out)
 {
     struct json_object *list = json_get(o, "answers");
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    size_t n = live_length(list);
 
-    when(out, "time", o, "time_ms");
+    live_when(out, "time", o, "time_ms");
     jw_kv_str(out, "name", json_get_str(o, "name", ""));
     jw_kv_str(out, "type", json_get_str(o, "type", ""));
     who(o, out);
-    text(out, "server", o, "server");
-    text(out, "rcode", o, "rcode");
+    live_text(out, "server", o, "server");
+    live_text(out, "rcode", o, "rcode");
     maybe_count(out, "duration_us", o, "duration_us");
     jw_kv_array(out, "answers");
     for (size_t i = 0; i < MIN(n, (size_t)ANSWERS_MAX); i++)
@@ -95,37 +69,37 @@ static void question(struct json_object *o, struct jw *out)
 
 static void drop(struct json_object *o, struct jw *out)
 {
-    text(out, "reason", o, "reason");
-    text(out, "place", o, "place");
-    count(out, "protocol", o, "protocol");
-    count(out, "service", o, "service");
-    count(out, "packets", o, "packets");
-    count(out, "bytes", o, "bytes");
-    when(out, "last", o, "last_ms");
-    text(out, "source", o, "source");
-    text(out, "destination", o, "destination");
+    live_text(out, "reason", o, "reason");
+    live_text(out, "place", o, "place");
+    live_count(out, "protocol", o, "protocol");
+    live_count(out, "service", o, "service");
+    live_count(out, "packets", o, "packets");
+    live_count(out, "bytes", o, "bytes");
+    live_when(out, "last", o, "last_ms");
+    live_text(out, "source", o, "source");
+    live_text(out, "destination", o, "destination");
 }
 
 static void edge(struct json_object *o, struct jw *out)
 {
-    text(out, "program", o, "program");
-    text(out, "peer_program", o, "peer_program");
-    text(out, "name", o, "name");
-    text(out, "peer", o, "peer");
-    count(out, "port", o, "port");
-    count(out, "protocol", o, "protocol");
-    flag(out, "incoming", o, "incoming");
-    count(out, "flows", o, "flows");
-    count(out, "failed", o, "failed");
-    count(out, "bytes_out", o, "bytes_out");
-    count(out, "bytes_in", o, "bytes_in");
-    when(out, "last", o, "last_ms");
+    live_text(out, "program", o, "program");
+    live_text(out, "peer_program", o, "peer_program");
+    live_text(out, "name", o, "name");
+    live_text(out, "peer", o, "peer");
+    live_count(out, "port", o, "port");
+    live_count(out, "protocol", o, "protocol");
+    live_flag(out, "incoming", o, "incoming");
+    live_count(out, "flows", o, "flows");
+    live_count(out, "failed", o, "failed");
+    live_count(out, "bytes_out", o, "bytes_out");
+    live_count(out, "bytes_in", o, "bytes_in");
+    live_when(out, "last", o, "last_ms");
 }
 
 static void rows(struct json_object *list, void (*one)(struct json_object *o, struct jw *out),
                  struct jw *out)
 {
-    size_t n = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    size_t n = live_length(list);
 
     for (size_t i = 0; i < MIN(n, (size_t)ROWS_MAX); i++) {
         jw_begin_object(out);
@@ -143,10 +117,10 @@ static void state(struct json_object *o, struct json_object *network, struct jw 
     if (!error)
         error = json_get(network, dns ? "dns_error" : "flows_error");
     jw_kv_bool(out, "answered", json_object_is_type(o, json_type_object));
-    flag(out, "looks", network, dns ? "dns" : "flows");
-    text(out, "error", error, "what");
-    text(out, "cure", error, "cure");
-    count(out, "more", network, "more");
+    live_flag(out, "looks", network, dns ? "dns" : "flows");
+    live_text(out, "error", error, "what");
+    live_text(out, "cure", error, "cure");
+    live_count(out, "more", network, "more");
 }
 
 void live_network_json(struct json_object *o, struct jw *out)

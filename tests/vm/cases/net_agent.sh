@@ -58,6 +58,11 @@ web() {
     fetch refused -4 http://www.test:81/
     ask unreachable client python3 "$cases/net_agent.py" connect 10.9.0.1
 }
+# Programs that connect as soon as they were executed, by somebody who goes on doing so.
+quick() {
+    cp /bin/bash /tmp/quick
+    in_ns client bash -c 'for n in {1..100}; do /tmp/quick --norc -c ": </dev/tcp/10.0.2.2/80"; done'
+}
 shells() {
     ask ssh client ssh -o StrictHostKeyChecking=no -o BatchMode=yes root@www.test head -c 100000 /dev/zero
 }
@@ -124,6 +129,7 @@ fi
 start_agent safeguard-agent --flows=on --dns=on || { cat "$run_log"; echo "not ok agent"; exit 1; }
 say "{\"name\": \"agent\", \"pid\": $agent}"
 web
+quick
 shells
 names
 if [[ $part == all ]]; then
