@@ -85,7 +85,7 @@ enum {
  * of one address; the oldest one goes when there is no room.
  */
 #define SG_NAMES_MAX   4u
-#define SG_NAMES_ADDRS 8192u /* entries of the table, the least recently used one goes */
+#define SG_NAMES_ADDRS 4096u /* entries of the table (4.6 MiB), the least recently used one goes */
 struct sg_name_key {
     __u8 addr[16];
 };

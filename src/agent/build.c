@@ -469,6 +469,7 @@ static int build_with(const struct build_options *o, const struct guarded *guard
                            diags, &l->image);
     if (r < 0)
         return error_set(err, r, "the policies cannot be compiled: %m");
+    l->named = l->image && policy_image_head(l->image)->controls >> SG_CONTROL_MAX;
     r = make_rules(o, l);
     if (r < 0)
         return error_set(err, r, "%m");

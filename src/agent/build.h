@@ -44,6 +44,7 @@ struct loaded {
     uint32_t id;  // in records; given by the sensor
     uint64_t mounts; // digest of the mount table that its roots are for
     bool only_names; // wanted by who has the last reference
+    bool named;      // some rule has a domain name: names from the wire are needed
     bool isolated;   // its first rules behind the agent's own are those of an isolation
     bool accepted;   // made of what the state directory had, not of the policy directory
     char bundle[BUNDLE_ID_TEXT]; // the server's policies that are part of it; "": none

@@ -302,8 +302,10 @@ static int do_stop(struct agent *a, const struct control_caller *caller,
 
     log_info("asked to stop by pid %d (uid %u)%s", caller->pid, caller->uid,
              detach ? ", and to end the enforcement" : "");
-    if (detach)
+    if (detach) {
+        net_detach(a);
         r = sensor_detach(a->sensor, err);
+    }
     if (r < 0)
         return r;
     // Without its links there is nothing that this agent could go on with.

@@ -233,6 +233,9 @@ static int on_dns(void *ctx, const struct dns_record *d)
     uint8_t key[64];
     size_t len;
 
+    // For the rules alone: no records are asked for.
+    if (a->config.dns != CONFIG_DNS_ON)
+        return 0;
     read_lives(a, d->time_ns);
     if (!d->is_answer) {
         take_question(a, d);
@@ -337,16 +340,32 @@ static void open_flows(struct agent *a)
     failed(&n->flows_part, "flows are not looked at");
 }
 
+// Where what is learnt outlives the agent.
+static int names_dir(const struct agent *a, char ret[4096])
+{
+    int n = snprintf(ret, 4096, "%s/names", a->config.pin_dir);
+
+    return n < 0 || n >= 4096 ? -ENAMETOOLONG : 0;
+}
+
+/*
+ * Rules by names believe no server but those of this host: else a program would ask one of its own for the name that it may go
+ * to, and be told the address that it wants.
+ */
 static void open_dns(struct agent *a)
 {
-    const struct dns_options options = {.names_fd = -1};
     struct net *n = &a->net;
+    struct dns_options options = {.names_fd = sensor_names_fd(a->sensor),
+                                  .servers_only = n->by_names};
     struct error *err = &n->dns_part.error;
-    int r;
+    char dir[4096];
+    int r = names_dir(a, dir);
 
     error_reset(err);
+    if (n->by_names)
+        options.pin_dir = dir;
     agent_patience(a, true);
-    r = dns_open(&options, &n->dns, err);
+    r = r < 0 ? r : dns_open(&options, &n->dns, err);
     agent_patience(a, false);
     if (r == 0)
         r = loop_add_fd(a->loop, dns_fd(n->dns), EPOLLIN, on_dns_readable, a, &n->dns_part.source);
@@ -355,7 +374,53 @@ static void open_dns(struct agent *a)
     n->dns = dns_close(n->dns);
     if (!error_is_set(err))
         (void)error_set(err, r, "%m");
-    failed(&n->dns_part, "questions about names are not looked at");
+    failed(&n->dns_part, n->by_names ? "rules by domain names know no names"
+                                     : "questions about names are not looked at");
+}
+
+static void close_dns(struct agent *a)
+{
+    struct net *n = &a->net;
+
+    n->dns_part.source = loop_source_free(n->dns_part.source);
+    n->dns = dns_close(n->dns);
+    n->dns_part.retry_ns = 0;
+}
+
+// What was learnt stays: the table is the rules' own.
+static void remove_names(struct agent *a)
+{
+    struct error err = {};
+    char dir[4096];
+
+    if (names_dir(a, dir) == 0 && dns_remove(dir, &err) < 0)
+        log_warning("%s", err.what);
+}
+
+static bool wants_dns(const struct agent *a)
+{
+    return a->config.dns == CONFIG_DNS_ON || a->net.by_names;
+}
+
+void net_by_names(struct agent *a, bool by_names)
+{
+    struct net *n = &a->net;
+
+    if (n->by_names == by_names && n->settled)
+        return;
+    n->settled = true;
+    n->by_names = by_names;
+    close_dns(a);
+    if (!by_names)
+        remove_names(a);
+    if (wants_dns(a))
+        open_dns(a);
+}
+
+void net_detach(struct agent *a)
+{
+    close_dns(a);
+    remove_names(a);
 }
 
 // Names first: a connection follows its answer.
@@ -364,7 +429,7 @@ static void open_parts(struct agent *a)
     struct net *n = &a->net;
     uint64_t now = now_ns(CLOCK_MONOTONIC);
 
-    if (a->config.dns == CONFIG_DNS_ON && !n->dns && now >= n->dns_part.retry_ns)
+    if (wants_dns(a) && !n->dns && now >= n->dns_part.retry_ns)
         open_dns(a);
     if (a->config.flows == CONFIG_FLOWS_ON && !n->flows && now >= n->flows_part.retry_ns)
         open_flows(a);

@@ -41,11 +41,15 @@ struct net {
     struct flows *flows; // NULL: not looked at
     struct dns *dns;
     struct net_part flows_part, dns_part;
+    bool
+        by_names; // rules have domain names: what is learnt outlives the agent, and only the host's own servers are believed
     struct net_merge *merge;
     struct net_recent *recent;
     struct map *names;   // by flow, of those that go on: char *, by which the other end was learnt
     struct map *pending; // by question: struct dns_record *
     struct event *event; // the record at hand
+    bool
+        settled; // whether there are, was said once: an agent before this one may have left programs
     uint64_t looked_ns;  // CLOCK_MONOTONIC
     uint64_t drained_ns; // CLOCK_BOOTTIME: records of processes were read up to then
     uint64_t seq;        // of the last record: how many were written
@@ -54,6 +58,10 @@ struct net {
 };
 
 int net_start(struct agent *a, struct error *err);
+// Whether rules of the policy have domain names. Before it comes into force where they do, after that where they do not.
+void net_by_names(struct agent *a, bool by_names);
+// Enforcement ends: so does what it needs of the network.
+void net_detach(struct agent *a);
 void net_tick(struct agent *a);
 void net_stop(struct agent *a); // what was not told yet is told
 

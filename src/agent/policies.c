@@ -163,12 +163,17 @@ static int set_policy(struct agent *a, struct loaded *l, const struct objects *l
                                                    .on = on,
                                                    .coming = on_coming,
                                                    .ctx = &coming});
+    // Names are learnt before rules ask for them.
+    if (l->named)
+        net_by_names(a, true);
     agent_patience(a, true);
     r = sensor_set_policy(a->sensor, l->image->mem, l->image->size, l->ops, roots,
                           l->image->n_roots, err);
     agent_patience(a, false);
     if (r >= 0)
         set_env_names(a, l->policy);
+    if (r >= 0 && !l->named)
+        net_by_names(a, false);
     // Its number in records is the sensor's to give.
     sensor_facts(a->sensor, &facts);
     l->id = facts.policy_id;

@@ -317,6 +317,11 @@ static void wait_until_gone(const uint32_t *ids, size_t n)
     }
 }
 
+int sensor_names_fd(const struct sensor *s)
+{
+    return map_fd(s, "sg_names");
+}
+
 int sensor_detach(struct sensor *s, struct error *err)
 {
     uint32_t ids[ARRAY_SIZE(((struct names *)0)->items)];

@@ -142,6 +142,9 @@ DEFINE_CLEANUP(struct sensor *, sensor_free)
  * and `err` says what; sensor_left() knows whether programs are among it. */
 int sensor_detach(struct sensor *s, struct error *err);
 
+/* The table of names by address (abi/names.h) that rules by domain names look into: for who fills it. On loan; -ENOENT. */
+int sensor_names_fd(const struct sensor *s);
+
 /*
  * Safeguard's own defence (SENSOR_FEATURE_DEFENCE, abi/guard.h). What is written here is in a pinned map: a window ends by itself,
  * and what was on stays on when the agent has gone.

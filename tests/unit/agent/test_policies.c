@@ -181,6 +181,12 @@ void mountwatch_came(struct agent *a, const struct loaded *l)
     (void)l;
 }
 
+void net_by_names(struct agent *a, bool by_names)
+{
+    (void)a;
+    (void)by_names;
+}
+
 int isolation_text(const struct agent *a, char **ret)
 {
     (void)a;

@@ -2,7 +2,9 @@
 #
 # Ways to reach what has a name, by a client that rules speak of, and what became of them.
 #   names.py run RAN [lasting]     runs them, each in a process of its own, and writes down what each gave
-#   names.py judge RAN RECORDS     compares that and the records with what was to come. Prints TAP.
+#   names.py judge RAN [RECORDS]   compares that and the records with what was to come. Prints TAP.
+#   names.py one NAME ADDRESS PORT ERROR   one way, after a question for NAME ("": none)
+#   names.py liar                  asks a server of its own for a name that it may go to, and is refused
 import errno
 import ipaddress
 import json
@@ -219,7 +221,9 @@ def same(a, b):
 
 
 def judge_way(way, pid, gave, records):
-    mine = [r for r in records if r["kind"] == "control" and r["pid"] == pid and r.get("remote_port") == way.port]
+    mine = [r for r in records or [] if r["kind"] == "control" and r["pid"] == pid and r.get("remote_port") == way.port]
+    if records is None:
+        return None if gave == way.error else "gave %s instead of %d" % (gave, way.error)
     if gave != way.error:
         return "gave %s instead of %d; records: %s" % (gave, way.error, mine)
     if not way.outcome:
@@ -246,16 +250,57 @@ def judge_lasting(gave):
 
 
 def judge(path, records_path):
-    records = [json.loads(line) for line in open(records_path)]
+    records = [json.loads(line) for line in open(records_path)] if records_path else None
     ways = {w.name: w for w in WAYS}
     for name, pid, gave in json.load(open(path)):
         for text, problem in judge_lasting(gave) if name == "lasting" else [(name, judge_way(ways[name], pid, gave, records))]:
             print("ok %s" % text if not problem else "not ok %s: %s" % (text, problem))
+    if records is None:
+        return
     lost = [r for r in records if r["kind"] == "undecodable" or (r["kind"] == "counter" and r["counter"] in (1, 3))]
     print("not ok nothing lost: %s" % lost if lost else "ok nothing lost")
 
 
+def one(name, address, port, error):
+    echo()
+    _, gave = forked(lambda: (ask(name) if name else None, errno_of(go, "tcp", address, int(port)))[1])
+    if gave != int(error):
+        sys.exit("gave %s" % gave)
+
+
+# A server at 127.0.0.66:53, with an answer that is well made: api.example is 10.8.9.9.
+def liar():
+    echo()
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind(("127.0.0.66", 53))
+
+    def lie():
+        while True:
+            query, who = server.recvfrom(512)
+            end = query.index(b"\0", 12) + 5
+            answer = query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + query[12:end] + b"\xc0\x0c\0\1\0\1\0\0\1\0\0\4" + bytes([10, 8, 9, 9])
+            server.sendto(answer, who)
+
+    threading.Thread(target=lie, daemon=True).start()
+
+    def fooled():
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.settimeout(20)
+        s.sendto(b"\x12\x34\1\0\0\1\0\0\0\0\0\0\3api\7example\0\0\1\0\1", ("127.0.0.66", 53))
+        if s.recv(512)[-4:] != bytes([10, 8, 9, 9]):
+            return "no answer"
+        return errno_of(go, "tcp", "10.8.9.9", 7000)
+
+    _, gave = forked(fooled)
+    if gave != DENIED:
+        sys.exit("gave %s" % gave)
+
+
 if sys.argv[1] == "run":
     run(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else "")
+elif sys.argv[1] == "judge":
+    judge(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None)
+elif sys.argv[1] == "one":
+    one(*sys.argv[2:6])
 else:
-    judge(sys.argv[2], sys.argv[3])
+    liar()
