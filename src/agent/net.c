@@ -150,7 +150,7 @@ static bool is_told(struct agent *a, const struct flow *f)
         a->net.left_out++;
         return false;
     }
-    return net_merge_flow(a->net.merge, f);
+    return net_merge_flow(a->net.merge, f, now_ns(CLOCK_BOOTTIME));
 }
 
 static int on_flow(void *ctx, const struct flow *f)
@@ -186,7 +186,7 @@ static void write_dns(struct agent *a, const struct dns_record *d, bool unanswer
 
     if (!merged) {
         net_recent_asked(a->net.recent, d, unanswered, program_of(ev->who));
-        if (!net_merge_dns(a->net.merge, d, unanswered))
+        if (!net_merge_dns(a->net.merge, d, unanswered, now_ns(CLOCK_BOOTTIME)))
             return;
         set_times(a, ev, d->time_ns, d->time_ns);
     } else {

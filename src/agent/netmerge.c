@@ -207,7 +207,7 @@ static struct net_merged *take(struct net_merge *m, struct row_key *key, uint64_
     return *ret_single ? NULL : row_of(m, key, s);
 }
 
-bool net_merge_flow(struct net_merge *m, const struct flow *flow)
+bool net_merge_flow(struct net_merge *m, const struct flow *flow, uint64_t now_ns)
 {
     const struct process_ref ref = {flow->who.tgid, flow->who.start_ns};
     bool incoming = flow->ends.flags & SG_ENDS_INCOMING,
@@ -225,7 +225,7 @@ bool net_merge_flow(struct net_merge *m, const struct flow *flow)
 
     set_process(&key, &ref);
     memcpy(key.peer, remote ? flow->ends.remote : flow->ends.local, sizeof(key.peer));
-    row = take(m, &key, flow->last_ns, &single);
+    row = take(m, &key, now_ns, &single);
     if (!row)
         return single;
     if (!row->count) {
@@ -240,7 +240,8 @@ bool net_merge_flow(struct net_merge *m, const struct flow *flow)
     return false;
 }
 
-bool net_merge_dns(struct net_merge *m, const struct dns_record *dns, bool unanswered)
+bool net_merge_dns(struct net_merge *m, const struct dns_record *dns, bool unanswered,
+                   uint64_t now_ns)
 {
     struct row_key key = {
         .port = dns->server_port,
@@ -255,7 +256,7 @@ bool net_merge_dns(struct net_merge *m, const struct dns_record *dns, bool unans
     set_process(&key, &dns->process);
     memcpy(key.peer, dns->server, sizeof(key.peer));
     memcpy(key.name, dns->name, dns->name_len);
-    row = take(m, &key, dns->time_ns, &single);
+    row = take(m, &key, now_ns, &single);
     if (!row)
         return single;
     if (!row->count) {

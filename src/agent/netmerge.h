@@ -47,9 +47,11 @@ int net_merge_new(struct net_merge **ret); // -ENOMEM
 struct net_merge *net_merge_free(struct net_merge *m);
 DEFINE_CLEANUP(struct net_merge *, net_merge_free)
 
-// True: write it. False: it is part of a row, or there was no memory for one (-> counts.merged has it all the same).
-bool net_merge_flow(struct net_merge *m, const struct flow *flow);
-bool net_merge_dns(struct net_merge *m, const struct dns_record *dns, bool unanswered);
+// True: write it. False: it is part of a row, or there was no memory for one (-> counts.merged has it all the same). now_ns:
+// CLOCK_BOOTTIME; what is told may be older than the window.
+bool net_merge_flow(struct net_merge *m, const struct flow *flow, uint64_t now_ns);
+bool net_merge_dns(struct net_merge *m, const struct dns_record *dns, bool unanswered,
+                   uint64_t now_ns);
 
 // Ends the window when it is over at now_ns (CLOCK_BOOTTIME; UINT64_MAX: it is): fn has each row, on loan.
 typedef void (*net_merged_fn)(void *ctx, const struct net_merged *row);

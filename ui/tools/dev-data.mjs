@@ -317,7 +317,7 @@ export function liveNetwork(h, what) {
       edge('/usr/sbin/nginx', { incoming: true, peer: '203.0.113.9', flows: 811, bytes_out: 9e8 }), edge('/usr/sbin/nginx', { peer: '10.0.0.12', name: 'app.internal', port: 8080, flows: 640, bytes_in: 4e7 }),
       edge('/usr/bin/curl', { peer: '93.184.216.34', name: 'www.example' }), edge('/usr/bin/backup-agent', { peer: '127.0.0.1', peer_program: '/usr/lib/postgresql/15/bin/postgres', port: 5432, bytes_in: 7e9 }),
       edge('/usr/lib/postgresql/15/bin/postgres', { peer: '127.0.0.1', peer_program: '/usr/bin/backup-agent', port: 5432, incoming: true, bytes_out: 7e9 }), edge('/usr/bin/psql', { peer: '10.0.0.13', port: 5432, flows: 3, failed: 3, bytes_in: 0, bytes_out: 0 }),
-      edge('/usr/sbin/sshd', { incoming: true, peer: '2001:db8:77::19', port: 22, flows: 9 }), edge('/usr/bin/apt', { peer: '151.101.2.132', name: 'deb.debian.org', port: 80, bytes_in: 3e8 }),
+      edge('/usr/sbin/sshd', { incoming: true, peer: '2001:db8:77::19', port: 22, flows: 9 }), edge('/usr/bin/apt', { peer: '151.101.2.132', name: 'mirror.internal', port: 80, bytes_in: 3e8 }),
     ],
   };
   const key = { flows: 'flows', dns: 'questions', drops: 'drops', map: 'edges' }[what];

@@ -7,6 +7,8 @@
 #include "agent/netmerge.h"
 #include "base/macro.h"
 
+#define START (50 * NS_PER_SEC) // of a window; what is told is older
+
 static struct flow attempt(uint32_t pid, uint8_t host, uint16_t port)
 {
     struct flow f = {
@@ -69,11 +71,11 @@ static void test_scan(void **state)
     for (unsigned port = 1; port <= 10000; port++) {
         struct flow f = attempt(7, 1, (uint16_t)port);
 
-        single += net_merge_flow(m, &f);
+        single += net_merge_flow(m, &f, START);
     }
-    net_merge_tick(m, 1001, on_row, &seen);
+    net_merge_tick(m, START + NET_WINDOW_NS - 1, on_row, &seen);
     assert_int_equal(seen.n, 0);
-    net_merge_tick(m, 2001 + NET_WINDOW_NS, on_row, &seen);
+    net_merge_tick(m, START + NET_WINDOW_NS, on_row, &seen);
     assert_int_equal(single, NET_SINGLE_MAX);
     assert_int_equal(seen.exact, NET_EXACT_MAX);
     assert_int_equal(seen.ports, 1);
@@ -95,7 +97,7 @@ static void test_scan(void **state)
     seen = (struct seen){};
     struct flow f = attempt(7, 1, 1);
 
-    assert_true(net_merge_flow(m, &f));
+    assert_true(net_merge_flow(m, &f, START));
     net_merge_tick(m, UINT64_MAX, on_row, &seen);
     assert_int_equal(seen.n, 0);
 }
@@ -113,7 +115,7 @@ static void test_equal(void **state)
         struct flow f = attempt(7, 1, 443);
 
         f.ends.local_port = (uint16_t)(30000 + i);
-        single += net_merge_flow(m, &f);
+        single += net_merge_flow(m, &f, START);
     }
     net_merge_tick(m, UINT64_MAX, on_row, &seen);
     assert_int_equal(seen.n, 1);
@@ -134,7 +136,7 @@ static void test_peers(void **state)
         struct flow f = attempt(7, (uint8_t)(i % 250), 22);
 
         f.ends.remote[14] = (uint8_t)(i / 250);
-        single += net_merge_flow(m, &f);
+        single += net_merge_flow(m, &f, START);
     }
     net_merge_tick(m, UINT64_MAX, on_row, &seen);
     assert_int_equal(seen.exact, NET_EXACT_MAX);
@@ -153,12 +155,12 @@ static void test_fair(void **state)
     for (unsigned i = 0; i < 100000; i++) {
         struct flow f = attempt(7, 1, (uint16_t)i);
 
-        (void)net_merge_flow(m, &f);
+        (void)net_merge_flow(m, &f, START);
     }
     for (uint32_t pid = 100; pid < 140; pid++) {
         struct flow f = attempt(pid, 1, 443);
 
-        assert_true(net_merge_flow(m, &f));
+        assert_true(net_merge_flow(m, &f, START));
     }
 }
 
@@ -176,7 +178,7 @@ static void test_bound(void **state)
         for (unsigned i = 0; i < 5; i++, all++) {
             struct flow f = attempt(pid, (uint8_t)(pid % 200), (uint16_t)(1000 + pid + i));
 
-            single += net_merge_flow(m, &f);
+            single += net_merge_flow(m, &f, START);
         }
     net_merge_tick(m, UINT64_MAX, on_row, &seen);
     assert_int_equal(single, NET_SINGLE_ALL);
@@ -205,7 +207,7 @@ static void test_names(void **state)
         };
 
         d.name_len = (uint16_t)snprintf(d.name, sizeof(d.name), "n%u.example", i);
-        single += net_merge_dns(m, &d, false);
+        single += net_merge_dns(m, &d, false, START);
     }
     net_merge_tick(m, UINT64_MAX, on_row, &seen);
     assert_int_equal(single, NET_SINGLE_MAX);

@@ -86,3 +86,15 @@ unlock_defence
 check "stop and detach" safeguard stop --detach
 wait "$agent" 2>/dev/null
 cat "$run_log" >&2
+
+# What looks at the network has nothing to do, either, while nobody talks: a look at its tables every five seconds.
+defence=no
+check "an agent that looks at the network starts" start --flows=on --dns=on
+measure
+echo "# looking at the network adds $(((idle - without) * round / span)) instructions in $round s"
+echo "# $(awk '$1 == "VmHWM:" || $1 == "VmRSS:" { printf "%s %d kB ", $1, $2 }' "/proc/$agent/status")"
+more=$((idle > without ? idle - without : 0))
+check "looking at the network adds less than 0.01 % of a processor: $((more / 1000)) us of $span s" test "$more" -lt $((span * 100 * 1000))
+check "stop and detach" safeguard stop --detach
+wait "$agent" 2>/dev/null
+cat "$run_log" >&2

@@ -39,7 +39,7 @@ servers() {
     echo 'nameserver 10.0.2.2' | tee /etc/resolv.conf >/etc/netns/client/resolv.conf
     id sshd >/dev/null 2>&1 || useradd -r -g nogroup -d /run/sshd -s /usr/sbin/nologin sshd
     ssh-keygen -qA
-    ssh-keygen -qt ed25519 -N '' -f /root/.ssh/id_ed25519 </dev/null || { mkdir -p -m 700 /root/.ssh && ssh-keygen -qt ed25519 -N '' -f /root/.ssh/id_ed25519; }
+    ssh-keygen -qt ed25519 -N '' -f /root/.ssh/id_ed25519 </dev/null || { mkdir -m 700 /root/.ssh && ssh-keygen -qt ed25519 -N '' -f /root/.ssh/id_ed25519; }
     cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
     printf 'daemon off; user www-data; events {}\nhttp { access_log off; server { listen 80; listen [::]:80; root %s; } }\n' $www >/tmp/nginx.conf
     serve nginx nginx -c /tmp/nginx.conf

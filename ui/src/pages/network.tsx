@@ -272,9 +272,14 @@ function Recorded({ host, tab }: { host: string; tab: 'flows' | 'dns' }) {
       title={t('net.records')}
       lead={t(tab === 'dns' ? 'net.recordsDns' : 'net.recordsFlows')}
       actions={
-        <a class="button" href={all}>
-          {t('net.allRecords')}
-        </a>
+        <>
+          <a class="button" href={`${all}&live=1`}>
+            {t('records.liveStart')}
+          </a>
+          <a class="button" href={all}>
+            {t('net.allRecords')}
+          </a>
+        </>
       }
     >
       {list.error && <Failure error={list.error} retry={list.reload} />}
