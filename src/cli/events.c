@@ -28,6 +28,7 @@ enum {
     OPT_PATH,
     OPT_PROCESS,
     OPT_USER,
+    OPT_PEER,
     OPT_SINCE,
     OPT_LIMIT,
     OPT_FILE,
@@ -46,6 +47,8 @@ static const struct option_row rows[] = {
      OPT_PROCESS, NULL},
     {'u', "user", "USER", "only this user (name or number), also as the one who logged in",
      OPTION_ARG, OPT_USER, NULL},
+    {0, "peer", "ADDRESS|NAME", "only those with this address or domain name ('*' matches)",
+     OPTION_ARG, OPT_PEER, NULL},
     {'s', "since", "TIME", "only after TIME: 10m, 2h, 14:05, \"2026-01-31 14:05\"", OPTION_ARG,
      OPT_SINCE, NULL},
     {'n', "limit", "N", "only the last N (default: all; with --follow: 10 before it begins)",
@@ -97,6 +100,7 @@ static int on_option(void *ctx, int id, const char *arg, struct error *err)
     case OPT_PATH: s->filter.path = arg; break;
     case OPT_PROCESS: s->filter.process = arg; break;
     case OPT_USER: s->filter.user = arg; break;
+    case OPT_PEER: s->filter.peer = arg; break;
     case OPT_FILE: s->file = arg; break;
     case OPT_LIVE: s->live = true; break;
     case OPT_SINCE:

@@ -79,6 +79,21 @@ static bool user_matches(struct json_object *record, const char *wanted)
            streq(str(login, "name"), wanted) || streq(str(login, "uid"), wanted);
 }
 
+static bool peer_matches(struct json_object *record, const char *glob)
+{
+    static const char *const ends[] = {"src_endpoint", "dst_endpoint"};
+    struct json_object *query = json_get(record, "query");
+
+    for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+        struct json_object *end = json_get(record, ends[i]);
+
+        if ((json_get(end, "ip") && fnmatch(glob, str(end, "ip"), 0) == 0) ||
+            (json_get(end, "hostname") && fnmatch(glob, str(end, "hostname"), 0) == 0))
+            return true;
+    }
+    return json_get(query, "hostname") && fnmatch(glob, str(query, "hostname"), 0) == 0;
+}
+
 bool event_matches(struct json_object *record, const struct event_filter *f)
 {
     return (!f->denied || is_denied(record)) &&
@@ -86,5 +101,6 @@ bool event_matches(struct json_object *record, const struct event_filter *f)
            (!f->rule || rule_matches(record, f->rule)) &&
            (!f->path || path_matches(record, f->path)) &&
            (!f->process || process_matches(record, f->process)) &&
-           (!f->user || user_matches(record, f->user));
+           (!f->user || user_matches(record, f->user)) &&
+           (!f->peer || peer_matches(record, f->peer));
 }

@@ -34,6 +34,7 @@ struct event_filter {
     const char *path;    // glob in which '*' also matches '/'
     const char *process; // name, path of the executable, or pid
     const char *user;    // name or uid
+    const char *peer;    // address of an end, name of one, or name that was asked for; a glob
     uint64_t since_ms;
 };
 

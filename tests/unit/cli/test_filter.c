@@ -10,6 +10,8 @@ static const char record[] =
     "\"file\":{\"path\":\"/srv/vault/a\"},\"file_result\":{\"path\":\"/tmp/b\"},"
     "\"actor\":{\"user\":{\"uid\":\"1001\",\"name\":\"bob\"},\"process\":{\"pid\":812,\"uid\":\"b:812:77\",\"name\":\"cat\","
     "\"file\":{\"path\":\"/usr/bin/cat\"},\"user\":{\"uid\":\"0\",\"name\":\"root\"}}},"
+    "\"src_endpoint\":{\"ip\":\"10.0.0.7\"},\"dst_endpoint\":{\"ip\":\"2001:db8::1\",\"hostname\":\"www.example\"},"
+    "\"query\":{\"hostname\":\"api.example\"},"
     "\"process\":{\"pid\":813,\"uid\":\"b:813:78\"},"
     "\"unmapped\":{\"rule_file\":\"/etc/safeguard/policies/10-base.yaml\",\"rule_line\":7}}";
 
@@ -48,6 +50,12 @@ static void test_filters(void **state)
         {{.user = "bob"}, true}, // who logged in
         {{.user = "1001"}, true},
         {{.user = "alice"}, false},
+        {{.peer = "10.0.0.7"}, true},
+        {{.peer = "2001:db8::*"}, true},
+        {{.peer = "www.example"}, true},
+        {{.peer = "api.*"}, true},
+        {{.peer = "10.0.0.8"}, false},
+        {{.peer = ""}, false},
         {{.user = "root", .process = "cat", .path = "/srv/*", .denied = true}, true},
         {{.user = "root", .process = "dog", .path = "/srv/*", .denied = true}, false},
     };
