@@ -73,7 +73,7 @@ class Judge:
         check(f"{fact}.why it ended, and how long it took", c["status_detail"] == "fin_by_us" and c["duration"] >= 0 and c["unmapped"]["rtt_us"] > 0, c)
         # The server's end is the client's, the other way round.
         theirs = [r for r in self.flows if r.get("src_endpoint", {}).get("port") == int(port) and r["connection_info"]["direction_id"] == 1 and
-                  r["src_endpoint"]["ip"] == own]
+                  r["src_endpoint"]["ip"] == own and o["time"] - 1000 <= r["time"] <= c["time"] + 1000]  # a port may be another's later
         kinds = sorted(r["activity_id"] for r in theirs)
         check(f"{fact}.the server's records", kinds == [OPEN, CLOSE], theirs)
         if kinds == [OPEN, CLOSE]:
@@ -124,7 +124,7 @@ class Judge:
             return
         c = closed[0]
         theirs = [r for r in self.flows if r["activity_id"] in (CLOSE, RESET) and r.get("src_endpoint", {}).get("port") == c["src_endpoint"]["port"] and
-                  r["connection_info"]["direction_id"] == 1]
+                  r["connection_info"]["direction_id"] == 1 and abs(r["time"] - c["time"]) < 1000]
         check("ssh.its bytes are the server's", len(theirs) == 1 and theirs[0]["traffic"]["bytes_in"] == c["traffic"]["bytes_out"] and
               theirs[0]["traffic"]["bytes_out"] == c["traffic"]["bytes_in"] > 100000, c, theirs)
         check("ssh.the server's process", theirs and theirs[0]["actor"]["process"]["name"] == "sshd", theirs)

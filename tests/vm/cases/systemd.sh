@@ -46,7 +46,8 @@ check "the unit has no mistakes" bash -c "systemd-analyze verify /usr/lib/system
 check "its temporary files have none" systemd-tmpfiles --create /usr/lib/tmpfiles.d/safeguard.conf
 systemd-analyze security --no-pager "$unit" >/tmp/security 2>&1
 score=$(grep -oE 'Overall exposure level for .*: [0-9.]+' /tmp/security | grep -oE '[0-9.]+$')
-check "systemd-analyze security says ${score:-nothing}, at most 5.5" awk -v s="${score:-10}" 'BEGIN { exit s > 5.5 }'
+# 0.1 of it is CAP_NET_ADMIN, without which nobody attaches programs to packets of control groups.
+check "systemd-analyze security says ${score:-nothing}, at most 5.6" awk -v s="${score:-10}" 'BEGIN { exit s > 5.6 }'
 
 start=$(now)
 check "it starts, and says when it is ready" systemctl start "$unit"
