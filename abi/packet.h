@@ -171,11 +171,12 @@ enum {
     SG_PACKET_HAS_PORTS = 1u << 0,
     SG_PACKET_IS_LATER = 1u << 1,  /* a fragment that is not the first */
     SG_PACKET_IS_FIRST = 1u << 2,  /* a fragment, and the first */
-    SG_PACKET_IS_ECHO = 1u << 3,   /* its identifier is in sport (what asks) or dport (what answers) */
+    SG_PACKET_IS_ECHO = 1u << 3,   /* its identifier is in sport; with IS_REPLY in dport */
     SG_PACKET_IS_ERROR = 1u << 4,  /* of ICMP, and quotes a packet */
     SG_PACKET_IS_ROUTED = 1u << 5, /* a routing header names further hops */
     SG_PACKET_IS_SYN = 1u << 6,    /* asks for a connection */
     SG_PACKET_IS_END = 1u << 7,    /* FIN or RST */
+    SG_PACKET_IS_REPLY = 1u << 8,  /* an echo that answers */
 };
 
 struct sg_packet_ip {

@@ -156,22 +156,26 @@ SG_PACKET_INLINE int sg_packet_write_port(SG_PACKET_T m, const struct sg_packet_
     __u16 was = sg_packet_wire(from), is = sg_packet_wire(to);
     __u32 sum_at = sg_packet_sum_at(ip);
 
-    if (was == is)
+    if (was == is || !at)
         return 0;
     if (sum_at && sg_packet_l4_csum(m, sum_at, was, is, sg_packet_sum_flags(ip, 0) | 2))
         return -1;
     return sg_packet_store(m, at, &is, 2, 0);
 }
 
-/* Where the ports are: of an echo, the identifier. */
+/* Where the ports are, and of an echo the identifier; 0: it has no such. */
 SG_PACKET_INLINE __u32 sg_packet_sport_at(const struct sg_packet_ip *ip)
 {
-    return ip->l4 + (ip->flags & SG_PACKET_IS_ECHO ? 4 : 0);
+    if (ip->flags & SG_PACKET_IS_ECHO)
+        return ip->flags & SG_PACKET_IS_REPLY ? 0 : ip->l4 + 4;
+    return ip->flags & SG_PACKET_HAS_PORTS ? ip->l4 : 0;
 }
 
 SG_PACKET_INLINE __u32 sg_packet_dport_at(const struct sg_packet_ip *ip)
 {
-    return ip->l4 + (ip->flags & SG_PACKET_IS_ECHO ? 4 : 2);
+    if (ip->flags & SG_PACKET_IS_ECHO)
+        return ip->flags & SG_PACKET_IS_REPLY ? ip->l4 + 4 : 0;
+    return ip->flags & SG_PACKET_HAS_PORTS ? ip->l4 + 2 : 0;
 }
 
 /* Gives a packet other ends; of a later fragment, other addresses. */
@@ -184,22 +188,16 @@ SG_PACKET_INLINE int sg_packet_write(SG_PACKET_T m, const struct sg_packet_ip *i
     if (sg_packet_write_address(m, ip, src_at, ip->src, to->src) ||
         sg_packet_write_address(m, ip, dst_at, ip->dst, to->dst))
         return -1;
-    if (!(ip->flags & (SG_PACKET_HAS_PORTS | SG_PACKET_IS_ECHO)))
-        return 0;
-    if (ip->sport != to->sport &&
-        sg_packet_write_port(m, ip, sg_packet_sport_at(ip), ip->sport, to->sport))
+    if (sg_packet_write_port(m, ip, sg_packet_sport_at(ip), ip->sport, to->sport))
         return -1;
-    if (ip->dport != to->dport &&
-        sg_packet_write_port(m, ip, sg_packet_dport_at(ip), ip->dport, to->dport))
-        return -1;
-    return 0;
+    return sg_packet_write_port(m, ip, sg_packet_dport_at(ip), ip->dport, to->dport);
 }
 
 /* Two bytes of what an error quotes, which the error's own checksum is over. */
 SG_PACKET_INLINE int sg_packet_quoted_put(SG_PACKET_T m, const struct sg_packet *p, __u32 at,
                                           __u16 was, __u16 is)
 {
-    if (was == is)
+    if (was == is || !at)
         return 0;
     if (sg_packet_l4_csum(m, p->ip.l4 + 2, was, is, 2))
         return -1;
@@ -227,19 +225,15 @@ SG_PACKET_INLINE int sg_packet_quoted_address(SG_PACKET_T m, const struct sg_pac
     return 0;
 }
 
-/* What two addresses and two ports that change do to a checksum. */
+/* What two addresses that change do to a checksum. */
 SG_PACKET_INLINE __u16 sg_packet_sum_ends(__u16 sum, const struct sg_packet_ip *q,
-                                          const struct sg_packet_ends *to, int addresses, int ports)
+                                          const struct sg_packet_ends *to, int addresses)
 {
     if (addresses)
         for (__u32 i = 0; i < 16; i += 4) {
             sum = sg_packet_sum(sum, sg_packet_word(q->src + i), sg_packet_word(to->src + i));
             sum = sg_packet_sum(sum, sg_packet_word(q->dst + i), sg_packet_word(to->dst + i));
         }
-    if (ports) {
-        sum = sg_packet_sum(sum, sg_packet_wire(q->sport), sg_packet_wire(to->sport));
-        sum = sg_packet_sum(sum, sg_packet_wire(q->dport), sg_packet_wire(to->dport));
-    }
     return sum;
 }
 
@@ -254,7 +248,7 @@ SG_PACKET_INLINE int sg_packet_quoted_sums(SG_PACKET_T m, const struct sg_packet
     if (q->family == 4) {
         if (sg_packet_load(m, q->l3 + 10, &was, 2))
             return -1;
-        is = sg_packet_sum_ends(was, q, to, 1, 0);
+        is = sg_packet_sum_ends(was, q, to, 1);
         if (sg_packet_quoted_put(m, p, q->l3 + 10, was, is))
             return -1;
     }
@@ -264,8 +258,11 @@ SG_PACKET_INLINE int sg_packet_quoted_sums(SG_PACKET_T m, const struct sg_packet
         return -1;
     if (!was && (q->protocol == SG_IP_UDP || q->protocol == SG_IP_UDPLITE))
         return 0;
-    is = sg_packet_sum_ends(was, q, to, q->protocol != SG_IP_ICMP,
-                            q->flags & (SG_PACKET_HAS_PORTS | SG_PACKET_IS_ECHO));
+    is = sg_packet_sum_ends(was, q, to, q->protocol != SG_IP_ICMP);
+    if (sg_packet_sport_at(q))
+        is = sg_packet_sum(is, sg_packet_wire(q->sport), sg_packet_wire(to->sport));
+    if (sg_packet_dport_at(q))
+        is = sg_packet_sum(is, sg_packet_wire(q->dport), sg_packet_wire(to->dport));
     if (!is && (q->protocol == SG_IP_UDP || q->protocol == SG_IP_UDPLITE))
         is = 0xffff;
     return sg_packet_quoted_put(m, p, at, was, is);
@@ -282,17 +279,11 @@ SG_PACKET_INLINE int sg_packet_write_quoted(SG_PACKET_T m, const struct sg_packe
         sg_packet_quoted_address(m, p, src_at, q->src, to->src) ||
         sg_packet_quoted_address(m, p, dst_at, q->dst, to->dst))
         return -1;
-    if (!(q->flags & (SG_PACKET_HAS_PORTS | SG_PACKET_IS_ECHO)))
-        return 0;
-    if (q->sport != to->sport &&
-        sg_packet_quoted_put(m, p, sg_packet_sport_at(q), sg_packet_wire(q->sport),
+    if (sg_packet_quoted_put(m, p, sg_packet_sport_at(q), sg_packet_wire(q->sport),
                              sg_packet_wire(to->sport)))
         return -1;
-    if (q->dport != to->dport &&
-        sg_packet_quoted_put(m, p, sg_packet_dport_at(q), sg_packet_wire(q->dport),
-                             sg_packet_wire(to->dport)))
-        return -1;
-    return 0;
+    return sg_packet_quoted_put(m, p, sg_packet_dport_at(q), sg_packet_wire(q->dport),
+                                sg_packet_wire(to->dport));
 }
 
 SG_PACKET_INLINE int sg_packet_write_dscp(SG_PACKET_T m, const struct sg_packet_ip *ip, __u8 dscp)

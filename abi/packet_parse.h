@@ -149,7 +149,7 @@ SG_PACKET_INLINE int sg_packet_extension(SG_PACKET_T m, struct sg_packet *p,
     /* Only the first may be one of hops (RFC 8200 4.1). */
     if (next == SG_IP_HOP && p->at != ip->l3 + 40)
         return sg_packet_bad(p, SG_PACKET_EXTENSIONS);
-    if (sg_packet_load(m, p->at, b, sizeof(b)))
+    if (p->at + sizeof(b) > ip->end || sg_packet_load(m, p->at, b, sizeof(b)))
         return sg_packet_bad(p, ip->flags & SG_PACKET_IS_FIRST ? SG_PACKET_TINY : SG_PACKET_CUT);
     p->next = b[0];
     if (next == SG_IP_FRAGMENT) {
@@ -181,7 +181,7 @@ SG_PACKET_INLINE int sg_packet_ipv6(SG_PACKET_T m, struct sg_packet *p, struct s
     int more = 1;
     __u8 b[40];
 
-    if (sg_packet_load(m, at, b, sizeof(b)))
+    if (at + sizeof(b) > p->len || sg_packet_load(m, at, b, sizeof(b)))
         return sg_packet_bad(p, SG_PACKET_CUT);
     if (b[0] >> 4 != 6)
         return sg_packet_bad(p, SG_PACKET_VERSION);
@@ -268,7 +268,7 @@ SG_PACKET_INLINE int sg_packet_transport(SG_PACKET_T m, struct sg_packet *p,
         ip->flags |= SG_PACKET_IS_ECHO;
     } else if (b[0] == (protocol == SG_IP_ICMP ? 0 : 129)) {
         ip->dport = (__u16)sg_packet_u16(b + 4);
-        ip->flags |= SG_PACKET_IS_ECHO;
+        ip->flags |= SG_PACKET_IS_ECHO | SG_PACKET_IS_REPLY;
     } else {
         ip->sport = (__u16)sg_packet_u16(b); /* type and code, for records */
         if (sg_packet_quotes(ip->family, b[0]))
@@ -295,20 +295,20 @@ SG_PACKET_INLINE int sg_packet_ip(SG_PACKET_T m, struct sg_packet *p)
 /* What an error of ICMP quotes, into p->quoted. Negative: nothing that could be told apart; p->reason is as it was. */
 SG_PACKET_INLINE int sg_packet_quoted(SG_PACKET_T m, struct sg_packet *p)
 {
-    __u32 reason = p->reason;
+    __u32 reason = p->reason, len = p->len;
     int r;
 
     __builtin_memset(&p->quoted, 0, sizeof(p->quoted));
     if (!(p->ip.flags & SG_PACKET_IS_ERROR))
         return -1;
     p->at = p->ip.l4 + 8;
+    p->len = p->ip.end; /* what pads the frame is not quoted */
     r = p->ip.family == 4 ? sg_packet_ipv4(m, p, &p->quoted, 1)
                           : sg_packet_ipv6(m, p, &p->quoted, 1);
     if (!r)
         r = sg_packet_transport(m, p, &p->quoted, 1);
     p->reason = reason;
-    if (p->quoted.end > p->ip.end)
-        p->quoted.end = p->ip.end;
+    p->len = len;
     return r || p->quoted.flags & (SG_PACKET_IS_LATER | SG_PACKET_IS_ERROR) ? -1 : 0;
 }
 

@@ -251,9 +251,7 @@ static __always_inline bool packet_conn_begins(const struct sg_packet_ip *ip)
 {
     if (ip->protocol == SG_IP_TCP)
         return ip->flags & SG_PACKET_IS_SYN;
-    if (ip->flags & SG_PACKET_IS_ECHO)
-        return ip->sport || !ip->dport; /* not an answer */
-    return true;
+    return !(ip->flags & SG_PACKET_IS_REPLY);
 }
 
 /* Begins a connection. */
