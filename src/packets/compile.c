@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/macro.h"
+#include "base/sort.h"
 #include "base/strutil.h"
 
 #define INDEX_SIZE    (2 * SG_PACKET_ROWS_MAX) // a power of two, at most half full
@@ -123,13 +124,6 @@ static void put_rule(struct sg_packet_rule *to, const struct packet_rule *r)
     memcpy(to->via, r->via, sizeof(to->via));
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
 // Ports: between two numbers at which some line begins or has ended, all are in one row.
 static int put_ports(struct compiled *c, bool target)
 {
@@ -149,7 +143,7 @@ static int put_ports(struct compiled *c, bool target)
             cuts[n++] = end->last + 1u;
         }
     }
-    qsort(cuts, n, sizeof(*cuts), by_number);
+    qsort(cuts, n, sizeof(*cuts), compare_u32);
     cuts[n] = PACKET_PORT_MAX + 1;
     for (size_t k = 0; k < n; k++) {
         if (cuts[k] == cuts[k + 1])

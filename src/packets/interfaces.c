@@ -163,4 +163,5 @@ void packets_drain(struct packets *p)
             packets_add_problem(p, "name the interfaces that rules are about",
                                 "%s: its rules cannot be put into the kernel", p->items[k].name);
     packets_settle(p);
+    packets_find_problems(p);
 }

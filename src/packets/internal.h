@@ -52,6 +52,9 @@ const void *packets_object_bytes(size_t *ret_len);
 
 _printf_(3, 4) void packets_add_problem(struct packets *p, const char *cure, const char *fmt, ...);
 
+// packets.c: what rules ask for that this kernel or host does not have.
+void packets_find_problems(struct packets *p);
+
 // kernel.c
 int packets_load(struct packets *p, const struct packet_rules *rules, struct error *err);
 int packets_map(const struct packets *p, const char *name);

@@ -109,8 +109,11 @@ struct packets *packets_free(struct packets *p)
 }
 
 // What a rule asks for that this kernel or host does not have.
-static void find_problems(struct packets *p, const struct packet_rules *rules)
+void packets_find_problems(struct packets *p)
 {
+    const struct packet_rules *rules = p->rules;
+
+
     for (size_t i = 0; i < rules->n; i++) {
         const struct packet_rule *r = &rules->items[i];
 
@@ -272,7 +275,7 @@ int packets_apply(struct packets *p, const struct packet_rules *rules, struct er
             if (!p->items[i].wanted)
                 packets_detach_filters(p->pin_dir, p->items[i].ifindex);
     }
-    find_problems(p, rules);
+    packets_find_problems(p);
     return 0;
 }
 

@@ -26,6 +26,8 @@ struct loader {
     struct policy_rule *rules;
     size_t n_rules, cap_rules;
     size_t n_patterns; // of all rules
+    struct packet_draft *packets; // policy/packets.h
+    size_t n_packets, cap_packets;
     const char **record_env;
     size_t n_record_env, cap_record_env;
 

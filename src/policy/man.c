@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "policy/packets.h"
 #include "policy/man.h"
 
 #include <stdint.h>
@@ -142,6 +143,12 @@ static void put_sections(struct strbuf *sb)
     keys(sb, section_control.keys, section_control.n_keys);
     sb_puts(sb, ".SH RULES ABOUT SOCKETS\n");
     keys(sb, section_network.keys, section_network.n_keys);
+    sb_puts(sb, ".SH RULES ABOUT PACKETS\n");
+    rows = read_packet_keys(&n);
+    keys(sb, rows, n);
+    heading_text(sb, "Keys of `do`, where it is a map.");
+    rows = read_packet_do_keys(&n);
+    keys(sb, rows, n);
     sb_puts(sb, ".SH SUBJECTS\n");
     heading_text(sb, "All keys of a subject have to match; within a key one entry of its list is "
                      "enough, except for capability.");

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/strutil.h"
 #include "policy/loader.h"
+#include "policy/packets.h"
 
 #define LOOKUP_MAX ((size_t)1 << 20) // bytes of one entry of passwd or group
 
@@ -68,6 +69,7 @@ static void loader_done(struct loader *ld)
     free(ld->subjects);
     free(ld->rules);
     free(ld->used);
+    free(ld->packets);
     free(ld->record_env);
     map_free(ld->names);
 }
@@ -83,10 +85,12 @@ static int loader_start(struct loader *ld, const struct policy_load_options *opt
 static int loader_finish(struct loader *ld, struct policy **ret_policy)
 {
     struct policy *p;
+    struct packet_rule *packets;
     int r = record_subjects(ld);
 
     if (r < 0)
         return r;
+    packets_lint(ld);
     if (ld->diags)
         policy_diags_sort(ld->diags);
     if (ld->bad)
@@ -100,7 +104,11 @@ static int loader_finish(struct loader *ld, struct policy **ret_policy)
     p->record_env.items = arena_dup(ld->arena, ld->record_env, ld->n_record_env,
                                     sizeof(*ld->record_env));
     p->record_env.n = (uint32_t)ld->n_record_env;
-    if (!p->files || !p->subjects || !p->rules || !p->record_env.items) {
+    packets = arena_new0(ld->arena, struct packet_rule, ld->n_packets + 1);
+    for (size_t i = 0; packets && i < ld->n_packets; i++)
+        packets[i] = ld->packets[i].rule;
+    p->packets = (struct packet_rules){packets, ld->n_packets};
+    if (!packets || !p->files || !p->subjects || !p->rules || !p->record_env.items) {
         free(p);
         return -ENOMEM;
     }

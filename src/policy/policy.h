@@ -26,6 +26,7 @@
 
 #include "abi/policy.h"
 #include "base/cleanup.h"
+#include "model/packet.h"
 #include "model/schedule.h"
 #include "policy/diag.h"
 
@@ -192,6 +193,7 @@ struct policy {
     uint32_t n_subjects;
     struct policy_rule *rules; // in the order in which they are tried
     uint32_t n_rules;
+    struct packet_rules packets; // a list of its own, tried in order as well
     // "NAME", or "NAME*" for all that begin so: of `record`, and of subjects.
     struct policy_names record_env;
     struct policy_arena *arena; // owns everything above

@@ -7,11 +7,12 @@
 #include "base/alloc.h"
 #include "base/strutil.h"
 #include "policy/loader.h"
+#include "policy/packets.h"
 
 // What a file says besides subjects and rules.
 struct head {
     bool version, mode;
-    const struct yaml_node *subjects, *record;
+    const struct yaml_node *subjects, *record, *packets;
     const struct yaml_node *sections[POLICY_SECTION_COUNT];
 };
 
@@ -73,17 +74,13 @@ static int note_section(struct loader *ld _unused_, const struct yaml_node *key,
         head->subjects = value;
     if (streq(key->text, "record"))
         head->record = value;
+    if (streq(key->text, "packets"))
+        head->packets = value;
     for (unsigned i = 0; i < POLICY_SECTION_COUNT; i++)
         if (streq(key->text, policy_section_name(i)))
             head->sections[i] = value;
     return 0;
 }
-
-#define NOT_ENFORCED(section)                                                              \
-    {                                                                                      \
-        .name = section, .refuse = "this version does not enforce rules of `" section "`", \
-        .cure = "take the section out: a policy that is not enforced protects nothing"     \
-    }
 
 static const struct key_row file_keys[] = {
     {.name = "safeguard",
@@ -113,7 +110,10 @@ static const struct key_row file_keys[] = {
     {.name = "record",
      .read = note_section,
      .help = "What records have besides what they always have: a map."},
-    NOT_ENFORCED("packets"),
+    {.name = "packets",
+     .read = note_section,
+     .help =
+         "A list of rules about packets: what is dropped, limited, marked, rewritten or sent another way."},
 };
 
 static const struct section *const sections[POLICY_SECTION_COUNT] = {
@@ -126,7 +126,7 @@ static const struct section *const sections[POLICY_SECTION_COUNT] = {
 static int read_root(struct loader *ld, const struct yaml_node *root)
 {
     struct head head = {};
-    size_t first_rule = ld->n_rules;
+    size_t first_rule = ld->n_rules + ld->n_packets;
     int r;
 
     r = read_map(ld, root, file_keys, ARRAY_SIZE(file_keys), "a policy file", &head);
@@ -145,7 +145,9 @@ static int read_root(struct loader *ld, const struct yaml_node *root)
     for (size_t i = 0; r == 0 && i < POLICY_SECTION_COUNT; i++)
         if (head.sections[i])
             r = read_rules(ld, sections[i], head.sections[i]);
-    if (r == 0 && !ld->bad && ld->n_rules == first_rule && !head.record)
+    if (r == 0 && head.packets)
+        r = read_packets(ld, head.packets);
+    if (r == 0 && !ld->bad && ld->n_rules + ld->n_packets == first_rule && !head.record)
         read_warning(ld, root, "the file has no rules");
     return r;
 }
