@@ -4,6 +4,7 @@
 // JSON. SIGHUP: reads the policy again ("again"). SIGUSR1: writes what there is to know to STATUS, by a rename. SIGTERM: ends, and
 // what is in force stays. "sg-packets PIN_DIR clear" takes everything away.
 #include <arpa/inet.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -156,6 +157,7 @@ int main(int argc, char **argv)
     if (argc < 3)
         return 2;
     (void)setrlimit(RLIMIT_MEMLOCK, &memory); // kernels before 5.11
+    (void)libbpf_set_print(NULL);
     if (streq(argv[2], "clear")) {
         r = packets_clear(argv[1], &err);
     } else {

@@ -244,6 +244,7 @@ int main(void)
     int r;
 
     (void)setrlimit(RLIMIT_MEMLOCK, &memory);
+    (void)libbpf_set_print(NULL);
     r = policy_load_buffer("rules", rules, sizeof(rules) - 1, NULL, &diags, &policy);
     if (r < 0)
         policy_diags_format(&diags, false, &said);

@@ -1,0 +1,663 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules about packets, between a client, this host as a router, and two servers, each in a network of its own.
+
+packets.py PART…       the parts, as root of the guest
+packets.py do WHAT …   what goes on inside a namespace; prints JSON
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+ME = os.path.abspath(__file__)
+PINS = "/sys/fs/bpf/sg-packets"
+POLICY, STATUS, OUTPUT = "/tmp/packets.yaml", "/tmp/packets.status", "/tmp/packets.out"
+NETS = [("client", "c0", 1), ("server", "s0", 2), ("second", "s1", 3), ("ids", "ids0", 4)]
+REASONS, FRAG_UNKNOWN, CONNS, BACK, QUOTED, NO_ROUTE = 9, 17, 21, 25, 26, 28
+UDP_PORTS = (5300, 5301, 5302, 5303, 5304)
+TCP_PORTS = (8080, 7000, 80)
+
+
+def check(name, good, why=""):
+    print("ok" if good else "not ok", name + ("" if good else f": {str(why)[:300]}"), flush=True)
+    return good
+
+
+def sh(*args, ok=True):
+    done = subprocess.run(args, capture_output=True, text=True)
+    if ok and done.returncode:
+        print("#", " ".join(args), done.stderr.strip()[:300], flush=True)
+    return done
+
+
+def netns(name, *args, **kw):
+    return sh("ip", "netns", "exec", name, *args, **kw)
+
+
+def do(name, *args):
+    """What a client in a namespace says of what it did."""
+    done = netns(name, "python3", ME, "do", *map(str, args), ok=False)
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        return {"failed": (done.stderr or done.stdout).strip()[-200:]}
+
+
+# Inside a namespace.
+
+def offload(name, on):
+    """Checksums and segmentation by the card, as ethtool -K has it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        # ETHTOOL_SRXCSUM, STXCSUM, SSG, STSO, SGSO, SGRO: what is off in front comes last when it goes on.
+        for command in (0x15, 0x17, 0x19, 0x1F, 0x24, 0x2C):
+            value = struct.pack("II", command, on)
+            buf = ctypes.create_string_buffer(value)
+            ifr = struct.pack("16sP", name.encode(), ctypes.addressof(buf))
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(s, 0x8946, ifr)
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def answer_tcp(conn, peer):
+    digest, n = hashlib.sha256(), 0
+    with conn:
+        hold = conn.recv(1)
+        if hold == b"h":  # a connection that stays: every byte comes back
+            while data := conn.recv(100):
+                conn.sendall(data)
+            return
+        while data := conn.recv(65536):
+            digest.update(data)
+            n += len(data)
+        conn.sendall(json.dumps({"peer": peer[0].removeprefix("::ffff:"), "port": peer[1], "n": n,
+                                 "sha": digest.hexdigest()}).encode())
+
+
+def serve_tcp(port):
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("::", port))
+        s.listen(512)
+        while True:
+            threading.Thread(target=answer_tcp, args=s.accept(), daemon=True).start()
+
+
+def serve_udp(port):
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE if hasattr(socket, "SO_RCVBUFFORCE") else 33, 8 << 20)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+        s.setsockopt(socket.IPPROTO_IP, 13, 1)  # IP_RECVTOS
+        s.bind(("::", port))
+        while True:
+            data, control, _, peer = s.recvmsg(65536, 200)
+            tos = next((c[2][0] for c in control if c[1] in (1, 13, socket.IPV6_TCLASS)), -1)
+            said = json.dumps({"peer": peer[0].removeprefix("::ffff:"), "port": peer[1], "tos": tos, "n": len(data),
+                               "token": data[:20].decode("latin1"), "sha": hashlib.sha256(data).hexdigest()}).encode()
+            s.sendto(said.ljust(len(data)), peer)
+
+
+def do_serve():
+    for port in TCP_PORTS:
+        threading.Thread(target=serve_tcp, args=(port,), daemon=True).start()
+    for port in UDP_PORTS:
+        threading.Thread(target=serve_udp, args=(port,), daemon=True).start()
+    print("ready", flush=True)
+    signal.pause()
+
+
+def do_tcp(address, port, n):
+    data = os.urandom(int(n))
+    with socket.socket(family_of(address), socket.SOCK_STREAM) as s:
+        s.settimeout(20)
+        try:
+            s.connect((address, int(port)))
+            s.sendall(b"x" + data)
+            s.shutdown(socket.SHUT_WR)
+            said = b""
+            while more := s.recv(65536):
+                said += more
+            result = json.loads(said)
+            result["whole"] = result["sha"] == hashlib.sha256(data).hexdigest()
+            result["to"] = s.getpeername()[0]
+        except OSError as e:
+            result = {"error": e.errno or str(e)}
+    return result
+
+
+def do_udp(address, port, n=20, wait=1.0, source=0):
+    data = os.urandom(int(n))
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as s:
+        s.settimeout(float(wait))
+        s.bind(("", int(source)))
+        s.connect((address, int(port)))
+        try:
+            s.send(data)
+            said = s.recv(65536)
+            result = json.loads(said)
+            result["whole"] = result["sha"] == hashlib.sha256(data).hexdigest() and len(said) >= len(data)
+        except socket.timeout:
+            result = {"error": "timeout"}
+        except OSError as e:
+            result = {"error": e.errno}
+    return result
+
+
+def do_mtu(address, port, n):
+    """What a packet that may not be cut is told of the way."""
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as s:
+        six = family_of(address) == socket.AF_INET6
+        s.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, 23 if six else 10, 2)
+        s.connect((address, int(port)))
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                s.send(bytes(int(n)))
+            time.sleep(0.1)
+        mtu = s.getsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, 24 if six else 14)
+    return {"mtu": mtu}
+
+
+def do_many(address, port, n):
+    """Flows at the same time, each with a token of its own that has to come back to it."""
+    n = int(n)
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n + 100, n + 100))
+    socks = {}
+    poll = select.epoll()
+    for i in range(n):
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.setblocking(False)
+        s.connect((address, int(port)))
+        socks[s.fileno()] = (s, f"token-{i}".ljust(20))
+        poll.register(s, select.EPOLLIN)
+    ports, wrong = set(), 0
+    todo = dict(socks)
+    for _ in range(6):  # a queue that is full loses some
+        batch = list(todo.values())
+        for start in range(0, len(batch), 50):
+            for s, token in batch[start:start + 50]:
+                with contextlib.suppress(OSError):
+                    s.send(token.encode().ljust(260))
+            while ready := poll.poll(0.3):
+                for fd, _ in ready:
+                    try:
+                        said = json.loads(socks[fd][0].recv(4096))
+                    except (OSError, ValueError):
+                        continue
+                    if fd in todo:
+                        del todo[fd]
+                        ports.add(said["port"])
+                        wrong += said["token"] != socks[fd][1]
+                if len(ready) < 50 and start + 50 < len(batch):
+                    break
+        if not todo:
+            break
+    return {"missing": len(todo), "wrong": wrong, "ports": len(ports), "least": min(ports, default=0), "most": max(ports, default=0)}
+
+
+def do_hold(address, port):
+    """A connection that stays: a byte there and back for each line that comes in."""
+    with socket.socket(family_of(address), socket.SOCK_STREAM) as s:
+        s.settimeout(10)
+        s.connect((address, int(port)))
+        s.sendall(b"h")
+        print("ready", flush=True)
+        for _ in sys.stdin:
+            try:
+                s.sendall(b"a")
+                print("back" if s.recv(1) == b"a" else "closed", flush=True)
+            except OSError as e:
+                print("error", e, flush=True)
+
+
+def do_flood(address, port, seconds):
+    """Sends all the time, and says how many came back."""
+    with socket.socket(family_of(address), socket.SOCK_DGRAM) as s:
+        s.connect((address, int(port)))
+        s.setblocking(False)
+        sent = back = 0
+        end = time.monotonic() + float(seconds)
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                s.send(b"flood".ljust(200))
+                sent += 1
+            with contextlib.suppress(OSError):
+                while s.recv(4096):
+                    back += 1
+            time.sleep(0.002)
+    return {"sent": sent, "back": back}
+
+
+def do_sniff(name, seconds):
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as s:
+        s.bind((name, 0))
+        s.settimeout(0.1)
+        print("ready", flush=True)
+        end, seen = time.monotonic() + float(seconds), 0
+        while time.monotonic() < end:
+            with contextlib.suppress(socket.timeout):
+                frame = s.recv(4096)
+                seen += frame[12:14] == b"\x08\0" and frame[23] == 17 and frame[36:38] == struct.pack("!H", 5303)
+    return {"seen": seen}
+
+
+def do_ping(address):
+    done = subprocess.run(["ping", "-c", "3", "-i", "0.2", "-W", "2", address], capture_output=True, text=True)
+    return {"fine": done.returncode == 0}
+
+
+def do_traceroute(address):
+    """Who says that the hops of a packet are used up, and what is heard when they are not."""
+    said = []
+    six = family_of(address) == socket.AF_INET6
+    for hops in (1, 2):
+        with socket.socket(family_of(address), socket.SOCK_DGRAM) as s:
+            s.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, socket.IPV6_UNICAST_HOPS if six else 2, hops)
+            s.setsockopt(socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP, 25 if six else 11, 1)  # RECVERR
+            s.settimeout(2)
+            s.connect((address, 33434))
+            with contextlib.suppress(OSError):
+                s.send(b"trace")
+            poll = select.poll()
+            poll.register(s, select.POLLERR)
+            poll.poll(2000)
+            try:
+                control = s.recvmsg(100, 200, 0x2000)[1]  # MSG_ERRQUEUE
+                data = control[0][2]
+                offender = data[16:]
+                said.append(socket.inet_ntop(socket.AF_INET6, offender[8:24]) if six else socket.inet_ntoa(offender[4:8]))
+            except (OSError, IndexError) as e:
+                said.append(str(e))
+    return {"said": said}
+
+
+def bpf_call(command, attr):
+    libc = ctypes.CDLL(None, use_errno=True)
+    buf = ctypes.create_string_buffer(attr.ljust(128, b"\0"))
+    number = {"x86_64": 321, "aarch64": 280}[os.uname().machine]
+    fd = libc.syscall(number, command, buf, 128)
+    if fd < 0:
+        raise OSError(ctypes.get_errno(), "bpf")
+    return fd
+
+
+def do_xdp(name):
+    """Somebody else's XDP program, which lets everything pass, for as long as this runs."""
+    code = struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0)
+    insns, licence = ctypes.create_string_buffer(code), ctypes.create_string_buffer(b"GPL")
+    prog = bpf_call(5, struct.pack("IIQQ", 6, 2, ctypes.addressof(insns), ctypes.addressof(licence)))
+    link = bpf_call(28, struct.pack("IIII", prog, socket.if_nametoindex(name), 37, 2))
+    print("ready", flush=True)
+    sys.stdin.read()
+    os.close(link)
+
+
+# This host.
+
+class Rules:
+    """sg-packets, with the rules of a part."""
+
+    def __init__(self, *rules, pins=PINS, mode="enforce"):
+        self.pins, self.mode = pins, mode
+        self.write(rules)
+        self.start()
+
+    def write(self, rules):
+        with open(POLICY, "w") as f:
+            f.write(f"safeguard: 1\nmode: {self.mode}\npackets:\n" + "".join(f"  - {r}\n" for r in rules))
+
+    def start(self):
+        self.out = open(OUTPUT, "w+")
+        self.run = subprocess.Popen(["sg-packets", self.pins, POLICY, STATUS], stdout=self.out, stderr=subprocess.PIPE, text=True)
+        if not self.wait("ready"):
+            check("rules.load", False, self.run.stderr.read() if self.run.poll() is not None else "not ready")
+
+    def lines(self):
+        with open(OUTPUT) as f:
+            return f.read().splitlines()
+
+    def wait(self, line, n=1):
+        for _ in range(600):
+            if sum(each.startswith(line) for each in self.lines()) >= n:
+                return True
+            if self.run.poll() is not None:
+                return False
+            time.sleep(0.05)
+        return False
+
+    def again(self, *rules):
+        n = sum(each.startswith("again") for each in self.lines()) + 1
+        self.write(rules)
+        self.run.send_signal(signal.SIGHUP)
+        if not self.wait("again", n) or not [each for each in self.lines() if each.startswith("again")][-1].endswith(" 0"):
+            check("rules.again", False, self.lines()[-3:])
+
+    def status(self):
+        n = sum(each.startswith("status") for each in self.lines()) + 1
+        self.run.send_signal(signal.SIGUSR1)
+        self.wait("status", n)
+        with open(STATUS) as f:
+            return json.load(f)
+
+    def records(self):
+        return [json.loads(each) for each in self.lines() if each.startswith("{")]
+
+    def until(self, what):
+        """Waits for what a status says."""
+        for _ in range(100):
+            status = self.status()
+            if what(status):
+                return status
+            time.sleep(0.1)
+        return self.status()
+
+    def end(self, how=signal.SIGTERM):
+        if self.run.poll() is None:
+            self.run.send_signal(how)
+        self.run.wait()
+
+    def clear(self):
+        self.end()
+        done = sh("sg-packets", self.pins, "clear")
+        return done.returncode == 0
+
+
+def background(name, *args):
+    run = subprocess.Popen((["ip", "netns", "exec", name] if name else []) + ["python3", ME, "do", *map(str, args)],
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run.stdout.readline()
+    return run
+
+
+def networks():
+    for name, device, n in NETS:
+        sh("ip", "netns", "add", name)
+        sh("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", name)
+        sh("ip", "addr", "add", f"10.0.{n}.1/24", "dev", device)
+        sh("ip", "addr", "add", f"fd00:{n}::1/64", "dev", device, "nodad")
+        sh("ip", "link", "set", device, "up")
+        netns(name, "ip", "addr", "add", f"10.0.{n}.2/24", "dev", "eth0")
+        netns(name, "ip", "addr", "add", f"fd00:{n}::2/64", "dev", "eth0", "nodad")
+        netns(name, "ip", "link", "set", "lo", "up")
+        netns(name, "ip", "link", "set", "eth0", "up")
+        netns(name, "ip", "route", "add", "default", "via", f"10.0.{n}.1")
+        netns(name, "ip", "-6", "route", "add", "default", "via", f"fd00:{n}::1")
+    netns("second", "ip", "addr", "add", "198.51.100.1/32", "dev", "lo")
+    netns("second", "ip", "addr", "add", "2001:db8:9::1/128", "dev", "lo", "nodad")
+    sh("ip", "link", "set", "lo", "up")
+    sh("sysctl", "-q", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0",
+       "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0", "net.ipv4.icmp_msgs_per_sec=100000")
+    for name in ("server", "second"):
+        background(name, "serve")
+
+
+def offloads(on):
+    for name, device, _ in NETS[:3]:
+        offload(device, on)
+        netns(name, "python3", ME, "do", "offload", "eth0", str(on))
+
+
+def part_drop():
+    rules = Rules("{interface: c0, direction: in, protocol: udp, port: 5301, do: drop}",
+                  "{interface: s0, direction: out, protocol: udp, port: 5302, do: drop}",
+                  "{interface: c0, direction: in, protocol: udp, port: 5303, do: {limit: {packets: 1, burst: 5}}}",
+                  "{interface: c0, direction: in, protocol: udp, port: 5304, mode: monitor, do: drop}",
+                  "{interface: c0, direction: in, to: 'fd00:2::2', protocol: tcp, port: 7000, do: drop}")
+    check("drop.in", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    check("drop.out", do("client", "udp", "10.0.2.2", 5302, 20, 0.3) == {"error": "timeout"})
+    check("drop.other", do("client", "udp", "10.0.2.2", 5300).get("whole"))
+    check("drop.ipv6", do("client", "udp", "fd00:2::2", 5301, 20, 0.3) == {"error": "timeout"})
+    check("drop.monitor", do("client", "udp", "10.0.2.2", 5304).get("whole"))
+    came = do("client", "flood", "10.0.2.2", 5303, 1)
+    check("limit.rate", 5 <= came.get("back", 0) <= 8 and came.get("sent", 0) > 50, came)
+    check("limit.by_source", do("server", "udp", "10.0.2.2", 5303).get("whole"))
+    status = rules.status()
+    places = {p["interface"]: p for p in status["places"]}
+    check("drop.places", set(places) == {"c0", "s0"}, places)
+    check("drop.xdp", places["c0"]["early"].startswith("xdp") and not places["s0"]["early"], places)
+    print("#", places, flush=True)
+    sums = status["rules"]
+    check("drop.sums", sums["4"][0] == 2 and sums["4"][2] == 2 and sums["5"][2] == 1 and sums["7"][2] == 0 and
+          sums["7"][0] == 1 and sums["6"][2] == came["sent"] - came["back"], (sums, came))
+    time.sleep(6)  # kinds that nothing comes of are told of to their end
+    rules.status()
+    records = rules.records()
+    first = [r for r in records if r["line"] == 4 and r["src"] == "10.0.1.2"]
+    check("record.drop", len(first) == 1 and first[0]["interface"] == "c0" and first[0]["direction"] == 0 and
+          first[0]["dst"] == "10.0.2.2" and first[0]["port"] == 5301 and first[0]["verdict"] == 1 and
+          first[0]["packets"] == 1 and first[0]["length"] == 48, first)
+    check("record.monitor", [r["monitor"] for r in records if r["line"] == 7] == [1], records)
+    limited = [r for r in records if r["line"] == 6]
+    check("record.merged", 1 < len(limited) < 6 and sum(r["packets"] for r in limited) == sums["6"][2], (limited, sums))
+    check("clear", rules.clear())
+
+
+def both_ways(name, vip, real, port, seen):
+    said = do("client", "tcp", vip, 80, 1000000)
+    check(f"rewrite.{name}.tcp", said.get("whole") and said["peer"] == seen and said["to"] == vip, said)
+    said = do("client", "udp", vip, port, 1000)
+    check(f"rewrite.{name}.udp", said.get("whole") and said["peer"] == seen, said)
+    said = do("client", "udp", vip, port, 4000)
+    check(f"rewrite.{name}.fragments", said.get("whole"), said)
+    check(f"rewrite.{name}.refused", do("client", "udp", vip, 99) == {"error": 111})
+    check(f"rewrite.{name}.ping", do("client", "ping", vip).get("fine"))
+    check(f"rewrite.{name}.direct", do("client", "tcp", real, 8080, 1000).get("whole"))
+
+
+def part_rewrite():
+    rules = Rules("{interface: c0, direction: in, protocol: tcp, to: '10.9.0.1:80', do: {rewrite: {to: '10.0.2.2:8080'}}}",
+                  "{interface: c0, direction: in, to: 10.9.0.1, do: {rewrite: {to: 10.0.2.2}}}",
+                  "{interface: c0, direction: in, protocol: tcp, to: '[fd09::1]:80', do: {rewrite: {to: '[fd00:2::2]:8080'}}}",
+                  "{interface: c0, direction: in, to: 'fd09::1', do: {rewrite: {to: 'fd00:2::2'}}}")
+    for on, name in ((0, "sums"), (1, "offload")):
+        offloads(on)
+        both_ways(f"{name}4", "10.9.0.1", "10.0.2.2", 5300, "10.0.1.2")
+        both_ways(f"{name}6", "fd09::1", "fd00:2::2", 5300, "fd00:1::2")
+    offloads(0)
+    said = do("client", "traceroute", "10.9.0.1").get("said")
+    check("traceroute4", said == ["10.0.1.1", "10.9.0.1"], said)
+    said = do("client", "traceroute", "fd09::1").get("said")
+    check("traceroute6", said == ["fd00:1::1", "fd09::1"], said)
+    sh("ip", "link", "set", "s0", "mtu", "1300")
+    check("mtu4", do("client", "mtu", "10.9.0.1", 5300, 1400) == {"mtu": 1300})
+    check("mtu6", do("client", "mtu", "fd09::1", 5300, 1400) == {"mtu": 1300})
+    check("mtu.tcp", do("client", "tcp", "10.9.0.1", 80, 300000).get("whole"))
+    sh("ip", "link", "set", "s0", "mtu", "1500")
+    counts = rules.status()["counts"]
+    check("rewrite.counts", counts[CONNS] >= 16 and counts[BACK] > 100 and counts[QUOTED] >= 8 and
+          not any(counts[2:REASONS]) and not counts[FRAG_UNKNOWN] and not counts[29], counts)
+    check("clear", rules.clear())
+    check("rewrite.over", do("client", "udp", "10.9.0.1", 5300, 20, 0.5).get("error") in ("timeout", 113, 101))
+
+
+def part_source():
+    offloads(0)
+    rules = Rules("{interface: s0, direction: out, from: 10.0.1.0/24, do: {rewrite: {from: '10.0.2.1:20000-39999'}}}",
+                  "{interface: s0, direction: out, from: 'fd00:1::/64', do: {rewrite: {from: 'fd00:2::1'}}}")
+    said = do("client", "tcp", "10.0.2.2", 8080, 1000000)
+    check("source.tcp", said.get("whole") and said["peer"] == "10.0.2.1" and 20000 <= said["port"] <= 39999, said)
+    said = do("client", "tcp", "fd00:2::2", 8080, 100000)
+    check("source.tcp6", said.get("whole") and said["peer"] == "fd00:2::1", said)
+    check("source.refused", do("client", "udp", "10.0.2.2", 99) == {"error": 111})
+    check("source.ping", do("client", "ping", "10.0.2.2").get("fine"))
+    said = do("client", "udp", "10.0.2.2", 5300, 4000)
+    check("source.fragments", said.get("whole") and said["peer"] == "10.0.2.1", said)
+    said = do("client", "many", "10.0.2.2", 5300, 10000)
+    check("source.many", said.get("missing") == 0 and said["wrong"] == 0 and said["ports"] == 10000 and
+          said["least"] >= 20000 and said["most"] <= 39999, said)
+    counts = rules.status()["counts"]
+    check("source.counts", counts[CONNS] >= 10000 and counts[23] == 0, counts)
+    check("clear", rules.clear())
+    # Two clients' flows that would look the same: one gets another port, and both work.
+    netns("client", "ip", "addr", "add", "10.0.1.3/24", "dev", "eth0")
+    rules = Rules("{interface: s0, direction: out, from: 10.0.1.0/24, do: {rewrite: {from: 10.0.2.1}}}")
+    one = do("client", "udp", "10.0.2.2", 5300, 20, 1, 5555)
+    netns("client", "ip", "route", "replace", "default", "via", "10.0.1.1", "src", "10.0.1.3")
+    two = do("client", "udp", "10.0.2.2", 5300, 20, 1, 5555)
+    netns("client", "ip", "route", "replace", "default", "via", "10.0.1.1")
+    check("source.keeps_port", one.get("port") == 5555, one)
+    check("source.collision", two.get("whole") and two["port"] != 5555, two)
+    check("clear", rules.clear())
+
+
+def part_others():
+    """Marks, DSCP, copies, other ways."""
+    sh("ip", "rule", "add", "fwmark", "7", "lookup", "77")
+    sh("ip", "route", "add", "unreachable", "default", "table", "77")
+    sh("ip", "route", "add", "198.51.100.0/24", "via", "10.0.2.2")
+    sh("ip", "-6", "route", "add", "2001:db8:9::/48", "via", "fd00:2::2")
+    sh("ip", "route", "add", "default", "via", "10.0.3.2", "dev", "s1", "table", "100")
+    rules = Rules("{interface: c0, direction: in, protocol: udp, port: 5301, do: {mark: 0x7/0xf}}",
+                  "{interface: c0, direction: in, protocol: udp, port: 5302, do: {dscp: 46}}",
+                  "{interface: c0, direction: in, protocol: udp, port: 5303, do: {mirror: ids0, dscp: cs1, audit: true}}",
+                  "{interface: c0, direction: in, protocol: udp, to: '198.51.100.1:5300', do: {route: {interface: s1, via: 10.0.3.2}}}",
+                  "{interface: c0, direction: in, protocol: udp, to: '[2001:db8:9::1]:5300', do: {route: {interface: s1, via: 'fd00:3::2'}}}",
+                  "{interface: c0, direction: in, protocol: udp, to: '198.51.100.1:5304', do: {route: {table: 100}}}",
+                  "{interface: c0, direction: in, protocol: tcp, port: 7000, do: {route: {interface: none0}}}")
+    check("mark", do("client", "udp", "10.0.2.2", 5301) == {"error": 113})
+    check("dscp4", do("client", "udp", "10.0.2.2", 5302).get("tos") == 46 << 2)
+    check("dscp6", do("client", "udp", "fd00:2::2", 5302).get("tos") == 46 << 2)
+    ids = background("ids", "sniff", "eth0", 3)
+    said = do("client", "udp", "10.0.2.2", 5303)
+    check("mirror.goes_on", said.get("whole") and said["tos"] == 8 << 2, said)
+    check("mirror.copy", json.loads(ids.communicate()[0]) == {"seen": 1})
+    check("route.via", do("client", "udp", "198.51.100.1", 5300).get("whole"))
+    check("route.via6", do("client", "udp", "2001:db8:9::1", 5300).get("whole"))
+    knows = [int(n) for n in os.uname().release.split(".")[:2]] >= [6, 5]
+    said = do("client", "udp", "198.51.100.1", 5304, 20, 0.5)
+    status = rules.status()
+    check("route.table", said.get("whole") if knows else
+          said == {"error": "timeout"} and any("cannot route by a table" in p for p in status["problems"]), (said, status["problems"]))
+    check("route.missing", do("client", "tcp", "10.0.2.2", 7000, 10).get("error") is not None)
+    check("route.problem", any("no interface none0" in p for p in status["problems"]), status["problems"])
+    check("route.counted", rules.status()["counts"][NO_ROUTE] >= 1)
+    check("record.audit", any(r["line"] == 6 and r["verdict"] == 3 for r in rules.records()), rules.records())
+    check("clear", rules.clear())
+
+
+def part_neighbours():
+    """What others have put onto interfaces, and interfaces that come, go and change."""
+    sh("tc", "qdisc", "add", "dev", "c0", "clsact")
+    sh("tc", "filter", "add", "dev", "c0", "ingress", "prio", "1", "matchall", "action", "skbedit", "priority", "3")
+    other = background(None, "xdp", "s0")
+    rules = Rules("{interface: 'c*', direction: in, protocol: udp, port: 5301, do: drop}",
+                  "{interface: s0, direction: in, protocol: udp, port: 5300, do: drop}")
+    status = rules.status()
+    check("others.xdp_said", any("s0" in p and "somebody else" in p for p in status["problems"]), status["problems"])
+    check("others.xdp_stays", "prog/xdp" in sh("ip", "-d", "link", "show", "s0").stdout)
+    check("others.tc_instead", do("server", "udp", "10.0.1.2", 5300, 20, 0.3) == {"error": "timeout"} and
+          rules.status()["rules"]["5"][2] == 1)
+    check("others.drop", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    check("others.filter", "skbedit" in sh("tc", "filter", "show", "dev", "c0", "ingress").stdout)
+
+    sh("ip", "netns", "add", "late")
+    sh("ip", "link", "add", "x7", "type", "veth", "peer", "name", "eth0", "netns", "late")
+    sh("ip", "addr", "add", "10.0.7.1/24", "dev", "x7")
+    sh("ip", "link", "set", "x7", "up")
+    netns("late", "ip", "addr", "add", "10.0.7.2/24", "dev", "eth0")
+    netns("late", "ip", "link", "set", "eth0", "up")
+    netns("late", "ip", "route", "add", "default", "via", "10.0.7.1")
+    check("late.not_named", do("late", "udp", "10.0.2.2", 5301).get("whole"))
+    sh("ip", "link", "set", "x7", "down")
+    sh("ip", "link", "set", "x7", "name", "c7")
+    sh("ip", "link", "set", "c7", "up")
+    netns("late", "ip", "route", "replace", "default", "via", "10.0.7.1")
+    status = rules.until(lambda s: any(p["interface"] == "c7" for p in s["places"]))
+    check("late.named", any(p["interface"] == "c7" and p["in"] for p in status["places"]), status["places"])
+    check("late.drop", do("late", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    check("late.other", do("late", "udp", "10.0.2.2", 5300).get("whole"))
+    sh("ip", "link", "set", "c7", "down")
+    sh("ip", "link", "set", "c7", "up")
+    netns("late", "ip", "route", "replace", "default", "via", "10.0.7.1")
+    check("late.up_again", do("late", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    sh("ip", "link", "del", "c7")
+    status = rules.until(lambda s: not any(p["interface"] == "c7" for p in s["places"]))
+    check("late.gone", not any(p["interface"] == "c7" for p in status["places"]) and
+          not any(name.endswith("-7") for name in os.listdir(PINS)), os.listdir(PINS))
+    check("clear", rules.clear())
+    check("others.filter_stays", "skbedit" in sh("tc", "filter", "show", "dev", "c0", "ingress").stdout)
+    check("others.xdp_stays_after", "prog/xdp" in sh("ip", "-d", "link", "show", "s0").stdout)
+    other.communicate()
+    sh("tc", "qdisc", "del", "dev", "c0", "clsact")
+    left_nothing()
+
+
+def left_nothing():
+    for _ in range(50):  # links are taken apart some time after their last name is gone
+        names = [p.get("name", "") for p in json.loads(sh("bpftool", "-j", "prog", "show").stdout or "[]")]
+        if not any(name.startswith("packet_") for name in names):
+            break
+        time.sleep(0.1)
+    check("left.programs", not any(name.startswith("packet_") for name in names), names)
+    check("left.pins", not os.path.exists(PINS))
+    check("left.qdiscs", "clsact" not in sh("tc", "qdisc", "show").stdout, sh("tc", "qdisc", "show").stdout)
+
+
+def part_takeover():
+    rules = ("{interface: c0, direction: in, protocol: tcp, to: '10.9.0.1:80', do: {rewrite: {to: '10.0.2.2:8080'}}}",
+             "{interface: c0, direction: in, protocol: udp, port: 5301, do: drop}",
+             "{interface: s0, direction: out, protocol: udp, port: 5302, do: drop}")
+    first = Rules(*rules)
+    hold = background("client", "hold", "10.9.0.1", 80)
+
+    def still():
+        hold.stdin.write("go\n")
+        hold.stdin.flush()
+        return hold.stdout.readline().strip() == "back"
+
+    check("hold", still())
+    floods = [subprocess.Popen(["ip", "netns", "exec", "client", "python3", ME, "do", "flood", "10.0.2.2", str(port), "12"],
+                               stdout=subprocess.PIPE, text=True) for port in (5301, 5302, 5300)]
+    first.again(*rules)
+    check("hold.new_policy", still())
+    first.end(signal.SIGKILL)
+    check("hold.killed", still())
+    second = Rules(*rules)
+    check("hold.taken_over", still())
+    second.again(*rules, "{interface: c0, direction: in, protocol: udp, port: 5304, do: {limit: {packets: 5}}}")
+    check("hold.another_object", still())
+    second.end(signal.SIGKILL)
+    third = Rules(*rules)
+    check("hold.taken_over_again", still())
+    said = [json.loads(f.communicate()[0]) for f in floods]
+    check("takeover.no_gap", said[0]["back"] == 0 and said[1]["back"] == 0, said)
+    check("takeover.no_loss", said[2]["back"] >= said[2]["sent"] * 0.98, said)
+    places = third.status()["places"]
+    check("takeover.places", {p["interface"] for p in places} == {"c0", "s0"}, places)
+    third.again("{interface: s0, direction: out, protocol: udp, port: 5302, do: drop}")
+    check("fewer.places", [p["interface"] for p in third.status()["places"]] == ["s0"])
+    hold.kill()
+    check("clear", third.clear())
+    left_nothing()
+
+
+def main():
+    if sys.argv[1] == "do":
+        what = sys.argv[2]
+        if what == "offload":
+            offload(sys.argv[3], int(sys.argv[4]))
+            return
+        result = globals()[f"do_{what}"](*sys.argv[3:])
+        if result is not None:
+            print(json.dumps(result))
+        return
+    networks()
+    time.sleep(1)
+    for part in sys.argv[1:]:
+        globals()[f"part_{part}"]()
+
+
+main()
