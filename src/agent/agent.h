@@ -21,6 +21,7 @@
 //   isolation.c   this host cut off from everything but its server
 //   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
 //   enrolling.c   "safeguard-agent enrol"   top.c       what processes do      net*.c   who talks to whom
+//   packets.c     rules about packets
 #pragma once
 
 #include <stdbool.h>
@@ -36,6 +37,7 @@
 #include "agent/objects.h"
 #include "agent/opened.h"
 #include "agent/output.h"
+#include "agent/packets.h"
 #include "agent/schedule.h"
 #include "agent/secret.h"
 #include "agent/top.h"
@@ -529,6 +531,7 @@ struct agent {
     struct top top;
     struct net net;
     struct scheduling scheduling;
+    struct packet_room packets;
 };
 
 // The first policy is in force (or what an earlier agent left is): tells the manager once.

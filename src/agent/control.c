@@ -304,6 +304,7 @@ static int do_stop(struct agent *a, const struct control_caller *caller,
              detach ? ", and to end the enforcement" : "");
     if (detach) {
         net_detach(a);
+        packets_detach_all(a);
         r = sensor_detach(a->sensor, err);
     }
     if (r < 0)

@@ -208,6 +208,7 @@ static int on_tick(void *ctx)
     top_tick(a);
     net_tick(a);
     schedule_tick(a);
+    packets_second(a);
     measure_cpu(a);
     return 0;
 }
@@ -367,6 +368,7 @@ static bool finish(struct agent *a)
     a->stopping = true;
     if (a->sensor)
         schedule_stop(a, a->detach);
+    packets_stop(a);
     stopped = worker_stop(a->builder);
     stopped = worker_stop(a->scanner) && stopped;
     stopped = worker_stop(a->watcher) && stopped;

@@ -229,6 +229,7 @@ static int enforce(struct agent *a, struct build *b)
     descriptors_scan(a);
     links_scan(a);
     schedule_policy_changed(a);
+    packets_policy_changed(a);
     agent_ready(a);
     return 0;
 }

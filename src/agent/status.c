@@ -466,6 +466,7 @@ void status_problems_json(struct agent *a, struct jw *jw)
     isolation_problems(a, uplink_problem, &p);
     schedule_problems(a, uplink_problem, &p);
     net_problems(a, uplink_problem, &p);
+    packets_problems(a, uplink_problem, &p);
     if (a->links.incomplete)
         problem(&p, "low", NULL, "not every file with several names is known: %s",
                 a->links.incomplete);
@@ -549,6 +550,8 @@ void status_json(struct agent *a, struct jw *jw)
     schedule_json(a, jw);
     jw_key(jw, "network");
     net_json(a, jw);
+    jw_key(jw, "packets");
+    packets_json(a, jw);
     jw_key(jw, "losses_by_cpu");
     losses_by_cpu_json(a, jw);
     put_output(a, jw);

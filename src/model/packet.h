@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "abi/packet.h"
+#include "base/cleanup.h"
 
 #define PACKET_PORT_MAX 65535u
 
@@ -56,6 +57,11 @@ struct packet_rules {
     const struct packet_rule *items;
     size_t n;
 };
+
+// A copy that depends on nothing. -ENOMEM.
+int packet_rules_copy(const struct packet_rules *from, struct packet_rules **ret);
+struct packet_rules *packet_rules_free(struct packet_rules *rules);
+DEFINE_CLEANUP(struct packet_rules *, packet_rules_free)
 
 // What the kernel told of packets of one kind.
 struct packet_event {

@@ -26,6 +26,7 @@
 #include "model/event.h"
 #include "model/file.h"
 #include "model/host.h"
+#include "model/packet.h"
 
 #define OCSF_VERSION "1.8.0"
 
@@ -60,6 +61,17 @@ bool ocsf_later(const struct ocsf *o, struct ocsf_later *ret);
 // Appends that line with what is known by now. -ENOMEM: `out` is as it was before.
 int ocsf_complete(const char *line, size_t len, const struct ocsf_later *later,
                   const struct file_facts *facts, struct strbuf *out);
+
+// Appends a record of packets (class 4001), a line without a newline, about a rule of the section `packets`. Nobody sends packets to the
+// kernel side's knowledge: their actor is the kernel. `policy_id` and the times as in struct event; `number` differs from record to
+// record of one `run`. -ENOMEM: `out` is as it was before.
+struct ocsf_packet {
+    const struct packet_event *event;
+    uint64_t realtime_ns, first_realtime_ns;
+    uint64_t run, number;
+    uint32_t policy_id;
+};
+int ocsf_packet(const struct host *host, const struct ocsf_packet *p, struct strbuf *out);
 
 // Appends all that there is to say of a host as the object `device`. -ENOMEM.
 int ocsf_host(const struct host *host, struct strbuf *out);

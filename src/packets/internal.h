@@ -34,7 +34,7 @@ struct packets {
     int ingress_fd, egress_fd, early_fd; // programs; on loan from the object
     bool rewrites, limits;               // what its tables have room for
     struct compiled *compiled;           // in force
-    const struct packet_rules *rules;
+    struct packet_rules *rules;          // … what it was made of
     struct sg_packet_tables *tables; // in force: the kernel's memory
     uint32_t half, generation;
     bool no_tcx;       // this kernel has none

@@ -101,6 +101,7 @@ struct packets *packets_free(struct packets *p)
     }
     drop_object(p->ring, p->object, p->tables);
     (void)compiled_free(p->compiled);
+    (void)packet_rules_free(p->rules);
     (void)safe_close(p->netlink_fd);
     (void)safe_close(p->epoll_fd);
     free(p->items);
@@ -145,9 +146,13 @@ static bool needs_object(const struct packets *p, const struct packet_rules *rul
 // Programs and tables are there and nothing is in them: compiles, and lets the new policy decide.
 static int bring_in(struct packets *p, const struct packet_rules *rules, struct error *err)
 {
+    _cleanup_(packet_rules_freep) struct packet_rules *own = NULL;
     _cleanup_(compiled_freep) struct compiled *c = NULL;
-    int r = compiled_new(rules, &c, err);
+    int r = packet_rules_copy(rules, &own);
 
+    if (r < 0)
+        return error_set(err, r, "out of memory");
+    r = compiled_new(own, &c, err);
     if (r < 0)
         return r;
     r = packets_scan(p);
@@ -159,7 +164,8 @@ static int bring_in(struct packets *p, const struct packet_rules *rules, struct 
         return r;
     (void)compiled_free(p->compiled);
     p->compiled = TAKE_PTR(c);
-    p->rules = rules;
+    (void)packet_rules_free(p->rules);
+    p->rules = TAKE_PTR(own);
     return 0;
 }
 
@@ -230,7 +236,7 @@ static int unload(struct packets *p, struct error *err)
     p->tables = NULL;
     p->rewrites = p->limits = false;
     p->compiled = compiled_free(p->compiled);
-    p->rules = NULL;
+    p->rules = packet_rules_free(p->rules);
     p->n = 0;
     return packets_clear(p->pin_dir, err);
 }

@@ -31,9 +31,8 @@ int packets_new(const char *pin_dir, struct packets **ret, struct error *err);
 struct packets *packets_free(struct packets *p);
 DEFINE_CLEANUP(struct packets *, packets_free)
 
-// These rules come into force in place of those before, all at once; none: everything is taken away. Rules are copied in no part:
-// they stay the caller's, and alive until the next call or packets_free(). On an error what was in force still is. What could not be
-// done on one interface is no error, but a problem (packets_problem()).
+// These rules, which are copied, come into force in place of those before, all at once; none: everything is taken away. On an error
+// what was in force still is. What could not be done on one interface is no error, but a problem (packets_problem()).
 int packets_apply(struct packets *p, const struct packet_rules *rules, struct error *err);
 
 // Takes everything away that this process, or one before it, has put there: programs, pins, and a clsact qdisc that nobody else
