@@ -41,13 +41,15 @@ enum sg_packet_reason {
     SG_PACKET_FINE = 0,
     SG_PACKET_OTHER = 1, /* neither IPv4 nor IPv6: no rule speaks of it, and it passes */
     /* What the stack would not take either, or what could hide from rules: see SG_PACKET_DROPS_BAD. */
-    SG_PACKET_CUT = 2,        /* ends before a header does */
-    SG_PACKET_TAGS = 3,       /* more than SG_PACKET_TAGS_MAX tags of VLANs */
-    SG_PACKET_VERSION = 4,    /* another version than its type says */
-    SG_PACKET_HEADER = 5,     /* a header whose length cannot be */
-    SG_PACKET_LENGTH = 6,     /* says that it is longer than it is */
-    SG_PACKET_EXTENSIONS = 7, /* more than SG_PACKET_EXTENSIONS_MAX headers of IPv6, or one where none may be */
-    SG_PACKET_TINY = 8, /* a fragment that ends in the transport's header, or overlaps it (RFC 1858) */
+    SG_PACKET_CUT = 2,     /* ends before a header does */
+    SG_PACKET_TAGS = 3,    /* more than SG_PACKET_TAGS_MAX tags of VLANs */
+    SG_PACKET_VERSION = 4, /* another version than its type says */
+    SG_PACKET_HEADER = 5,  /* a header whose length cannot be */
+    SG_PACKET_LENGTH = 6,  /* says that it is longer than it is */
+    SG_PACKET_EXTENSIONS =
+        7, /* more than SG_PACKET_EXTENSIONS_MAX headers of IPv6, or one where none may be */
+    SG_PACKET_TINY =
+        8, /* a fragment that ends in the transport's header, or overlaps it (RFC 1858) */
 };
 #define SG_PACKET_REASONS 9u
 
@@ -58,23 +60,23 @@ enum sg_packet_reason {
 /* Counters of the whole. Those of reasons come first. */
 enum sg_packet_count {
     SG_PACKET_COUNT_REASON = 0,
-    SG_PACKET_COUNT_BAD_DROPPED = 16,   /* of those reasons */
-    SG_PACKET_COUNT_FRAG_UNKNOWN = 17,  /* a later fragment whose first one was not seen */
-    SG_PACKET_COUNT_LOST = 18,          /* records for which the ring had no room */
+    SG_PACKET_COUNT_BAD_DROPPED = 16,  /* of those reasons */
+    SG_PACKET_COUNT_FRAG_UNKNOWN = 17, /* a later fragment whose first one was not seen */
+    SG_PACKET_COUNT_LOST = 18,         /* records for which the ring had no room */
     SG_PACKET_COUNT_RECORDS = 19,
-    SG_PACKET_COUNT_FULL = 20,          /* a table took no further entry */
-    SG_PACKET_COUNT_CONNS = 21,         /* connections that were begun to be rewritten */
-    SG_PACKET_COUNT_PORT_MOVED = 22,    /* … with another port, since theirs was taken */
-    SG_PACKET_COUNT_NO_PORT = 23,       /* … dropped: no port was free */
-    SG_PACKET_COUNT_UNWRITABLE = 24,    /* dropped: not of a kind that can be rewritten */
-    SG_PACKET_COUNT_BACK = 25,          /* packets of the way back */
-    SG_PACKET_COUNT_QUOTED = 26,        /* ICMP errors, translated with what they quote */
+    SG_PACKET_COUNT_FULL = 20,       /* a table took no further entry */
+    SG_PACKET_COUNT_CONNS = 21,      /* connections that were begun to be rewritten */
+    SG_PACKET_COUNT_PORT_MOVED = 22, /* … with another port, since theirs was taken */
+    SG_PACKET_COUNT_NO_PORT = 23,    /* … dropped: no port was free */
+    SG_PACKET_COUNT_UNWRITABLE = 24, /* dropped: not of a kind that can be rewritten */
+    SG_PACKET_COUNT_BACK = 25,       /* packets of the way back */
+    SG_PACKET_COUNT_QUOTED = 26,     /* ICMP errors, translated with what they quote */
     SG_PACKET_COUNT_MIRROR_FAILED = 27,
-    SG_PACKET_COUNT_NO_ROUTE = 28,      /* dropped: the way that the rule says is not there */
-    SG_PACKET_COUNT_EDIT_FAILED = 29,   /* dropped: the kernel did not let its bytes be changed */
-    SG_PACKET_COUNT_NO_POLICY = 30,     /* passed: no tables where they should be */
-    SG_PACKET_COUNT_HOPS = 31,          /* left to the stack: its hops were used up */
-    SG_PACKET_COUNT_AGED = 32,          /* connections that gave way since nothing was heard of them */
+    SG_PACKET_COUNT_NO_ROUTE = 28,    /* dropped: the way that the rule says is not there */
+    SG_PACKET_COUNT_EDIT_FAILED = 29, /* dropped: the kernel did not let its bytes be changed */
+    SG_PACKET_COUNT_NO_POLICY = 30,   /* passed: no tables where they should be */
+    SG_PACKET_COUNT_HOPS = 31,        /* left to the stack: its hops were used up */
+    SG_PACKET_COUNT_AGED = 32, /* connections that gave way since nothing was heard of them */
 };
 #define SG_PACKET_COUNT_MAX 40u
 
@@ -97,7 +99,7 @@ enum {
 };
 #define SG_PACKET_DO_REWRITE (SG_PACKET_DO_FROM | SG_PACKET_DO_TO)
 /* What is decided before the stack has made anything of a packet. */
-#define SG_PACKET_DO_EARLY (SG_PACKET_DO_DROP | SG_PACKET_DO_LIMIT)
+#define SG_PACKET_DO_EARLY   (SG_PACKET_DO_DROP | SG_PACKET_DO_LIMIT)
 
 struct sg_packet_rule {
     __u32 id; /* of what it does, by content: the same in another policy that says the same */
@@ -111,7 +113,7 @@ struct sg_packet_rule {
     __u8 dscp;
     __u8 family; /* of `from` and `to`: 4, 6; 0: ports only */
     __u32 route_ifindex, route_table;
-    __u8 via[16]; /* IPv4 as IPv4-mapped */
+    __u8 via[16];    /* IPv4 as IPv4-mapped */
     __u8 via_family; /* 4, 6 */
     __u8 reserved[3];
     __u32 mirror_ifindex; /* 0: there is no such interface now; the same holds of route_ifindex */
@@ -150,14 +152,17 @@ struct sg_packet_interface_key {
 };
 
 enum {
-    SG_PACKET_IF_RAW = 1u << 0,   /* packets begin with IP: tunnels */
-    SG_PACKET_IF_EARLY = 1u << 1, /* the XDP program decides what it can; the one at tc does not take from a limit again */
+    SG_PACKET_IF_RAW = 1u << 0, /* packets begin with IP: tunnels */
+    SG_PACKET_IF_EARLY =
+        1u
+        << 1, /* the XDP program decides what it can; the one at tc does not take from a limit again */
 };
 
 struct sg_packet_interface {
-    __u16 row[2];      /* by direction */
-    __u16 flags;       /* SG_PACKET_IF_* */
-    __u8 drops_bad[2]; /* by direction: what cannot be read is dropped, since rules that are enforced refuse something here */
+    __u16 row[2]; /* by direction */
+    __u16 flags;  /* SG_PACKET_IF_* */
+    __u8 drops_bad
+        [2]; /* by direction: what cannot be read is dropped, since rules that are enforced refuse something here */
 };
 
 /* The word by which a policy comes into force. */
@@ -195,7 +200,7 @@ struct sg_packet {
     struct sg_packet_ip ip, quoted;
     __u32 len; /* of the frame */
     __u32 reason;
-    __u32 at; /* of what is read next */
+    __u32 at;   /* of what is read next */
     __u32 next; /* the header's number or type there */
 };
 
@@ -279,11 +284,11 @@ struct sg_packet_kind {
     __u8 src[16], dst[16];
     __u32 rule, generation;
     __u32 ifindex;
-    __u16 port;     /* of the destination; type and code of ICMP */
+    __u16 port; /* of the destination; type and code of ICMP */
     __u8 protocol;
     __u8 direction;
-    __u8 verdict;   /* enum sg_packet_verdict */
-    __u8 monitor;   /* it would have been */
+    __u8 verdict; /* enum sg_packet_verdict */
+    __u8 monitor; /* it would have been */
     __u16 reserved;
 };
 
@@ -292,8 +297,8 @@ struct sg_packet_seen {
     __u64 told_ns;        /* of its last record */
     __u64 packets, bytes; /* all of them */
     __u64 told_packets, told_bytes;
-    __u32 length;         /* of the first */
-    __u16 sport;          /* of the first */
+    __u32 length; /* of the first */
+    __u16 sport;  /* of the first */
     __u16 reserved;
 };
 

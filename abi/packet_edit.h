@@ -54,7 +54,8 @@ SG_PACKET_INLINE __u16 sg_packet_wire(__u16 n)
 
 SG_PACKET_INLINE int sg_packet_is_same(const __u8 a[16], const __u8 b[16])
 {
-    return sg_packet_word(a) == sg_packet_word(b) && sg_packet_word(a + 4) == sg_packet_word(b + 4) &&
+    return sg_packet_word(a) == sg_packet_word(b) &&
+           sg_packet_word(a + 4) == sg_packet_word(b + 4) &&
            sg_packet_word(a + 8) == sg_packet_word(b + 8) &&
            sg_packet_word(a + 12) == sg_packet_word(b + 12);
 }
@@ -62,7 +63,7 @@ SG_PACKET_INLINE int sg_packet_is_same(const __u8 a[16], const __u8 b[16])
 /* A checksum after `from` became `to`, all as they are in a packet (RFC 1624, equation 3). */
 SG_PACKET_INLINE __u16 sg_packet_sum(__u16 sum, __u32 from, __u32 to)
 {
-    __u32 n = (__u16)~sum + (__u16)~from + (__u16)~(from >> 16) + (to & 0xffff) + (to >> 16);
+    __u32 n = (__u16)~sum + (__u16)~from + (__u16) ~(from >> 16) + (to & 0xffff) + (to >> 16);
 
     n = (n & 0xffff) + (n >> 16);
     n = (n & 0xffff) + (n >> 16);
@@ -75,16 +76,12 @@ SG_PACKET_INLINE __u32 sg_packet_sum_at(const struct sg_packet_ip *ip)
     if (ip->flags & SG_PACKET_IS_LATER)
         return 0;
     switch (ip->protocol) {
-    case SG_IP_TCP:
-        return ip->l4 + 16;
+    case SG_IP_TCP: return ip->l4 + 16;
     case SG_IP_UDP:
-    case SG_IP_UDPLITE:
-        return ip->l4 + 6;
+    case SG_IP_UDPLITE: return ip->l4 + 6;
     case SG_IP_ICMP:
-    case SG_IP_ICMP6:
-        return ip->l4 + 2;
-    default:
-        return 0;
+    case SG_IP_ICMP6: return ip->l4 + 2;
+    default: return 0;
     }
 }
 
@@ -96,19 +93,15 @@ SG_PACKET_INLINE int sg_packet_can_write(const struct sg_packet_ip *ip, int port
     switch (ip->protocol) {
     case SG_IP_TCP:
     case SG_IP_UDP:
-    case SG_IP_UDPLITE:
-        return 1;
+    case SG_IP_UDPLITE: return 1;
     case SG_IP_ICMP:
-    case SG_IP_ICMP6:
-        return (ip->flags & (SG_PACKET_IS_ECHO | SG_PACKET_IS_LATER)) != 0;
+    case SG_IP_ICMP6: return (ip->flags & (SG_PACKET_IS_ECHO | SG_PACKET_IS_LATER)) != 0;
     case SG_IP_SCTP: /* a CRC of itself alone */
     case SG_IP_IPIP:
     case SG_IP_IPV6:
     case SG_IP_GRE:
-    case SG_IP_ESP:
-        return !ports;
-    default:
-        return 0;
+    case SG_IP_ESP: return !ports;
+    default: return 0;
     }
 }
 

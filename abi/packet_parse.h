@@ -169,8 +169,7 @@ SG_PACKET_INLINE int sg_packet_extension(SG_PACKET_T m, struct sg_packet *p,
         ip->flags |= SG_PACKET_IS_ROUTED;
     p->at += next == SG_IP_AH ? (b[1] + 2u) * 4 : (b[1] + 1u) * 8;
     if (p->at > ip->end)
-        return sg_packet_bad(p, ip->flags & SG_PACKET_IS_FIRST ? SG_PACKET_TINY
-                                                               : SG_PACKET_HEADER);
+        return sg_packet_bad(p, ip->flags & SG_PACKET_IS_FIRST ? SG_PACKET_TINY : SG_PACKET_HEADER);
     return 1;
 }
 

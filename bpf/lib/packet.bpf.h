@@ -20,11 +20,11 @@ struct packet_frame {
     struct xdp_md *xdp;
     bool early; /* it is xdp */
 };
-#define SG_PACKET_T                                   struct packet_frame
-#define sg_packet_load(m, at, to, n)                  packet_load(m, at, to, n)
-#define sg_packet_store(m, at, from, n, flags)        bpf_skb_store_bytes((m).skb, at, from, n, flags)
-#define sg_packet_l3_csum(m, at, from, to, size)      bpf_l3_csum_replace((m).skb, at, from, to, size)
-#define sg_packet_l4_csum(m, at, from, to, flags)     bpf_l4_csum_replace((m).skb, at, from, to, flags)
+#define SG_PACKET_T                               struct packet_frame
+#define sg_packet_load(m, at, to, n)              packet_load(m, at, to, n)
+#define sg_packet_store(m, at, from, n, flags)    bpf_skb_store_bytes((m).skb, at, from, n, flags)
+#define sg_packet_l3_csum(m, at, from, to, size)  bpf_l3_csum_replace((m).skb, at, from, to, size)
+#define sg_packet_l4_csum(m, at, from, to, flags) bpf_l4_csum_replace((m).skb, at, from, to, flags)
 
 static __always_inline int packet_load(struct packet_frame m, __u32 at, void *to, const __u32 n)
 {
@@ -155,7 +155,8 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, SG_PACKET_CONNS_MAX); /* few where nothing is rewritten: the loader sees to it */
+    __uint(max_entries,
+           SG_PACKET_CONNS_MAX); /* few where nothing is rewritten: the loader sees to it */
     __type(key, struct sg_packet_conn_key);
     __type(value, struct sg_packet_conn);
 } packet_conns SEC(".maps");

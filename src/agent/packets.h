@@ -18,8 +18,8 @@ struct agent;
 struct packet_room {
     struct packets *packets; // NULL: no rule ever asked for them
     struct loop_source *source;
-    uint64_t records, lost;    // that were made; that could not be
-    struct error error;        // why the rules of the policy are not in force
+    uint64_t records, lost; // that were made; that could not be
+    struct error error;     // why the rules of the policy are not in force
 };
 
 void packets_policy_changed(struct agent *a);

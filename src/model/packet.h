@@ -32,8 +32,8 @@ struct packet_rule {
     uint32_t number; // by which records and sums name it, from 0 on
     uint32_t file;   // of the policy
     uint32_t line;
-    const char *policy;             // its name
-    const char *const *interfaces;  // names or patterns; none: all but loopback devices
+    const char *policy;            // its name
+    const char *const *interfaces; // names or patterns; none: all but loopback devices
     size_t n_interfaces;
     const struct packet_end *from, *to; // any of them; none: any
     size_t n_from, n_to;
@@ -42,7 +42,7 @@ struct packet_rule {
     bool in, out;
     uint32_t actions; // SG_PACKET_DO_*
     uint32_t mark, mark_mask;
-    uint64_t rate, burst; // packets or bytes: a second, at once
+    uint64_t rate, burst;           // packets or bytes: a second, at once
     uint8_t source[16], target[16]; // with SG_PACKET_DO_ADDRESS
     uint16_t source_first, source_last, target_port;
     uint8_t family; // of these

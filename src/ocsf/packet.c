@@ -19,18 +19,18 @@ static const struct verdict {
     uint8_t severity, status, action, disposition;
     const char *action_name, *disposition_name;
 } verdicts[SG_PACKET_VERDICTS] = {
-    [SG_PACKET_PASSED] = {"passed", "let through", "would have let through", 6, "Traffic", 1, 1, 3, 17,
-                          "Observed", "Logged"},
-    [SG_PACKET_DROPPED] = {"dropped", "dropped", "would have dropped", 5, "Refuse", 3, 2, 2, 2, "Denied",
-                           "Blocked"},
+    [SG_PACKET_PASSED] = {"passed", "let through", "would have let through", 6, "Traffic", 1, 1, 3,
+                          17, "Observed", "Logged"},
+    [SG_PACKET_DROPPED] = {"dropped", "dropped", "would have dropped", 5, "Refuse", 3, 2, 2, 2,
+                           "Denied", "Blocked"},
     [SG_PACKET_LIMITED] = {"limited", "dropped for its rate", "would have dropped for its rate", 5,
                            "Refuse", 3, 2, 2, 2, "Denied", "Blocked"},
     [SG_PACKET_CHANGED] = {"changed", "changed", "would have changed", 6, "Traffic", 1, 1, 3, 17,
                            "Observed", "Logged"},
-    [SG_PACKET_ROUTED] = {"routed", "sent another way", "would have sent another way", 6, "Traffic", 1, 1,
-                          3, 17, "Observed", "Logged"},
-    [SG_PACKET_REFUSED] = {"refused", "dropped, since it could not be handled as the rule says,", "", 5,
-                           "Refuse", 3, 2, 2, 2, "Denied", "Blocked"},
+    [SG_PACKET_ROUTED] = {"routed", "sent another way", "would have sent another way", 6, "Traffic",
+                          1, 1, 3, 17, "Observed", "Logged"},
+    [SG_PACKET_REFUSED] = {"refused", "dropped, since it could not be handled as the rule says,",
+                           "", 5, "Refuse", 3, 2, 2, 2, "Denied", "Blocked"},
 };
 
 struct end {
@@ -42,8 +42,8 @@ struct end {
 static struct end end_of(const uint8_t addr[16], uint16_t port)
 {
     bool four = inet_is_mapped(addr);
-    const struct endpoint_view view = {four ? addr + INET_MAPPED_BYTES : addr, four ? AF_INET : AF_INET6,
-                                       port};
+    const struct endpoint_view view = {four ? addr + INET_MAPPED_BYTES : addr,
+                                       four ? AF_INET : AF_INET6, port};
     struct end e = {.zone = zone_name(&view), .port = port};
 
     (void)inet_ntop(view.family, view.address, e.ip, sizeof(e.ip));
@@ -100,8 +100,8 @@ static void put_host(struct jw *jw, const struct host *h, const struct ocsf_pack
     jw_kv_u64(jw, "type_id", 200);
     jw_end_object(jw);
     jw_end_object(jw);
-    (void)snprintf(uid, sizeof(uid), "%s:%llu:packets:0:%llu", h->boot_id, (unsigned long long)p->run,
-                   (unsigned long long)p->number);
+    (void)snprintf(uid, sizeof(uid), "%s:%llu:packets:0:%llu", h->boot_id,
+                   (unsigned long long)p->run, (unsigned long long)p->number);
     jw_kv_object(jw, "metadata");
     jw_kv_str(jw, "version", OCSF_VERSION);
     jw_kv_array(jw, "profiles");

@@ -68,8 +68,10 @@ static int add_lines(struct compiled *c, const struct packet_rule *rule, struct 
             if (c->n_lines == SG_PACKET_RULES_MAX) {
                 (void)error_set(err, -E2BIG, "more than %u rules about packets",
                                 SG_PACKET_RULES_MAX);
-                error_cure(err, "put addresses with the same ports into one rule; each port or range that a list of ends has "
-                                "counts as a rule");
+                error_cure(
+                    err,
+                    "put addresses with the same ports into one rule; each port or range that a list of ends has "
+                    "counts as a rule");
                 return -E2BIG;
             }
             c->lines[c->n_lines++] = (struct compiled_line){rule, from, to};
@@ -230,7 +232,7 @@ static int add_entry(struct entries *e, const struct packet_prefix *p, uint32_t 
     e->items[e->n] = (struct entry){*p, line};
     // What lies behind the bits that count would tell equal ones apart.
     for (unsigned bit = p->bits; bit < 128; bit++)
-        e->items[e->n].prefix.addr[bit / 8] &= (uint8_t)~(0x80u >> bit % 8);
+        e->items[e->n].prefix.addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
     e->n++;
     return 0;
 }
@@ -280,8 +282,8 @@ struct nested {
 
 // A prefix has its own lines and those of all that it lies in, which is what stands on the stack. What IPv6 says, IPv4 does not
 // inherit: ::/0 is no address of IPv4.
-static int put_prefixes(struct compiled *c, const struct entries *e, const struct sg_packet_row *any,
-                        struct compiled_prefix *out, size_t *ret_n)
+static int put_prefixes(struct compiled *c, const struct entries *e,
+                        const struct sg_packet_row *any, struct compiled_prefix *out, size_t *ret_n)
 {
     _cleanup_free_ struct nested *stack = new0(struct nested, 130);
     size_t depth = 0, n = 0;
@@ -301,7 +303,8 @@ static int put_prefixes(struct compiled *c, const struct entries *e, const struc
         top->row = *any;
         if (depth > 0 && !(p->bits == MAPPED_BITS && memcmp(p->addr, mapped, 16) == 0))
             top->row = stack[depth - 1].row;
-        for (; i < e->n && by_prefix(&e->items[i], &(struct entry){.prefix = top->prefix}) == 0; i++)
+        for (; i < e->n && by_prefix(&e->items[i], &(struct entry){.prefix = top->prefix}) == 0;
+             i++)
             if (e->items[i].line != SG_PACKET_NO_RULE)
                 set(&top->row, e->items[i].line);
         depth++;
@@ -418,8 +421,8 @@ static bool names(const struct packet_rule *rule, const char *name, bool loopbac
     return false;
 }
 
-int compiled_interface(struct compiled *c, const char *name, bool loopback, bool out, uint16_t *ret_row,
-                       bool *ret_early, bool *ret_drops)
+int compiled_interface(struct compiled *c, const char *name, bool loopback, bool out,
+                       uint16_t *ret_row, bool *ret_early, bool *ret_drops)
 {
     const uint32_t early = SG_PACKET_DO_EARLY;
     struct sg_packet_row bits = {};

@@ -38,8 +38,8 @@ DEFINE_CLEANUP(struct compiled *, compiled_free)
 
 // The row of an interface for one direction, which may be a new one; *ret_early: a line there is for XDP; *ret_drops: what cannot be
 // read is dropped there. `loopback`: only rules that name it hold. 0, -E2BIG.
-int compiled_interface(struct compiled *c, const char *name, bool loopback, bool out, uint16_t *ret_row,
-                       bool *ret_early, bool *ret_drops);
+int compiled_interface(struct compiled *c, const char *name, bool loopback, bool out,
+                       uint16_t *ret_row, bool *ret_early, bool *ret_drops);
 
 // The row of an address, as the kernel would find it; for tests and `explain`.
 uint32_t compiled_address(const struct compiled_prefix *prefixes, size_t n, const uint8_t addr[16]);

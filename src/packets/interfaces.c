@@ -42,16 +42,19 @@ static int add(struct packets *p, const struct if_nameindex *of)
     struct packets_interface *i = find(p, of->if_index);
 
     if (!i && p->n == SG_PACKET_INTERFACES_MAX) {
-        packets_add_problem(p, "name the interfaces that rules are about, so that others need no place",
-                            "%s: more than %u interfaces", of->if_name, SG_PACKET_INTERFACES_MAX);
+        packets_add_problem(
+            p, "name the interfaces that rules are about, so that others need no place",
+            "%s: more than %u interfaces", of->if_name, SG_PACKET_INTERFACES_MAX);
         return 0;
     }
     if (!i) {
         if (!GREEDY(p->items, p->cap, p->n + 1))
             return -ENOMEM;
         i = &p->items[p->n++];
-        *i = (struct packets_interface){
-            .ifindex = of->if_index, .in_fd = -1, .out_fd = -1, .early_fd = -1};
+        *i = (struct packets_interface){.ifindex = of->if_index,
+                                        .in_fd = -1,
+                                        .out_fd = -1,
+                                        .early_fd = -1};
     }
     (void)snprintf(i->name, sizeof(i->name), "%.15s", of->if_name);
     look_at(i);
@@ -90,7 +93,8 @@ static int want(struct packets *p, struct compiled *c, struct packets_interface 
 
     (void)p;
     for (unsigned out = 0; out < 2; out++) {
-        int r = compiled_interface(c, i->name, i->loopback, out, &row[out], &early[out], &drops[out]);
+        int r = compiled_interface(c, i->name, i->loopback, out, &row[out], &early[out],
+                                   &drops[out]);
 
         if (r < 0)
             return r;
@@ -128,8 +132,8 @@ void packets_settle(struct packets *p)
 int packets_watch(struct packets *p, struct error *err)
 {
     struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
-    _cleanup_close_ int fd =
-        socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+    _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                    NETLINK_ROUTE);
 
     if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
         return error_set(err, -errno, "changes of interfaces cannot be seen: %m");

@@ -35,7 +35,7 @@ struct packets {
     bool rewrites, limits;               // what its tables have room for
     struct compiled *compiled;           // in force
     struct packet_rules *rules;          // … what it was made of
-    struct sg_packet_tables *tables; // in force: the kernel's memory
+    struct sg_packet_tables *tables;     // in force: the kernel's memory
     uint32_t half, generation;
     bool no_tcx;       // this kernel has none
     bool knows_tables; // … has bpf_fib_lookup() by table
@@ -77,5 +77,6 @@ void packets_drain(struct packets *p);
 void packets_attach(struct packets *p, struct packets_interface *i);
 void packets_detach(struct packets *p, struct packets_interface *i);
 void packets_forget(struct packets *p, struct packets_interface *i); // it is gone
-void packets_renew(struct packets *p, struct packets_interface *i);  // its programs are another object's now
+void packets_renew(struct packets *p,
+                   struct packets_interface *i); // its programs are another object's now
 void packets_detach_filters(const char *pin_dir, uint32_t ifindex);

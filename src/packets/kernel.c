@@ -224,9 +224,9 @@ static int put_trie(const struct packets *p, const char *outer, uint32_t half,
                     const struct compiled_prefix *prefixes, size_t n)
 {
     LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
-    _cleanup_close_ int fd =
-        bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "packet_trie", sizeof(struct sg_packet_prefix),
-                       sizeof(uint32_t), SG_PACKET_PREFIXES_MAX, &opts);
+    _cleanup_close_ int fd = bpf_map_create(BPF_MAP_TYPE_LPM_TRIE, "packet_trie",
+                                            sizeof(struct sg_packet_prefix), sizeof(uint32_t),
+                                            SG_PACKET_PREFIXES_MAX, &opts);
     int r = fd < 0 ? -errno : fill_trie(prefixes, n, fd);
 
     return r < 0 ? r : put_in(p, outer, half, fd);
@@ -292,7 +292,8 @@ static void clear_interfaces(const struct packets *p, uint32_t half)
 static int clear_sums(const struct packets *p, uint32_t half)
 {
     int n = libbpf_num_possible_cpus(), fd = packets_map(p, "packet_sums");
-    _cleanup_free_ struct sg_packet_sums *zero = n > 0 ? new0(struct sg_packet_sums, (size_t)n) : NULL;
+    _cleanup_free_ struct sg_packet_sums *zero = n > 0 ? new0(struct sg_packet_sums, (size_t)n)
+                                                       : NULL;
 
     if (!zero)
         return -ENOMEM;
@@ -367,7 +368,8 @@ int packets_swap(struct packets *p, struct compiled *c, struct error *err)
         if (p->items[i].wanted)
             r = put_entry(p, half, &p->items[i]);
     r = r < 0 ? r : clear_sums(p, half);
-    if (r == 0 && bpf_map_update_elem(packets_map(p, "packet_control"), &zero, &control, BPF_ANY) < 0)
+    if (r == 0 &&
+        bpf_map_update_elem(packets_map(p, "packet_control"), &zero, &control, BPF_ANY) < 0)
         r = -errno;
     if (r < 0) {
         if (tables)

@@ -114,19 +114,20 @@ void packets_find_problems(struct packets *p)
 {
     const struct packet_rules *rules = p->rules;
 
-
     for (size_t i = 0; i < rules->n; i++) {
         const struct packet_rule *r = &rules->items[i];
 
         if (r->actions & SG_PACKET_DO_TABLE && !p->knows_tables)
             packets_add_problem(
-                p, "write `route: {via: …}`, or mark the packets as they come in and use ip rule … fwmark",
+                p,
+                "write `route: {via: …}`, or mark the packets as they come in and use ip rule … fwmark",
                 "rule at line %u of %s: this kernel cannot route by a table (it is there from 6.5 on); its packets are dropped",
                 r->line, r->policy);
         if (r->route_interface && !if_nametoindex(r->route_interface))
-            packets_add_problem(p, "set the interface up, or change the rule",
-                                "rule at line %u of %s: there is no interface %s; its packets are dropped",
-                                r->line, r->policy, r->route_interface);
+            packets_add_problem(
+                p, "set the interface up, or change the rule",
+                "rule at line %u of %s: there is no interface %s; its packets are dropped", r->line,
+                r->policy, r->route_interface);
         if (r->mirror && !if_nametoindex(r->mirror))
             packets_add_problem(p, "set the interface up, or change the rule",
                                 "rule at line %u of %s: there is no interface %s to send copies to",
@@ -403,7 +404,8 @@ bool packets_place(const struct packets *p, size_t i, struct packets_place *ret)
     return false;
 }
 
-bool packets_problem(const struct packets *p, size_t i, const char **ret_what, const char **ret_cure)
+bool packets_problem(const struct packets *p, size_t i, const char **ret_what,
+                     const char **ret_cure)
 {
     if (i >= p->n_problems)
         return false;
@@ -415,7 +417,8 @@ bool packets_problem(const struct packets *p, size_t i, const char **ret_what, c
 int packets_sums(const struct packets *p, uint32_t number, struct sg_packet_sums *ret)
 {
     int n = libbpf_num_possible_cpus(), fd;
-    _cleanup_free_ struct sg_packet_sums *of = n > 0 ? new0(struct sg_packet_sums, (size_t)n) : NULL;
+    _cleanup_free_ struct sg_packet_sums *of = n > 0 ? new0(struct sg_packet_sums, (size_t)n)
+                                                     : NULL;
     struct sg_packet_sums all = {};
 
     if (!of)

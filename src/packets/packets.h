@@ -68,7 +68,8 @@ struct packets_place {
 bool packets_place(const struct packets *p, size_t i, struct packets_place *ret);
 
 // The i'th problem, which says where, and its cure; false: there is none. On loan until the next call that changes something.
-bool packets_problem(const struct packets *p, size_t i, const char **ret_what, const char **ret_cure);
+bool packets_problem(const struct packets *p, size_t i, const char **ret_what,
+                     const char **ret_cure);
 
 // Of a rule, since the policy is in force.
 int packets_sums(const struct packets *p, uint32_t number, struct sg_packet_sums *ret);

@@ -25,7 +25,7 @@ struct loader {
     size_t n_subjects, cap_subjects;
     struct policy_rule *rules;
     size_t n_rules, cap_rules;
-    size_t n_patterns; // of all rules
+    size_t n_patterns;            // of all rules
     struct packet_draft *packets; // policy/packets.h
     size_t n_packets, cap_packets;
     const char **record_env;

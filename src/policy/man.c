@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "policy/packets.h"
 #include "policy/man.h"
+#include "policy/packets.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -85,7 +85,8 @@ static bool covers_bits(const uint64_t *a, const uint64_t *b, size_t n)
 static bool hides(const struct packet_rule *a, const struct packet_rule *b)
 {
     // One that rewrites addresses is about its own family only.
-    if (a->actions & SG_PACKET_DO_ADDRESS && (!(b->actions & SG_PACKET_DO_ADDRESS) || a->family != b->family))
+    if (a->actions & SG_PACKET_DO_ADDRESS &&
+        (!(b->actions & SG_PACKET_DO_ADDRESS) || a->family != b->family))
         return false;
     return (a->in || !b->in) && (a->out || !b->out) && covers_interfaces(a, b) &&
            covers_bits(a->protocols, b->protocols, 4) && covers_bits(&a->dscps, &b->dscps, 1) &&
@@ -122,14 +123,16 @@ static bool drops(const struct packet_rule *r, const struct essential *e)
     const uint64_t protocol[4] = {[0] = UINT64_C(1) << e->protocol};
     const struct packet_end port = {.first = e->port, .last = e->port};
 
-    return r->n_interfaces == 0 && r->actions & SG_PACKET_DO_DROP && !(r->actions & SG_PACKET_DO_MONITOR) &&
-           (e->out ? r->out : r->in) && !r->dscps && covers_bits(r->protocols, protocol, 4) &&
-           covers_ends(r->from, r->n_from, NULL, 0) && (r->n_to == 0 || covers_ends(r->to, r->n_to, &port, 1));
+    return r->n_interfaces == 0 && r->actions & SG_PACKET_DO_DROP &&
+           !(r->actions & SG_PACKET_DO_MONITOR) && (e->out ? r->out : r->in) && !r->dscps &&
+           covers_bits(r->protocols, protocol, 4) && covers_ends(r->from, r->n_from, NULL, 0) &&
+           (r->n_to == 0 || covers_ends(r->to, r->n_to, &port, 1));
 }
 
 static bool spares(const struct packet_rule *r, const struct essential *e)
 {
-    return !(r->actions & (SG_PACKET_DO_DROP | SG_PACKET_DO_MONITOR)) && (e->out ? r->out : r->in) &&
+    return !(r->actions & (SG_PACKET_DO_DROP | SG_PACKET_DO_MONITOR)) &&
+           (e->out ? r->out : r->in) &&
            (!(r->protocols[0] | r->protocols[1] | r->protocols[2] | r->protocols[3]) ||
             r->protocols[0] >> e->protocol & 1);
 }
@@ -150,7 +153,8 @@ static void warn_cut(struct loader *ld, size_t i)
     }
     if (!fails.len)
         return;
-    w = read_warning_at(ld, ld->packets[i].pos, "this rule drops it from everybody: %s", sb_str(&fails));
+    w = read_warning_at(ld, ld->packets[i].pos, "this rule drops it from everybody: %s",
+                        sb_str(&fails));
     policy_diag_cure(ld->diags, w,
                      "allow what is needed in front of it, or try it first with `mode: monitor`");
 }

@@ -157,7 +157,8 @@ static const struct key_row keys[] = {
      .help = "tcp, udp, icmp, icmp6, sctp and others by name, a number, a list of these, or any."},
     {.name = "dscp",
      .read = read_dscps,
-     .help = "What the packet asks of the network: 0 to 63, ef, cs0 to cs7, af11 to af43, or a list of these."},
+     .help =
+         "What the packet asks of the network: 0 to 63, ef, cs0 to cs7, af11 to af43, or a list of these."},
     {.name = "do",
      .read = note,
      .help =
@@ -188,8 +189,8 @@ int read_packet_end(struct loader *ld, const struct yaml_node *node, struct pack
     int r = ends_parse(ld->arena, node->text, &ends, &err);
 
     if (r == -EINVAL) {
-        policy_diag_expected(ld->diags, read_error(ld, node, "'%s': %s", node->text, err.what), "%s",
-                             err.expected);
+        policy_diag_expected(ld->diags, read_error(ld, node, "'%s': %s", node->text, err.what),
+                             "%s", err.expected);
         return r;
     }
     prefixes = r == 0 ? arena_new0(ld->arena, struct packet_prefix, ends.n_prefixes + 1) : NULL;
@@ -359,10 +360,10 @@ int read_packets(struct loader *ld, const struct yaml_node *node)
     }
     for (const struct yaml_node *e = node->first; r == 0 && e; e = e->next) {
         if (ld->n_packets == SG_PACKET_RULES_MAX) {
-            policy_diag_cure(
-                ld->diags,
-                read_error(ld, e, "more than %u rules about packets", SG_PACKET_RULES_MAX),
-                "put what is done alike into one rule, with a list of ends");
+            policy_diag_cure(ld->diags,
+                             read_error(ld, e, "more than %u rules about packets",
+                                        SG_PACKET_RULES_MAX),
+                             "put what is done alike into one rule, with a list of ends");
             return 0;
         }
         r = read_rule(ld, e);

@@ -9,7 +9,9 @@
 #include "policy/ends.h"
 #include "policy/packets.h"
 
-#define RATE_MAX    UINT64_C(1000000000000) // a second; with it, what a burst earns fits into a number of nanoseconds
+#define RATE_MAX \
+    UINT64_C(    \
+        1000000000000) // a second; with it, what a burst earns fits into a number of nanoseconds
 #define REWRITE_HELP "an address, one with a port (10.0.0.10:8080), or a port alone (':8080')"
 
 // Names of RFC 2474, 2597, 3246, 5865, 8622.
@@ -63,8 +65,9 @@ static int read_mark(struct loader *ld, const struct yaml_node *key _unused_,
     rule->actions |= SG_PACKET_DO_MARK;
     if (parse_u32(mark, &rule->mark) < 0 || (slash && parse_u32(slash + 1, &rule->mark_mask) < 0) ||
         rule->mark & ~rule->mark_mask)
-        policy_diag_expected(ld->diags, read_error(ld, value, "'%s' is not a mark", value->text),
-                             "a number of 32 bits, or a number and a mask that covers it: 0x10/0xf0");
+        policy_diag_expected(
+            ld->diags, read_error(ld, value, "'%s' is not a mark", value->text),
+            "a number of 32 bits, or a number and a mask that covers it: 0x10/0xf0");
     return 0;
 }
 
@@ -156,7 +159,7 @@ static int read_limit(struct loader *ld, const struct yaml_node *key _unused_,
     const uint64_t least = 65536; // the longest packet, also one that a card will cut into segments
     int r = read_map(ld, value, limit_keys, ARRAY_SIZE(limit_keys), "a limit", ctx);
 
-    if (r < 0 || value->kind != YAML_MAP)
+    if (r < 0 || value->kind != YAML_MAP || ld->bad)
         return r;
     if (!rule->rate)
         policy_diag_cure(ld->diags, read_error(ld, value, "the limit does not say how many"),
@@ -202,7 +205,8 @@ static bool read_rewritten(struct loader *ld, const struct yaml_node *value,
         return false;
     family = memcmp(end->prefixes[0].addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) == 0 ? 4 : 6;
     if (rule->family && rule->family != family) {
-        policy_diag_cure(ld->diags, read_error(ld, value, "one address is of IPv4, the other of IPv6"),
+        policy_diag_cure(ld->diags,
+                         read_error(ld, value, "one address is of IPv4, the other of IPv6"),
                          "write a rule for each: a packet stays what it is");
         return false;
     }
@@ -240,7 +244,8 @@ static int read_rewrite_to(struct loader *ld, const struct yaml_node *key _unuse
     if (!read_rewritten(ld, value, rule, rule->target, &end, &r))
         return r;
     if (end.first != 0 && end.first != end.last)
-        policy_diag_cure(ld->diags, read_error(ld, value, "a packet goes to one port, not to several"),
+        policy_diag_cure(ld->diags,
+                         read_error(ld, value, "a packet goes to one port, not to several"),
                          "write one port");
     else if (end.first != 0)
         rule->target_port = end.first;
@@ -274,7 +279,8 @@ static int read_rewrite(struct loader *ld, const struct yaml_node *key _unused_,
              rule->actions & SG_PACKET_DO_ADDRESS &&
              (!memcmp(rule->source, zero, 16) || !memcmp(rule->target, zero, 16)))
         policy_diag_cure(ld->diags,
-                         read_error(ld, value, "one end has an address here, and the other only a port"),
+                         read_error(ld, value,
+                                    "one end has an address here, and the other only a port"),
                          "write both with an address, or both with ports alone");
     return 0;
 }
@@ -288,7 +294,8 @@ static int read_via(struct loader *ld, const struct yaml_node *key _unused_,
     if (!read_is_word(ld, value, "an address"))
         return 0;
     if (ends_address(value->text, &p) < 0) {
-        policy_diag_expected(ld->diags, read_error(ld, value, "'%s' is not an address", value->text),
+        policy_diag_expected(ld->diags,
+                             read_error(ld, value, "'%s' is not an address", value->text),
                              "the address of the next hop");
         return 0;
     }
@@ -328,7 +335,9 @@ static const struct key_row route_keys[] = {
     {.name = "interface",
      .read = read_route_interface,
      .help = "The interface by which the packet leaves."},
-    {.name = "via", .read = read_via, .help = "The next hop there, whatever the host's routes say."},
+    {.name = "via",
+     .read = read_via,
+     .help = "The next hop there, whatever the host's routes say."},
     {.name = "table",
      .read = read_table,
      .help = "The number of a routing table that knows both, in their place. From Linux 6.5 on."},
@@ -360,8 +369,11 @@ static const struct key_row do_keys[] = {
          "So many a second from each source, the rest is dropped: {packets: 100, burst: 20}, {bytes: 10M}."},
     {.name = "mark",
      .read = read_mark,
-     .help = "The mark of the packet on this host, which ip rule, tc and netfilter can ask for: 7, 0x10/0xf0."},
-    {.name = "dscp", .read = read_new_dscp, .help = "What the packet asks of the network from here on: 46, ef."},
+     .help =
+         "The mark of the packet on this host, which ip rule, tc and netfilter can ask for: 7, 0x10/0xf0."},
+    {.name = "dscp",
+     .read = read_new_dscp,
+     .help = "What the packet asks of the network from here on: 46, ef."},
     {.name = "rewrite",
      .read = read_rewrite,
      .help =
@@ -395,8 +407,8 @@ static void read_verb(struct loader *ld, const struct yaml_node *node, struct pa
 
 int read_packet_do(struct loader *ld, const struct yaml_node *node, struct packet_draft *d)
 {
-    const uint32_t with_drop =
-        SG_PACKET_DO_DROP | SG_PACKET_DO_AUDIT | SG_PACKET_DO_MIRROR | SG_PACKET_DO_MONITOR;
+    const uint32_t with_drop = SG_PACKET_DO_DROP | SG_PACKET_DO_AUDIT | SG_PACKET_DO_MIRROR |
+                               SG_PACKET_DO_MONITOR;
     int r;
 
     if (node->kind == YAML_SCALAR) {

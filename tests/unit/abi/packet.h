@@ -56,7 +56,7 @@ static inline uint32_t sum_bytes(uint64_t sum, const uint8_t *bytes, size_t len)
 // What a number that replaces another adds.
 static inline uint32_t sum_change(uint32_t from, uint32_t to)
 {
-    return sum_fold((uint64_t)(uint16_t)~from + (uint16_t)~(from >> 16) + (to & 0xffff) +
+    return sum_fold((uint64_t)(uint16_t)~from + (uint16_t) ~(from >> 16) + (to & 0xffff) +
                     (to >> 16));
 }
 

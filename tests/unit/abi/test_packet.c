@@ -50,7 +50,8 @@ static void test_tcp(void **state)
 
 static void test_tags(void **state)
 {
-    static const uint16_t tags[] = {SG_ETH_QINQ, SG_ETH_VLAN, SG_ETH_VLAN, SG_ETH_VLAN, SG_ETH_VLAN};
+    static const uint16_t tags[] = {SG_ETH_QINQ, SG_ETH_VLAN, SG_ETH_VLAN, SG_ETH_VLAN,
+                                    SG_ETH_VLAN};
 
     (void)state;
     for (size_t n = 1; n <= ARRAY_SIZE(tags); n++) {
@@ -401,8 +402,8 @@ static void test_lowest(void **state)
     }
 }
 
-UNIT_MAIN(cmocka_unit_test(test_tcp), cmocka_unit_test(test_tags),
-          cmocka_unit_test(test_fragments), cmocka_unit_test(test_extensions),
-          cmocka_unit_test(test_malformed), cmocka_unit_test(test_rewrite),
-          cmocka_unit_test(test_udp_zero), cmocka_unit_test(test_quoted),
-          cmocka_unit_test(test_label), cmocka_unit_test(test_lowest))
+UNIT_MAIN(cmocka_unit_test(test_tcp), cmocka_unit_test(test_tags), cmocka_unit_test(test_fragments),
+          cmocka_unit_test(test_extensions), cmocka_unit_test(test_malformed),
+          cmocka_unit_test(test_rewrite), cmocka_unit_test(test_udp_zero),
+          cmocka_unit_test(test_quoted), cmocka_unit_test(test_label),
+          cmocka_unit_test(test_lowest))

@@ -651,6 +651,98 @@ def part_takeover():
     left_nothing()
 
 
+class Agent:
+    """The agent, with its policies where they are on a host."""
+
+    policy, events, log = "/etc/safeguard/policies/50-packets.yaml", "/var/log/safeguard/events.ndjson", "/tmp/packets.agent"
+
+    def __init__(self):
+        os.makedirs(os.path.dirname(self.policy), exist_ok=True)
+
+    def write(self, *rules):
+        with open(self.policy, "w") as f:
+            f.write("safeguard: 1\nname: wires\nmode: enforce\nfiles:\n  - {path: /srv/none, access: read, do: deny}\n" +
+                    ("packets:\n" if rules else "") + "".join(f"  - {r}\n" for r in rules))
+
+    def start(self):
+        self.out = open(self.log, "w")
+        self.run = subprocess.Popen(["safeguard-agent", "--defence=no", "--credentials=off"], stdout=self.out, stderr=self.out)
+        for _ in range(1200):
+            with open(self.log) as f:
+                if "ready after" in f.read():
+                    return True
+            if self.run.poll() is not None:
+                break
+            time.sleep(0.1)
+        return False
+
+    def status(self):
+        return json.loads(sh("safeguard", "status", "--json").stdout)
+
+    def records(self):
+        with open(self.events) as f:
+            return [r for r in map(json.loads, f) if r["class_uid"] == 4001]
+
+
+def part_agent():
+    agent = Agent()
+    rules = ("{interface: c0, direction: in, protocol: udp, port: 5301, do: drop}",
+             "{interface: c0, direction: in, protocol: tcp, to: '10.9.0.1:80', do: {rewrite: {to: '10.0.2.2:8080'}, audit: true}}",
+             "{interface: c0, direction: in, protocol: udp, port: 5303, mode: monitor, do: drop}")
+    agent.write(*rules)
+    check("agent.starts", agent.start(), open(agent.log).read())
+    check("agent.drops", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    check("agent.rewrites", do("client", "tcp", "10.9.0.1", 80, 10000).get("whole"))
+    check("agent.monitors", do("client", "udp", "10.0.2.2", 5303).get("whole"))
+    status = agent.status()["packets"]
+    check("agent.status", [p["interface"] for p in status["interfaces"]] == ["c0"] and
+          status["interfaces"][0]["early"].startswith("xdp") and status["counts"]["connections"] == 1 and
+          [r["drops"] for r in status["rules"]] == [1, 0, 0] and status["rules"][0]["line"] == 7, status)
+    for _ in range(100):
+        records = agent.records()
+        if len({r["dst_endpoint"]["port"] for r in records}) == 3:
+            break
+        time.sleep(0.1)
+    by_port = {r["dst_endpoint"]["port"]: r for r in records}
+    dropped, changed, watched = (by_port.get(port, {}) for port in (5301, 80, 5303))
+    check("agent.record.drop", dropped.get("disposition") == "Blocked" and dropped["activity_id"] == 5 and
+          dropped["src_endpoint"]["ip"] == "10.0.1.2" and dropped["unmapped"]["interface"] == "c0" and
+          dropped["policy"]["name"] == "wires" and dropped["unmapped"]["rule_line"] == 7 and
+          dropped["message"].startswith("dropped a packet from 10.0.1.2:"), dropped)
+    check("agent.record.rewrite", changed.get("activity_id") == 6 and changed["unmapped"]["packet_verdict"] == "changed", changed)
+    check("agent.record.monitor", watched.get("disposition") == "Detected" and watched["unmapped"]["mode"] == "monitor", watched)
+    with open("/tmp/packets.records", "w") as f:
+        f.writelines(json.dumps(r) + "\n" for r in records)
+    share = os.path.dirname(os.path.dirname(ME))
+    if os.path.exists(f"{share}/validate.py"):
+        done = sh("python3", f"{share}/validate.py", "/usr/share/safeguard/safeguard-ocsf.schema.json", "/tmp/packets.records", ok=False)
+        check("agent.record.schema", done.returncode == 0, done.stdout + done.stderr)
+    agent.run.kill()
+    agent.run.wait()
+    check("agent.killed", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    check("agent.starts_again", agent.start(), open(agent.log).read())
+    check("agent.drops_again", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    agent.write()
+    sh("safeguard", "reload", ok=False)
+    for _ in range(100):
+        if do("client", "udp", "10.0.2.2", 5301, 20, 0.3).get("whole"):
+            break
+    check("agent.no_rules", agent.status()["packets"] == {}, agent.status()["packets"])
+    names = [p.get("name", "") for p in json.loads(sh("bpftool", "-j", "prog", "show").stdout or "[]")]
+    check("agent.nothing_loaded", not any(name.startswith("packet_") for name in names), names)
+    agent.write(*rules)
+    agent.run.send_signal(signal.SIGHUP)
+    for _ in range(100):
+        if agent.status()["packets"]:
+            break
+        time.sleep(0.2)
+    check("agent.rules_back", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"})
+    sh("safeguard", "stop", "--detach")
+    agent.run.wait()
+    check("agent.detached", do("client", "udp", "10.0.2.2", 5301).get("whole"))
+    left_nothing()
+
+
 def main():
     if sys.argv[1] == "do":
         what = sys.argv[2]

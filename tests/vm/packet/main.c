@@ -36,11 +36,12 @@ static int on_event(void *ctx _unused_, const struct packet_event *e)
 
     put_address(src, sizeof(src), k->src);
     put_address(dst, sizeof(dst), k->dst);
-    printf("{\"line\":%u,\"interface\":\"%s\",\"direction\":%u,\"src\":\"%s\",\"dst\":\"%s\",\"sport\":%u,"
-           "\"port\":%u,\"protocol\":%u,\"verdict\":%u,\"monitor\":%u,\"packets\":%llu,\"bytes\":%llu,\"length\":%u}\n",
-           e->rule->line, e->interface, k->direction, src, dst, e->record.sport, k->port, k->protocol,
-           k->verdict, k->monitor, (unsigned long long)e->record.packets,
-           (unsigned long long)e->record.bytes, e->record.length);
+    printf(
+        "{\"line\":%u,\"interface\":\"%s\",\"direction\":%u,\"src\":\"%s\",\"dst\":\"%s\",\"sport\":%u,"
+        "\"port\":%u,\"protocol\":%u,\"verdict\":%u,\"monitor\":%u,\"packets\":%llu,\"bytes\":%llu,\"length\":%u}\n",
+        e->rule->line, e->interface, k->direction, src, dst, e->record.sport, k->port, k->protocol,
+        k->verdict, k->monitor, (unsigned long long)e->record.packets,
+        (unsigned long long)e->record.bytes, e->record.length);
     fflush(stdout);
     return 0;
 }
@@ -52,8 +53,8 @@ static void put_places(FILE *f, const struct packets *p)
 
     fprintf(f, "{\"places\":[");
     for (size_t i = 0; packets_place(p, i, &place); i++)
-        fprintf(f, "%s{\"interface\":\"%s\",\"in\":\"%s\",\"out\":\"%s\",\"early\":\"%s\"}", i ? "," : "",
-                place.interface, place.in ? packets_way_name(place.in) : "",
+        fprintf(f, "%s{\"interface\":\"%s\",\"in\":\"%s\",\"out\":\"%s\",\"early\":\"%s\"}",
+                i ? "," : "", place.interface, place.in ? packets_way_name(place.in) : "",
                 place.out ? packets_way_name(place.out) : "",
                 place.early ? packets_way_name(place.early) : "");
     fprintf(f, "],\"problems\":[");

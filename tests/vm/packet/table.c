@@ -59,7 +59,8 @@ static void tcp(unsigned family, unsigned src, unsigned dst, unsigned sport, uns
     put_tcp(&b, sport, port, flags);
     f = frame_of(b.bytes, b.len);
     (void)frame_parse(&f, &p);
-    sum = (uint16_t)~sum_transport(&f, &p.ip); // protocol and length are left out, here and where it is looked at
+    sum = (uint16_t)~sum_transport(
+        &f, &p.ip); // protocol and length are left out, here and where it is looked at
     memcpy(b.bytes + p.ip.l4 + 16, &sum, 2);
     free(f.bytes);
 }
@@ -202,7 +203,10 @@ static void malformed(int in, int early)
         const char *name;
         unsigned at, value;
     } rows[] = {
-        {"version", 14, 0x65}, {"header", 14, 0x41}, {"length", 17, 0xff}, {"short", 17, 0x16},
+        {"version", 14, 0x65},
+        {"header", 14, 0x41},
+        {"length", 17, 0xff},
+        {"short", 17, 0x16},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
