@@ -281,23 +281,39 @@ static void note_early(struct packets *p, struct packets_interface *i, bool earl
         (void)packets_put_interface(p, i);
 }
 
-void packets_attach(struct packets *p, struct packets_interface *i)
+static void detach_tc(struct packets *p, struct packets_interface *i, bool out)
 {
-    static const char cure[] = "is the interface going away, or has the kernel no NET_CLS_BPF?";
+    enum packets_way *way = out ? &i->out : &i->in;
+    bool filter = *way == PACKETS_CLSACT;
+
+    link_drop(p, out ? "out" : "in", i->ifindex, out ? &i->out_fd : &i->in_fd);
+    if (filter)
+        filter_drop(i->ifindex, out);
+    *way = PACKETS_NOT;
+    if (filter && !i->in && !i->out)
+        qdisc_drop(p->pin_dir, i->ifindex);
+}
+
+static void settle_tc(struct packets *p, struct packets_interface *i, bool out)
+{
+    enum packets_way *way = out ? &i->out : &i->in;
     int r;
 
-    if (!i->in) {
-        r = attach_tc(p, i, false, &i->in, &i->in_fd);
-        if (r < 0)
-            packets_add_problem(p, cure, "%s: what comes in is not decided: %s", i->name,
-                                strerror(-r));
-    }
-    if (!i->out) {
-        r = attach_tc(p, i, true, &i->out, &i->out_fd);
-        if (r < 0)
-            packets_add_problem(p, cure, "%s: what goes out is not decided: %s", i->name,
-                                strerror(-r));
-    }
+    if (!i->want[out] && *way)
+        detach_tc(p, i, out);
+    if (!i->want[out] || *way)
+        return;
+    r = attach_tc(p, i, out, way, out ? &i->out_fd : &i->in_fd);
+    if (r < 0)
+        packets_add_problem(p, "is the interface going away, or has the kernel no NET_CLS_BPF?",
+                            "%s: what %s is not decided: %s", i->name,
+                            out ? "goes out" : "comes in", strerror(-r));
+}
+
+void packets_attach(struct packets *p, struct packets_interface *i)
+{
+    settle_tc(p, i, false);
+    settle_tc(p, i, true);
     if (i->want_early && !i->early)
         attach_early(p, i);
     note_early(p, i, i->want_early && i->early);
@@ -310,14 +326,9 @@ void packets_attach(struct packets *p, struct packets_interface *i)
 void packets_detach(struct packets *p, struct packets_interface *i)
 {
     link_drop(p, "xdp", i->ifindex, &i->early_fd);
-    link_drop(p, "in", i->ifindex, &i->in_fd);
-    link_drop(p, "out", i->ifindex, &i->out_fd);
-    if (i->in == PACKETS_CLSACT || i->out == PACKETS_CLSACT) {
-        filter_drop(i->ifindex, false);
-        filter_drop(i->ifindex, true);
-        qdisc_drop(p->pin_dir, i->ifindex);
-    }
-    i->in = i->out = i->early = PACKETS_NOT;
+    i->early = PACKETS_NOT;
+    detach_tc(p, i, false);
+    detach_tc(p, i, true);
 }
 
 void packets_forget(struct packets *p, struct packets_interface *i)
@@ -351,6 +362,15 @@ void packets_renew(struct packets *p, struct packets_interface *i)
     if (r < 0)
         packets_add_problem(p, "load the policy again", "%s: the policy before holds there: %s",
                             i->name, strerror(-r));
+}
+
+void packets_detach_stray(const struct packets *p, const struct packets_interface *i)
+{
+    for (unsigned out = 0; out < 2; out++)
+        if (!i->want[out])
+            filter_drop(i->ifindex, out);
+    if (!i->wanted)
+        qdisc_drop(p->pin_dir, i->ifindex);
 }
 
 void packets_detach_filters(const char *pin_dir, uint32_t ifindex)

@@ -102,6 +102,8 @@ static int want(struct packets *p, struct compiled *c, struct packets_interface 
         i->entry.drops_bad[out] = drops[out];
     }
     i->wanted = row[0] || row[1];
+    for (unsigned out = 0; out < 2; out++)
+        i->want[out] = row[out] || (i->wanted && c->tables->flags & SG_PACKET_REWRITES);
     i->want_early = early[0] && !i->raw;
     i->entry.flags = (uint16_t)((i->raw ? SG_PACKET_IF_RAW : 0) |
                                 (i->want_early && i->early ? SG_PACKET_IF_EARLY : 0));

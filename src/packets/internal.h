@@ -16,6 +16,7 @@ struct packets_interface {
     char name[16];
     bool loopback, raw; // raw: no Ethernet header
     bool wanted;        // some rule is about it
+    bool want[2];       // … by direction, or may have to change what comes back that way
     bool want_early;
     struct sg_packet_interface entry;
     enum packets_way in, out, early;
@@ -79,4 +80,7 @@ void packets_detach(struct packets *p, struct packets_interface *i);
 void packets_forget(struct packets *p, struct packets_interface *i); // it is gone
 void packets_renew(struct packets *p,
                    struct packets_interface *i); // its programs are another object's now
+void packets_detach_stray(
+    const struct packets *p,
+    const struct packets_interface *i); // filters that an earlier process left
 void packets_detach_filters(const char *pin_dir, uint32_t ifindex);

@@ -256,8 +256,8 @@ static int drop_stray(void *ctx, int dir, const struct dirent *entry)
         if (!rest || parse_u32(rest, &ifindex) < 0)
             continue;
         for (size_t i = 0; i < p->n; i++)
-            used = used || (p->items[i].ifindex == ifindex && p->items[i].wanted &&
-                            (k < 2 || p->items[i].early));
+            used = used || (p->items[i].ifindex == ifindex &&
+                            (k < 2 ? p->items[i].want[k] : p->items[i].early != PACKETS_NOT));
         if (!used)
             (void)unlinkat(dir, entry->d_name, 0);
     }
@@ -279,8 +279,7 @@ int packets_apply(struct packets *p, const struct packet_rules *rules, struct er
     if (first) {
         (void)opendir_foreach(AT_FDCWD, p->pin_dir, drop_stray, p);
         for (size_t i = 0; i < p->n; i++)
-            if (!p->items[i].wanted)
-                packets_detach_filters(p->pin_dir, p->items[i].ifindex);
+            packets_detach_stray(p, &p->items[i]);
     }
     packets_find_problems(p);
     return 0;
