@@ -299,6 +299,14 @@ static void settle_tc(struct packets *p, struct packets_interface *i, bool out)
     enum packets_way *way = out ? &i->out : &i->in;
     int r;
 
+    // Whoever may configure interfaces may take filters away; a link he has to find first.
+    if (*way == PACKETS_CLSACT && i->want[out] && !filter_find(i->ifindex, out)) {
+        *way = PACKETS_NOT;
+        packets_add_problem(p,
+                            "find out who configures this interface; its qdisc clsact is to stay",
+                            "%s: somebody has taken the filter for what %s away; it was put back",
+                            i->name, out ? "goes out" : "comes in");
+    }
     if (!i->want[out] && *way)
         detach_tc(p, i, out);
     if (!i->want[out] || *way)

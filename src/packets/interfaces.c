@@ -133,7 +133,7 @@ void packets_settle(struct packets *p)
 
 int packets_watch(struct packets *p, struct error *err)
 {
-    struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+    struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK | RTMGRP_TC};
     _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK,
                                     NETLINK_ROUTE);
 

@@ -339,6 +339,20 @@ def part_neighbours():
     left_nothing()
 
 
+def part_root():
+    """Somebody takes away what he can: a filter comes back, a link is not his to take."""
+    rules = Rules("{interface: s0, direction: out, protocol: udp, port: 5302, do: drop}")
+    clsact = rules.status()["places"][0]["out"] == "clsact"
+    check("root.drop", do("client", "udp", "10.0.2.2", 5302, 20, 0.3) == {"error": "timeout"})
+    sh("tc", "qdisc", "del", "dev", "s0", "clsact", ok=False)
+    sh("ip", "link", "set", "s0", "xdp", "off", ok=False)
+    status = rules.until(lambda s: not clsact or s["problems"])
+    check("root.said", len(status["problems"]) == (1 if clsact else 0), status["problems"])
+    check("root.drops_again", do("client", "udp", "10.0.2.2", 5302, 20, 0.3) == {"error": "timeout"})
+    check("clear", rules.clear())
+    left_nothing()
+
+
 def left_nothing():
     for _ in range(50):  # links are taken apart some time after their last name is gone
         names = [p.get("name", "") for p in json.loads(sh("bpftool", "-j", "prog", "show").stdout or "[]")]

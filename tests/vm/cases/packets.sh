@@ -10,5 +10,5 @@ modprobe -q veth
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
 ip link set lo up
 sg-packet-table
-[[ $# -gt 0 ]] || set -- drop rewrite source others neighbours takeover agent
+[[ $# -gt 0 ]] || set -- drop rewrite source others neighbours root takeover agent
 python3 "$cases/packets.py" "$@" || echo "not ok packets.py"
