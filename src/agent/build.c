@@ -461,6 +461,8 @@ static int build_with(const struct build_options *o, const struct guarded *guard
     memcpy(l->bundle, sources.bundle, sizeof(l->bundle));
     l->isolated = o->isolation != NULL;
     only_monitor(l->policy, l->kept_back, o->monitor, l->isolated ? 2 : 1);
+    if (o->isolation)
+        policy_diags_drop_warnings(diags);
     if (!o->only_names)
         r = policy_compile(l->policy, o->mounts,
                            // Of rules that an isolation hides there is nothing to tell.

@@ -113,8 +113,62 @@ static void put_list(struct strbuf *sb, char *const *list)
         sb_printf(sb, ", \"%s\"", *address);
 }
 
+// "10.0.0.0/8:22" without its port, whose text is returned; NULL: it has none.
+static const char *split_port(const char *address, char *host, size_t size)
+{
+    const char *close = strchr(address, ']'), *colon = strchr(close ? close : address, ':');
+
+    // IPv6 without brackets has none.
+    if (!close && colon && strchr(colon + 1, ':'))
+        colon = NULL;
+    (void)snprintf(host, size, "%.*s", (int)(colon ? (size_t)(colon - address) : strlen(address)),
+                   address);
+    return colon ? colon + 1 : NULL;
+}
+
+// What is for an address and comes from it: of a port, whichever of the two has it.
+static void put_exception(struct strbuf *sb, const char *address, const char *protocol)
+{
+    char host[128];
+    const char *port = split_port(address, host, sizeof(host));
+
+    sb_printf(sb, "  - {%sto: \"%s\", do: allow}\n  - {%sfrom: \"%s\", do: allow}\n", protocol,
+              address, protocol, address);
+    if (!port)
+        return;
+    sb_printf(sb, "  - {direction: out, protocol: icmp6, to: \"%s\", do: allow}\n", host);
+    if (!*protocol)
+        sb_printf(sb,
+                  "  - {from: \"%s\", to: \"any:%s\", do: allow}\n"
+                  "  - {to: \"%s\", from: \"any:%s\", do: allow}\n",
+                  host, port, host, port);
+}
+
+/*
+ * The same for what no process of this host sends or gets: what is forwarded, and what its kernel answers by itself. Neighbours of
+ * IPv6 are found by ICMP; what comes in of it (a packet too large) is needed by the link.
+ */
+static void put_packets(const struct isolation *i, const char *server, struct strbuf *sb)
+{
+    sb_puts(sb, "packets:\n"
+                "  - {protocol: udp, from: \"any:67-68\", to: \"any:67-68\", do: allow}\n"
+                "  - {protocol: udp, from: \"any:546-547\", to: \"any:546-547\", do: allow}\n"
+                "  - {direction: in, protocol: [icmp, icmp6], do: allow}\n"
+                "  - {direction: out, protocol: icmp6, to: [link-local, multicast], do: allow}\n");
+    if (*server)
+        put_exception(sb, server, "protocol: tcp, ");
+    STRV_FOREACH (address, i->allow)
+        put_exception(sb, *address, "");
+    sb_puts(sb, "  - {do: drop}\n");
+}
+
 static void put_text(const struct isolation *i, char *const *own, struct strbuf *sb)
 {
+    char server[sizeof(i->server) + 16] = "";
+
+    if (*i->server)
+        (void)snprintf(server, sizeof(server), strchr(i->server, ':') ? "[%s]:%u" : "%s:%u",
+                       i->server, i->server_port);
     sb_puts(sb, "safeguard: 1\nname: isolation\nmode: enforce\n");
     sb_printf(sb, "subjects:\n  leases: {exe: [%s]}\nnetwork:\n", leases);
     sb_puts(sb, "  - {to: [loopback");
@@ -124,15 +178,14 @@ static void put_text(const struct isolation *i, char *const *own, struct strbuf 
     put_list(sb, own);
     put_list(sb, i->allow);
     sb_puts(sb, "], do: allow}\n");
-    if (*i->server)
-        sb_printf(sb, "  - {to: \"%s%s%s:%u\", protocol: tcp, do: allow}\n",
-                  strchr(i->server, ':') ? "[" : "", i->server, strchr(i->server, ':') ? "]" : "",
-                  i->server_port);
+    if (*server)
+        sb_printf(sb, "  - {to: \"%s\", protocol: tcp, do: allow}\n", server);
     sb_puts(sb, "  - {by: leases, to: any, protocol: udp, port: [67, 547], do: allow}\n"
                 "  - {by: leases, to: packet, do: allow}\n"
                 "  - {by: leases, access: receive, protocol: udp, port: [68, 546], do: allow}\n"
                 "  - {direction: out, do: deny}\n"
                 "  - {access: [accept, receive], do: deny}\n");
+    put_packets(i, server, sb);
 }
 
 int isolation_policy(const struct isolation *i, char *const *own, struct strbuf *out,

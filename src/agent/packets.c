@@ -92,10 +92,14 @@ static int take_rules(const struct agent *a, const struct loaded *now, struct pa
 
     if (!rules)
         return -ENOMEM;
-    for (size_t i = 0; i < all->n; i++)
+    for (size_t i = 0; i < all->n; i++) {
+        // Of an isolation, which stands behind the agent's own.
+        if (now->isolated && rules[i].file == 1)
+            continue;
         if (a->config.mode == CONFIG_MODE_MONITOR ||
             (now->kept_back && now->kept_back[rules[i].file]))
             rules[i].actions |= SG_PACKET_DO_MONITOR;
+    }
     *ret = rules;
     return 0;
 }

@@ -26,6 +26,20 @@ void policy_diags_done(struct policy_diags *d)
     *d = (struct policy_diags){};
 }
 
+void policy_diags_drop_warnings(struct policy_diags *d)
+{
+    size_t left = 0;
+
+    for (size_t i = 0; i < d->n; i++) {
+        if (d->items[i].severity == POLICY_WARNING)
+            item_done(&d->items[i]);
+        else
+            d->items[left++] = d->items[i];
+    }
+    d->n = left;
+    d->n_warnings = 0;
+}
+
 // Makes room in a full list for an error by giving up the last warning.
 static bool displace_warning(struct policy_diags *d)
 {

@@ -46,6 +46,8 @@ struct policy_diags {
 };
 
 void policy_diags_done(struct policy_diags *d);
+// Leaves the errors alone.
+void policy_diags_drop_warnings(struct policy_diags *d);
 
 // Appends "file:line:column: error: message", the source line with a caret, expected and cure of
 // each, and at the end "and N more". Text from outside is escaped.

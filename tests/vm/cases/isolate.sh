@@ -6,7 +6,7 @@
 set -u
 # shellcheck source=tests/vm/cases/agent.lib
 . "$(dirname "$0")/agent.lib"
-modprobe -q -a veth tcp_diag inet_diag
+modprobe -q -a veth tcp_diag inet_diag pktgen
 vault_policy any
 mkdir -p /etc/safeguard /srv/server/run
 tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id
@@ -27,6 +27,13 @@ for n in 2 3 4; do
 done
 ip -n away link set to-host up
 echo '192.0.2.2 safeguard.test' >>/etc/hosts
+ip netns add guest
+ip link add to-guest type veth peer name eth0 netns guest
+ip address add 198.51.100.1/24 dev to-guest
+ip link set to-guest up
+ip -n guest address add 198.51.100.2/24 dev eth0
+ip -n guest link set eth0 up
+sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.rp_filter=0
 
 away() { ip netns exec away "$@"; }
 cat >/tmp/echo.py <<'PY'
@@ -118,10 +125,31 @@ check "before: somebody is reached, IPv6" talk tcp fd02::3 7000
 check "before: the host is reached" comes tcp 192.0.2.1 7100
 coproc LASTING { python3 /tmp/lasting.py 192.0.2.3 7000; }
 lasting() { echo >&"${LASTING[1]}" && read -r -t 20 answer <&"${LASTING[0]}" && [[ $answer == "$1"* ]]; }
+# What is forwarded is no process's, as that of a virtual machine: a thread of the kernel makes datagrams for the guest. Somebody away
+# has no socket for them, and counts them.
+cat >/tmp/pktgen.sh <<'SH'
+echo rem_device_all >/proc/net/pktgen/kpktgend_0
+echo "add_device eth0" >/proc/net/pktgen/kpktgend_0
+for line in "count 5" "delay 1000" "pkt_size 64" "src_min 198.51.100.2" "src_max 198.51.100.2" "dst_min $1" "dst_max $1" \
+    "dst_mac $2" "udp_src_min 7000" "udp_src_max 7000" "udp_dst_min $3" "udp_dst_max $3"; do echo "$line" >/proc/net/pktgen/eth0; done
+echo start >/proc/net/pktgen/pgctrl
+SH
+no_ports() { away awk '/^Udp: [0-9]/ { print $3 }' /proc/net/snmp; }
+arrives() { # address, port
+    local before
+    before=$(no_ports)
+    ip netns exec guest bash /tmp/pktgen.sh "$1" "$(cat /sys/class/net/to-guest/address)" "$2" || return 2
+    for ((i = 0; i < 30; i++)); do
+        (($(no_ports) >= before + 5)) && return 0
+        sleep 0.1
+    done
+    return 1
+}
+check "before: what others send is passed on" arrives 192.0.2.3 9
 check "before: a connection that lasts" lasting went
 
 isolated() { safeguard status --json | python3 -c 'import json, sys; i = json.load(sys.stdin)["isolation"]; sys.exit(0 if i["on"] and i["in_force"] else str(i))'; }
-check "it is isolated from the server" away safeguard isolate isolated-one --allow 192.0.2.4:7000 --allow '[fd02::4]:7000' --for 1h --reason "it talks too much"
+check "it is isolated from the server" away safeguard isolate isolated-one --allow 192.0.2.4:7000 --allow 192.0.2.4:9 --allow '[fd02::4]:7000' --for 1h --reason "it talks too much"
 check "... and says so" isolated
 refused "somebody is not reached" talk tcp 192.0.2.3 7000
 refused "nor by IPv6" talk tcp fd02::3 7000
@@ -134,6 +162,8 @@ refused "but not at another port" talk tcp 192.0.2.4 7001
 check "the connection that was there has ended" lasting failed
 cut "nobody comes in" comes tcp 192.0.2.1 7100 192.0.2.3
 cut "nobody comes in by datagrams" comes udp 192.0.2.1 7100 192.0.2.3
+cut "nothing is passed on" arrives 192.0.2.3 9
+check "... but to the friend" arrives 192.0.2.4 9
 check "the loopback works" talk tcp 127.0.0.1 7100
 check "so does the host's own address" talk tcp 192.0.2.1 7100
 check "... by datagrams, too" talk udp 192.0.2.1 7100
@@ -151,6 +181,7 @@ check "... and found without its name" online
 kill -9 "$agent"
 wait "$agent" 2>/dev/null
 refused "without an agent it is isolated" talk tcp 192.0.2.3 7000
+cut "... and passes nothing on" arrives 192.0.2.3 9
 check "... and reaches its friend" talk tcp 192.0.2.4 7000
 check "another agent starts" start_agent "$@"
 check "... and goes on with it" isolated
@@ -160,11 +191,12 @@ check "its end is an hour from its begin" python3 - <<'PY'
 import json, subprocess
 i = json.loads(subprocess.check_output(["safeguard", "status", "--json"]))["isolation"]
 assert 3000_000 < i["until_ms"] - i["since_ms"] <= 3601_000, i
-assert i["allow"] == ["192.0.2.4:7000", "[fd02::4]:7000"] and i["reason"] == "it talks too much", i
+assert i["allow"] == ["192.0.2.4:7000", "192.0.2.4:9", "[fd02::4]:7000"] and i["reason"] == "it talks too much", i
 PY
 echo '192.0.2.2 safeguard.test' >>/etc/hosts
 check "the same command takes it back" away safeguard isolate isolated-one --end
 check "somebody is reached again" talk tcp 192.0.2.3 7000
+check "what others send is passed on again" arrives 192.0.2.3 9
 check "the host is reached again" comes tcp 192.0.2.1 7100
 check "nothing is kept" test ! -e /var/lib/safeguard/isolation.json
 cut "twice is an error" away safeguard isolate isolated-one --end
