@@ -288,6 +288,24 @@ void live_defence_state_json(struct json_object *o, struct jw *out)
     live_count(out, "repairs", o, "repairs");
 }
 
+void live_isolation_row_json(struct json_object *o, struct jw *out)
+{
+    struct json_object *allow = json_get(o, "allow");
+    bool on = json_get_bool(o, "on", 0), in_force = json_get_bool(o, "in_force", 0);
+
+    jw_kv_str(out, "state", !o ? "unknown" : !on ? "off" : in_force ? "on" : "coming");
+    live_when(out, "since", o, "since_ms");
+    live_when(out, "until", o, "until_ms");
+    live_text(out, "by", o, "by");
+    live_text(out, "reason", o, "reason");
+    jw_kv_array(out, "allow");
+    for (size_t i = 0; json_object_is_type(allow, json_type_array) && i < ISOLATION_ALLOW_SHOWN &&
+                       i < json_object_array_length(allow);
+         i++)
+        jw_cstr(out, strempty(json_object_get_string(json_object_array_get_idx(allow, i))));
+    jw_end_array(out);
+}
+
 void live_self_test_row_json(struct json_object *o, struct jw *out)
 {
     live_when(out, "self_test", o, "self_test_ms");

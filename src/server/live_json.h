@@ -22,4 +22,8 @@ void live_network_json(struct json_object *o, struct jw *out); // live_network.c
 // Of a row of state, too: state, until, by, attempts, repairs.
 void live_defence_state_json(struct json_object *o, struct jw *out);
 // Of the row alone: self_test, failing.
+// Members of HostIsolation, of the row that the host said last; NULL: none.
+#define ISOLATION_ALLOW_SHOWN 64
+void live_isolation_row_json(struct json_object *o, struct jw *out);
+
 void live_self_test_row_json(struct json_object *o, struct jw *out);

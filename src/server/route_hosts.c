@@ -124,6 +124,16 @@ static void write_defence(struct server *s, const char *host, struct jw *out)
     json_object_put(row);
 }
 
+static void write_isolation(struct server *s, const char *host, struct jw *out)
+{
+    struct json_object *row = health_row(s, host, "isolation");
+
+    jw_kv_object(out, "isolation");
+    live_isolation_row_json(row, out);
+    jw_end_object(out);
+    json_object_put(row);
+}
+
 static void write_host(struct server *s, const struct registry_host *h, const struct map *denied,
                        struct jw *out)
 {
@@ -158,6 +168,7 @@ static void write_host(struct server *s, const struct registry_host *h, const st
     write_text(out, "error", h->bundle_error);
     jw_end_object(out);
     write_defence(s, h->id, out);
+    write_isolation(s, h->id, out);
     jw_kv_u64(out, "denials_24h", n ? *n : 0);
     write_number(out, "cpu_permille", resources, "cpu_permille");
     write_number(out, "rss", resources, "resident_bytes");

@@ -162,6 +162,7 @@ class Now:
 
     def __init__(self, s):
         self.s, self.until, self.by, self.attempts, self.looks = s, 0, None, 2, 0
+        self.isolation = {"on": False, "in_force": False}
 
     def processes(self, args):
         """In two pieces."""
@@ -238,6 +239,7 @@ class Now:
         """As a row, for the list of hosts."""
         rows = {name: {"help": name, "state": state, "attach": "lsm", "proved_ms": proved, "reason": None, "cure": None} for name, state, proved in (
             ("file_open", "proved", 1), ("sb_kern_mount", "untestable", None), ("uring_cmd", "unavailable", None), ("file_ioctl", "off", None))}
+        rows["isolation"] = self.isolation
         rows["defence"] = {**self.state(), "self_test_ms": int(time.time() * 1000) - 90_000, "failing": 0}
         answer = self.s.host.send_state("health", {name: json.dumps(row) for name, row in rows.items()})
         if answer.status != 200:
@@ -247,6 +249,16 @@ class Now:
         self.until, self.by = int(time.time() * 1000) + args["for_ms"], f"the server's command: {args['reason']}"
         self.tell()
         return {"defence": self.defence()["defence"]}
+
+    def isolate(self, args):
+        now = int(time.time() * 1000)
+        self.isolation = {"on": True, "in_force": True, "since_ms": now, "until_ms": now + args["for_ms"], "by": "the server's command 5",
+                          "reason": args["reason"], "server": "192.0.2.2", "allow": args["allow"]}
+        self.tell()
+
+    def isolate_end(self, _args):
+        self.isolation = {"on": False, "in_force": False}
+        self.tell()
 
     def lock(self, _args):
         self.until = 0
@@ -290,7 +302,7 @@ def main():
     now = Now(s)
     now.tell()
     news = Answers(host, {"processes": now.processes, "scheduling": now.scheduling, "defence": now.defence, "network": now.network},
-                   {"unlock": now.unlock, "lock": now.lock})
+                   {"unlock": now.unlock, "lock": now.lock, "isolate": now.isolate, "isolate-end": now.isolate_end})
     news.start()
     print(json.dumps({"id": host.id, "uids": {str(pid): s.uid(pid) for pid in s.known}}), flush=True)
     for line in sys.stdin:

@@ -333,6 +333,25 @@ await walk.test('an operator opens a window, with a reason and for a time, and c
   await page.waitForSelector('.defence-state .state:has-text("on")');
 });
 
+await walk.test('an operator cuts the host off, with what stays reachable, and takes it back', async () => {
+  await go(`/hosts/${id}`, '.isolation-state .state:has-text("not isolated")');
+  await page.click('button:has-text("Isolate…")');
+  await page.waitForSelector('dialog[open]');
+  assert.ok(await page.isDisabled('dialog button[type=submit]'));
+  await page.selectOption('dialog select', '8');
+  await page.fill('dialog textarea', '10.0.0.5:22\n[fd00::1]:443');
+  await page.fill('dialog input', 'it talks too much');
+  await accessible('cutting a host off');
+  await shoot('isolate');
+  await page.click('dialog button[type=submit]');
+  await page.waitForSelector('.isolation-on .state:has-text("isolated")');
+  for (const text of ['it talks too much', '10.0.0.5:22', '[fd00::1]:443']) await has(text);
+  await shoot('isolated');
+  await accessible('a host that is cut off');
+  await page.click('button:has-text("End isolation")');
+  await page.waitForSelector('.isolation-off .state:has-text("not isolated")');
+});
+
 await walk.test('the audit trail says who opened it, for how long and why', async () => {
   await enter('u-auditor', '/audit');
   const row = page.locator('tbody tr:has-text("command.create"):has-text("unlock")');

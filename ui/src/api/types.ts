@@ -21,6 +21,9 @@ export type ProcessState = 'running' | 'ended' | 'gone' | 'refused' | 'unknown';
 /** away: the host does not ask for news and cannot be asked; late: it was asked and has not answered in time; failed: it says why it cannot */
 export type LiveState = 'answered' | 'away' | 'late' | 'failed';
 
+/** coming: asked for, and its rules are not in force; unknown: the host has not said */
+export type IsolationState = 'off' | 'on' | 'coming' | 'unknown';
+
 /** unlocked: a window is open; unknown: the host has not said */
 export type DefenceState = 'locked' | 'unlocked' | 'off' | 'unknown';
 
@@ -715,6 +718,7 @@ export interface Host {
   clock_ms: number | null;
   bundle: HostBundle;
   defence: HostDefence;
+  isolation: HostIsolation;
   denials_24h: number;
   /** of one processor, by the agent */
   cpu_permille: number | null;
@@ -746,6 +750,19 @@ export interface HostDefence {
   self_test: number | null;
   /** hooks that were seen not to deny */
   failing: number;
+}
+
+/** whether the host is cut off from everything but its server, as it said last */
+export interface HostIsolation {
+  state: IsolationState;
+  since: number | null;
+  /** when it ends by itself */
+  until: number | null;
+  /** who asked for it */
+  by: string | null;
+  reason: string | null;
+  /** addresses that stay reachable */
+  allow: string[];
 }
 
 export interface HostCondition {

@@ -86,6 +86,8 @@ export const hosts = {
   'host.command': ['Command', '命令'],
   'host.result': ['Result', '结果'],
   'host.cmd.unlock': ['Unlock', '解锁'],
+  'host.cmd.isolate': ['Isolate', '隔离'],
+  'host.cmd.isolate-end': ['End isolation', '解除隔离'],
   'host.cmd.lock': ['Lock', '锁定'],
   'host.cmd.self-test': ['Prove all hooks now', '立即验证所有钩子'],
   'host.cmd.policy-reload': ['Load policies again', '重新加载策略'],

@@ -23,6 +23,7 @@ import { may } from './access.ts';
 import { Conditions } from './conditions.tsx';
 import { DefencePart } from './defence.tsx';
 import { PageHead, Section } from './frame.tsx';
+import { IsolationPart } from './isolation.tsx';
 import { Problems } from './problems.tsx';
 
 function Notes({ h }: { h: Host }) {
@@ -364,6 +365,7 @@ export function HostPage({ id }: { id: string }) {
           <Section title={t('host.problems')}>
             {d.problems.length ? <Problems rows={d.problems} /> : <Empty what={t('host.problemsNone')} />}
           </Section>
+          <IsolationPart detail={d} reload={data.reload} />
           <DefencePart detail={d} reload={data.reload} />
           <Section title={t('host.policies')}>
             <Policies rows={d.policies} />
