@@ -450,15 +450,57 @@ int net_start(struct agent *a, struct error *err)
     return 0;
 }
 
+// What was not seen since the programs were loaded.
+static uint64_t count_flows_lost(const struct net *n)
+{
+    struct flows_counts c;
+
+    if (!n->flows || flows_counts(n->flows, &c) < 0)
+        return n->flows_lost;
+    return c.kernel.lost + c.kernel.connections_full + c.kernel.flows_full +
+           c.kernel.forwards_full + c.table.full + c.table.evicted + c.bad + c.missed;
+}
+
+static uint64_t count_dns_lost(const struct net *n)
+{
+    struct dns_counts c;
+
+    if (!n->dns || dns_counts(n->dns, &c) < 0)
+        return n->dns_lost;
+    return c.kernel[SG_DNS_COUNT_LOST] + c.kernel[SG_DNS_COUNT_FULL] + c.kernel[SG_DNS_COUNT_BUSY] +
+           c.bad;
+}
+
+// Each number is a call into the kernel: not every second.
+static void look(struct agent *a)
+{
+    struct net *n = &a->net;
+
+    if (n->flows)
+        (void)flows_tick(n->flows, on_flow, a);
+    n->flows_lost = count_flows_lost(n);
+    n->dns_lost = count_dns_lost(n);
+}
+
+uint64_t net_flows_lost(const struct agent *a)
+{
+    return a->net.flows_lost;
+}
+
+uint64_t net_dns_lost(const struct agent *a)
+{
+    return a->net.dns_lost;
+}
+
 void net_tick(struct agent *a)
 {
     struct net *n = &a->net;
     uint64_t now = now_ns(CLOCK_MONOTONIC);
 
     open_parts(a);
-    if (n->flows && now - n->looked_ns >= NET_LOOK_NS) {
+    if ((n->flows || n->dns) && now - n->looked_ns >= NET_LOOK_NS) {
         n->looked_ns = now;
-        (void)flows_tick(n->flows, on_flow, a);
+        look(a);
     }
     tell_pending(a, false);
     net_merge_tick(n->merge, now_ns(CLOCK_BOOTTIME), on_merged, a);
@@ -485,24 +527,4 @@ void net_stop(struct agent *a)
     n->names = map_free(n->names);
     n->pending = map_free(n->pending);
     n->event = event_free(n->event);
-}
-
-uint64_t net_flows_lost(const struct agent *a)
-{
-    struct flows_counts c;
-
-    if (!a->net.flows || flows_counts(a->net.flows, &c) < 0)
-        return 0;
-    return c.kernel.lost + c.kernel.connections_full + c.kernel.flows_full +
-           c.kernel.forwards_full + c.table.full + c.table.evicted + c.bad + c.missed;
-}
-
-uint64_t net_dns_lost(const struct agent *a)
-{
-    struct dns_counts c;
-
-    if (!a->net.dns || dns_counts(a->net.dns, &c) < 0)
-        return 0;
-    return c.kernel[SG_DNS_COUNT_LOST] + c.kernel[SG_DNS_COUNT_FULL] + c.kernel[SG_DNS_COUNT_BUSY] +
-           c.bad;
 }

@@ -55,6 +55,7 @@ struct net {
     uint64_t seq;        // of the last record: how many were written
     uint64_t left_out;   // of loopback
     uint64_t unanswered, pending_full, names_full;
+    uint64_t flows_lost, dns_lost; // as of the last look
 };
 
 int net_start(struct agent *a, struct error *err);

@@ -463,6 +463,8 @@ void net_json(const struct agent *a, struct jw *jw)
     jw_kv_u64(jw, "merged_without_port_or_name", merge.wide);
     jw_kv_u64(jw, "merged_without_process", merge.nobody);
     jw_kv_u64(jw, "loopback_left_out", n->left_out);
+    jw_kv_u64(jw, "names_forgotten", n->names_full);
+    jw_kv_u64(jw, "questions_told_at_once", n->pending_full);
     jw_end_object(jw);
 }
 
