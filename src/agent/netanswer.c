@@ -474,6 +474,9 @@ void net_problems(const struct agent *a, uplink_problem_fn fn, void *ctx)
 
     if (error_is_set(&n->flows_part.error))
         fn(ctx, "medium", n->flows_part.error.cure, n->flows_part.error.what);
+    if (n->flows && *flows_absent(n->flows))
+        fn(ctx, "low", NULL,
+           "some flows are not seen: this kernel lacks a place for their programs");
     if (error_is_set(&n->dns_part.error))
         fn(ctx, n->by_names ? "critical" : "medium", n->dns_part.error.cure,
            n->dns_part.error.what);

@@ -299,6 +299,39 @@ static void put_scheduling(const struct page *p, struct json_object *s)
     }
 }
 
+// Only where it is looked at.
+static void put_network(const struct page *p, struct json_object *s)
+{
+    struct json_object *n = json_get(s, "network");
+    bool flows = json_get_bool(n, "flows", 0) == 1, dns = json_get_bool(n, "dns", 0) == 1;
+
+    if (!flows && !dns)
+        return;
+    label(p, "network");
+    if (flows) {
+        put_count(p->sb, num(n, "live"));
+        sb_puts(p->sb, " flows go on");
+    }
+    if (dns) {
+        sb_puts(p->sb, flows ? ", " : "");
+        put_count(p->sb, num(n, "names_learnt"));
+        sb_puts(p->sb, " names learnt");
+    }
+    if (num(n, "merged")) {
+        sb_puts(p->sb, ", ");
+        put_count(p->sb, num(n, "merged"));
+        sb_puts(p->sb, " records became parts of others");
+    }
+    sb_putc(p->sb, '\n');
+    if (*str(n, "not_seen")) {
+        label(p, "");
+        colored(p, COLOR_YELLOW, "not seen on this kernel");
+        sb_puts(p->sb, ": ");
+        put_escaped(p->sb, str(n, "not_seen"));
+        sb_putc(p->sb, '\n');
+    }
+}
+
 static void put_losses(const struct page *p, struct json_object *s)
 {
     struct json_object *losses = json_get(s, "losses");
@@ -469,6 +502,7 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_records(&page, status);
     put_server(&page, status);
     put_scheduling(&page, status);
+    put_network(&page, status);
     put_losses(&page, status);
     put_scans(&page, status);
     put_credentials(&page, status);
