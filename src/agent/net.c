@@ -160,12 +160,17 @@ static int on_flow(void *ctx, const struct flow *f)
     struct network_event network = {.flow = f};
     struct bytes program;
     struct event *ev;
+    bool begins;
 
     read_lives(a, f->last_ns);
     ev = begin_event(a, EVENT_FLOW, &ref, f->who.uid);
     program = program_of(ev->who);
+    begins = f->type == SG_FLOW_CONNECT || f->type == SG_FLOW_ACCEPT || f->type == SG_FLOW_BEGIN;
+    // A socket is known by its address, which may have been another's whose end was lost.
+    if (begins)
+        forget_name(a, f);
     network.name = name_of(a, f);
-    if (f->type == SG_FLOW_CONNECT || f->type == SG_FLOW_ACCEPT || f->type == SG_FLOW_BEGIN)
+    if (begins)
         net_recent_open(a->net.recent, f, program);
     if (f->type == SG_FLOW_CLOSE || f->type == SG_FLOW_END)
         net_recent_end(a->net.recent, f, program, network.name);
