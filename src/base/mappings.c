@@ -6,9 +6,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/macro.h"
+#include "base/strutil.h"
 
 #define TEXT_MAX ((size_t)1 << 20)
 
@@ -39,4 +43,19 @@ int mappings_each(mapping_fn fn, void *ctx)
             r = fn(ctx, &m);
     }
     return r;
+}
+
+// The library that maps them does not say where they are; each is the only part of a map that is mapped from its second page on and
+// read only.
+static int keep_from_children(void *ctx _unused_, const struct mapping *m)
+{
+    if (str_endswith(m->path, "anon_inode:bpf-map") && streq(m->perms, "r--s") &&
+        m->offset == (uint64_t)sysconf(_SC_PAGESIZE))
+        (void)madvise((void *)m->from, m->to - m->from, MADV_DONTFORK);
+    return 0;
+}
+
+void mappings_rings_stay(void)
+{
+    (void)mappings_each(keep_from_children, NULL);
 }

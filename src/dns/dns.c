@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/mappings.h"
 #include "dns/decode.h"
 #include "dns/internal.h"
 
@@ -62,6 +63,7 @@ static int open_ring(struct dns *d)
     d->ring = ring_buffer__new(fd, on_bytes, d, NULL);
     if (!d->ring)
         return negative_errno();
+    mappings_rings_stay();
     d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     r = watch(d, fd);
     return r < 0 ? r : watch(d, resolv_watch_fd(d->watch));

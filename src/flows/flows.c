@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/mappings.h"
 #include "flows/internal.h"
 
 // Of a look: a walk that somebody makes begin again ends all the same.
@@ -72,6 +73,7 @@ static int open_ring(struct flows *f)
         return negative_errno();
     f->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     f->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    mappings_rings_stay();
     r = watch(f, f->timer_fd);
     return r < 0 ? r : watch(f, fd);
 }
@@ -169,6 +171,7 @@ static int walk(struct flows *f, flow_fn fn, void *ctx)
     struct flow flow;
     int r = 0;
 
+    f->walked_any = more;
     for (size_t i = 0; r >= 0 && more && i < STEPS_MAX; i++) {
         key = next;
         // Before this one goes: behind a key that is not there the walk begins again.
@@ -249,22 +252,37 @@ static uint64_t read_missed(const struct flows *f)
     return missed + MIN(first, again);
 }
 
-int flows_tick(struct flows *f, flow_fn fn, void *ctx)
+static int look(struct flows *f, uint64_t now, flow_fn fn, void *ctx)
 {
-    struct sg_flow_counts counts;
-    int r = flows_consume(f, fn, ctx);
+    int r;
 
-    if (r < 0)
-        return r;
-    flows_forwards_forget(f, now_ns(CLOCK_BOOTTIME));
-    flow_table_look(f->table, now_ns(CLOCK_BOOTTIME));
+    flow_table_look(f->table, now);
     r = walk(f, fn, ctx);
     // What went with its socket during the walk has told so before.
     r = r < 0 ? r : flows_consume(f, fn, ctx);
-    r = r < 0 ? r : flow_table_look_end(f->table, fn, ctx);
+    return r < 0 ? r : flow_table_look_end(f->table, fn, ctx);
+}
+
+int flows_tick(struct flows *f, flow_fn fn, void *ctx)
+{
+    uint64_t now = now_ns(CLOCK_BOOTTIME);
+    struct sg_flow_counts counts;
+    int r = flows_consume(f, fn, ctx);
+
     r = r < 0 ? r : read_counts(f, &counts);
     if (r < 0)
         return r;
+    // A walk through an empty table is one through all of it.
+    if (f->walked_any || counts.flows != f->flows_met) {
+        f->flows_met = counts.flows;
+        r = look(f, now, fn, ctx);
+        if (r < 0)
+            return r;
+    }
+    if (now - f->forgot_ns > FORWARDS_KEPT_NS / 10) {
+        f->forgot_ns = now;
+        flows_forwards_forget(f, now);
+    }
     if (counts.lost != f->lost) {
         f->lost = counts.lost;
         (void)flow_table_prune(f->table, lives, f);

@@ -23,8 +23,11 @@ struct flows {
     uint64_t look_ns;                                    // what the timer was set to last
     int connections, datagrams, drops, forwards, counts; // maps, on loan from the object
     int n_cpus;
-    uint64_t lost; // records, when rows were last held against the kernel's
-    uint64_t bad;  // records that were none
+    uint64_t flows_met; // made by the kernel, as of the last walk
+    bool walked_any;    // it met some
+    uint64_t forgot_ns; // the last look for forwarded ones that are over
+    uint64_t lost;      // records, when rows were last held against the kernel's
+    uint64_t bad;       // records that were none
     struct flow_table *table;
     struct reason_names *reasons;
     char *absent;

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -119,17 +118,6 @@ static void plan_look(struct rings *r)
         look_again(r, LOOK_LAST_NS);
 }
 
-// The rings are mapped twice in a row, page by page: most of what fork(2) would copy for each self-test, for a process that reads
-// none of them. The library does not say where they are; each is the only part of a map that is mapped from its second page on
-// and read only.
-static int keep_from_children(void *ctx _unused_, const struct mapping *m)
-{
-    if (str_endswith(m->path, "anon_inode:bpf-map") && streq(m->perms, "r--s") &&
-        m->offset == (uint64_t)sysconf(_SC_PAGESIZE))
-        (void)madvise((void *)m->from, m->to - m->from, MADV_DONTFORK);
-    return 0;
-}
-
 int rings_open(struct sensor *s, struct error *err)
 {
     struct rings *r = &s->rings;
@@ -153,7 +141,7 @@ int rings_open(struct sensor *s, struct error *err)
         if (k < 0)
             return error_set(err, k, "ring %s: %s", ring_maps[i], strerror(-k));
     }
-    (void)mappings_each(keep_from_children, NULL); // without it a test costs more
+    mappings_rings_stay(); // of which a test would have copies
     return k;
 }
 

@@ -12,11 +12,16 @@ static void test_addresses(void **state)
         const char *address;
         bool mapped, loopback;
     } rows[] = {
-        {"::ffff:127.0.0.1", true, true},   {"::ffff:127.255.1.2", true, true},
-        {"::ffff:128.0.0.1", true, false},  {"::ffff:10.127.0.1", true, false},
-        {"::1", false, true},               {"::", false, false},
-        {"::127.0.0.1", false, false},      {"::2", false, false},
-        {"1::1", false, false},             {"fe80::1", false, false},
+        {"::ffff:127.0.0.1", true, true},
+        {"::ffff:127.255.1.2", true, true},
+        {"::ffff:128.0.0.1", true, false},
+        {"::ffff:10.127.0.1", true, false},
+        {"::1", false, true},
+        {"::", false, false},
+        {"::127.0.0.1", false, false},
+        {"::2", false, false},
+        {"1::1", false, false},
+        {"fe80::1", false, false},
         {"::fffe:127.0.0.1", false, false},
     };
 
