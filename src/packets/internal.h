@@ -44,7 +44,8 @@ struct packets {
     size_t n, cap;
     struct problem problems[PACKETS_PROBLEMS_MAX];
     size_t n_problems;
-    packets_fn fn; // while records are read
+    uint64_t swept_ns; // CLOCK_BOOTTIME
+    packets_fn fn;     // while records are read
     void *ctx;
     int result;
 };

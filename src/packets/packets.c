@@ -22,6 +22,7 @@
 #include "packets/internal.h"
 
 #define QUIET_NS UINT64_C(5000000000) // a kind that nothing came of is told of to its end
+#define SWEEP_NS UINT64_C(2000000000) // from one look at all kinds to the next
 
 static const char *const ways[] = {
     [PACKETS_TCX] = "tcx",
@@ -373,8 +374,9 @@ int packets_tick(struct packets *p, packets_fn fn, void *ctx)
     if (!p->object)
         return 0;
     r = packets_consume(p, fn, ctx);
-    if (r < 0 || !p->object)
+    if (r < 0 || !p->object || now - p->swept_ns < SWEEP_NS)
         return r;
+    p->swept_ns = now;
     fd = packets_map(p, "packet_kinds");
     more = bpf_map_get_next_key(fd, NULL, &next) == 0;
     for (size_t n = 0; more && n < 2 * SG_PACKET_KINDS_MAX; n++) {
