@@ -462,13 +462,13 @@ def part_agent():
           dropped["message"].startswith("dropped a packet from 10.0.1.2:"), dropped)
     check("agent.record.rewrite", changed.get("activity_id") == 6 and changed["unmapped"]["packet_verdict"] == "changed", changed)
     check("agent.record.monitor", watched.get("disposition") == "Detected" and watched["unmapped"]["mode"] == "monitor", watched)
-    with open("/tmp/packets.records", "w") as f:
+    with open("/tmp/packets.records.json", "w") as f:
         f.writelines(json.dumps(r) + "\n" for r in records)
     share = os.path.dirname(os.path.dirname(ME))
     if os.path.exists(f"{share}/validate.py"):
         with open("/tmp/packets.schema", "w") as f:
             f.write(sh("safeguard-ocsf-schema").stdout)
-        done = sh("python3", f"{share}/validate.py", "/tmp/packets.schema", "/tmp/packets.records", ok=False)
+        done = sh("python3", f"{share}/validate.py", "/tmp/packets.schema", "/tmp/packets.records.json", ok=False)
         check("agent.record.schema", done.returncode == 0, done.stdout + done.stderr)
     agent.run.kill()
     agent.run.wait()
