@@ -299,6 +299,26 @@ static void put_scheduling(const struct page *p, struct json_object *s)
     }
 }
 
+// Only while it is, or is to be.
+static void put_isolation(const struct page *p, struct json_object *s)
+{
+    struct json_object *i = json_get(s, "isolation");
+
+    if (json_get_bool(i, "on", 0) != 1)
+        return;
+    label(p, "isolation");
+    colored(p, COLOR_RED, json_get_bool(i, "in_force", 0) == 1 ? "isolated" : "not in force yet");
+    sb_puts(p->sb, " until ");
+    put_time(p->sb, num(i, "until_ms"));
+    sb_puts(p->sb, ", by ");
+    put_escaped(p->sb, str(i, "by"));
+    if (*str(i, "reason")) {
+        sb_puts(p->sb, ": ");
+        put_escaped(p->sb, str(i, "reason"));
+    }
+    sb_putc(p->sb, '\n');
+}
+
 // Only where it is looked at.
 static void put_network(const struct page *p, struct json_object *s)
 {
@@ -328,6 +348,44 @@ static void put_network(const struct page *p, struct json_object *s)
         colored(p, COLOR_YELLOW, "not seen on this kernel");
         sb_puts(p->sb, ": ");
         put_escaped(p->sb, str(n, "not_seen"));
+        sb_putc(p->sb, '\n');
+    }
+}
+
+// "eth0: in tcx, early xdp native": only where rules are about packets.
+static void put_packets(const struct page *p, struct json_object *s)
+{
+    static const char *const places[] = {"in", "out", "early"};
+    struct json_object *packets = json_get(s, "packets"), *rules = json_get(packets, "rules"),
+                       *interfaces = json_get(packets, "interfaces");
+    uint64_t seen = 0, drops = 0;
+
+    if (length(rules) == 0)
+        return;
+    for (size_t i = 0; i < length(rules); i++) {
+        seen += num(json_object_array_get_idx(rules, i), "packets");
+        drops += num(json_object_array_get_idx(rules, i), "drops");
+    }
+    label(p, "packets");
+    put_count(p->sb, length(rules));
+    sb_puts(p->sb, length(rules) == 1 ? " rule, " : " rules, ");
+    put_count(p->sb, seen);
+    sb_puts(p->sb, " packets decided, ");
+    put_count(p->sb, drops);
+    sb_puts(p->sb, " dropped\n");
+    for (size_t i = 0; i < length(interfaces); i++) {
+        struct json_object *at = json_object_array_get_idx(interfaces, i);
+        const char *between = ": ";
+
+        label(p, "");
+        put_escaped(p->sb, str(at, "interface"));
+        for (size_t k = 0; k < ARRAY_SIZE(places); k++) {
+            if (!*str(at, places[k]))
+                continue;
+            sb_printf(p->sb, "%s%s ", between, places[k]);
+            put_escaped(p->sb, str(at, places[k]));
+            between = ", ";
+        }
         sb_putc(p->sb, '\n');
     }
 }
@@ -502,7 +560,9 @@ bool render_status(struct json_object *status, bool color, bool all, struct strb
     put_records(&page, status);
     put_server(&page, status);
     put_scheduling(&page, status);
+    put_isolation(&page, status);
     put_network(&page, status);
+    put_packets(&page, status);
     put_losses(&page, status);
     put_scans(&page, status);
     put_credentials(&page, status);
