@@ -281,6 +281,40 @@ static void note_early(struct packets *p, struct packets_interface *i, bool earl
         (void)packets_put_interface(p, i);
 }
 
+// Is a link still on its interface? Whoever may load programs can find it by its number and take it off.
+static bool is_off(int link_fd)
+{
+    struct bpf_link_info info = {};
+    uint32_t len = sizeof(info);
+
+    // The first field of XDP's part and of tcx's is the interface's number alike: 0, when it is off.
+    return link_fd >= 0 && bpf_obj_get_info_by_fd(link_fd, &info, &len) == 0 &&
+           info.xdp.ifindex == 0;
+}
+
+static bool drop_if_off(struct packets *p, struct packets_interface *i, const char *what, int *fd,
+                        enum packets_way *way)
+{
+    if (!is_off(*fd))
+        return false;
+    link_drop(p, what, i->ifindex, fd);
+    *way = PACKETS_NOT;
+    return true;
+}
+
+void packets_verify(struct packets *p, struct packets_interface *i)
+{
+    bool off = drop_if_off(p, i, "in", &i->in_fd, &i->in);
+
+    off = drop_if_off(p, i, "out", &i->out_fd, &i->out) || off;
+    off = drop_if_off(p, i, "xdp", &i->early_fd, &i->early) || off;
+    if (!off)
+        return;
+    packets_attach(p, i);
+    packets_add_problem(p, "find out who has taken it off: bpftool link detach can",
+                        "%s: somebody has taken a program off; it was put back", i->name);
+}
+
 static void detach_tc(struct packets *p, struct packets_interface *i, bool out)
 {
     enum packets_way *way = out ? &i->out : &i->in;

@@ -79,6 +79,7 @@ void packets_drain(struct packets *p);
 void packets_attach(struct packets *p, struct packets_interface *i);
 void packets_detach(struct packets *p, struct packets_interface *i);
 void packets_forget(struct packets *p, struct packets_interface *i); // it is gone
+void packets_verify(struct packets *p, struct packets_interface *i); // puts back what was taken off
 void packets_renew(struct packets *p,
                    struct packets_interface *i); // its programs are another object's now
 void packets_detach_stray(

@@ -377,6 +377,8 @@ int packets_tick(struct packets *p, packets_fn fn, void *ctx)
     if (r < 0 || !p->object || now - p->swept_ns < SWEEP_NS)
         return r;
     p->swept_ns = now;
+    for (size_t i = 0; i < p->n; i++)
+        packets_verify(p, &p->items[i]);
     fd = packets_map(p, "packet_kinds");
     more = bpf_map_get_next_key(fd, NULL, &next) == 0;
     for (size_t n = 0; more && n < 2 * SG_PACKET_KINDS_MAX; n++) {
