@@ -281,6 +281,17 @@ static void note_early(struct packets *p, struct packets_interface *i, bool earl
         (void)packets_put_interface(p, i);
 }
 
+// Stays in the status until the next policy: that it was put back is no reason to forget it.
+static void note_tamper(struct packets *p, const char *interface, const char *what)
+{
+    p->tampers++;
+    (void)snprintf(p->tamper.what, sizeof(p->tamper.what),
+                   "%s: somebody has taken %s off; it was put back (%llu times on all interfaces)",
+                   interface, what, (unsigned long long)p->tampers);
+    (void)snprintf(p->tamper.cure, sizeof(p->tamper.cure),
+                   "find out who configures this interface (tc qdisc del, bpftool link detach)");
+}
+
 // Is a link still on its interface? Whoever may load programs can find it by its number and take it off.
 static bool is_off(int link_fd)
 {
@@ -311,8 +322,7 @@ void packets_verify(struct packets *p, struct packets_interface *i)
     if (!off)
         return;
     packets_attach(p, i);
-    packets_add_problem(p, "find out who has taken it off: bpftool link detach can",
-                        "%s: somebody has taken a program off; it was put back", i->name);
+    note_tamper(p, i->name, "a program");
 }
 
 static void detach_tc(struct packets *p, struct packets_interface *i, bool out)
@@ -336,10 +346,7 @@ static void settle_tc(struct packets *p, struct packets_interface *i, bool out)
     // Whoever may configure interfaces may take filters away; a link he has to find first.
     if (*way == PACKETS_CLSACT && i->want[out] && !filter_find(i->ifindex, out)) {
         *way = PACKETS_NOT;
-        packets_add_problem(p,
-                            "find out who configures this interface; its qdisc clsact is to stay",
-                            "%s: somebody has taken the filter for what %s away; it was put back",
-                            i->name, out ? "goes out" : "comes in");
+        note_tamper(p, i->name, "the filter of a direction");
     }
     if (!i->want[out] && *way)
         detach_tc(p, i, out);

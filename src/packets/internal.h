@@ -44,6 +44,8 @@ struct packets {
     size_t n, cap;
     struct problem problems[PACKETS_PROBLEMS_MAX];
     size_t n_problems;
+    struct problem tamper; // the last one, since the policy is in force
+    uint64_t tampers;
     uint64_t swept_ns; // CLOCK_BOOTTIME
     packets_fn fn;     // while records are read
     void *ctx;

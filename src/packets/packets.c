@@ -271,6 +271,7 @@ int packets_apply(struct packets *p, const struct packet_rules *rules, struct er
     int r;
 
     p->n_problems = 0;
+    p->tampers = 0;
     if (rules->n == 0)
         return unload(p, err);
     r = needs_object(p, rules) ? replace(p, rules, err) : bring_in(p, rules, err);
@@ -410,10 +411,12 @@ bool packets_place(const struct packets *p, size_t i, struct packets_place *ret)
 bool packets_problem(const struct packets *p, size_t i, const char **ret_what,
                      const char **ret_cure)
 {
-    if (i >= p->n_problems)
+    const struct problem *of = i < p->n_problems ? &p->problems[i] : &p->tamper;
+
+    if (i >= p->n_problems + (p->tampers > 0))
         return false;
-    *ret_what = p->problems[i].what;
-    *ret_cure = p->problems[i].cure;
+    *ret_what = of->what;
+    *ret_cure = of->cure;
     return true;
 }
 

@@ -341,14 +341,25 @@ def part_neighbours():
 
 def part_root():
     """Somebody takes away what he can: a filter comes back, a link is not his to take."""
-    rules = Rules("{interface: s0, direction: out, protocol: udp, port: 5302, do: drop}")
-    clsact = rules.status()["places"][0]["out"] == "clsact"
+    rules = Rules("{interface: s0, direction: out, protocol: udp, port: 5302, do: drop}",
+                  "{interface: c0, direction: in, protocol: udp, port: 5301, do: drop}")
+    clsact = {p["interface"]: p["out"] for p in rules.status()["places"]}["s0"] == "clsact"
     check("root.drop", do("client", "udp", "10.0.2.2", 5302, 20, 0.3) == {"error": "timeout"})
     sh("tc", "qdisc", "del", "dev", "s0", "clsact", ok=False)
     sh("ip", "link", "set", "s0", "xdp", "off", ok=False)
     status = rules.until(lambda s: not clsact or s["problems"])
     check("root.said", len(status["problems"]) == (1 if clsact else 0), status["problems"])
     check("root.drops_again", do("client", "udp", "10.0.2.2", 5302, 20, 0.3) == {"error": "timeout"})
+    links = [each for each in json.loads(sh("bpftool", "-j", "link", "show").stdout or "[]") if each["type"] in ("xdp", "tcx")]
+    check("root.links", len(links) == (1 if clsact else 3), links)
+    for each in links:
+        sh("bpftool", "link", "detach", "id", str(each["id"]))
+    status = rules.until(lambda s: any("taken a program off" in p for p in s["problems"]))
+    check("root.links_said", any("taken a program off" in p for p in status["problems"]), status["problems"])
+    status = rules.until(lambda s: all(p["early"] for p in s["places"] if p["interface"] == "c0"))
+    check("root.links_back", do("client", "udp", "10.0.2.2", 5301, 20, 0.3) == {"error": "timeout"} and
+          do("client", "udp", "10.0.2.2", 5302, 20, 0.3) == {"error": "timeout"} and
+          status["rules"]["5"][0] == rules.status()["rules"]["5"][0] - 1, status)
     check("clear", rules.clear())
     left_nothing()
 
