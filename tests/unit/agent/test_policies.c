@@ -134,6 +134,11 @@ void schedule_policy_changed(struct agent *a)
     (void)a;
 }
 
+void packets_policy_changed(struct agent *a)
+{
+    (void)a;
+}
+
 void links_scan(struct agent *a)
 {
     (void)a;
