@@ -266,6 +266,14 @@ def bpf_call(command, attr):
     return fd
 
 
+def detach(pin):
+    """Takes a pinned link off, by its descriptor: programs for that do not know links that are newer than they."""
+    path = ctypes.create_string_buffer(pin.encode())
+    link = bpf_call(7, struct.pack("QII", ctypes.addressof(path), 0, 0))
+    bpf_call(34, struct.pack("I", link))
+    os.close(link)
+
+
 def do_xdp(name):
     """Somebody else's XDP program, which lets everything pass, for as long as this runs."""
     code = struct.pack("<BBhi", 0xB7, 0, 0, 2) + struct.pack("<BBhi", 0x95, 0, 0, 0)
