@@ -238,11 +238,10 @@ static int attach_tc(struct packets *p, struct packets_interface *i, bool out,
     return r;
 }
 
-static bool is_generic(int link_fd, uint32_t ifindex)
+static bool is_generic(uint32_t ifindex)
 {
     LIBBPF_OPTS(bpf_xdp_query_opts, opts);
 
-    (void)link_fd;
     return bpf_xdp_query((int)ifindex, 0, &opts) == 0 && opts.attach_mode == XDP_ATTACHED_SKB;
 }
 
@@ -268,7 +267,7 @@ static void attach_early(struct packets *p, struct packets_interface *i)
         return;
     }
     i->early_fd = r;
-    i->early = is_generic(r, i->ifindex) ? PACKETS_XDP_GENERIC : PACKETS_XDP_NATIVE;
+    i->early = is_generic(i->ifindex) ? PACKETS_XDP_GENERIC : PACKETS_XDP_NATIVE;
 }
 
 // The entry says whether XDP does its part: before the program goes, and after it came.

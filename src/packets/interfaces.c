@@ -86,12 +86,11 @@ int packets_scan(struct packets *p)
     return r;
 }
 
-static int want(struct packets *p, struct compiled *c, struct packets_interface *i)
+static int want(struct compiled *c, struct packets_interface *i)
 {
     bool early[2], drops[2];
     uint16_t row[2];
 
-    (void)p;
     for (unsigned out = 0; out < 2; out++) {
         int r = compiled_interface(c, i->name, i->loopback, out, &row[out], &early[out],
                                    &drops[out]);
@@ -115,7 +114,7 @@ int packets_want(struct packets *p, struct compiled *c)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < p->n; i++)
-        r = want(p, c, &p->items[i]);
+        r = want(c, &p->items[i]);
     return r;
 }
 

@@ -329,7 +329,7 @@ static void end_connections(const struct packets *p, const struct compiled *c)
     }
 }
 
-static void resolve(const struct packets *p, const struct compiled *c, struct sg_packet_tables *t)
+static void resolve(const struct compiled *c, struct sg_packet_tables *t)
 {
     for (size_t i = 0; i < c->n_lines; i++) {
         const struct packet_rule *rule = c->lines[i].rule;
@@ -339,13 +339,12 @@ static void resolve(const struct packets *p, const struct compiled *c, struct sg
         __atomic_store_n(&t->rules[i].route_ifindex, route, __ATOMIC_RELAXED);
         __atomic_store_n(&t->rules[i].mirror_ifindex, mirror, __ATOMIC_RELAXED);
     }
-    (void)p;
 }
 
 void packets_resolve(struct packets *p)
 {
     if (p->tables)
-        resolve(p, p->compiled, p->tables);
+        resolve(p->compiled, p->tables);
 }
 
 int packets_swap(struct packets *p, struct compiled *c, struct error *err)
@@ -360,7 +359,7 @@ int packets_swap(struct packets *p, struct compiled *c, struct error *err)
     c->tables->generation = control.generation;
     r = make_tables(c, &tables, &fd);
     if (r == 0)
-        resolve(p, c, tables);
+        resolve(c, tables);
     r = r < 0 ? r : put_trie(p, "packet_sources", half, c->sources, c->n_sources);
     r = r < 0 ? r : put_trie(p, "packet_targets", half, c->targets, c->n_targets);
     r = r < 0 ? r : put_in(p, "packet_tables", half, fd);
