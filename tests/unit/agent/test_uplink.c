@@ -437,7 +437,7 @@ static void test_rows(void **state)
     enrol_host(&d);
     UNTIL(&d, status_of(&d).state == LINK_online);
     uplink_tick(d.a);
-    UNTIL(&d, LOCKED(&d.b.peer, d.b.peer.table && state_set_rows(d.b.peer.table) == 8));
+    UNTIL(&d, LOCKED(&d.b.peer, d.b.peer.table && state_set_rows(d.b.peer.table) == 9));
     (void)pthread_mutex_lock(&d.b.peer.lock);
     assert_int_equal(state_set_get(d.b.peer.table, "bprm", &row), 1);
     assert_non_null(strstr(row.value, "\"state\":\"failed\""));
