@@ -18,6 +18,7 @@
 //   manager.c     the service manager, asked whether the host goes down
 //   links.c       files with several names          descriptors.c  what was open before its rule came
 //   status.c      the status               control.c   the commands of the local socket
+//   cut.c         connections that a new policy denies
 //   isolation.c   this host cut off from everything but its server
 //   link*.c       the server: see uplink.h  bundle.c    its policies on the disk
 //   enrolling.c   "safeguard-agent enrol"   top.c       what processes do      net*.c   who talks to whom
@@ -380,6 +381,9 @@ int isolation_may_change(const struct agent *a, bool by_server, struct error *er
 int isolation_text(const struct agent *a, char **ret);
 void isolation_json(const struct agent *a, struct jw *jw);
 void isolation_problems(const struct agent *a, uplink_problem_fn fn, void *ctx);
+
+// cut.c: connections from before a policy that has just come into force and denies them.
+void cut_policy_changed(struct agent *a);
 
 // times.c ----------------------------------------------------------------------------------------------
 

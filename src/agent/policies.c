@@ -230,6 +230,7 @@ static int enforce(struct agent *a, struct build *b)
     links_scan(a);
     schedule_policy_changed(a);
     packets_policy_changed(a);
+    cut_policy_changed(a);
     agent_ready(a);
     return 0;
 }

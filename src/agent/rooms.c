@@ -10,7 +10,7 @@
 
 #define BUILDER_JOBS 8
 #define SCANNER_JOBS 8
-#define WATCHER_JOBS 1
+#define WATCHER_JOBS 2
 
 // One part of the agent that could not be set up: which, and what to do where that is known.
 static int part_error(struct error *err, const char *part, int r)

@@ -60,6 +60,10 @@ static int take_message(const uint8_t *data, size_t len, diag_fn fn, void *ctx)
     take_address(row.remote, msg.id.idiag_dst, msg.idiag_family);
     row.local_port = ntohs(msg.id.idiag_sport);
     row.remote_port = ntohs(msg.id.idiag_dport);
+    row.listens = msg.idiag_state == TCP_ENDS;
+    row.family = msg.idiag_family;
+    row.inode = msg.idiag_inode;
+    row.id = msg.id;
     while (at + sizeof(struct nlattr) <= len) {
         struct nlattr attr;
 
@@ -119,7 +123,7 @@ static int on_row(void *ctx, const struct diag_row *row)
     return b->n++ < DIAG_ROWS_MAX ? b->fn(b->ctx, row) : -E2BIG;
 }
 
-static int dump(int fd, uint8_t family, uint8_t *buf, struct bounded *to)
+static int dump(int fd, uint8_t family, uint32_t states, uint8_t *buf, struct bounded *to)
 {
     struct {
         struct nlmsghdr head;
@@ -131,7 +135,7 @@ static int dump(int fd, uint8_t family, uint8_t *buf, struct bounded *to)
         .req = {.sdiag_family = family,
                 .sdiag_protocol = IPPROTO_TCP,
                 .idiag_ext = 1 << (INET_DIAG_INFO - 1),
-                .idiag_states = ~(1u << TCP_ENDS)},
+                .idiag_states = states},
     };
     ssize_t n;
     int r = 0;
@@ -147,7 +151,7 @@ static int dump(int fd, uint8_t family, uint8_t *buf, struct bounded *to)
     return MIN(r, 0);
 }
 
-int diag_read(diag_fn fn, void *ctx)
+static int read_states(uint32_t states, diag_fn fn, void *ctx)
 {
     _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     _cleanup_free_ uint8_t *buf = new0(uint8_t, BUFFER);
@@ -158,6 +162,51 @@ int diag_read(diag_fn fn, void *ctx)
         return -errno;
     if (!buf)
         return -ENOMEM;
-    r = dump(fd, AF_INET, buf, &to);
-    return r < 0 ? r : dump(fd, AF_INET6, buf, &to);
+    r = dump(fd, AF_INET, states, buf, &to);
+    return r < 0 ? r : dump(fd, AF_INET6, states, buf, &to);
+}
+
+int diag_read(diag_fn fn, void *ctx)
+{
+    return read_states(~(1u << TCP_ENDS), fn, ctx);
+}
+
+int diag_read_all(diag_fn fn, void *ctx)
+{
+    return read_states(~0u, fn, ctx);
+}
+
+static int no_row(void *ctx, const struct diag_row *row)
+{
+    (void)ctx;
+    (void)row;
+    return 0;
+}
+
+int diag_destroy(const struct diag_row *row)
+{
+    _cleanup_close_ int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    struct {
+        struct nlmsghdr head;
+        struct inet_diag_req_v2 req;
+    } ask = {
+        .head = {.nlmsg_len = sizeof(ask),
+                 .nlmsg_type = SOCK_DESTROY,
+                 .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
+        .req = {.sdiag_family = row->family,
+                .sdiag_protocol = IPPROTO_TCP,
+                .idiag_states = ~0u,
+                .id = row->id},
+    };
+    uint8_t answer[1024];
+    ssize_t n;
+    int r;
+
+    if (fd < 0 || send(fd, &ask, sizeof(ask), 0) < 0)
+        return -errno;
+    do
+        n = recv(fd, answer, sizeof(answer), 0);
+    while (n < 0 && errno == EINTR);
+    r = n < 0 ? -errno : diag_parse(answer, (size_t)n, no_row, NULL);
+    return r < 0 ? r : 0;
 }

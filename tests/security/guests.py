@@ -51,7 +51,7 @@ def health(t):
         "policy": json.dumps({"name": t, "error": {"what": t, "cure": t}, "found": [{"message": t, "file": t, "severity": t}]}),
         "problems": json.dumps([{"what": t, "cure": t}, {"what": t}]),
         "losses": json.dumps({t: 5}),
-        "isolation": json.dumps({"on": True, "in_force": True, "since_ms": 1 << 60, "until_ms": 1 << 44, "by": t, "reason": t, "allow": [t, 5, None, {"a": t}] * 40}),
+        "isolation": json.dumps({"on": True, "in_force": True, "since_ms": 1 << 60, "until_ms": 1 << 44, "by": t, "reason": t, "allow": [t, 5, None, {"a": t}]}),
         "defence": json.dumps({"state": t, "unlocked_until_ms": 1 << 60, "unlocked_by": t, "attempts": 5, "self_test_ms": 1 << 62}),
         "resources": json.dumps({"cpu_permille": 5, "resident_bytes": 1, "clock_ms": 99999999, t: t}),
         tamed(t)[:60]: json.dumps({"help": t, "state": t, "attach": t, "proved_ms": 1, "reason": t, "cure": t}),

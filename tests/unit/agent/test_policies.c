@@ -221,6 +221,7 @@ NOTHING(policywatch_retry)
 NOTHING(policywatch_stop)
 NOTHING(uplink_rows_changed)
 NOTHING(uplink_reloads_begin)
+NOTHING(cut_policy_changed)
 
 static struct agent *open_bench(char **ret_dir)
 {

@@ -147,6 +147,10 @@ arrives() { # address, port
 }
 check "before: what others send is passed on" arrives 192.0.2.3 9
 check "before: a connection that lasts" lasting went
+mkfifo /tmp/friend.in
+python3 /tmp/lasting.py 192.0.2.4 7000 </tmp/friend.in >/tmp/friend.out &
+exec 7>/tmp/friend.in
+check "before: one to the friend" timeout 20 bash -c 'until [[ -n $(ss -Htn dst 192.0.2.4 dport = 7000) ]]; do sleep 0.1; done'
 
 isolated() { safeguard status --json | python3 -c 'import json, sys; i = json.load(sys.stdin)["isolation"]; sys.exit(0 if i["on"] and i["in_force"] else str(i))'; }
 check "it is isolated from the server" away safeguard isolate isolated-one --allow 192.0.2.4:7000 --allow 192.0.2.4:9 --allow '[fd02::4]:7000' --for 1h --reason "it talks too much"
@@ -159,7 +163,11 @@ check "the friend is" talk tcp 192.0.2.4 7000
 check "the friend is, IPv6" talk tcp fd02::4 7000
 check "the friend is, by datagrams" talk udp 192.0.2.4 7000
 refused "but not at another port" talk tcp 192.0.2.4 7001
-check "the connection that was there has ended" lasting failed
+check "the connection that was there is ended, before it is used" timeout 30 bash -c 'until [[ -z $(ss -Htn dst 192.0.2.3) ]]; do sleep 0.2; done'
+check "... and told" await 20 "connections from before the policy were ended" "$events"
+check "... and its process sees that" lasting failed
+echo >&7
+check "that to the friend goes on" await 20 went /tmp/friend.out
 cut "nobody comes in" comes tcp 192.0.2.1 7100 192.0.2.3
 cut "nobody comes in by datagrams" comes udp 192.0.2.1 7100 192.0.2.3
 cut "nothing is passed on" arrives 192.0.2.3 9

@@ -11,7 +11,7 @@ ip link set lo up
 for net in 10.9.1.2/24 10.9.2.2/24; do ip addr add "$net" dev lo; done
 ip addr add fd09:2::2/64 dev lo nodad
 mkdir -p "$policies"
-cp "$cases/network.yaml" "$policies/10-network.yaml"
+modprobe -q -a tcp_diag inet_diag
 # What would keep the agent from working if it held for it.
 cat >"$policies/20-everything.yaml" <<'YAML'
 safeguard: 1
@@ -20,7 +20,28 @@ mode: enforce
 network:
   - {access: [bind, listen], by: {exe: /usr/sbin/safeguard-agent}, do: deny}
 YAML
-start_agent "$@" || { cat "$run_log"; echo "not ok agent"; exit 1; }
+start_agent "${@:-safeguard-agent}" --cut-connections=yes || { cat "$run_log"; echo "not ok agent"; exit 1; }
+# Two connections from before the policy that denies one of them.
+cat >/tmp/before.py <<'PY'
+import socket, sys
+waits = socket.create_server(("0.0.0.0", 7077))
+denied, allowed = (socket.create_connection((host, 7077)) for host in ("10.9.2.2", "10.9.1.2"))
+ends = [waits.accept()[0] for _ in range(2)]
+print("ready", flush=True)
+input()
+allowed.sendall(b"x")
+print("allowed: %s" % ends[1].recv(1), flush=True)
+PY
+mkfifo /tmp/before.in
+python3 /tmp/before.py </tmp/before.in >/tmp/before 2>&1 &
+exec 7>/tmp/before.in
+await 30 ready /tmp/before || echo "not ok connections"
+check "... stand" bash -c '[[ -n $(ss -Htn state established dst 10.9.2.2 dport = 7077) ]]'
+cp "$cases/network.yaml" "$policies/10-network.yaml"
+check "the policy comes into force" safeguard policy reload
+check "a connection that it denies is ended" timeout 40 bash -c 'until [[ -z $(ss -Htn state established dst 10.9.2.2 dport = 7077) ]]; do sleep 0.2; done'
+echo >&7
+check "one that it does not deny goes on" await 20 "allowed: b.x" /tmp/before
 safeguard status --json >/tmp/status.json
 python3 - <<'PY'
 import json

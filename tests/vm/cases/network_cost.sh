@@ -68,6 +68,39 @@ done
 none=$(measure udp-connect fd09:1::2)
 thousand=$(ruled 1000 udp-connect fd09:1::2)
 echo "# udp-connect of IPv6: $none; added by 1,000 rules $((thousand - none))"
+# Rules by names: of an address that has none, and of one that was learnt by a name which all of them but for the port are about.
+cat >/tmp/learn.py <<'PY'
+import os, socket, sys, threading
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(("127.0.0.66", 53))
+def answer():
+    query, who = server.recvfrom(512)
+    end = query.index(b"\0", 12) + 5
+    server.sendto(query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + query[12:end] + b"\xc0\x0c\0\1\0\1\0\0\x0e\x10\0\4" + socket.inet_aton(sys.argv[1]), who)
+threading.Thread(target=answer, daemon=True).start()
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(20)
+s.sendto(b"\x12\x34\1\0\0\1\0\0\0\0\0\0\5host0\7example\0\0\1\0\1", ("127.0.0.66", 53))
+s.recv(512)
+os.execvp(sys.argv[2], sys.argv[2:])
+PY
+names() { # number of rules
+    local i
+    printf 'safeguard: 1\nname: cost\nmode: enforce\nnetwork:\n'
+    for ((i = 0; i < $1; i++)); do printf '  - {to: "host%d.example:6999", do: deny}\n' $i; done
+}
+named() { # rules, the program that runs the measurement
+    names "$1" >/tmp/cost.yaml
+    shift
+    sg-protect -p /tmp/cost.yaml -o /dev/null "$@" sg-network cost udp-connect $host $port $n
+}
+none=$(measure udp-connect $host)
+one=$(named 1)
+thousand=$(named 1000)
+one_learnt=$(named 1 sg-dns -t -b 127.0.0.66 python3 /tmp/learn.py $host)
+learnt=$(named 1000 sg-dns -t -b 127.0.0.66 python3 /tmp/learn.py $host)
+echo "# udp-connect by names: added by 1 rule $((one - none)), by 1,000 $((thousand - none)); to an address with a name by 1 $((one_learnt - none)), by 1,000 $((learnt - none))"
+verdict "a thousand names cost what one does" "learnt * 10 <= one_learnt * 12 && thousand * 10 <= one * 12"
 # A rule about something else leaves no program at these hooks.
 printf 'safeguard: 1\nname: cost\nmode: enforce\nnetwork:\n  - {access: bind, port: 1, do: deny}\n' >/tmp/cost.yaml
 other=$(sg-protect -p /tmp/cost.yaml -o /dev/null sg-network cost udp-connect $host $port $n)
