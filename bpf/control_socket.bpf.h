@@ -177,6 +177,7 @@ static __always_inline int sg_on_send(struct socket *sock, struct msghdr *msg)
     struct sg_net a = {.hook = SG_HOOK_socket_sendmsg,
                        .kinds = {SG_CONTROL_connect, SG_CONTROL_connect}};
     struct sock *sk = sock->sk;
+    __u64 kept = 0;
     int error;
 
     if (!sk || !sg_control_any(SG_KINDS_SEND) ||
@@ -184,9 +185,11 @@ static __always_inline int sg_on_send(struct socket *sock, struct msghdr *msg)
         return 0;
     sg_net_datagrams_for(&a, sk);
     if (a.unconnected)
+        kept = sg_control_which(SG_KIND_BIT(receive) | SG_KINDS_NAMED_SENDS);
+    if (kept & SG_KINDS_NAMED_SENDS)
         sg_net_goes_on(&a, sg_address(sk));
     error = sg_net(&a, SG_KINDS_SEND);
-    if (!error && a.unconnected && sg_net_keeps_sent())
+    if (!error && kept)
         sg_net_sent(&a, sg_address(sk));
     return error;
 }

@@ -93,20 +93,12 @@ static __always_inline int sg_net_is_answer(const struct sg_net *a, __u64 sock)
 }
 
 /* Rules by names let a datagram go on where one went that was allowed. */
-static __always_inline int sg_net_named_sends(void)
-{
-    return sg_net_has_names(SG_KIND_BIT(connect) | SG_KIND_BIT(send));
-}
-
-static __always_inline int sg_net_keeps_sent(void)
-{
-    return sg_control_any(SG_KIND_BIT(receive)) || sg_net_named_sends();
-}
+#define SG_KINDS_NAMED_SENDS \
+    (SG_CONTROL_NAMED(SG_CONTROL_connect) | SG_CONTROL_NAMED(SG_CONTROL_send))
 
 static __noinline int sg_net_goes_on(struct sg_net *a, __u64 sock)
 {
-    if (sg_net_named_sends())
-        a->lasting = sg_net_is_answer(a, sock);
+    a->lasting = sg_net_is_answer(a, sock);
     return 0;
 }
 

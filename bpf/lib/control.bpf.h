@@ -59,12 +59,17 @@ static __always_inline int sg_is_canary(void)
            sg_is_agent(sg_agent_get(), BPF_CORE_READ(task, real_parent));
 }
 
-/* Does any rule speak of one of these kinds? `kinds`: bits. */
-static __always_inline int sg_control_any(__u64 kinds)
+/* Which of these do rules speak of? `kinds`: bits. */
+static __always_inline __u64 sg_control_which(__u64 kinds)
 {
     const struct sg_image *header = sg_header_now();
 
-    return header && header->controls & kinds;
+    return header ? header->controls & kinds : 0;
+}
+
+static __always_inline int sg_control_any(__u64 kinds)
+{
+    return sg_control_which(kinds) != 0;
 }
 
 #define SG_KIND_BIT(kind) (1ull << SG_CONTROL_##kind)
