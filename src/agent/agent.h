@@ -370,13 +370,11 @@ void isolation_tick(struct agent *a);
 // Where the link finds the server; for each new link.
 void isolation_pin(struct agent *a);
 // From {"for_ms", "allow", "reason"}. `by` is for records. The policies have to be read again after it. -ERANGE, -E2BIG, -EINVAL: what
-// is asked for; -EACCES: isolation_may_change(); -EHOSTUNREACH: where the server is, is not known.
+// is asked for; -EACCES: the server began the one that lasts, and the defence is not open; -EHOSTUNREACH: where the server is, is not known.
 int isolation_begin(struct agent *a, struct json_object *args, bool by_server, const char *by,
                     struct error *err);
 // -EALREADY: it is not isolated; -EACCES. The policies have to be read again after it.
 int isolation_end(struct agent *a, bool by_server, const char *by, struct error *err);
-// What the server began is not this host's to change, unless its defence is open. -EACCES.
-int isolation_may_change(const struct agent *a, bool by_server, struct error *err);
 // The rules of it, *ret NULL while there are none.
 int isolation_text(const struct agent *a, char **ret);
 void isolation_json(const struct agent *a, struct jw *jw);

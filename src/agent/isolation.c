@@ -194,6 +194,19 @@ static int find_server(struct agent *a, struct isolation *i, struct error *err)
     return -EHOSTUNREACH;
 }
 
+// What the server began is not this host's to change, unless its defence is open.
+static int may_change(const struct agent *a, bool by_server, struct error *err)
+{
+    const struct isolation_state *s = &a->isolation;
+
+    if (!s->on || !s->now.by_server || by_server || !defence_locked(a))
+        return 0;
+    (void)error_set(err, -EACCES,
+                    "the server isolated this host: it is not this host's to change that");
+    error_cure(err, "end it from the server, or open the defence first: safeguard unlock");
+    return -EACCES;
+}
+
 int isolation_begin(struct agent *a, struct json_object *args, bool by_server, const char *by,
                     struct error *err)
 {
@@ -206,7 +219,7 @@ int isolation_begin(struct agent *a, struct json_object *args, bool by_server, c
     (void)snprintf(next.by, sizeof(next.by), "%s", by);
     r = read_asked(a, args, &next, err);
     if (r == 0)
-        r = isolation_may_change(a, by_server, err);
+        r = may_change(a, by_server, err);
     if (r == 0)
         r = find_server(a, &next, err);
     if (r == 0)
@@ -233,18 +246,6 @@ int isolation_begin(struct agent *a, struct json_object *args, bool by_server, c
     return 0;
 }
 
-int isolation_may_change(const struct agent *a, bool by_server, struct error *err)
-{
-    const struct isolation_state *s = &a->isolation;
-
-    if (!s->on || !s->now.by_server || by_server || !defence_locked(a))
-        return 0;
-    (void)error_set(err, -EACCES,
-                    "the server isolated this host: it is not this host's to change that");
-    error_cure(err, "end it from the server, or open the defence first: safeguard unlock");
-    return -EACCES;
-}
-
 static void over(struct agent *a)
 {
     struct isolation_state *s = &a->isolation;
@@ -263,7 +264,7 @@ static void over(struct agent *a)
 int isolation_end(struct agent *a, bool by_server, const char *by, struct error *err)
 {
     _cleanup_(sb_done) struct strbuf message = {};
-    int r = isolation_may_change(a, by_server, err);
+    int r = may_change(a, by_server, err);
 
     if (r < 0)
         return r;

@@ -143,18 +143,6 @@ static int fit(struct bpf_object *object, const struct kernel_has *has)
     return r;
 }
 
-static int explain_load(struct error *err, int r, const char *log)
-{
-    // The last line but one says what was refused, the last one counts.
-    const char *line = str_last_lines(log, 2);
-
-    (void)error_set(err, r, "the kernel refused the programs that look at scheduling: %s%s%.200s",
-                    strerror(-r), *line ? ": " : "", line);
-    if (r == -EPERM)
-        error_cure(err, "on kernels before 5.11 raise the limit of locked memory");
-    return r;
-}
-
 static int load(struct sched *s, struct error *err)
 {
     _cleanup_free_ char *log = new0(char, LOG_BYTES);
@@ -181,7 +169,7 @@ static int load(struct sched *s, struct error *err)
     r = fit(s->object, &has);
     r = r < 0 ? r : bpf_object__load(s->object);
     if (r < 0)
-        return explain_load(err, r, log);
+        return error_kernel_refused(err, r, "that look at scheduling", log);
     s->processes = bpf_object__find_map_fd_by_name(s->object, "sched_processes");
     s->hosts = bpf_object__find_map_fd_by_name(s->object, "sched_hosts");
     s->n_cpus = libbpf_num_possible_cpus();

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/strutil.h"
 #include "base/utf8.h"
 
 static int negative(int code)
@@ -118,6 +119,18 @@ void error_context(struct error *err, const char *fmt, ...)
     n = snprintf(err->what, sizeof(err->what), "%s: %s", text, deeper);
     if (n >= (int)sizeof(err->what))
         memcpy(err->what + sizeof(err->what) - 4, "...", 4);
+}
+
+int error_kernel_refused(struct error *err, int code, const char *which, const char *log)
+{
+    // The last line but one says what was refused, the last one counts.
+    const char *line = str_last_lines(log, 2);
+
+    (void)error_set(err, code, "the kernel refused the programs %s: %s%s%.200s", which,
+                    strerror(-code), *line ? ": " : "", line);
+    if (code == -EPERM)
+        error_cure(err, "on kernels before 5.11 raise the limit of locked memory");
+    return code;
 }
 
 bool error_is_set(const struct error *err)

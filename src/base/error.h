@@ -34,6 +34,8 @@ struct error {
 int error_set(struct error *err, int code, const char *fmt, ...) _printf_(3, 4);
 int error_at(struct error *err, int code, const char *file, unsigned line, unsigned column,
              const char *fmt, ...) _printf_(6, 7);
+// BPF programs (`which`: "that look at flows") that the kernel did not take, with the end of what its verifier said (`log`). Returns code.
+int error_kernel_refused(struct error *err, int code, const char *which, const char *log);
 
 // Add to an error that is set (without effect when none is).
 void error_expected(struct error *err, const char *fmt, ...) _printf_(2, 3);

@@ -111,17 +111,6 @@ static int find_maps(struct dns *d)
     return d->n_cpus < 0 ? d->n_cpus : 0;
 }
 
-static int explain_load(struct error *err, int r, const char *log)
-{
-    const char *line = str_last_lines(log, 2);
-
-    (void)error_set(err, r, "the kernel refused the programs that learn names: %s%s%.200s",
-                    strerror(-r), *line ? ": " : "", line);
-    if (r == -EPERM)
-        error_cure(err, "on kernels before 5.11 raise the limit of locked memory");
-    return r;
-}
-
 int dns_load(struct dns *d, const struct dns_options *options, struct error *err)
 {
     _cleanup_free_ char *log = new0(char, LOG_BYTES);
@@ -148,7 +137,7 @@ int dns_load(struct dns *d, const struct dns_options *options, struct error *err
         return error_set(err, r, "the programs that learn names lack a variable: %s", strerror(-r));
     r = bpf_object__load(d->object);
     if (r < 0)
-        return explain_load(err, r, log);
+        return error_kernel_refused(err, r, "that learn names", log);
     r = find_maps(d);
     return r < 0 ? error_set(err, r, "the maps of the programs that learn names: %m") : 0;
 }

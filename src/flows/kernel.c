@@ -121,18 +121,6 @@ static int fit(struct flows *f, struct error *err)
     return r;
 }
 
-static int explain_load(struct error *err, int r, const char *log)
-{
-    // The last line but one says what was refused, the last one counts.
-    const char *line = str_last_lines(log, 2);
-
-    (void)error_set(err, r, "the kernel refused the programs that look at flows: %s%s%.200s",
-                    strerror(-r), *line ? ": " : "", line);
-    if (r == -EPERM)
-        error_cure(err, "on kernels before 5.11 raise the limit of locked memory");
-    return r;
-}
-
 static int find_maps(struct flows *f)
 {
     const struct {
@@ -179,7 +167,7 @@ int flows_load(struct flows *f, struct error *err)
         return r;
     r = bpf_object__load(f->object);
     if (r < 0)
-        return explain_load(err, r, log);
+        return error_kernel_refused(err, r, "that look at flows", log);
     r = find_maps(f);
     return r < 0 ? error_set(err, r, "the maps of the programs that look at flows: %m") : 0;
 }

@@ -159,15 +159,8 @@ static int load(struct packets *p, const struct packet_rules *rules, struct erro
     r = size_tables(p, rules);
     r = r < 0 ? r : take_over(p);
     r = r < 0 ? r : bpf_object__load(p->object);
-    if (r < 0) {
-        const char *line = str_last_lines(log, 2);
-
-        (void)error_set(err, r, "the kernel refused the programs for packets: %s%s%.200s",
-                        strerror(-r), *line ? ": " : "", line);
-        if (r == -EPERM)
-            error_cure(err, "on kernels before 5.11 raise the limit of locked memory");
-        return r;
-    }
+    if (r < 0)
+        return error_kernel_refused(err, r, "for packets", log);
     r = pin_kept(p);
     return r < 0 ? error_set(err, r, "the tables for packets cannot be kept in %s: %s", p->pin_dir,
                              strerror(-r))
